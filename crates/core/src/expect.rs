@@ -1,0 +1,167 @@
+//! What a scenario asserts, compiled from its sentences to (subject, rule) with nothing left to interpret.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Chance, EdgeName, LoadName, ProbeName, Served, Span};
+
+/// A latency quantile, strictly between 0 and 1: `p99` is 0.99, `p99.9` is 0.999.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Quantile(f64);
+
+impl Quantile {
+    /// The median.
+    pub const P50: Quantile = Quantile(0.50);
+    /// The 95th percentile.
+    pub const P95: Quantile = Quantile(0.95);
+    /// The 99th percentile.
+    pub const P99: Quantile = Quantile(0.99);
+
+    /// From a fraction; `None` unless strictly between 0 and 1.
+    pub fn from_fraction(fraction: f64) -> Option<Quantile> {
+        (fraction > 0.0 && fraction < 1.0).then_some(Quantile(fraction))
+    }
+
+    /// From `p50`, `p99`, `p99.9`; `None` for anything else.
+    pub fn from_name(name: &str) -> Option<Quantile> {
+        let percent: f64 = name.strip_prefix('p')?.parse().ok()?;
+        Quantile::from_fraction(percent / 100.0)
+    }
+
+    /// The fraction.
+    pub fn as_fraction(self) -> f64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Quantile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = (self.0 * 1e8).round() / 1e6;
+        f.pad(&format!("p{percent}"))
+    }
+}
+
+/// What an expectation is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subject {
+    /// What users of one load saw.
+    Load(LoadName),
+    /// What a probe answered.
+    Probe(ProbeName),
+    /// What the caller did on an edge.
+    Edge(EdgeName),
+    /// The run as a whole.
+    Run,
+}
+
+/// How a success rate is bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SuccessRule {
+    /// At least this share during the fault: `">= 99%"`.
+    AtLeast(Chance),
+    /// Not lower than in the baseline by more than this: `within 1% of baseline`.
+    WithinOfBaseline(Chance),
+}
+
+/// One asserted rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// Success rate of a load during the fault. `may` lists kinds of answer that count as success.
+    Success {
+        /// The bound.
+        rule: SuccessRule,
+        /// Degraded answers that the author allows; fresh ones always count.
+        may: Vec<Served>,
+    },
+    /// A latency quantile of a load during the fault, over all its requests, failed ones at their age.
+    Latency {
+        /// Which quantile.
+        quantile: Quantile,
+        /// The bound.
+        at_most: Span,
+    },
+    /// Every answer of a probe is good, in baseline, fault and recovery.
+    Always,
+    /// After the last fault is lifted, users are served as before within this time (verdicts 2.14).
+    Recovery {
+        /// The bound.
+        at_most: Span,
+    },
+    /// The caller gives a call on this edge up within this time.
+    Timeout {
+        /// The bound.
+        at_most: Span,
+    },
+    /// The caller tries at most this often for one call.
+    Attempts {
+        /// The bound, first try included.
+        at_most: u32,
+    },
+    /// Calls on the edge for each user request, relative to the baseline.
+    Amplification {
+        /// The bound; 1 is no amplification.
+        at_most: f64,
+    },
+    /// The caller stops calling for a while when calls keep failing.
+    BreakerOpens,
+    /// These loads are unharmed while others suffer.
+    Isolation {
+        /// The loads that must not notice.
+        loads: Vec<LoadName>,
+    },
+    /// The waits between tries of one call grow.
+    BackOffGrows,
+    /// The waits between tries are drawn at random.
+    Jitter,
+    /// Connections do not come back all at once after the fault.
+    ReconnectsSpread,
+    /// No connection stays behind after a fault.
+    NoLeak,
+    /// Under too much load, some are refused at once while the others are served.
+    Sheds,
+    /// Users do not need what is broken: their success rate holds.
+    Soft,
+    /// Degraded answers are at most so old.
+    Staleness {
+        /// The bound.
+        at_most: Span,
+    },
+    /// The probe turns bad within this time of the fault, and good again after it.
+    Follows {
+        /// The bound.
+        at_most: Span,
+    },
+}
+
+/// One line of `expect:`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Expectation {
+    /// Stable identity, as used by `--only`, JUnit and `compare`: `browse.p99`.
+    pub id: String,
+    /// What it is about.
+    pub subject: Subject,
+    /// The rule.
+    pub rule: Rule,
+    /// The bound as the author wrote it: `<= 600ms`.
+    pub text: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantile_names_are_read_and_printed() {
+        for name in ["p50", "p99", "p99.9"] {
+            assert_eq!(Quantile::from_name(name).unwrap().to_string(), name);
+        }
+        for name in ["p0", "p100", "q99", "p", "99"] {
+            assert!(Quantile::from_name(name).is_none(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The words of the domain: units, names, seeded choices, events, undos, verdicts.
+//!
+//! Every other crate speaks in these types. This crate does no I/O of its own, starts no task and knows no fault by
+//! name: it must stay usable from a pure function and from a test without a runtime.
+
+mod brief;
+mod clock;
+mod container;
+mod dice;
+mod event;
+mod expect;
+mod http_call;
+mod ids;
+mod journal;
+mod json_path;
+mod recorder;
+mod sample;
+mod secrets;
+mod undo;
+mod units;
+mod verdict;
+
+pub use brief::{
+    EdgeBrief, FaultBrief, Learn, LoadBrief, Phase, PhaseLengths, ProbeBrief, Protocol, Purpose, RunBrief,
+    ServiceBrief,
+};
+pub use clock::{Offset, RunClock, Timestamp};
+pub use container::{
+    ContainerIdentity, CpuRecord, EndpointRecord, LimitsRecord, MemoryRecord, NetworkIdentity, PidsRecord,
+};
+pub use dice::{Dice, Seed};
+pub use event::{
+    CloseHow, ContainerHealth, Event, EventKind, ExchangeEnd, ExitCause, OutputStream, ProcessStatus, Side,
+    Tally,
+};
+pub use expect::{Expectation, Quantile, Rule, Subject, SuccessRule};
+pub use http_call::{Answerer, AttemptOf, HttpCall};
+pub use ids::{
+    ConnId, Direction, Directions, EdgeName, FaultId, LeaseName, LoadName, NameError, ProbeName, RuleSetName,
+    ServiceName,
+};
+pub use journal::{JournalError, read_journal, write_line};
+pub use json_path::{JsonPath, JsonPathError, JsonTest, JsonTestError};
+pub use recorder::{Demand, Recorder, Recording};
+pub use sample::{Sample, SampleOutcome, Served};
+pub use secrets::Secrets;
+pub use undo::{NamespaceIdentity, ProcessIdentity, TableFamily, Undo, UndoEntry, UndoId};
+pub use units::{Chance, Frequency, Rate, Size, Span, UnitError, UnitKind};
+pub use verdict::{Answer, Verdict};
