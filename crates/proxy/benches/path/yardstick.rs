@@ -1,0 +1,120 @@
+//! The plainest proxies that one would write with tokio, to measure ours against.
+
+use std::cell::RefCell;
+use std::io;
+
+use tokio::io::{AsyncWriteExt, copy_bidirectional_with_sizes};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 * 1024]);
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Way {
+    Copy(usize),
+    Lazy,
+}
+
+pub async fn serve(listener: TcpListener, upstream: String, way: Way) {
+    let mut links = JoinSet::new();
+    loop {
+        let Ok((client, _)) = listener.accept().await else { return };
+        let upstream = upstream.clone();
+        links.spawn(async move {
+            let Ok(upstream) = TcpStream::connect(upstream).await else { return };
+            let _ = client.set_nodelay(true);
+            let _ = upstream.set_nodelay(true);
+            match way {
+                Way::Copy(size) => {
+                    let (mut client, mut upstream) = (client, upstream);
+                    let _ = copy_bidirectional_with_sizes(&mut client, &mut upstream, size, size).await;
+                }
+                Way::Lazy => {
+                    let _ = tokio::join!(lazily(&client, &upstream), lazily(&upstream, &client));
+                }
+            }
+        });
+        while links.try_join_next().is_some() {}
+    }
+}
+
+/// Waits, reads once into the thread's buffer, writes at once, keeps only the rest.
+async fn lazily(from: &TcpStream, to: &TcpStream) -> io::Result<()> {
+    loop {
+        from.readable().await?;
+        let step = SCRATCH.with_borrow_mut(|scratch| -> io::Result<Option<Vec<u8>>> {
+            let read = from.try_read(scratch)?;
+            if read == 0 {
+                return Ok(None);
+            }
+            let written = match to.try_write(&scratch[..read]) {
+                Ok(written) => written,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+                Err(error) => return Err(error),
+            };
+            Ok(Some(scratch[written..read].to_vec()))
+        });
+        match step {
+            Ok(None) => return socket2::SockRef::from(to).shutdown(std::net::Shutdown::Write),
+            Ok(Some(mut rest)) => {
+                while !rest.is_empty() {
+                    to.writable().await?;
+                    match to.try_write(&rest) {
+                        Ok(written) => drop(rest.drain(..written)),
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Answers by the first byte of a connection: `e` echo, `b` bytes without end, `n` so many bytes, `m` messages with the
+/// time at which they were sent.
+pub async fn upstream(listener: TcpListener) {
+    use tokio::io::AsyncReadExt;
+    let mut links = JoinSet::new();
+    loop {
+        let Ok((mut stream, _)) = listener.accept().await else { return };
+        let _ = stream.set_nodelay(true);
+        links.spawn(async move {
+            match stream.read_u8().await {
+                Ok(b'e') => {
+                    let (mut read, mut write) = stream.split();
+                    let _ = tokio::io::copy(&mut read, &mut write).await;
+                }
+                Ok(b'b') => {
+                    let block = vec![1; 256 * 1024];
+                    while stream.write_all(&block).await.is_ok() {}
+                }
+                Ok(b'n') => {
+                    let Ok(mut left) = stream.read_u64().await else { return };
+                    let block = vec![1; 256 * 1024];
+                    while left > 0 {
+                        let take = left.min(block.len() as u64);
+                        if stream.write_all(&block[..take as usize]).await.is_err() {
+                            return;
+                        }
+                        left -= take;
+                    }
+                }
+                Ok(b'm') => {
+                    let mut beat = tokio::time::interval(std::time::Duration::from_millis(5));
+                    loop {
+                        beat.tick().await;
+                        if stream.write_u64(crate::client::clock()).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+                _ => {}
+            }
+        });
+        while links.try_join_next().is_some() {}
+    }
+}

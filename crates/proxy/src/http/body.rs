@@ -1,0 +1,347 @@
+//! The body of an answer on its way to the caller: streamed, never held whole but for an edit that needs it, and shaped
+//! where a fault says so.
+
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use murphy_core::{Rate, Side};
+
+use super::effect::Then;
+use super::hub::{Hub, Speaks, Takeover, Ticket, Wait};
+use crate::effect::Ending;
+
+/// The most bytes that are held for an edit of a whole body. A longer one passes as it is.
+pub(crate) const HELD_FOR_EDIT: usize = 4 * 1024 * 1024;
+
+/// How often a paced body moves.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Why a body broke off.
+#[derive(Debug)]
+pub(crate) enum BodyError {
+    /// The dependency broke off.
+    Upstream(hyper::Error),
+    /// A fault did.
+    Fault,
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BodyError::Upstream(error) => error.fmt(f),
+            BodyError::Fault => f.write_str("a fault ended the answer"),
+        }
+    }
+}
+
+impl Error for BodyError {
+    /// The HTTP/2 layer looks here for the reason that the dependency gave.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            BodyError::Upstream(error) => Some(error),
+            BodyError::Fault => None,
+        }
+    }
+}
+
+/// Where a body comes from.
+pub(crate) enum Source {
+    /// The dependency.
+    Stream(Incoming),
+    /// What was held of it, then the rest.
+    Resumed(BytesMut, Incoming),
+    /// Memory.
+    Whole(Bytes),
+}
+
+impl Source {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self {
+            Source::Stream(body) => Pin::new(body).poll_frame(cx),
+            Source::Resumed(held, _) if !held.is_empty() => {
+                Poll::Ready(Some(Ok(Frame::data(held.split().freeze()))))
+            }
+            Source::Resumed(_, body) => Pin::new(body).poll_frame(cx),
+            Source::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Source::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+        }
+    }
+
+    fn is_end(&self) -> bool {
+        match self {
+            Source::Stream(body) => body.is_end_stream(),
+            Source::Resumed(held, body) => held.is_empty() && body.is_end_stream(),
+            Source::Whole(bytes) => bytes.is_empty(),
+        }
+    }
+
+    fn size(&self) -> SizeHint {
+        match self {
+            Source::Stream(body) => body.size_hint(),
+            Source::Resumed(..) => SizeHint::default(),
+            Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+        }
+    }
+
+    /// The whole body if it is no longer than what may be held; else a source that goes on where this one was left.
+    pub(crate) async fn collect(self) -> Result<Result<Bytes, Source>, hyper::Error> {
+        let (mut held, mut body) = match self {
+            Source::Whole(bytes) => return Ok(Ok(bytes)),
+            Source::Stream(body) => (BytesMut::new(), body),
+            Source::Resumed(held, body) => (held, body),
+        };
+        while let Some(frame) = body.frame().await {
+            if let Ok(data) = frame?.into_data() {
+                held.extend_from_slice(&data);
+                if held.len() > HELD_FOR_EDIT {
+                    return Ok(Err(Source::Resumed(held, body)));
+                }
+            }
+        }
+        Ok(Ok(held.freeze()))
+    }
+}
+
+/// What faults do to a body while it passes.
+#[derive(Default)]
+pub(crate) struct Shape {
+    /// Nothing before this is over.
+    pub(crate) first: Option<Wait>,
+    /// Bytes at a rate.
+    pub(crate) pace: Option<Pace>,
+    /// An end before the end.
+    pub(crate) cut: Option<Cut>,
+    /// What the head says of the length is not true, so it must not be derived from the body.
+    pub(crate) lies: bool,
+    /// After the last byte the connection ends, for the HTTP layer would not go on from there.
+    pub(crate) last: bool,
+    /// A chunk whose size is no number comes in the place of the first one.
+    pub(crate) bad_chunk: bool,
+}
+
+/// So many bytes of the body, and then this.
+pub(crate) struct Cut {
+    pub(crate) left: u64,
+    pub(crate) then: Then,
+    pub(crate) arming: u64,
+    /// The body goes in chunks, and the cut goes through one.
+    pub(crate) chunked: bool,
+}
+
+/// Bytes at a rate.
+pub(crate) struct Pace {
+    rate: Rate,
+    arming: u64,
+    held: Option<Bytes>,
+    begun: Option<Instant>,
+    sent: u64,
+    wait: Option<Wait>,
+}
+
+impl Pace {
+    pub(crate) fn new(rate: Rate, arming: u64) -> Pace {
+        Pace { rate, arming, held: None, begun: None, sent: 0, wait: None }
+    }
+
+    /// The next bytes that are due, once they are.
+    fn poll(&mut self, cx: &mut Context<'_>, hub: &Arc<Hub>) -> Poll<Option<Bytes>> {
+        loop {
+            if let Some(wait) = &mut self.wait {
+                if wait.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                self.wait = None;
+            }
+            let Some(held) = &mut self.held else { return Poll::Ready(None) };
+            let begun = *self.begun.get_or_insert_with(Instant::now);
+            let rate = self.rate.as_bytes_per_sec() as f64;
+            if !hub.table().stands(self.arming) {
+                return Poll::Ready(self.held.take());
+            }
+            let due = (begun.elapsed().as_secs_f64() * rate) as u64;
+            let allowed =
+                usize::try_from(due.saturating_sub(self.sent)).unwrap_or(usize::MAX).min(held.len());
+            if allowed > 0 {
+                self.sent += allowed as u64;
+                let piece = held.split_to(allowed);
+                if held.is_empty() {
+                    self.held = None;
+                }
+                return Poll::Ready(Some(piece));
+            }
+            // The moment at which one byte more is due, and at least a tick.
+            let until = (rate > 0.0)
+                .then(|| Duration::try_from_secs_f64((self.sent + 1) as f64 / rate).ok())
+                .flatten()
+                .and_then(|after| begun.checked_add(after))
+                .map(|at| at.max(Instant::now() + TICK));
+            let (hub, arming) = (Arc::clone(hub), self.arming);
+            self.wait = Some(Box::pin(async move { hub.held(arming, until).await }));
+        }
+    }
+}
+
+/// The body of an answer.
+pub(crate) struct ReplyBody {
+    hub: Arc<Hub>,
+    source: Source,
+    shape: Option<Box<Shape>>,
+    ticket: Ticket,
+    /// The body will never move again: the connection goes on without it.
+    parked: bool,
+}
+
+impl ReplyBody {
+    pub(crate) fn new(hub: Arc<Hub>, source: Source, shape: Option<Box<Shape>>, ticket: Ticket) -> ReplyBody {
+        ReplyBody { hub, source, shape, ticket, parked: false }
+    }
+
+    fn take_over(
+        &mut self,
+        raw: Bytes,
+        then: Then,
+        by: Side,
+        arming: Option<u64>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.parked = true;
+        if self.hub.speaks == Speaks::Two {
+            if then == Then::Stall {
+                return Poll::Pending;
+            }
+            self.ticket.fail(by);
+            return Poll::Ready(Some(Err(BodyError::Fault)));
+        }
+        self.hub.take_over(Takeover { raw, then, by, arming });
+        Poll::Pending
+    }
+
+    /// A frame of data as the shape lets it pass.
+    fn shaped(&mut self, mut data: Bytes) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Some(shape) = &mut self.shape else { return Poll::Ready(Some(Ok(Frame::data(data)))) };
+        if shape.bad_chunk {
+            let raw = [b"xyz\r\n", &data[..], b"\r\n"].concat();
+            return self.take_over(Bytes::from(raw), Then::End(Ending::Close), Side::Proxy, None);
+        }
+        if let Some(cut) = &mut shape.cut {
+            let left = usize::try_from(cut.left).unwrap_or(usize::MAX);
+            if data.len() > left {
+                let (then, arming, chunked) = (cut.then, cut.arming, cut.chunked);
+                let whole = data.len();
+                data.truncate(left);
+                if chunked && self.hub.speaks == Speaks::One {
+                    let raw = [format!("{whole:x}\r\n").as_bytes(), &data[..]].concat();
+                    return self.take_over(Bytes::from(raw), then, Side::Proxy, Some(arming));
+                }
+                cut.left = 0;
+                if data.is_empty() {
+                    return self.take_over(Bytes::new(), then, Side::Proxy, Some(arming));
+                }
+                // What is left of the frame is dropped; the next call finds nothing left to pass.
+            } else {
+                cut.left -= data.len() as u64;
+            }
+        }
+        Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        if this.parked {
+            return Poll::Pending;
+        }
+        if let Some(shape) = &mut this.shape {
+            if let Some(first) = &mut shape.first {
+                if first.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                shape.first = None;
+            }
+            if let Some(cut) = &shape.cut
+                && cut.left == 0
+                && (!cut.chunked || this.hub.speaks == Speaks::Two)
+            {
+                let (then, arming) = (cut.then, cut.arming);
+                return this.take_over(Bytes::new(), then, Side::Proxy, Some(arming));
+            }
+            if let Some(pace) = &mut shape.pace {
+                match pace.poll(cx, &this.hub) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Some(data)) => return this.shaped(data),
+                    Poll::Ready(None) => {}
+                }
+            }
+        }
+        match this.source.poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Ok(data) if this.shape.is_some() => {
+                    if let Some(pace) = this.shape.as_mut().and_then(|shape| shape.pace.as_mut()) {
+                        pace.held = Some(data);
+                        return match pace.poll(cx, &this.hub) {
+                            Poll::Ready(Some(data)) => this.shaped(data),
+                            _ => Poll::Pending,
+                        };
+                    }
+                    this.shaped(data)
+                }
+                Ok(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
+                Err(frame) => Poll::Ready(Some(Ok(frame))),
+            },
+            Poll::Ready(Some(Err(error))) => {
+                if this.hub.speaks == Speaks::Two {
+                    this.ticket.fail(Side::Upstream);
+                    return Poll::Ready(Some(Err(BodyError::Upstream(error))));
+                }
+                let ending = this.hub.fate.ending();
+                this.take_over(Bytes::new(), Then::End(ending), Side::Upstream, None)
+            }
+            Poll::Ready(None) => {
+                if this.shape.as_ref().is_some_and(|shape| shape.last) && this.hub.speaks == Speaks::One {
+                    return this.take_over(Bytes::new(), Then::End(Ending::Close), Side::Proxy, None);
+                }
+                this.ticket.finish();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.shape {
+            None => self.source.is_end(),
+            Some(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.shape {
+            Some(shape) if shape.lies => SizeHint::default(),
+            _ => self.source.size(),
+        }
+    }
+}
+
+impl Drop for ReplyBody {
+    fn drop(&mut self) {
+        // The HTTP layer does not ask for an end that it knows to have come.
+        let held =
+            self.shape.as_ref().and_then(|shape| shape.pace.as_ref()).is_some_and(|p| p.held.is_some());
+        if !self.parked && !held && self.source.is_end() {
+            self.ticket.finish();
+        }
+    }
+}

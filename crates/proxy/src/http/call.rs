@@ -1,0 +1,48 @@
+//! What is told of a request as it comes: its route, when it began, and what it shares with other attempts.
+
+use hyper::http::HeaderMap;
+use hyper::http::request::Parts;
+use murphy_core::{Answerer, AttemptOf, ExchangeEnd, HttpCall};
+
+use super::hub::{Hub, Speaks};
+
+/// The longest path that is told of a request.
+const ROUTE: usize = 200;
+
+/// What is told of a request, where anything is.
+pub(super) fn call_of(hub: &Hub, parts: &Parts) -> Option<HttpCall> {
+    let recorder = &hub.shared.recorder;
+    if !recorder.is_enabled() {
+        return None;
+    }
+    let asked = hub.io.lock().asked.take();
+    let began = asked.filter(|_| hub.speaks == Speaks::One).unwrap_or_else(|| recorder.clock().now());
+    Some(HttpCall {
+        edge: hub.shared.edge.clone(),
+        conn: hub.conn,
+        method: parts.method.to_string(),
+        route: parts.uri.path().chars().take(ROUTE).collect(),
+        began,
+        answered: None,
+        ended: began,
+        end: ExchangeEnd::Open,
+        by: None,
+        status: None,
+        service_status: None,
+        answerer: Answerer::Nobody,
+        reached: false,
+        faults: Vec::new(),
+        touched: false,
+        attempt_of: attempt_of(&parts.headers),
+    })
+}
+
+/// The idempotency key (the IETF's draft of the header), else the trace of a W3C `traceparent`.
+fn attempt_of(headers: &HeaderMap) -> Option<AttemptOf> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(key) = text("idempotency-key") {
+        return Some(AttemptOf::Key(key.chars().take(ROUTE).collect()));
+    }
+    let trace = text("traceparent").and_then(|parent| parent.split('-').nth(1));
+    trace.map(|trace| AttemptOf::Trace(trace.to_owned()))
+}

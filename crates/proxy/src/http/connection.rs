@@ -1,0 +1,527 @@
+//! One connection of an HTTP edge: its two HTTP ends, the lines under the caller's end, and how all of it comes to an end.
+//!
+//! One task drives everything, so that a caller's leaving is seen at once and takes the dependency's side with it.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::{Buf, BytesMut};
+use hyper_util::rt::TokioIo;
+use murphy_core::{ConnId, EventKind, ExchangeEnd, Side};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::effect::Then;
+use super::hub::{Hub, Speaks, Takeover};
+use super::pass_on::{RequestBody, Sender};
+use super::service::Service;
+use super::upstream::{UpstreamFate, UpstreamIo};
+use super::wire::{ClientIo, Gone, Wire};
+use crate::armed::Draws;
+use crate::effect::{Ending, Farewell};
+use crate::line::Line;
+use crate::roster::Live;
+use crate::shared::{Shared, State};
+use crate::timer::Alarm;
+
+/// What a client of HTTP/2 says first (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Headers of one message. Servers take about a hundred; a message with more than this is refused with 431.
+const HEADERS: usize = 1024;
+
+type Half = Pin<Box<dyn Future<Output = Result<(), hyper::Error>> + Send>>;
+
+/// How a connection is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ends {
+    /// FIN to both sides, which have ended themselves.
+    Orderly,
+    /// FIN to both sides, of which one or both may still send.
+    Lingering,
+    /// RST to both sides.
+    Reset,
+}
+
+/// What is told of a connection at its end.
+pub(crate) struct Carried {
+    pub(crate) by: Side,
+    pub(crate) ends: Ends,
+    pub(crate) to_upstream: u64,
+    pub(crate) to_client: u64,
+}
+
+/// The tasks of the streams of one HTTP/2 connection; they end with it.
+#[derive(Clone, Default)]
+struct Streams(Arc<Mutex<JoinSet<()>>>);
+
+impl<F> hyper::rt::Executor<F> for Streams
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, future: F) {
+        let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while streams.try_join_next().is_some() {}
+        streams.spawn(async move {
+            future.await;
+        });
+    }
+}
+
+/// Ends with both halves of the conversation, if the dependency greets back.
+type Greeting = Pin<Box<dyn Future<Output = Option<(Half, Half, Arc<Hub>)>> + Send>>;
+
+/// What the connection does at present.
+enum Stage {
+    /// It is not known yet which version the caller speaks.
+    Listening(BytesMut),
+    /// The HTTP/2 connection to the dependency begins.
+    Greeting(Greeting),
+    /// Requests and answers.
+    Talking { server: Half, client: Half, hub: Arc<Hub>, client_over: bool },
+    /// The caller's HTTP end has been given up: these bytes, and then an end.
+    TakenOver { takeover: Takeover, client: Half, server: Option<Half>, hub: Arc<Hub>, client_over: bool },
+    /// Both have left HTTP.
+    Tunnelling(Pin<Box<dyn Future<Output = ()> + Send>>),
+    /// Everything is said; the lines may still hold bytes.
+    Draining { by: Side },
+}
+
+/// What bytes of the caller mean that no request was made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    /// The beginning of a request.
+    InFull,
+    /// Most are about the connection itself (HTTP/2); a request can only be among those that a fault holds back.
+    InFrames,
+    /// Nothing: HTTP has been left.
+    Never,
+}
+
+struct Connection {
+    shared: Arc<Shared>,
+    live: Arc<Live>,
+    conn: ConnId,
+    peer: SocketAddr,
+    io: ClientIo,
+    upstream: Arc<TcpStream>,
+    fate: Arc<UpstreamFate>,
+    draws: Arc<Mutex<Draws>>,
+    state: watch::Receiver<State>,
+    streams: Streams,
+    stage: Stage,
+    asks: Asks,
+}
+
+type Over = (Side, Ends);
+
+/// Carries one connection whose dependency has been reached. Returns when it is over; the sockets are the caller's to
+/// close.
+#[allow(clippy::too_many_arguments)] // the parts of a connection
+pub(crate) async fn carry(
+    shared: Arc<Shared>,
+    live: Arc<Live>,
+    client: Arc<TcpStream>,
+    upstream: Arc<TcpStream>,
+    peer: SocketAddr,
+    conn: ConnId,
+    lines: (Line, Line),
+    draws: Draws,
+    mut state: watch::Receiver<State>,
+    alarm: &mut Alarm,
+) -> Carried {
+    let io = ClientIo::new(Wire::new(Arc::clone(&shared), client, lines.0, lines.1));
+    let mut connection = Connection {
+        shared: Arc::clone(&shared),
+        live,
+        conn,
+        peer,
+        io: io.clone(),
+        upstream,
+        fate: Arc::default(),
+        draws: Arc::new(Mutex::new(draws)),
+        state: state.clone(),
+        streams: Streams::default(),
+        stage: Stage::Listening(BytesMut::new()),
+        asks: Asks::InFull,
+    };
+    let over = loop {
+        {
+            let current = state.borrow_and_update();
+            if current.stopping {
+                break None;
+            }
+            let mut draws = connection.draws.lock().unwrap_or_else(PoisonError::into_inner);
+            io.lock().sync(&current.table, &mut draws);
+        }
+        let seen = shared.edits.load(Ordering::Acquire);
+        let mut changed = pin!(tokio::task::unconstrained(state.changed()));
+        let mut registered = false;
+        let over = std::future::poll_fn(|cx| {
+            if !registered || shared.edits.load(Ordering::Acquire) != seen {
+                registered = true;
+                if changed.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(None);
+                }
+            }
+            connection.poll(cx, alarm).map(Some)
+        })
+        .await;
+        if over.is_some() {
+            break over;
+        }
+    };
+    alarm.clear();
+    connection.close(over).await
+}
+
+impl Connection {
+    fn poll(&mut self, cx: &mut Context<'_>, alarm: &mut Alarm) -> Poll<Over> {
+        loop {
+            let (gone, wake) = self.io.lock().turn(cx);
+            if let Some(gone) = gone {
+                return Poll::Ready(self.gone(gone));
+            }
+            let stage = std::mem::replace(&mut self.stage, Stage::Draining { by: Side::Proxy });
+            let (stage, again) = match self.step(stage, cx) {
+                Step::Stay(stage) => (stage, false),
+                Step::Next(stage) => (stage, true),
+                Step::Over(over) => return Poll::Ready(over),
+            };
+            self.stage = stage;
+            if again {
+                continue;
+            }
+            let mut wire = self.io.lock();
+            wire.settle();
+            // What the HTTP layer has just read or written may have set another time.
+            let (gone, later) = wire.turn(cx);
+            self.live.delivered(self.fate.delivered(), wire.delivered());
+            drop(wire);
+            if let Some(gone) = gone {
+                return Poll::Ready(self.gone(gone));
+            }
+            let wake = [wake, later].into_iter().flatten().min();
+            if wake.is_some_and(|at| at <= Instant::now()) {
+                continue;
+            }
+            alarm.set(wake, cx);
+            return Poll::Pending;
+        }
+    }
+
+    fn gone(&self, gone: Gone) -> Over {
+        match gone {
+            Gone::CallerReset => (Side::Client, Ends::Reset),
+            Gone::Stuck => (Side::Client, Ends::Reset),
+            Gone::Fault(Ending::Reset) => (Side::Proxy, Ends::Reset),
+            Gone::Fault(Ending::Close) => (Side::Proxy, Ends::Lingering),
+        }
+    }
+
+    fn step(&mut self, stage: Stage, cx: &mut Context<'_>) -> Step {
+        match stage {
+            Stage::Listening(begun) => self.listen(begun, cx),
+            Stage::Greeting(mut greeting) => match greeting.as_mut().poll(cx) {
+                Poll::Pending => Step::Stay(Stage::Greeting(greeting)),
+                Poll::Ready(Some((server, client, hub))) => {
+                    Step::Next(Stage::Talking { server, client, hub, client_over: false })
+                }
+                Poll::Ready(None) => Step::Over(self.upstream_over()),
+            },
+            Stage::Talking { server, client, hub, client_over } => {
+                self.talk(server, client, hub, client_over, cx)
+            }
+            Stage::TakenOver { takeover, client, server, hub, client_over } => {
+                self.write_by_hand(takeover, client, server, hub, client_over, cx)
+            }
+            Stage::Tunnelling(mut tunnel) => match tunnel.as_mut().poll(cx) {
+                Poll::Pending => Step::Stay(Stage::Tunnelling(tunnel)),
+                Poll::Ready(()) => {
+                    let by = if self.io.lock().has_left() { Side::Client } else { Side::Upstream };
+                    Step::Next(Stage::Draining { by })
+                }
+            },
+            Stage::Draining { by } => {
+                let wire = self.io.lock();
+                if wire.is_broken() {
+                    return Step::Over((by, Ends::Reset));
+                }
+                if wire.is_drained() {
+                    return Step::Over((
+                        by,
+                        if by == Side::Client { Ends::Orderly } else { Ends::Lingering },
+                    ));
+                }
+                Step::Stay(Stage::Draining { by })
+            }
+        }
+    }
+
+    fn upstream_over(&self) -> Over {
+        let ends = if self.fate.ending() == Ending::Reset { Ends::Reset } else { Ends::Lingering };
+        (Side::Upstream, ends)
+    }
+
+    /// Waits for enough of the caller's first bytes to tell the version.
+    fn listen(&mut self, mut begun: BytesMut, cx: &mut Context<'_>) -> Step {
+        loop {
+            let mut buffer = [0; PREFACE.len()];
+            let mut buf = ReadBuf::new(&mut buffer[begun.len()..]);
+            match Pin::new(&mut self.io).poll_read(cx, &mut buf) {
+                Poll::Pending => break,
+                Poll::Ready(Err(_)) => return Step::Over((Side::Client, Ends::Reset)),
+                Poll::Ready(Ok(())) if buf.filled().is_empty() && begun.is_empty() => {
+                    let _ = self.io.lock().finish();
+                    return Step::Next(Stage::Draining { by: Side::Client });
+                }
+                Poll::Ready(Ok(())) => {
+                    let ended = buf.filled().is_empty();
+                    begun.extend_from_slice(buf.filled());
+                    if ended || !PREFACE.starts_with(&begun) {
+                        self.io.lock().put_back(begun.freeze());
+                        return self.speak_one();
+                    }
+                    if begun.len() == PREFACE.len() {
+                        self.io.lock().put_back(begun.freeze());
+                        return self.speak_two();
+                    }
+                }
+            }
+        }
+        // A dependency that puts idle connections away does so here too.
+        let mut byte = [0; 1];
+        match self.upstream.poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+            Poll::Ready(Ok(0)) => Step::Over((Side::Upstream, Ends::Lingering)),
+            Poll::Ready(Err(_)) => Step::Over((Side::Upstream, Ends::Reset)),
+            Poll::Ready(Ok(_)) | Poll::Pending => Step::Stay(Stage::Listening(begun)),
+        }
+    }
+
+    fn hub(&self, speaks: Speaks) -> Arc<Hub> {
+        Arc::new(Hub::new(
+            Arc::clone(&self.shared),
+            self.conn,
+            self.peer.ip(),
+            speaks,
+            self.io.clone(),
+            Arc::clone(&self.fate),
+            Arc::clone(&self.draws),
+            self.state.clone(),
+        ))
+    }
+
+    fn upstream_io(&self) -> TokioIo<UpstreamIo> {
+        let (shared, stream) = (Arc::clone(&self.shared), Arc::clone(&self.upstream));
+        TokioIo::new(UpstreamIo::new(shared, stream, Arc::clone(&self.fate)))
+    }
+
+    fn speak_one(&mut self) -> Step {
+        let hub = self.hub(Speaks::One);
+        let upstream = self.upstream_io();
+        let io = TokioIo::new(self.io.clone());
+        Step::Next(Stage::Greeting(Box::pin(async move {
+            let (sender, client) = hyper::client::conn::http1::Builder::new()
+                .preserve_header_case(true)
+                .allow_obsolete_multiline_headers_in_responses(true)
+                .max_headers(HEADERS)
+                .handshake::<_, RequestBody>(upstream)
+                .await
+                .ok()?;
+            let service = Service::new(Arc::clone(&hub), Sender::One(Mutex::new(Some(sender))));
+            let server = hyper::server::conn::http1::Builder::new()
+                .preserve_header_case(true)
+                .auto_date_header(false)
+                .header_read_timeout(None)
+                .max_headers(HEADERS)
+                .serve_connection(io, service)
+                .with_upgrades();
+            Some((Box::pin(server) as Half, Box::pin(client.with_upgrades()) as Half, hub))
+        })))
+    }
+
+    fn speak_two(&mut self) -> Step {
+        self.asks = Asks::InFrames;
+        let hub = self.hub(Speaks::Two);
+        let upstream = self.upstream_io();
+        let io = TokioIo::new(self.io.clone());
+        let streams = self.streams.clone();
+        Step::Next(Stage::Greeting(Box::pin(async move {
+            let (sender, client) = hyper::client::conn::http2::Builder::new(streams.clone())
+                .handshake::<_, RequestBody>(upstream)
+                .await
+                .ok()?;
+            let service = Service::new(Arc::clone(&hub), Sender::Two(sender));
+            let server = hyper::server::conn::http2::Builder::new(streams)
+                .auto_date_header(false)
+                .serve_connection(io, service);
+            Some((Box::pin(server) as Half, Box::pin(client) as Half, hub))
+        })))
+    }
+
+    fn talk(
+        &mut self,
+        mut server: Half,
+        mut client: Half,
+        hub: Arc<Hub>,
+        mut client_over: bool,
+        cx: &mut Context<'_>,
+    ) -> Step {
+        if !client_over {
+            client_over = client.as_mut().poll(cx).is_ready();
+        }
+        let early = hub.early();
+        if !early.is_empty() {
+            // Nothing of the HTTP layer is under way while it waits for the answer. What does not fit is dropped: it
+            // was for information.
+            let _ = self.io.lock().write_raw(cx, &early);
+        }
+        let served = server.as_mut().poll(cx);
+        if let Poll::Ready(result) = served {
+            if let Some(tunnel) = hub.tunnel() {
+                return self.tunnel(tunnel, client, client_over);
+            }
+            return Step::Next(Stage::Draining { by: self.ended_by(client_over, result.is_err()) });
+        }
+        if hub.has_takeover() && self.io.lock().is_flushed() {
+            let Some(takeover) = hub.takeover() else {
+                return Step::Stay(Stage::Talking { server, client, hub, client_over });
+            };
+            return Step::Next(Stage::TakenOver { takeover, client, server: Some(server), hub, client_over });
+        }
+        if client_over && hub.in_flight() == 0 && !hub.has_takeover() {
+            let wire = self.io.lock();
+            if wire.is_flushed() {
+                drop(wire);
+                if self.fate.ended() == Some(Farewell::Rst) {
+                    return Step::Over((Side::Upstream, Ends::Reset));
+                }
+                let _ = self.io.lock().finish();
+                return Step::Next(Stage::Draining { by: Side::Upstream });
+            }
+        }
+        Step::Stay(Stage::Talking { server, client, hub, client_over })
+    }
+
+    /// Who ended a connection whose caller's HTTP end is through.
+    fn ended_by(&self, client_over: bool, failed: bool) -> Side {
+        if self.io.lock().has_left() {
+            Side::Client
+        } else if client_over && !failed {
+            Side::Upstream
+        } else {
+            Side::Proxy
+        }
+    }
+
+    fn tunnel(&mut self, tunnel: super::hub::Tunnel, client: Half, client_over: bool) -> Step {
+        self.asks = Asks::Never;
+        Step::Next(Stage::Tunnelling(Box::pin(async move {
+            let both = async { tokio::join!(tunnel.client, tunnel.upstream) };
+            let leave = async {
+                if !client_over {
+                    let _ = client.await;
+                }
+            };
+            let ((near, far), ()) = tokio::join!(both, leave);
+            if let (Ok(near), Ok(far)) = (near, far) {
+                let (mut near, mut far) = (TokioIo::new(near), TokioIo::new(far));
+                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            }
+        })))
+    }
+
+    fn write_by_hand(
+        &mut self,
+        mut takeover: Takeover,
+        mut client: Half,
+        server: Option<Half>,
+        hub: Arc<Hub>,
+        mut client_over: bool,
+        cx: &mut Context<'_>,
+    ) -> Step {
+        if !client_over {
+            client_over = client.as_mut().poll(cx).is_ready();
+        }
+        let mut wire = self.io.lock();
+        while !takeover.raw.is_empty() {
+            match wire.write_raw(cx, &takeover.raw) {
+                Poll::Ready(Ok(written)) => takeover.raw.advance(written),
+                Poll::Ready(Err(_)) => return Step::Over((Side::Client, Ends::Reset)),
+                Poll::Pending => break,
+            }
+        }
+        let left = wire.waste(cx);
+        let written = takeover.raw.is_empty() && wire.is_drained();
+        if wire.is_broken() {
+            return Step::Over((Side::Client, Ends::Reset));
+        }
+        if written {
+            match takeover.then {
+                Then::End(Ending::Reset) => return Step::Over((takeover.by, Ends::Reset)),
+                Then::End(Ending::Close) => return Step::Over((takeover.by, Ends::Lingering)),
+                Then::Stall if left => return Step::Over((Side::Client, Ends::Orderly)),
+                Then::Stall => {}
+            }
+            let lifted = takeover.arming.is_some_and(|arming| !hub.table().stands(arming));
+            if lifted {
+                // What was cut off cannot be taken up again in mid-answer.
+                return Step::Over((takeover.by, Ends::Lingering));
+            }
+        }
+        drop(wire);
+        Step::Stay(Stage::TakenOver { takeover, client, server, hub, client_over })
+    }
+
+    /// Closes the books, and ends what still runs.
+    async fn close(self, over: Option<Over>) -> Carried {
+        let Connection { shared, conn, io, fate, streams, stage, asks, .. } = self;
+        let by = over.map(|(by, _)| by);
+        let (to_client, unheard) = {
+            let mut wire = io.lock();
+            wire.settle();
+            let (left, hits) = (wire.left(), wire.hits());
+            let may_ask = match asks {
+                Asks::InFull => wire.books.is_empty(),
+                Asks::InFrames => wire.books.is_empty() && wire.keeps_requests(),
+                Asks::Never => false,
+            };
+            let unheard = wire.asked.filter(|_| may_ask).map(|began| (began, left, hits > 0));
+            wire.books.close(by, left, hits);
+            (wire.delivered(), unheard)
+        };
+        if let Some((began, left, touched)) = unheard {
+            // Bytes that no request could be made of before the end: a fault kept them back, or they were no request.
+            let now = shared.recorder.clock().now();
+            let (end, ended) = match (by, left) {
+                (_, Some(left)) => (ExchangeEnd::GivenUp, left.max(began)),
+                (None, None) => (ExchangeEnd::Open, now),
+                (Some(Side::Client), None) => (ExchangeEnd::GivenUp, now),
+                (Some(_), None) => (ExchangeEnd::Failed, now),
+            };
+            let edge = shared.edge.clone();
+            let kind = EventKind::Exchange { edge, conn, began, answered: None, ended, end, touched };
+            shared.recorder.record_at(ended, kind);
+        }
+        // The HTTP ends go first, so that nothing writes any more.
+        drop(stage);
+        let mut running = std::mem::take(&mut *streams.0.lock().unwrap_or_else(PoisonError::into_inner));
+        running.shutdown().await;
+        let (by, ends) = over.unwrap_or((Side::Proxy, Ends::Orderly));
+        Carried { by, ends, to_upstream: fate.delivered(), to_client }
+    }
+}
+
+enum Step {
+    Stay(Stage),
+    Next(Stage),
+    Over(Over),
+}

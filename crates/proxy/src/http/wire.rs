@@ -1,0 +1,533 @@
+//! The caller's side of an HTTP connection: its socket, and between it and the HTTP layer one line in each direction, so
+//! that faults on bytes act on exactly what travels. With no such fault, bytes go straight through.
+//!
+//! The HTTP layer sees an ordinary stream. It must never be woken by this file: one task drives both.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes};
+use murphy_core::{Direction, Offset};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::books::{Books, Progress};
+use crate::armed::{Draws, Table};
+use crate::effect::{Ending, Farewell};
+use crate::line::{Blocked, Front, Line};
+use crate::shared::Shared;
+
+/// The most bytes that are read at a time where a fault sits on the line.
+const READ: usize = 16 * 1024;
+
+/// How often the kernel is asked whether a caller that is not read has gone.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+type Watch = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What the socket has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// The caller broke off.
+    CallerReset,
+    /// A fault on the bytes ends the connection.
+    Fault(Ending),
+    /// The caller has ended, and a fault withholds from everybody what is left.
+    Stuck,
+}
+
+/// The caller's side.
+pub(crate) struct Wire {
+    shared: Arc<Shared>,
+    stream: Arc<TcpStream>,
+    pub(crate) up: Line,
+    pub(crate) down: Line,
+    /// Read ahead, to tell the version.
+    prefix: Bytes,
+    /// The caller will send no more, since when.
+    left: Option<Offset>,
+    broken: bool,
+    listening: bool,
+    /// The HTTP layer could not hand over all that it had.
+    blocked: bool,
+    /// The caller does not take what is due.
+    full: bool,
+    pushed: u64,
+    delivered: u64,
+    gone: Option<Gone>,
+    watch: Option<Watch>,
+    stuck_since: Option<Instant>,
+    reported: usize,
+    /// When the first byte came that no request has been made of yet.
+    pub(crate) asked: Option<Offset>,
+    pub(crate) books: Books,
+}
+
+/// The caller's side, shared by the HTTP layer and the task that drives it. The lock is never contended for long: it is
+/// held for one read or write, and never over a wait.
+#[derive(Clone)]
+pub(crate) struct ClientIo(Arc<Mutex<Wire>>);
+
+impl ClientIo {
+    pub(crate) fn new(wire: Wire) -> ClientIo {
+        ClientIo(Arc::new(Mutex::new(wire)))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Wire> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AsyncRead for ClientIo {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.lock().poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for ClientIo {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        self.lock().poll_write(cx, &[io::IoSlice::new(data)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.lock().poll_write(cx, data)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // What the line holds is its own matter: waiting for it here would make a delay a throttle.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.lock().finish())
+    }
+}
+
+impl Wire {
+    pub(crate) fn new(shared: Arc<Shared>, stream: Arc<TcpStream>, up: Line, down: Line) -> Wire {
+        let books = Books::new(shared.recorder.clone());
+        Wire {
+            shared,
+            stream,
+            up,
+            down,
+            prefix: Bytes::new(),
+            left: None,
+            broken: false,
+            listening: false,
+            blocked: false,
+            full: false,
+            pushed: 0,
+            delivered: 0,
+            gone: None,
+            watch: None,
+            stuck_since: None,
+            reported: 0,
+            asked: None,
+            books,
+        }
+    }
+
+    /// Gives back what was read ahead.
+    pub(crate) fn put_back(&mut self, prefix: Bytes) {
+        self.prefix = prefix;
+    }
+
+    /// Bytes delivered to the caller.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// True if the HTTP layer could hand over all that it had.
+    pub(crate) fn is_flushed(&self) -> bool {
+        !self.blocked
+    }
+
+    /// True if nothing waits for the caller any more.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.down.is_clear() || matches!(self.down.front(Instant::now()), Front::Empty)
+    }
+
+    /// True if the caller broke off.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// When the caller stopped sending.
+    pub(crate) fn left(&self) -> Option<Offset> {
+        self.left
+    }
+
+    /// True if the caller will send no more.
+    pub(crate) fn has_left(&self) -> bool {
+        self.left.is_some() || self.broken
+    }
+
+    /// How often faults on bytes have acted.
+    pub(crate) fn hits(&self) -> u64 {
+        self.up.hits() + self.down.hits()
+    }
+
+    /// True if a fault keeps back bytes of the caller.
+    pub(crate) fn keeps_requests(&self) -> bool {
+        self.up.held() > 0
+    }
+
+    pub(crate) fn pushed(&self) -> u64 {
+        self.pushed
+    }
+
+    fn now(&self) -> Offset {
+        self.shared.recorder.clock().now()
+    }
+
+    /// Brings the lines in line with the table.
+    pub(crate) fn sync(&mut self, table: &Table, draws: &mut Draws) {
+        let now = Instant::now();
+        self.up.sync(table, draws, now);
+        self.down.sync(table, draws, now);
+    }
+
+    /// Tells the books how far things have come.
+    pub(crate) fn settle(&mut self) {
+        if !self.books.is_empty() {
+            let progress = Progress {
+                pushed: self.pushed,
+                delivered: self.delivered,
+                blocked: self.blocked,
+                hits: self.hits(),
+                left: self.left,
+            };
+            if self.books.settle(progress) {
+                // Bytes that came after a request's head were its body.
+                self.asked = None;
+            }
+        }
+    }
+
+    /// Does what the clock or the sockets ask for. The second part is when to come again.
+    pub(crate) fn turn(&mut self, cx: &mut Context<'_>) -> (Option<Gone>, Option<Instant>) {
+        if !self.down.is_clear() {
+            self.deliver(cx);
+        }
+        if !self.listening && self.has_failed(cx) {
+            self.broken = true;
+            self.left.get_or_insert(self.shared.recorder.clock().now());
+            self.gone.get_or_insert(Gone::CallerReset);
+        }
+        let held = self.up.held() + self.down.held();
+        if held != self.reported {
+            self.shared.hold(self.reported, held);
+            self.reported = held;
+        }
+        if self.up.is_clear() && self.down.is_clear() {
+            return (self.gone, None);
+        }
+        let now = Instant::now();
+        let look = self.look_at_stuck(cx, now);
+        let blocked = if self.full { Blocked::Yes } else { Blocked::No };
+        let wakes = [look, self.up.next_wake(now, Blocked::No), self.down.next_wake(now, blocked)];
+        (self.gone, wakes.into_iter().flatten().min())
+    }
+
+    fn has_failed(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.broken {
+            return false;
+        }
+        let stream = &self.stream;
+        let watch = self.watch.get_or_insert_with(|| {
+            let stream = Arc::clone(stream);
+            Box::pin(async move {
+                let _ = stream.ready(Interest::ERROR).await;
+            })
+        });
+        let failed = watch.as_mut().poll(cx).is_ready();
+        if failed {
+            self.watch = None;
+        }
+        failed
+    }
+
+    /// A connection whose caller has gone and whose bytes are withheld for ever serves nobody.
+    fn look_at_stuck(&mut self, cx: &mut Context<'_>, now: Instant) -> Option<Instant> {
+        if !self.up.is_stuck() && !self.down.is_stuck() {
+            self.stuck_since = None;
+            return None;
+        }
+        if !self.has_left() {
+            let mut ready = std::pin::pin!(self.stream.ready(Interest::READABLE));
+            match ready.as_mut().poll(cx) {
+                Poll::Ready(Ok(ready)) if ready.is_read_closed() => {
+                    self.left = Some(self.shared.recorder.clock().now());
+                }
+                _ => return Some(now + LOOK_AGAIN),
+            }
+        }
+        let since = *self.stuck_since.get_or_insert(now);
+        let until = if self.broken { since } else { since + self.shared.limits.linger.as_duration() };
+        if until <= now {
+            self.gone.get_or_insert(Gone::Stuck);
+        }
+        Some(until)
+    }
+
+    fn came(&mut self, bytes: usize) {
+        self.shared.meter.received(Direction::ToUpstream, bytes);
+        if self.asked.is_none() && self.shared.recorder.is_enabled() {
+            self.asked = Some(self.now());
+        }
+    }
+
+    fn fell_silent(&mut self) {
+        if self.left.is_none() {
+            self.left = Some(self.now());
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.prefix.is_empty() {
+            let n = self.prefix.len().min(buf.remaining());
+            buf.put_slice(&self.prefix[..n]);
+            self.prefix.advance(n);
+            return Poll::Ready(Ok(()));
+        }
+        self.listening = false;
+        if !self.up.is_clear() {
+            return self.read_through(cx, buf);
+        }
+        if self.broken {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        if self.left.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            match self.stream.poll_read_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.broke(error))),
+                Poll::Pending => {
+                    self.listening = true;
+                    return Poll::Pending;
+                }
+            }
+            match self.stream.try_read_buf(buf) {
+                Ok(0) if buf.remaining() > 0 => {
+                    self.fell_silent();
+                    return Poll::Ready(Ok(()));
+                }
+                Ok(read) => {
+                    self.came(read);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(self.broke(error))),
+            }
+        }
+    }
+
+    fn broke(&mut self, error: io::Error) -> io::Error {
+        self.broken = true;
+        self.fell_silent();
+        error
+    }
+
+    /// The way of bytes on which a fault sits.
+    fn read_through(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let now = Instant::now();
+            self.up.wake(now);
+            if let Some(ending) = self.up.ended_at_once() {
+                self.gone.get_or_insert(Gone::Fault(ending));
+                return Poll::Pending;
+            }
+            match self.up.front(now) {
+                Front::Bytes(bytes) => {
+                    let n = bytes.len().min(buf.remaining());
+                    buf.put_slice(&bytes[..n]);
+                    self.up.advance(n);
+                    return Poll::Ready(Ok(()));
+                }
+                Front::Farewell(Farewell::Fin) => return Poll::Ready(Ok(())),
+                Front::Farewell(Farewell::Rst) => {
+                    return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+                }
+                Front::End(ending) => {
+                    self.gone.get_or_insert(Gone::Fault(ending));
+                    return Poll::Pending;
+                }
+                Front::Empty | Front::Waiting(_) => {}
+            }
+            let want = self.up.wants(now).min(READ);
+            if self.has_left() || want == 0 || (self.up.held() > 0 && self.shared.room() == 0) {
+                return Poll::Pending;
+            }
+            match self.stream.poll_read_ready(cx) {
+                Poll::Ready(_) => {}
+                Poll::Pending => {
+                    self.listening = true;
+                    return Poll::Pending;
+                }
+            }
+            let mut bytes = Vec::with_capacity(want);
+            match self.stream.try_read_buf(&mut bytes) {
+                Ok(0) => {
+                    self.fell_silent();
+                    self.up.push_farewell(Farewell::Fin, Instant::now());
+                }
+                Ok(read) => {
+                    bytes.truncate(read);
+                    self.came(read);
+                    self.up.push(Bytes::from(bytes), Instant::now());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    let _ = self.broke(error);
+                    self.up.push_farewell(Farewell::Rst, Instant::now());
+                }
+            }
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, data: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if !self.down.is_clear() {
+            let Some(first) = data.iter().find(|slice| !slice.is_empty()) else { return Poll::Ready(Ok(0)) };
+            return self.write_through(cx, first);
+        }
+        loop {
+            match self.stream.poll_write_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.broke(error))),
+                Poll::Pending => {
+                    self.blocked = true;
+                    return Poll::Pending;
+                }
+            }
+            match self.stream.try_write_vectored(data) {
+                Ok(written) => {
+                    self.blocked = false;
+                    self.pushed += written as u64;
+                    self.count(written);
+                    return Poll::Ready(Ok(written));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(self.broke(error))),
+            }
+        }
+    }
+
+    fn count(&mut self, written: usize) {
+        self.delivered += written as u64;
+        self.shared.meter.delivered(Direction::ToClient, written);
+    }
+
+    fn write_through(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        self.deliver(cx);
+        if self.gone.is_some() {
+            return Poll::Pending;
+        }
+        let crowded = self.down.held() > 0 && self.shared.room() == 0;
+        let n = if crowded { 0 } else { self.down.wants(Instant::now()).min(data.len()) };
+        self.blocked = n == 0;
+        if n == 0 {
+            return Poll::Pending;
+        }
+        self.down.push(Bytes::copy_from_slice(&data[..n]), Instant::now());
+        self.pushed += n as u64;
+        self.deliver(cx);
+        Poll::Ready(Ok(n))
+    }
+
+    /// Writes what is due.
+    fn deliver(&mut self, cx: &mut Context<'_>) {
+        let now = Instant::now();
+        self.full = false;
+        self.down.wake(now);
+        if let Some(ending) = self.down.ended_at_once() {
+            self.gone.get_or_insert(Gone::Fault(ending));
+            return;
+        }
+        loop {
+            let bytes = match self.down.front(now) {
+                Front::Bytes(bytes) => bytes,
+                Front::End(ending) => {
+                    self.gone.get_or_insert(Gone::Fault(ending));
+                    return;
+                }
+                Front::Farewell(_) => {
+                    // The caller may have gone already; the close that follows tells it as well.
+                    let _ = socket2::SockRef::from(&*self.stream).shutdown(std::net::Shutdown::Write);
+                    self.down.abandon();
+                    return;
+                }
+                Front::Empty | Front::Waiting(_) => return,
+            };
+            match self.stream.poll_write_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return self.lost(),
+                Poll::Pending => {
+                    self.full = true;
+                    return;
+                }
+            }
+            match self.stream.try_write(bytes) {
+                Ok(written) => {
+                    self.down.advance(written);
+                    self.count(written);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return self.lost(),
+            }
+        }
+    }
+
+    fn lost(&mut self) {
+        self.broken = true;
+        self.fell_silent();
+        self.gone.get_or_insert(Gone::CallerReset);
+    }
+
+    /// The HTTP layer has no more to say.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        if self.down.is_clear() {
+            return socket2::SockRef::from(&*self.stream).shutdown(std::net::Shutdown::Write);
+        }
+        self.down.push_farewell(Farewell::Fin, Instant::now());
+        Ok(())
+    }
+
+    /// Writes past the HTTP layer. Only while that has nothing under way.
+    pub(crate) fn write_raw(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write(cx, &[io::IoSlice::new(data)])
+    }
+
+    /// Throws away what the caller still sends. True once it has ended.
+    pub(crate) fn waste(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut buffer = [0; 2048];
+        loop {
+            let mut buf = ReadBuf::new(&mut buffer);
+            match self.poll_read(cx, &mut buf) {
+                Poll::Pending => return false,
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
+                Poll::Ready(_) => return true,
+            }
+        }
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.shared.hold(self.reported, 0);
+    }
+}

@@ -1,0 +1,39 @@
+//! The data path: a TCP proxy on which faults can sit, be edited and be taken away while connections are open.
+//!
+//! It offers mechanism only and knows no fault by name: the catalogue hands it effects. It must never lose or reorder
+//! bytes unless an effect says so, never wait with a lock held, and never be stopped by what one connection does.
+
+mod admit;
+mod armed;
+mod bind;
+mod chunk;
+mod dialer;
+mod effect;
+mod exchange;
+mod goodbye;
+mod ground;
+mod handle;
+pub mod http;
+mod leg;
+mod line;
+mod link;
+mod listener;
+mod meter;
+mod pump;
+mod roster;
+mod running;
+mod shared;
+mod timer;
+
+pub use armed::{Armed, Draws, EdgeTally, Standing, Table};
+pub use bind::BindError;
+pub use chunk::{Chunk, Due, Wait};
+pub use effect::{EdgeEffect, EffectFactory, Ending, Farewell, Outbox, Overflow, StreamEffect};
+pub use ground::{Dialling, Ground, OwnGround};
+pub use handle::ProxyHandle;
+pub use line::{Blocked, Front, Line};
+pub use listener::{Proxy, ProxyConfig};
+pub use meter::MeterSnapshot;
+pub use roster::{Connection, Decision, Stage};
+pub use running::RunningProxy;
+pub use shared::Limits;

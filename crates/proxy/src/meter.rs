@@ -1,0 +1,88 @@
+//! Live counters of an edge: what has passed so far, readable at any time. Relaxed atomics; nothing here waits.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use murphy_core::Direction;
+
+/// The counters of one edge.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    accepted: AtomicU64,
+    ended: AtomicU64,
+    dial_failed: AtomicU64,
+    accept_failed: AtomicU64,
+    to_upstream: AtomicU64,
+    to_client: AtomicU64,
+    from_client: AtomicU64,
+    from_upstream: AtomicU64,
+}
+
+/// The counters at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MeterSnapshot {
+    /// Connections accepted so far.
+    pub accepted: u64,
+    /// Of these, still open.
+    pub open: u64,
+    /// Connections whose dependency could not be reached.
+    pub dial_failed: u64,
+    /// Failures to accept.
+    pub accept_failed: u64,
+    /// Bytes delivered to the dependency.
+    pub to_upstream: u64,
+    /// Bytes delivered to callers.
+    pub to_client: u64,
+    /// Bytes read from callers, delivered or not.
+    pub from_client: u64,
+    /// Bytes read from the dependency, delivered or not.
+    pub from_upstream: u64,
+}
+
+impl Meter {
+    pub(crate) fn accepted(&self) -> u64 {
+        self.accepted.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn ended(&self) {
+        self.ended.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn dial_failed(&self) {
+        self.dial_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn accept_failed(&self) {
+        self.accept_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn delivered(&self, direction: Direction, bytes: usize) {
+        let counter = match direction {
+            Direction::ToUpstream => &self.to_upstream,
+            Direction::ToClient => &self.to_client,
+        };
+        counter.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn received(&self, direction: Direction, bytes: usize) {
+        let counter = match direction {
+            Direction::ToUpstream => &self.from_client,
+            Direction::ToClient => &self.from_upstream,
+        };
+        counter.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> MeterSnapshot {
+        let ended = self.ended.load(Ordering::Relaxed);
+        let accepted = self.accepted.load(Ordering::Relaxed);
+        MeterSnapshot {
+            accepted,
+            open: accepted.saturating_sub(ended),
+            dial_failed: self.dial_failed.load(Ordering::Relaxed),
+            accept_failed: self.accept_failed.load(Ordering::Relaxed),
+            to_upstream: self.to_upstream.load(Ordering::Relaxed),
+            to_client: self.to_client.load(Ordering::Relaxed),
+            from_client: self.from_client.load(Ordering::Relaxed),
+            from_upstream: self.from_upstream.load(Ordering::Relaxed),
+        }
+    }
+}

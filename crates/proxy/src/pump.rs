@@ -1,0 +1,290 @@
+//! One direction of one connection, with its sockets: reads what the line wants, writes what is due.
+//!
+//! With nothing to do but carry, bytes go from one per-thread buffer straight on, and memory is taken only for what the
+//! receiver does not accept. A pump never waits by itself; it says what it found, and the link decides.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use murphy_core::Direction;
+use nix::sys::socket::{MsgFlags, recv, send};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+use crate::effect::{Ending, Farewell};
+use crate::exchange::Exchanges;
+use crate::line::{Blocked, Front, Line, READ_SIZE};
+use crate::meter::Meter;
+
+thread_local! {
+    /// Shared by all connections that this thread serves; never held over a wait.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_SIZE]);
+}
+
+/// Reads in one turn, so that one direction never starves the other.
+const READS: usize = 8;
+
+/// What the source has said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// It may still send.
+    Open,
+    /// It is broken: what is left of it may be read, and the end is a RST.
+    Broken,
+    /// It will send no more.
+    Over,
+}
+
+/// What one turn found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Nothing more to do for now; wakers are set.
+    Rest,
+    /// There is more to do.
+    More,
+    /// The source sent FIN.
+    SourceFin,
+    /// The source is broken.
+    SourceBroken,
+    /// The receiver is broken.
+    TargetBroken,
+    /// The source's FIN has been passed on; the direction is done.
+    Done,
+    /// The source's RST is to be passed on now.
+    Reset,
+    /// A fault ends the connection now.
+    End(Ending),
+}
+
+pub(crate) struct Pump {
+    pub(crate) direction: Direction,
+    pub(crate) line: Line,
+    pub(crate) input: Input,
+    /// Nothing more will be delivered.
+    pub(crate) done: bool,
+    pub(crate) delivered: u64,
+    pub(crate) blocked: Blocked,
+    /// The last turn left a waker with the source.
+    pub(crate) listening: bool,
+}
+
+/// What a turn needs beside the sockets.
+pub(crate) struct Around<'a> {
+    pub(crate) meter: &'a Meter,
+    pub(crate) exchanges: &'a mut Option<Exchanges>,
+    /// What faults have done on the connection's other direction.
+    pub(crate) other_hits: u64,
+    /// Bytes that the proxy as a whole may still take to hold.
+    pub(crate) room: usize,
+}
+
+impl Pump {
+    pub(crate) fn new(direction: Direction) -> Pump {
+        Pump {
+            direction,
+            line: Line::new(direction),
+            input: Input::Open,
+            done: false,
+            delivered: 0,
+            blocked: Blocked::No,
+            listening: false,
+        }
+    }
+
+    /// Nobody takes these bytes any more.
+    pub(crate) fn abandon(&mut self) {
+        self.line.abandon();
+        self.done = true;
+        self.input = Input::Over;
+    }
+
+    /// Does what can be done without waiting, up to a fair share.
+    pub(crate) fn turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &TcpStream,
+        target: &TcpStream,
+        around: &mut Around<'_>,
+    ) -> Found {
+        self.listening = false;
+        if self.done {
+            return Found::Rest;
+        }
+        let held = self.line.held();
+        for _ in 0..READS {
+            if !self.line.is_clear()
+                && let Some(found) = self.deliver(cx, target, around)
+            {
+                return found;
+            }
+            if self.input == Input::Over {
+                return Found::Rest;
+            }
+            let want = if self.line.is_clear() { READ_SIZE } else { self.line.wants(Instant::now()) };
+            if want == 0 || self.is_crowded(held, around.room) {
+                return Found::Rest;
+            }
+            match source.poll_read_ready(cx) {
+                Poll::Pending => {
+                    self.listening = true;
+                    return Found::Rest;
+                }
+                Poll::Ready(Err(_)) => return self.source_broke(),
+                Poll::Ready(Ok(())) => {}
+            }
+            match SCRATCH.with_borrow_mut(|scratch| self.carry(source, target, &mut scratch[..want], around))
+            {
+                Ok(Some(found)) => return found,
+                Ok(None) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return self.source_broke(),
+            }
+        }
+        Found::More
+    }
+
+    /// True if this line may not add to what all hold. An empty one always may, or it would never move.
+    fn is_crowded(&self, before: usize, room: usize) -> bool {
+        self.line.held() > 0 && self.line.held().saturating_sub(before) >= room
+    }
+
+    /// One read, and where no fault sits here the write as well.
+    fn carry(
+        &mut self,
+        source: &TcpStream,
+        target: &TcpStream,
+        scratch: &mut [u8],
+        around: &mut Around<'_>,
+    ) -> io::Result<Option<Found>> {
+        let read = read_some(source, scratch)?;
+        if read == 0 {
+            if self.input == Input::Broken {
+                return Ok(Some(self.source_broke()));
+            }
+            self.input = Input::Over;
+            self.line.push_farewell(Farewell::Fin, Instant::now());
+            return Ok(Some(Found::SourceFin));
+        }
+        around.meter.received(self.direction, read);
+        if self.direction == Direction::ToUpstream
+            && let Some(exchanges) = around.exchanges
+        {
+            exchanges.asked(self.line.hits() + around.other_hits);
+        }
+        let bytes = &scratch[..read];
+        if !self.line.is_clear() {
+            self.line.push(Bytes::copy_from_slice(bytes), Instant::now());
+            return Ok(None);
+        }
+        let written = match send(target.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL) {
+            Ok(written) => written,
+            Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) => 0,
+            Err(_) => return Ok(Some(Found::TargetBroken)),
+        };
+        if written > 0 {
+            self.count(written, around);
+        }
+        if written < read {
+            self.line.push_rest(Bytes::copy_from_slice(&bytes[written..]), Instant::now());
+        }
+        Ok(None)
+    }
+
+    fn source_broke(&mut self) -> Found {
+        self.input = Input::Over;
+        self.line.push_farewell(Farewell::Rst, Instant::now());
+        Found::SourceBroken
+    }
+
+    /// Writes what is due; `Some` if that ended something.
+    fn deliver(
+        &mut self,
+        cx: &mut Context<'_>,
+        target: &TcpStream,
+        around: &mut Around<'_>,
+    ) -> Option<Found> {
+        let now = Instant::now();
+        self.line.wake(now);
+        if let Some(ending) = self.line.ended_at_once() {
+            return Some(Found::End(ending));
+        }
+        self.blocked = Blocked::No;
+        loop {
+            let bytes = match self.line.front(now) {
+                Front::Bytes(bytes) => bytes,
+                Front::Empty | Front::Waiting(_) => return None,
+                Front::End(ending) => return Some(Found::End(ending)),
+                Front::Farewell(Farewell::Rst) => return Some(Found::Reset),
+                Front::Farewell(Farewell::Fin) => {
+                    self.done = true;
+                    let shut = socket2::SockRef::from(target).shutdown(std::net::Shutdown::Write);
+                    return Some(if shut.is_ok() { Found::Done } else { Found::TargetBroken });
+                }
+            };
+            match target.poll_write_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Some(Found::TargetBroken),
+                Poll::Pending => {
+                    self.blocked = Blocked::Yes;
+                    // A broken sender's bytes are not waited for: TCP would drop them too.
+                    let lost = self.input == Input::Broken || self.line.reset_has_come(now);
+                    return lost.then_some(Found::Reset);
+                }
+            }
+            match write_some(target, bytes) {
+                Ok(written) => {
+                    self.line.advance(written);
+                    self.count(written, around);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Some(Found::TargetBroken),
+            }
+        }
+    }
+
+    fn count(&mut self, written: usize, around: &mut Around<'_>) {
+        self.delivered += written as u64;
+        around.meter.delivered(self.direction, written);
+        if self.direction == Direction::ToClient
+            && let Some(exchanges) = around.exchanges
+        {
+            exchanges.delivered();
+        }
+    }
+}
+
+/// Reads once. A read that did not fill the buffer has emptied the socket, so the readiness is cleared with it: that
+/// saves the second read that would only answer "nothing there".
+fn read_some(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut result = Ok(0);
+    let tried = stream.try_io(Interest::READABLE, || {
+        result = recv(stream.as_raw_fd(), buffer, MsgFlags::empty()).map_err(io::Error::from);
+        match &result {
+            Ok(read) if *read == 0 || *read == buffer.len() => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Ok(()),
+            _ => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    });
+    match (result, tried) {
+        (Ok(0), Err(error)) => Err(error), // the readiness was stale: nothing was called
+        (result, _) => result,
+    }
+}
+
+/// Writes once; a short write clears the readiness, as above.
+fn write_some(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    let mut result = Err(io::ErrorKind::WouldBlock.into());
+    let _ = stream.try_io(Interest::WRITABLE, || {
+        result = send(stream.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL).map_err(io::Error::from);
+        match &result {
+            Ok(written) if *written == bytes.len() => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Ok(()),
+            _ => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    });
+    result
+}
