@@ -1,0 +1,25 @@
+//! What users do to a service, and questions about its health.
+//!
+//! Load is open loop: the times of all requests are fixed in advance by a seed, and no request waits for the answer to
+//! an earlier one. A slow service therefore cannot slow down the measurement of itself (coordinated omission). This
+//! crate must never skip a planned request in silence, and never repeat one behind the caller's back.
+
+mod command;
+mod connection;
+mod drive;
+mod head;
+mod probe;
+mod ready;
+mod request;
+mod schedule;
+mod status;
+mod ticket;
+mod watch;
+
+pub use drive::{BodyRule, HttpLoad, LoadSummary, drive};
+pub use probe::{CommandQuestion, Question, Reply, ask};
+pub use ready::{NotReady, wait_ready};
+pub use request::{HttpRequest, RequestError};
+pub use schedule::{Arrival, Arrivals, ArrivalsError, Schedule};
+pub use status::{StatusError, StatusSet};
+pub use watch::watch;

@@ -1,0 +1,243 @@
+//! Questions about the health of a system, and their answers in a few words. A question never takes longer than it may,
+//! and leaves no connection and no process behind.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use murphy_core::{JsonPath, JsonTest, Span};
+use regex::Regex;
+use tokio::net::TcpStream;
+
+use crate::command::{self, Ended};
+use crate::connection::{Connection, Failure};
+use crate::request::HttpRequest;
+use crate::status::StatusSet;
+
+/// Longest text of an answer, in characters.
+const SAW_MAX: usize = 160;
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub enum Question {
+    /// Is the answer to this request of these statuses, and does its body match? Each time on a fresh connection.
+    Http {
+        /// What is sent.
+        request: Box<HttpRequest>,
+        /// Statuses of a good answer.
+        status: StatusSet,
+        /// What the first 64 KiB of its body must match.
+        body: Option<Regex>,
+        /// What the JSON in those 64 KiB must say: every value at the place, and there must be one.
+        json: Vec<(JsonPath, JsonTest)>,
+    },
+    /// Can a connection be made to this `host:port`?
+    Tcp {
+        /// Where to.
+        address: String,
+    },
+    /// Does this command exit with 0, and does its output match?
+    Command(CommandQuestion),
+}
+
+/// A command that answers a question.
+#[derive(Debug, Clone, Default)]
+pub struct CommandQuestion {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// What its standard output, without white space around it, must match.
+    pub matches: Option<Regex>,
+    /// Where it runs; `None` for Murphy's own directory.
+    pub dir: Option<PathBuf>,
+    /// Added to Murphy's own environment.
+    pub env: BTreeMap<String, String>,
+}
+
+impl Question {
+    /// A GET, or another request, that is to be answered by 200 to 399.
+    pub fn http(request: HttpRequest) -> Question {
+        Question::Http {
+            request: Box::new(request),
+            status: StatusSet::default(),
+            body: None,
+            json: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Question::Http { request, .. } => request.fmt(f),
+            Question::Tcp { address } => write!(f, "connect {address}"),
+            Question::Command(question) => f.write_str(&question.argv.join(" ")),
+        }
+    }
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Whether it was as expected.
+    pub ok: bool,
+    /// Time to the answer.
+    pub took: Span,
+    /// What was seen, in a few words: `200`, `refused`, `timeout after 1s`, `exit 1: no such table`.
+    pub saw: String,
+}
+
+/// Asks once. May be cancelled; a command is killed then, and also when `within` is over, with its whole group.
+pub async fn ask(question: &Question, within: Span) -> Reply {
+    let began = Instant::now();
+    let answer = async {
+        match question {
+            Question::Http { request, status, body, json } => {
+                ask_http(request, status, body.as_ref(), json).await
+            }
+            Question::Tcp { address } => match TcpStream::connect(address.as_str()).await {
+                Ok(_) => (true, "connected".to_owned()),
+                Err(error) => (false, connect_words(&error)),
+            },
+            Question::Command(question) => ask_command(question).await,
+        }
+    };
+    let (ok, saw) = match tokio::time::timeout(within.as_duration(), answer).await {
+        Ok((ok, saw)) => (ok, shortened(&saw)),
+        Err(_) => (false, format!("timeout after {within}")),
+    };
+    Reply { ok, took: began.elapsed().into(), saw }
+}
+
+/// The first thing in which a body is not as expected.
+fn unlike(body: &[u8], tests: &[(JsonPath, JsonTest)]) -> Option<String> {
+    if tests.is_empty() {
+        return None;
+    }
+    let document: serde_json::Value = match serde_json::from_slice(body) {
+        Ok(document) => document,
+        Err(_) => return Some("body is not JSON".to_owned()),
+    };
+    tests.iter().find_map(|(path, test)| {
+        let found = path.select(&document);
+        if found.is_empty() {
+            return Some(format!("nothing at {path}"));
+        }
+        let bad = found.into_iter().find(|value| !test.holds(value))?;
+        Some(format!("{path} is {bad}, not {test}"))
+    })
+}
+
+async fn ask_http(
+    request: &HttpRequest,
+    status: &StatusSet,
+    body: Option<&Regex>,
+    json: &[(JsonPath, JsonTest)],
+) -> (bool, String) {
+    let mut head = None;
+    let answer = async { Connection::dial(request).await?.exchange(request, &mut head).await }.await;
+    match answer {
+        Ok(answer) => {
+            let seen = answer.head.status;
+            let text = String::from_utf8_lossy(&answer.body);
+            match body {
+                _ if !status.contains(seen) => (false, seen.to_string()),
+                Some(regex) if !regex.is_match(&text) => {
+                    (false, format!("{seen}, body `{}` does not match", first_line(&text)))
+                }
+                _ => match unlike(&answer.body, json) {
+                    Some(why) => (false, format!("{seen}, {why}")),
+                    None => (true, seen.to_string()),
+                },
+            }
+        }
+        Err(Failure::Exhausted(error)) => (false, format!("murphy itself could not connect: {error}")),
+        Err(Failure::Connect(error)) => (false, connect_words(&error)),
+        Err(Failure::Broken(error)) => (false, broken_words(&error).to_owned()),
+        Err(Failure::Cut) => {
+            (false, head.map_or_else(|| "body cut".to_owned(), |head| format!("{}, body cut", head.status)))
+        }
+    }
+}
+
+async fn ask_command(question: &CommandQuestion) -> (bool, String) {
+    let Ended { status, output, errors } = match command::run(question).await {
+        Ok(ended) => ended,
+        Err(error) => {
+            let program = question.argv.first().map_or("", String::as_str);
+            let why = match error.kind() {
+                io::ErrorKind::NotFound => "not found".to_owned(),
+                io::ErrorKind::PermissionDenied => "may not be executed".to_owned(),
+                _ => error.to_string(),
+            };
+            return (false, format!("`{program}`: {why}"));
+        }
+    };
+    let exit = match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit {code}"),
+        (None, signal) => format!("signal {}", signal.unwrap_or_default()),
+    };
+    let output = output.trim();
+    let last = if output.is_empty() { last_line(&errors) } else { last_line(output) };
+    let saw = if last.is_empty() { exit } else { format!("{exit}: {last}") };
+    match &question.matches {
+        _ if !status.success() => {
+            // Why a command failed is said on its error stream, where it has one.
+            let why = last_line(&errors);
+            (
+                false,
+                if why.is_empty() {
+                    saw
+                } else {
+                    format!("{}: {why}", saw.split(':').next().unwrap_or_default())
+                },
+            )
+        }
+        Some(regex) if !regex.is_match(output) => (false, format!("{saw}, does not match")),
+        _ => (true, saw),
+    }
+}
+
+fn connect_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "refused".to_owned(),
+        io::ErrorKind::ConnectionReset => "reset".to_owned(),
+        io::ErrorKind::TimedOut => "no route: connecting timed out".to_owned(),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "unreachable".to_owned(),
+        _ if error.to_string().contains("lookup") => "no such host".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn broken_words(error: &hyper::Error) -> &'static str {
+    let reset = error
+        .source()
+        .and_then(|source| source.downcast_ref::<io::Error>())
+        .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionReset);
+    match () {
+        () if reset => "reset",
+        () if error.is_incomplete_message() => "closed without an answer",
+        () if error.is_parse() => "not an HTTP answer",
+        () => "connection broke",
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default().trim()
+}
+
+fn last_line(text: &str) -> &str {
+    text.trim_end().lines().next_back().unwrap_or_default().trim()
+}
+
+fn shortened(text: &str) -> String {
+    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut short: String = plain.take(SAW_MAX).collect();
+    if text.chars().nth(SAW_MAX).is_some() {
+        short.push('…');
+    }
+    short
+}

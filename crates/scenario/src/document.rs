@@ -1,0 +1,520 @@
+//! What a scenario file says, as it is written: the shape of the YAML, and the source of its JSON Schema.
+//!
+//! Nothing is decided here. A key that must be written is optional in these types where several can be missing at
+//! once, so that all of them are reported together; the schema says that it must be written.
+
+use std::collections::BTreeMap;
+
+use murphy_core::{Chance, Directions, Frequency, Learn, Protocol, Seed, Served, Span};
+use murphy_faults::{ContainerTarget, Fault, Match, Which};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+
+use crate::address::Address;
+use crate::caller::OpenConnections;
+use crate::names::Names;
+use crate::plan::Arrivals;
+use crate::profile::Profile;
+use crate::status::StatusSet;
+use crate::table::Table;
+
+/// A Murphy scenario: what runs, what users do, what breaks and what must hold.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    expecting = "a scenario: a block of keys like `name: …`"
+)]
+#[schemars(title = "Murphy scenario", rename = "Scenario")]
+pub(crate) struct Document {
+    /// Version of the scenario language: 1.
+    #[schemars(required, range(min = 1, max = 1))]
+    pub(crate) murphy: Option<u32>,
+    /// What is claimed, in a sentence: the headline of every report.
+    #[schemars(required, with = "String")]
+    pub(crate) name: Option<String>,
+    /// Root of all choices. The same file has the same seed in every run; if it is left out, one is made of the name.
+    pub(crate) seed: Option<Seed>,
+    /// Ready-made phase lengths: quick (1s, 5s, 5s, 5s), ci (5s, 20s, 30s, 30s; the default) or release (10s, 60s,
+    /// 90s, 120s) of warm-up, baseline, fault and recovery.
+    pub(crate) profile: Option<Profile>,
+    /// Phase lengths; each wins over the profile's.
+    pub(crate) phases: Option<PhasesDoc>,
+    /// Names of variables whose values stand in no report, besides those whose names tell (token, password, secret …).
+    #[serde(default)]
+    #[expect(dead_code, reason = "read before the document is: the values are filled in by then")]
+    pub(crate) secrets: Vec<String>,
+    /// Containers of a compose project: brought up and taken down by Murphy, or running already.
+    pub(crate) stack: Option<StackDoc>,
+    /// Values for `${NAME}`, as `{ delay: [100ms, 1s] }`: every combination is a scenario of its own.
+    #[serde(default)]
+    #[expect(dead_code, reason = "read before the document is: each combination makes one")]
+    pub(crate) matrix: BTreeMap<String, Vec<serde_json::Value>>,
+    /// Processes that Murphy starts and stops, by name.
+    #[serde(default)]
+    pub(crate) services: Table<ServiceDoc>,
+    /// The calls on which faults can sit, by name.
+    #[serde(default)]
+    pub(crate) edges: Table<EdgeDoc>,
+    /// What users do, by name. Open loop: a slow service does not slow the sender.
+    #[serde(default)]
+    pub(crate) load: Table<LoadDoc>,
+    /// Questions asked of the system now and then, by name.
+    #[serde(default)]
+    pub(crate) probes: Table<ProbeDoc>,
+    /// What breaks, where and when.
+    #[serde(default)]
+    pub(crate) faults: Vec<FaultDoc>,
+    /// True: a run that breaks nothing, to see that all holds without a fault. A run without `faults` that is none is
+    /// inconclusive.
+    pub(crate) control: Option<bool>,
+    /// What must hold, by the name of a load, a probe or an edge; `recovery` and `isolation` are about the run.
+    #[serde(default)]
+    pub(crate) expect: ExpectDoc,
+    /// Stop conditions, as `LOAD success < 20% for 10s`: everything is taken back at once.
+    #[serde(default)]
+    pub(crate) abort_if: Vec<String>,
+    /// `all` prints every fact found, with an `expect:` block to paste.
+    #[serde(default)]
+    pub(crate) learn: Learn,
+}
+
+/// Phase lengths; each wins over the profile's.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    expecting = "phase lengths, as `{ baseline: 20s, fault: 30s }`"
+)]
+#[schemars(rename = "Phases")]
+pub(crate) struct PhasesDoc {
+    /// Load runs, nothing is counted.
+    pub(crate) warm_up: Option<Span>,
+    /// The healthy state that all else is compared with.
+    pub(crate) baseline: Option<Span>,
+    /// Faults are in the world.
+    pub(crate) fault: Option<Span>,
+    /// Faults are gone.
+    pub(crate) recovery: Option<Span>,
+}
+
+/// A compose project: its files, or the name of one that runs.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    expecting = "a stack, as `{ compose: compose.yaml, up: true }` or `{ project: shop }`"
+)]
+#[schemars(rename = "Stack")]
+pub(crate) struct StackDoc {
+    /// The compose file, relative to this file; several if they are merged.
+    pub(crate) compose: Option<Texts>,
+    /// The project's name; with `compose`, the one that compose itself would choose if left out.
+    pub(crate) project: Option<String>,
+    /// True: Murphy brings it up before the run. False, as if left out: it runs already.
+    pub(crate) up: Option<bool>,
+    /// False: what was brought up stays up after the run. It is taken down if left out.
+    pub(crate) down: Option<bool>,
+    /// The time that it has to become healthy; 60s if left out.
+    pub(crate) wait: Option<Span>,
+    /// Variables for the compose file.
+    #[serde(default)]
+    pub(crate) env: BTreeMap<String, String>,
+}
+
+/// Processes of this machine, by one of `pid`, `name` and `command`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "processes, as `{ name: redis-server }`")]
+#[schemars(rename = "Process")]
+pub(crate) struct ProcessDoc {
+    /// By number.
+    pub(crate) pid: Option<u32>,
+    /// By the whole name of the program.
+    pub(crate) name: Option<String>,
+    /// By the command line: a part of it, or a glob over the whole.
+    pub(crate) command: Option<String>,
+}
+
+/// One text or several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Texts(pub(crate) Vec<String>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Texts, D::Error> {
+        struct TextsVisitor;
+        impl<'de> Visitor<'de> for TextsVisitor {
+            type Value = Texts;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a text or a list of texts")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Texts, E> {
+                Ok(Texts(vec![text.to_owned()]))
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Texts, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(text) = seq.next_element()? {
+                    texts.push(text);
+                }
+                Ok(Texts(texts))
+            }
+        }
+        deserializer.deserialize_any(TextsVisitor)
+    }
+}
+
+impl JsonSchema for Texts {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Texts".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "anyOf": [
+            { "type": "string" },
+            { "type": "array", "items": { "type": "string" }, "minItems": 1 },
+        ] })
+    }
+}
+
+/// A process that Murphy starts and stops.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    expecting = "a service, as `{ run: [program, argument] }`"
+)]
+#[schemars(rename = "Service")]
+pub(crate) struct ServiceDoc {
+    /// Program and arguments. A first word `murphy` means this binary.
+    #[schemars(required, with = "Vec<String>", length(min = 1))]
+    pub(crate) run: Option<Vec<String>>,
+    /// Working directory, relative to this file.
+    pub(crate) dir: Option<String>,
+    /// Variables added to the environment.
+    #[serde(default)]
+    pub(crate) env: BTreeMap<String, String>,
+    /// When it counts as up; as soon as its process exists if left out.
+    pub(crate) ready: Option<QuestionDoc>,
+    /// The time it has to become ready; 10s if left out.
+    pub(crate) within: Option<Span>,
+}
+
+/// A question with one of `http`, `tcp` and `command`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a question, as `{ http: http://… }`")]
+#[schemars(rename = "Question")]
+pub(crate) struct QuestionDoc {
+    /// A request: `GET http://127.0.0.1:8000/ready`, or only the URL.
+    pub(crate) http: Option<String>,
+    /// A connection: `127.0.0.1:6379`.
+    pub(crate) tcp: Option<Address>,
+    /// A command: program and arguments. Exit code 0 means yes.
+    pub(crate) command: Option<Vec<String>>,
+    /// Headers of the request.
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
+    /// Statuses that mean yes; 2xx if left out.
+    pub(crate) status: Option<StatusSet>,
+    /// A regular expression that the answer's body must contain.
+    pub(crate) body: Option<String>,
+    /// What the answer's JSON must say, by place: `{ $.status: ok, "$.queue[0].depth": "<= 10" }`.
+    #[serde(default)]
+    pub(crate) json: BTreeMap<String, serde_json::Value>,
+    /// A regular expression that the command's output must contain.
+    #[serde(rename = "match")]
+    pub(crate) matches: Option<String>,
+}
+
+/// The calls between a caller and a dependency: `listen` and `to`, or `from` and `to`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    expecting = "an edge, as `{ listen: HOST:PORT, to: HOST:PORT }`"
+)]
+#[schemars(rename = "Edge")]
+pub(crate) struct EdgeDoc {
+    /// Where Murphy listens; callers are configured to dial this.
+    pub(crate) listen: Option<Address>,
+    /// On whose calls Murphy sits in, without a change of its configuration: a service of the stack with all its
+    /// replicas, a container, a service that Murphy starts in another network, or `pid:4711`. Needs root.
+    pub(crate) from: Option<String>,
+    /// With `from`: what becomes of connections that are open at the start; `cut` if left out.
+    pub(crate) open_connections: Option<OpenConnections>,
+    /// The dependency.
+    #[schemars(required, with = "Address")]
+    pub(crate) to: Option<Address>,
+    /// What travels; tcp if left out.
+    #[serde(default)]
+    pub(crate) protocol: Protocol,
+}
+
+/// One stream of user requests.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    expecting = "a load, as `{ http: GET http://…, rate: 30/s }`"
+)]
+#[schemars(rename = "Load")]
+pub(crate) struct LoadDoc {
+    /// The request: `GET http://127.0.0.1:8000/cart/7`, or only the URL.
+    #[schemars(required, with = "String")]
+    pub(crate) http: Option<String>,
+    /// Headers of the request.
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
+    /// A body, sent as JSON.
+    pub(crate) json: Option<serde_json::Value>,
+    /// A body, sent as it is.
+    pub(crate) body: Option<String>,
+    /// Arrivals: `30/s`.
+    #[schemars(required, with = "Frequency")]
+    pub(crate) rate: Option<Frequency>,
+    /// How arrivals are spread in time.
+    #[serde(default)]
+    pub(crate) arrivals: Arrivals,
+    /// The sender's own limit on one request; 5s if left out.
+    pub(crate) timeout: Option<Span>,
+    /// Statuses that count as success; 2xx if left out.
+    pub(crate) expect_status: Option<StatusSet>,
+    /// Requests in flight at which further ones are dropped, and counted; 10000 if left out.
+    pub(crate) in_flight_max: Option<u32>,
+}
+
+/// A question asked now and then, with one of `http`, `tcp` and `command`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    expecting = "a probe, as `{ http: http://…, every: 1s }`"
+)]
+#[schemars(rename = "Probe")]
+pub(crate) struct ProbeDoc {
+    /// A request: `GET http://127.0.0.1:8000/ready`, or only the URL.
+    pub(crate) http: Option<String>,
+    /// A connection: `127.0.0.1:6379`.
+    pub(crate) tcp: Option<Address>,
+    /// A command: program and arguments. Exit code 0 means yes.
+    pub(crate) command: Option<Vec<String>>,
+    /// Headers of the request.
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
+    /// Statuses that mean yes; 2xx if left out.
+    pub(crate) status: Option<StatusSet>,
+    /// A regular expression that the answer's body must contain.
+    pub(crate) body: Option<String>,
+    /// What the answer's JSON must say, by place: `{ $.status: ok, "$.queue[0].depth": "<= 10" }`.
+    #[serde(default)]
+    pub(crate) json: BTreeMap<String, serde_json::Value>,
+    /// A regular expression that the command's output must contain.
+    #[serde(rename = "match")]
+    pub(crate) matches: Option<String>,
+    /// Time between two questions; 1s if left out.
+    pub(crate) every: Option<Span>,
+    /// The time an answer may take; 2s if left out.
+    pub(crate) within: Option<Span>,
+}
+
+impl ProbeDoc {
+    /// The question alone.
+    pub(crate) fn question(&self) -> QuestionDoc {
+        QuestionDoc {
+            http: self.http.clone(),
+            tcp: self.tcp.clone(),
+            command: self.command.clone(),
+            headers: self.headers.clone(),
+            status: self.status.clone(),
+            body: self.body.clone(),
+            json: self.json.clone(),
+            matches: self.matches.clone(),
+        }
+    }
+}
+
+/// One fault, where and when.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    expecting = "a fault, as `{ edge: NAME, inject: { latency: 800ms } }`"
+)]
+#[schemars(rename = "FaultStep")]
+pub(crate) struct FaultDoc {
+    /// Its name in reports; the kind of fault and a number if left out: `latency-1`.
+    pub(crate) name: Option<String>,
+    /// The edge that it sits on.
+    pub(crate) edge: Option<String>,
+    /// The service that it acts on, one that Murphy started.
+    pub(crate) service: Option<String>,
+    /// The processes that it acts on, whoever started them.
+    pub(crate) process: Option<ProcessDoc>,
+    /// The containers that it acts on. With a `stack`, only containers of the stack are meant unless `project` is given.
+    pub(crate) container: Option<ContainerTarget>,
+    /// The stretch of network that it acts on. Needs root.
+    pub(crate) network: Option<NetworkDoc>,
+    /// What happens.
+    #[schemars(required, schema_with = "a_fault")]
+    pub(crate) inject: Option<Fault>,
+    /// Which ways it sits on; `to-client` (answers) if left out.
+    pub(crate) direction: Option<Directions>,
+    /// The share of connections that it touches; all if left out.
+    pub(crate) chance: Option<Chance>,
+    /// Start, from the beginning of the fault phase; 0s if left out.
+    pub(crate) at: Option<Span>,
+    /// Length; to the end of the fault phase if left out.
+    #[serde(rename = "for")]
+    pub(crate) lasts: Option<Span>,
+    /// Again and again: time from one start to the next, to the end of the fault phase. Needs `for`.
+    pub(crate) every: Option<Span>,
+    /// Requests that are meant, on an edge with `protocol: http`; all if left out.
+    #[serde(rename = "match")]
+    pub(crate) matches: Option<Match>,
+    /// Which of these requests are touched; all if left out.
+    pub(crate) which: Option<Which>,
+}
+
+/// A stretch of network: `between` groups both ways, one way `from` some `to` others, or all that leaves `of` some.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    expecting = "a stretch of network, as `{ between: [web, db] }`"
+)]
+#[schemars(rename = "Network")]
+pub(crate) struct NetworkDoc {
+    /// Groups that shall not reach each other: `[web, db]`, `[[web, worker], db]`. What is in one group still does.
+    pub(crate) between: Option<Vec<Names>>,
+    /// Those whose packets are meant, on their way to `to` only.
+    pub(crate) from: Option<Names>,
+    /// Those that the packets go to.
+    pub(crate) to: Option<Names>,
+    /// Those of which everything that leaves them is meant.
+    pub(crate) of: Option<Names>,
+}
+
+/// By reference, so that the long list of faults is in the schema once.
+fn a_fault(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    generator.subschema_for::<Fault>()
+}
+
+/// What must hold.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ExpectDoc {
+    pub(crate) recovery: Option<String>,
+    pub(crate) isolation: Option<Vec<String>>,
+    pub(crate) subjects: Table<RulesDoc>,
+}
+
+impl<'de> Deserialize<'de> for ExpectDoc {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ExpectDoc, D::Error> {
+        deserializer.deserialize_map(ExpectVisitor)
+    }
+}
+
+struct ExpectVisitor;
+
+impl<'de> Visitor<'de> for ExpectVisitor {
+    type Value = ExpectDoc;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a block of expectations (`browse: { success: \">= 99%\" }`)")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ExpectDoc, A::Error> {
+        let mut expect = ExpectDoc::default();
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "recovery" => expect.recovery = map.next_value()?,
+                "isolation" => expect.isolation = map.next_value()?,
+                _ => expect.subjects.0.push((key, map.next_value()?)),
+            }
+        }
+        Ok(expect)
+    }
+}
+
+impl JsonSchema for ExpectDoc {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Expect".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "object",
+            "properties": {
+                "recovery": {
+                    "type": "string",
+                    "description": "After the last fault, users are served as before within this time: `<= 10s`",
+                },
+                "isolation": {
+                    "type": "array",
+                    "items": { "type": "string" },
+                    "description": "Loads that must not notice what happens to the others",
+                },
+            },
+            "additionalProperties": generator.subschema_for::<RulesDoc>(),
+        })
+    }
+}
+
+/// What must hold of a load, a probe or an edge.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    expecting = "rules, as `{ success: \">= 99%\", p99: \"<= 600ms\" }`"
+)]
+#[schemars(rename = "Rules")]
+pub(crate) struct RulesDoc {
+    /// Load: the share of good answers during the fault, `>= 99%` or `within 1% of baseline`.
+    pub(crate) success: Option<String>,
+    /// Load: answers that count as good beside fresh ones.
+    pub(crate) may: Option<Vec<Served>>,
+    /// Load: half of all requests end within this, as `<= 100ms`.
+    pub(crate) p50: Option<String>,
+    /// Load: 90 of 100 requests end within this, as `<= 300ms`.
+    pub(crate) p90: Option<String>,
+    /// Load: 95 of 100 requests end within this, as `<= 400ms`.
+    pub(crate) p95: Option<String>,
+    /// Load: 99 of 100 requests end within this, as `<= 600ms`.
+    pub(crate) p99: Option<String>,
+    /// Load: 999 of 1000 requests end within this, as `<= 2s`.
+    #[serde(rename = "p99.9")]
+    #[schemars(rename = "p99.9")]
+    pub(crate) p99_9: Option<String>,
+    /// Probe: true, every answer must be good.
+    pub(crate) always: Option<bool>,
+    /// Edge: the caller gives up on a call within this, as `<= 500ms`.
+    pub(crate) timeout: Option<String>,
+    /// Edge: tries for one call, the first included, as `<= 3`.
+    pub(crate) attempts: Option<String>,
+    /// Edge: calls for each user request relative to the baseline, as `<= 1.2`.
+    pub(crate) amplification: Option<String>,
+    /// Edge: `opens`, the caller stops calling for a while.
+    pub(crate) breaker: Option<String>,
+    /// Edge: `grows`, the waits between tries grow.
+    pub(crate) back_off: Option<String>,
+    /// Edge: `present`, the waits between tries are drawn at random.
+    pub(crate) jitter: Option<String>,
+    /// Edge: `spread`, connections do not come back all at once after the fault.
+    pub(crate) reconnect: Option<String>,
+    /// Edge: `none`, no connection stays behind after a fault.
+    pub(crate) leak: Option<String>,
+    /// Load: `at once`, under too much load some are refused at once while the others are served.
+    pub(crate) shedding: Option<String>,
+    /// Load: `soft`, users do not need what is broken.
+    pub(crate) dependency: Option<String>,
+    /// Load: degraded answers are at most so old, as `<= 60s`.
+    pub(crate) staleness: Option<String>,
+    /// Probe: turns bad within this time of the fault, and good again after it, as `<= 10s`.
+    pub(crate) follows: Option<String>,
+}

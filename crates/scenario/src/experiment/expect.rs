@@ -1,0 +1,227 @@
+//! `expect:`: sentences by the name of what they are about.
+
+use std::ops::Range;
+
+use murphy_core::{EdgeName, Expectation, LoadName, ProbeName, Quantile, Rule, Subject};
+
+use super::context::{Check, Cursor, Kind};
+use crate::document::{ExpectDoc, RulesDoc};
+use crate::node::shortened;
+use crate::problem::did_you_mean;
+use crate::sentence::{self, SentenceError};
+
+/// All rules, in file order.
+pub(super) fn rules(check: &mut Check<'_, '_>, root: Cursor<'_>, document: &ExpectDoc) -> Vec<Expectation> {
+    let Some(here) = root.child("expect") else { return Vec::new() };
+    let mut rules = Vec::new();
+    let mut subjects = document.subjects.0.iter();
+    for (key, at) in here.fields() {
+        match key {
+            "recovery" => {
+                rules.extend(document.recovery.as_deref().and_then(|text| recovery(check, at, text)))
+            }
+            "isolation" => {
+                rules.extend(document.isolation.as_deref().and_then(|loads| isolation(check, at, loads)))
+            }
+            name => {
+                if let Some((_, document)) = subjects.next() {
+                    subject(check, at, name, document, &mut rules);
+                }
+            }
+        }
+    }
+    rules
+}
+
+fn recovery(check: &mut Check<'_, '_>, at: Cursor<'_>, text: &str) -> Option<Expectation> {
+    let at_most = understood(check, at, sentence::recovery(text))?;
+    let text = text.trim().to_owned();
+    Some(Expectation {
+        id: "recovery".to_owned(),
+        subject: Subject::Run,
+        rule: Rule::Recovery { at_most },
+        text,
+    })
+}
+
+fn isolation(check: &mut Check<'_, '_>, at: Cursor<'_>, names: &[String]) -> Option<Expectation> {
+    let mut loads = Vec::new();
+    if names.is_empty() && !at.has_gone() {
+        check
+            .findings
+            .error(at.own(), "`isolation` names no load")
+            .help("write the loads that must not notice: `isolation: [order]`");
+    }
+    for (item, name) in at.children().zip(names) {
+        if check.must_be(Kind::Load, name, item.node.region) {
+            loads.extend(LoadName::new(name).ok());
+        }
+    }
+    let text = loads.iter().map(LoadName::as_str).collect::<Vec<_>>().join(", ");
+    let rule = Rule::Isolation { loads };
+    Some(Expectation { id: "isolation".to_owned(), subject: Subject::Run, rule, text })
+}
+
+fn subject(
+    check: &mut Check<'_, '_>,
+    at: Cursor<'_>,
+    name: &str,
+    document: &RulesDoc,
+    out: &mut Vec<Expectation>,
+) {
+    let Some(kind) = check.kind_of(name) else {
+        let reserved = ["recovery", "isolation"];
+        let near = crate::suggest::nearest(name, check.names(None).chain(reserved));
+        let help = near.map_or_else(|| check.help_for(name, None), did_you_mean);
+        let message = format!("`{}` is not the name of a load, a probe or an edge", shortened(name));
+        check.findings.error(at.own(), message).help(help);
+        return;
+    };
+    let subject = match kind {
+        Kind::Load => LoadName::new(name).map(Subject::Load),
+        Kind::Probe => ProbeName::new(name).map(Subject::Probe),
+        Kind::Edge => EdgeName::new(name).map(Subject::Edge),
+    };
+    // A bad name is reported where it is declared.
+    let Ok(subject) = subject else { return };
+    if at.fields().next().is_none() && !at.has_gone() {
+        check
+            .findings
+            .error(at.own(), format!("nothing is expected of `{name}`"))
+            .help(format!("write one of: {}", keys_of(kind).join(", ")));
+    }
+    for (key, field) in at.fields() {
+        if !keys_of(kind).contains(&key) {
+            let owner =
+                [Kind::Load, Kind::Probe, Kind::Edge].into_iter().find(|kind| keys_of(*kind).contains(&key));
+            let owner = owner.map_or("another kind", Kind::with_article);
+            check
+                .findings
+                .error(
+                    field.own(),
+                    format!("`{key}` is a rule for {owner}, but `{name}` is {}", kind.with_article()),
+                )
+                .help(format!("rules for {}: {}", kind.with_article(), keys_of(kind).join(", ")));
+            continue;
+        }
+        if let Some((rule, text)) = rule(check, field, at, key, document) {
+            out.push(Expectation { id: format!("{name}.{key}"), subject: subject.clone(), rule, text });
+        }
+    }
+}
+
+fn keys_of(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Load => {
+            &["success", "may", "p50", "p90", "p95", "p99", "p99.9", "shedding", "dependency", "staleness"]
+        }
+        Kind::Probe => &["always", "follows"],
+        Kind::Edge => {
+            &["timeout", "attempts", "amplification", "back-off", "jitter", "breaker", "reconnect", "leak"]
+        }
+    }
+}
+
+/// One rule with its text; `None` for a key that is no rule of its own, and after a finding.
+fn rule(
+    check: &mut Check<'_, '_>,
+    field: Cursor<'_>,
+    here: Cursor<'_>,
+    key: &str,
+    document: &RulesDoc,
+) -> Option<(Rule, String)> {
+    let text = match key {
+        "success" => &document.success,
+        "p50" => &document.p50,
+        "p90" => &document.p90,
+        "p95" => &document.p95,
+        "p99" => &document.p99,
+        "p99.9" => &document.p99_9,
+        "timeout" => &document.timeout,
+        "attempts" => &document.attempts,
+        "amplification" => &document.amplification,
+        "breaker" => &document.breaker,
+        "back-off" => &document.back_off,
+        "jitter" => &document.jitter,
+        "reconnect" => &document.reconnect,
+        "leak" => &document.leak,
+        "shedding" => &document.shedding,
+        "dependency" => &document.dependency,
+        "staleness" => &document.staleness,
+        "follows" => &document.follows,
+        "always" => {
+            if document.always == Some(false) {
+                check
+                    .findings
+                    .error(field.node.region, "`always: false` expects nothing")
+                    .help("write `always: true`, or remove it");
+            }
+            return Some((Rule::Always, "always".to_owned()));
+        }
+        "may" => {
+            if !here.has("success") {
+                check
+                    .findings
+                    .error(field.own(), "`may` widens what counts as success, and there is no `success` here")
+                    .help("add for example `success: \">= 99%\"`");
+            }
+            return None;
+        }
+        _ => return None,
+    };
+    let text = text.as_deref()?;
+    let rule = match key {
+        "success" => Rule::Success {
+            rule: understood(check, field, sentence::success(text))?,
+            may: document.may.clone().unwrap_or_default(),
+        },
+        "timeout" => Rule::Timeout { at_most: understood(check, field, sentence::at_most_span(text))? },
+        "attempts" => Rule::Attempts { at_most: understood(check, field, sentence::at_most_count(text))? },
+        "amplification" => {
+            Rule::Amplification { at_most: understood(check, field, sentence::at_most_factor(text))? }
+        }
+        "staleness" => Rule::Staleness { at_most: understood(check, field, sentence::at_most_span(text))? },
+        "follows" => Rule::Follows { at_most: understood(check, field, sentence::at_most_span(text))? },
+        "breaker" | "back-off" | "jitter" | "reconnect" | "leak" | "shedding" | "dependency" => {
+            let (word, rule) = one_word(key)?;
+            if text.trim() != word {
+                let message =
+                    format!("`{}` is nothing that can be expected of `{key}`", shortened(text.trim()));
+                check.findings.error(field.node.region, message).help(format!("write `{key}: {word}`"));
+                return None;
+            }
+            rule
+        }
+        quantile => Rule::Latency {
+            quantile: Quantile::from_name(quantile)?,
+            at_most: understood(check, field, sentence::at_most_span(text))?,
+        },
+    };
+    Some((rule, text.trim().to_owned()))
+}
+
+/// Rules that are one word: the word, and what it means.
+fn one_word(key: &str) -> Option<(&'static str, Rule)> {
+    Some(match key {
+        "breaker" => ("opens", Rule::BreakerOpens),
+        "back-off" => ("grows", Rule::BackOffGrows),
+        "jitter" => ("present", Rule::Jitter),
+        "reconnect" => ("spread", Rule::ReconnectsSpread),
+        "leak" => ("none", Rule::NoLeak),
+        "shedding" => ("at once", Rule::Sheds),
+        "dependency" => ("soft", Rule::Soft),
+        _ => return None,
+    })
+}
+
+fn understood<T>(check: &mut Check<'_, '_>, at: Cursor<'_>, result: Result<T, SentenceError>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(SentenceError { at: Range { start, end }, message, help }) => {
+            // A place behind the end is shown as the whole sentence.
+            let region = if start == end { at.node.region } else { at.part(start..end) };
+            check.findings.error(region, message).help(help);
+            None
+        }
+    }
+}

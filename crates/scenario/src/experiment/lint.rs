@@ -1,0 +1,287 @@
+//! What can be run and is still wrong: errors for what could never be judged, warnings for what is probably not meant.
+
+use murphy_core::{Expectation, Purpose, Quantile, Rule, Subject, SuccessRule};
+
+use murphy_faults::{Fault, Removal, Remove};
+
+use super::context::{Check, Cursor};
+use crate::diagnostic::Severity;
+use crate::plan::{FaultTarget, LoadPlan, Plan};
+
+/// Assertions that can never be evaluated.
+pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
+    // A misspelt section was reported as such; that it is missing as well is no news.
+    let whole = !root.has_gone();
+    if whole && !root.has("load") && !root.has("probes") {
+        check.findings.whole(Severity::Error, "nothing to judge by: neither `load` nor `probes`").help(
+            "write what users do: `load: { browse: { http: GET http://127.0.0.1:8000/, rate: 30/s } }`",
+        );
+    }
+    let place = root.child("phases").unwrap_or(root);
+    if check.phases.is_some_and(|phases| phases.baseline.is_zero()) && root.has("load") {
+        check
+            .findings
+            .error(place.value("baseline"), "without a baseline there is nothing to compare with")
+            .help("write for example `baseline: 20s`");
+    }
+    if plan.purpose == Purpose::Control && !plan.faults.is_empty() {
+        check
+            .findings
+            .error(root.key("control"), "`control: true` in a scenario that breaks something")
+            .also(root.key("faults"), "what breaks")
+            .help("remove one of the two");
+    }
+    let no_load = whole && !root.has("load");
+    let no_faults = whole && root.child("faults").is_none_or(|list| list.children().next().is_none());
+    for rule in &plan.expectations {
+        let at = place_of(root, rule);
+        match &rule.rule {
+            Rule::Recovery { at_most } => {
+                if let Some(phase) = check.phases.map(|phases| phases.recovery)
+                    && *at_most > phase
+                {
+                    check
+                        .findings
+                        .error(
+                            at,
+                            format!(
+                                "recovery within {at_most} cannot be seen: the recovery phase is {phase}"
+                            ),
+                        )
+                        .help(format!(
+                            "write a shorter bound, or `phases: {{ recovery: {at_most} }}` or longer"
+                        ));
+                }
+                if no_load {
+                    needs_load(check, at, "recovery");
+                }
+                if no_faults {
+                    never_seen(check, at, rule);
+                }
+            }
+            Rule::Amplification { .. } if no_load => needs_load(check, at, "amplification"),
+            Rule::Timeout { .. }
+            | Rule::Attempts { .. }
+            | Rule::BreakerOpens
+            | Rule::BackOffGrows
+            | Rule::Jitter
+            | Rule::ReconnectsSpread
+            | Rule::NoLeak
+            | Rule::Follows { .. }
+                if no_faults =>
+            {
+                never_seen(check, at, rule);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn never_seen(check: &mut Check<'_, '_>, at: crate::source_map::Region, rule: &Expectation) {
+    check
+        .findings
+        .error(at, format!("`{}` can never be seen: nothing breaks in this scenario", rule.id))
+        .help("write a fault: `faults: [{ edge: NAME, inject: { latency: 800ms } }]`");
+}
+
+fn needs_load(check: &mut Check<'_, '_>, at: crate::source_map::Region, what: &str) {
+    check
+        .findings
+        .error(at, format!("`{what}` is about users, and there is no `load`"))
+        .help("write what users do: `load: { browse: { http: GET http://127.0.0.1:8000/, rate: 30/s } }`");
+}
+
+fn place_of(root: Cursor<'_>, rule: &Expectation) -> crate::source_map::Region {
+    let Some(expect) = root.child("expect") else { return root.own() };
+    let name = match &rule.subject {
+        Subject::Run => return expect.value(&rule.id),
+        Subject::Load(name) => name.as_str(),
+        Subject::Probe(name) => name.as_str(),
+        Subject::Edge(name) => name.as_str(),
+    };
+    let key = rule.id.strip_prefix(name).and_then(|rest| rest.strip_prefix('.')).unwrap_or_default();
+    expect.child(name).map_or(expect.own(), |rules| rules.value(key))
+}
+
+/// The fewest samples with which the upper end of a 95 % interval of a quantile exists: 368 for p99.
+///
+/// The largest of n samples lies above the quantile q with probability 1 - q^n; two-sided, this must be 97.5 %.
+fn samples_needed(quantile: Quantile) -> f64 {
+    (0.025_f64.ln() / quantile.as_fraction().ln()).ceil()
+}
+
+/// What is probably not meant.
+pub(super) fn warnings(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
+    if plan.faults.is_empty() && plan.purpose == Purpose::Experiment {
+        check.findings.whole(Severity::Warning, "nothing breaks: there are no `faults`, and the run will be inconclusive").help(
+            "write for example `faults: [{ edge: NAME, inject: { latency: 800ms } }]`, or `control: true` if it is to be so",
+        );
+    }
+    if plan.expectations.is_empty() && plan.learn.is_none() {
+        check
+            .findings
+            .whole(Severity::Warning, "nothing is expected: every run would be graceful")
+            .help("write `expect:`, or `learn: all` to have one proposed");
+    }
+    edges(check, root, plan);
+    no_way_back(check, root, plan);
+    services(check, root, plan);
+    probes(check, root, plan);
+    for rule in &plan.expectations {
+        let load = match &rule.subject {
+            Subject::Load(name) => plan.loads.iter().find(|load| load.name == *name),
+            Subject::Probe(_) | Subject::Edge(_) | Subject::Run => None,
+        };
+        match (&rule.rule, load) {
+            (Rule::Latency { quantile, at_most }, Some(load)) => {
+                latency(check, root, plan, rule, *quantile, *at_most, load)
+            }
+            (Rule::Success { rule: SuccessRule::AtLeast(share), .. }, _) if share.as_fraction() == 0.0 => {
+                check
+                    .findings
+                    .warning(place_of(root, rule), "this always holds")
+                    .help("write a share above 0%");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn latency(
+    check: &mut Check<'_, '_>,
+    root: Cursor<'_>,
+    plan: &Plan,
+    rule: &Expectation,
+    quantile: Quantile,
+    at_most: murphy_core::Span,
+    load: &LoadPlan,
+) {
+    let planned = (load.rate.as_per_second() * plan.phases.fault.as_secs_f64()).floor();
+    let needed = samples_needed(quantile);
+    if planned < needed {
+        let rate = (needed / plan.phases.fault.as_secs_f64()).ceil();
+        let length = (needed / load.rate.as_per_second()).ceil();
+        check
+            .findings
+            .warning(
+                place_of(root, rule),
+                format!(
+                    "{quantile} of `{}` needs {needed} requests during the fault; {planned} are planned",
+                    load.name
+                ),
+            )
+            .help(format!(
+                "write `rate: {rate}/s`, or `phases: {{ fault: {length}s }}`, or judge a lower quantile"
+            ));
+    }
+    if at_most >= load.timeout {
+        check
+            .findings
+            .warning(
+                place_of(root, rule),
+                format!("this always holds: `{}` gives every request up after {}", load.name, load.timeout),
+            )
+            .help("write a smaller bound, or a longer `timeout` for the load");
+    }
+}
+
+fn edges(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
+    let Some(section) = root.child("edges") else { return };
+    let hurt: std::collections::BTreeSet<&str> = plan
+        .faults
+        .iter()
+        .filter_map(|step| match &step.target {
+            FaultTarget::Edge { edge, .. } => Some(edge.as_str()),
+            _ => None,
+        })
+        .collect();
+    let judged: std::collections::BTreeSet<&str> = plan
+        .expectations
+        .iter()
+        .filter_map(|rule| match &rule.subject {
+            Subject::Edge(edge) => Some(edge.as_str()),
+            Subject::Load(_) | Subject::Probe(_) | Subject::Run => None,
+        })
+        .collect();
+    for (name, at) in section.fields() {
+        // Of a run that breaks nothing, that was said, or is meant.
+        if !plan.faults.is_empty() && !hurt.contains(name) && !judged.contains(name) {
+            check
+                .findings
+                .warning(at.own(), format!("the edge `{name}` has no fault and no expectation"))
+                .help("use it in `faults` or `expect`, or remove it");
+        }
+    }
+    // A service that is killed can make any edge fail; without one, an edge without a fault never does.
+    let services_hurt = plan.faults.iter().any(|step| !matches!(step.target, FaultTarget::Edge { .. }));
+    for rule in &plan.expectations {
+        let (
+            Subject::Edge(edge),
+            Rule::Timeout { .. }
+            | Rule::Attempts { .. }
+            | Rule::BreakerOpens
+            | Rule::BackOffGrows
+            | Rule::Jitter
+            | Rule::ReconnectsSpread
+            | Rule::NoLeak,
+        ) = (&rule.subject, &rule.rule)
+        else {
+            continue;
+        };
+        if !services_hurt && !hurt.contains(edge.as_str()) {
+            check
+                .findings
+                .warning(
+                    place_of(root, rule),
+                    format!("`{}` will not be seen: no fault sits on `{edge}`", rule.id),
+                )
+                .help(format!("write a fault with `edge: {edge}`, or remove the rule"));
+        }
+    }
+}
+
+/// Faults that nothing takes back: allowed, but nobody shall be surprised.
+fn no_way_back(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
+    let Some(section) = root.child("faults") else { return };
+    let entries: Vec<Cursor<'_>> = section.children().collect();
+    // What comes again and again is told once.
+    for step in plan.faults.iter().filter(|step| step.turn == 1) {
+        let Some(at) = entries.get(step.entry) else { continue };
+        let (message, help) = match (&step.target, &step.fault) {
+            (FaultTarget::Process { .. }, Fault::Kill(_)) => (
+                "Murphy did not start this process and cannot start it again",
+                "let Murphy start it (`services:`), or something else that watches over it",
+            ),
+            (FaultTarget::Container { .. }, Fault::Remove(Remove { how: Removal::ForGood })) => (
+                "the container and its files are deleted, and nothing brings them back",
+                "write `remove` alone: to all others the container is gone, and it comes back at the end",
+            ),
+            _ => continue,
+        };
+        check.findings.warning(at.value("inject"), message).help(help);
+    }
+}
+
+fn services(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
+    let Some(section) = root.child("services") else { return };
+    for (service, (name, at)) in plan.services.iter().zip(section.fields()) {
+        if service.ready.is_none() {
+            check
+                .findings
+                .warning(at.own(), format!("load starts as soon as the process of `{name}` exists"))
+                .help("write when it is up: `ready: { http: http://127.0.0.1:8000/health }`");
+        }
+    }
+}
+
+fn probes(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
+    let Some(section) = root.child("probes") else { return };
+    for (probe, (name, at)) in plan.probes.iter().zip(section.fields()) {
+        if probe.every > plan.phases.fault {
+            check
+                .findings
+                .warning(at.value("every"), format!("`{name}` may not be asked at all during the fault"))
+                .help(format!("write a time shorter than the fault phase ({})", plan.phases.fault));
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Requests and questions: of loads, of probes, and of services that start.
+
+use std::collections::BTreeMap;
+
+use murphy_core::{JsonPath, JsonTest, ProbeName, Span};
+
+use super::context::{Check, Cursor};
+use crate::document::{ProbeDoc, QuestionDoc};
+use crate::node::shortened;
+use crate::plan::{HttpRequest, ProbePlan, Question};
+use crate::status::StatusSet;
+use crate::url;
+
+/// Time between two questions, if the file does not say.
+const EVERY: Span = Span::from_secs(1);
+/// The time an answer may take, if the file does not say.
+const WITHIN: Span = Span::from_secs(2);
+
+pub(super) fn probe(
+    check: &mut Check<'_, '_>,
+    here: Cursor<'_>,
+    name: &str,
+    document: &ProbeDoc,
+) -> Option<ProbePlan> {
+    let name_good = check.name(here.own(), name, ProbeName::new);
+    check.some_time(here, "every", document.every);
+    check.some_time(here, "within", document.within);
+    let question = plan(check, here, name, &document.question())?;
+    Some(ProbePlan {
+        name: name_good?,
+        question,
+        every: document.every.unwrap_or(EVERY),
+        within: document.within.unwrap_or(WITHIN),
+    })
+}
+
+/// What can be asked.
+const KINDS: [&str; 3] = ["http", "tcp", "command"];
+
+/// The one question that is asked; reports none, several, and keys that belong to another kind.
+pub(super) fn plan(
+    check: &mut Check<'_, '_>,
+    here: Cursor<'_>,
+    owner: &str,
+    document: &QuestionDoc,
+) -> Option<Question> {
+    let kinds: Vec<&str> = KINDS.into_iter().filter(|kind| here.has(kind)).collect();
+    let [kind] = kinds[..] else {
+        match kinds.get(1) {
+            None if KINDS.iter().any(|kind| here.meant(kind)) => return None,
+            None => check
+                .findings
+                .error(here.own(), format!("`{}` does not say what to ask", shortened(owner)))
+                .help("write one of `http: GET http://…`, `tcp: HOST:PORT` and `command: [program]`"),
+            Some(second) => check
+                .findings
+                .error(here.key(second), format!("`{}` and `{second}` in one question", kinds[0]))
+                .also(here.key(kinds[0]), "the other one")
+                .help("ask one thing; make a second entry for the other"),
+        };
+        return None;
+    };
+    for (key, of) in
+        [("status", "http"), ("headers", "http"), ("body", "http"), ("json", "http"), ("match", "command")]
+    {
+        if kind != of && here.has(key) {
+            let help = match (key, kind) {
+                ("match", "http") => "write `body:` for a pattern of the answer's body",
+                ("body", "command") => "write `match:` for a pattern of the output",
+                _ => "remove it",
+            };
+            check
+                .findings
+                .error(here.key(key), format!("`{key}` belongs to `{of}`, not to `{kind}`"))
+                .help(help);
+        }
+    }
+    for (key, text) in [("body", &document.body), ("match", &document.matches)] {
+        if let Some(text) = text {
+            pattern(check, here, key, text);
+        }
+    }
+    match kind {
+        "http" => Some(Question::Http {
+            request: request(check, here, document.http.as_deref()?, &document.headers)?,
+            status: document.status.clone().unwrap_or_else(StatusSet::success),
+            body: document.body.clone(),
+            json: json(check, here, &document.json),
+        }),
+        "tcp" => Some(Question::Tcp { address: document.tcp.clone()? }),
+        _ => {
+            let command = document.command.clone()?;
+            argv(check, here, "command", &command);
+            Some(Question::Command { argv: command, matches: document.matches.clone() })
+        }
+    }
+}
+
+/// Reports a command that cannot be started.
+pub(super) fn argv(check: &mut Check<'_, '_>, here: Cursor<'_>, key: &str, words: &[String]) {
+    let emptied = here.child(key).is_some_and(Cursor::has_gone);
+    if words.first().is_none_or(|program| program.trim().is_empty()) && !emptied {
+        check
+            .findings
+            .error(here.value(key), format!("`{key}` names no program"))
+            .help(format!("write for example `{key}: [program, argument]`"));
+    }
+    if words.iter().any(|word| word.contains('\0')) {
+        check.findings.error(here.value(key), "a command cannot have a zero byte in it").help("remove it");
+    }
+}
+
+/// What is expected of the answer's JSON; reports paths and comparisons that mean nothing.
+fn json(
+    check: &mut Check<'_, '_>,
+    here: Cursor<'_>,
+    document: &BTreeMap<String, serde_json::Value>,
+) -> Vec<(JsonPath, JsonTest)> {
+    let mut tests = Vec::new();
+    for (key, at) in here.child("json").into_iter().flat_map(Cursor::fields) {
+        let Some(value) = document.get(key) else { continue };
+        let path = key.parse::<JsonPath>();
+        if let Err(error) = &path {
+            check.findings.error(at.own(), error.to_string()).help("write for example `$.checks[0].state`");
+        }
+        let test = JsonTest::of(value);
+        if let Err(error) = &test {
+            check.findings.error(at.node.region, error.to_string()).help("write for example `\">= 3\"`");
+        }
+        tests.extend(path.ok().zip(test.ok()));
+    }
+    tests
+}
+
+/// Reports a regular expression that does not compile.
+fn pattern(check: &mut Check<'_, '_>, here: Cursor<'_>, key: &str, text: &str) {
+    if let Err(error) = regex::RegexBuilder::new(text).size_limit(1 << 20).build() {
+        let text = error.to_string();
+        let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        check
+            .findings
+            .error(here.value(key), format!("not a regular expression: {reason}"))
+            .help("put a backslash before a character that stands for itself");
+    }
+}
+
+/// A request without a body.
+pub(super) fn request(
+    check: &mut Check<'_, '_>,
+    here: Cursor<'_>,
+    http: &str,
+    headers: &BTreeMap<String, String>,
+) -> Option<HttpRequest> {
+    let call = url::call(http);
+    if let Err(error) = &call {
+        check.refuse(here.value("http"), error);
+    }
+    let mut kept = BTreeMap::new();
+    for (name, at) in here.child("headers").into_iter().flat_map(Cursor::fields) {
+        let Some(value) = headers.get(name) else { continue };
+        let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+        if name.is_empty() || !name.chars().all(token) {
+            let message = format!("`{}` is not a header", shortened(name));
+            check.findings.error(at.own(), message).help("write for example `Accept: text/html`");
+        } else if value.chars().any(|c| c.is_control() && c != '\t') {
+            check
+                .findings
+                .error(at.node.region, "a header's value is one line")
+                .help("remove the line break");
+        } else if kept.insert(name.to_ascii_lowercase(), value.clone()).is_some() {
+            check
+                .findings
+                .error(at.own(), format!("the header `{name}` is written twice"))
+                .help("remove one of the two");
+        }
+    }
+    let call = call.ok()?;
+    Some(HttpRequest { method: call.method, url: call.url, headers: kept, body: None })
+}

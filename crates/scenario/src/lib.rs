@@ -1,0 +1,47 @@
+//! The scenario language: YAML text → a document → a checked [`Plan`], with errors that point at what is wrong.
+//!
+//! Nothing here opens a socket or starts a process. Bad input is answered with diagnostics, never with a panic.
+
+mod address;
+mod caller;
+mod deserialize;
+mod diagnostic;
+mod document;
+mod experiment;
+mod load;
+mod matrix;
+mod names;
+mod node;
+mod plan;
+mod plan_text;
+mod problem;
+mod profile;
+mod schema;
+mod secret;
+mod sentence;
+mod settings;
+mod source_map;
+mod status;
+mod stretch;
+mod suggest;
+mod syntax;
+mod table;
+mod url;
+mod variables;
+mod yaml;
+
+pub use address::{Address, AddressError};
+pub use caller::{Caller, CallerError, OpenConnections};
+pub use diagnostic::{Also, Colour, Diagnostic, Diagnostics, Severity};
+pub use load::{Loaded, load, load_all, load_all_text, load_text};
+pub use plan::{
+    AbortRule, Arrivals, EdgePlan, FaultStep, FaultTarget, HttpRequest, LoadPlan, Plan, ProbePlan,
+    ProcessSelector, Question, Route, ServicePlan, StackKeep, StackPlan, command_text,
+};
+pub use plan_text::plan_text;
+pub use profile::{Profile, ProfileError};
+pub use schema::schema;
+pub use settings::{Environment, Settings};
+pub use source_map::Location;
+pub use status::{StatusError, StatusSet};
+pub use stretch::Stretch;

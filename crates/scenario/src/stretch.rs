@@ -1,0 +1,72 @@
+//! The stretch of network on which a fault sits: between groups of containers, one way from some to others, or all that
+//! leaves some of them.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::caller::Caller;
+
+/// A stretch of network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stretch {
+    /// All packets between members of different groups, both ways; those within a group are not meant.
+    Between {
+        /// At least two groups, none of them empty.
+        groups: Vec<Vec<Caller>>,
+    },
+    /// Packets that go from some to others, not those that come back.
+    OneWay {
+        /// Those that send; at least one.
+        from: Vec<Caller>,
+        /// Those that do not get it; at least one.
+        to: Vec<Caller>,
+    },
+    /// All packets that leave these, whoever they are for.
+    Of {
+        /// At least one.
+        callers: Vec<Caller>,
+    },
+}
+
+impl Stretch {
+    /// All that are named.
+    pub fn callers(&self) -> impl Iterator<Item = &Caller> {
+        let groups: Vec<&Vec<Caller>> = match self {
+            Stretch::Between { groups } => groups.iter().collect(),
+            Stretch::OneWay { from, to } => vec![from, to],
+            Stretch::Of { callers } => vec![callers],
+        };
+        groups.into_iter().flatten()
+    }
+}
+
+impl fmt::Display for Stretch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |group: &[Caller]| group.iter().map(Caller::to_string).collect::<Vec<_>>().join(", ");
+        match self {
+            Stretch::Between { groups } => {
+                f.write_str(&groups.iter().map(|group| list(group)).collect::<Vec<_>>().join(" | "))
+            }
+            Stretch::OneWay { from, to } => write!(f, "{} → {}", list(from), list(to)),
+            Stretch::Of { callers } => write!(f, "network of {}", list(callers)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stretch_reads_like_a_drawing() {
+        let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<Caller>>();
+        let between = Stretch::Between { groups: vec![names(&["web", "worker"]), names(&["db"])] };
+        assert_eq!(between.to_string(), "web, worker | db");
+        assert_eq!(between.callers().count(), 3);
+        let one_way = Stretch::OneWay { from: names(&["web"]), to: names(&["db"]) };
+        assert_eq!(one_way.to_string(), "web → db");
+        assert_eq!(Stretch::Of { callers: names(&["web"]) }.to_string(), "network of web");
+    }
+}

@@ -1,0 +1,223 @@
+//! Good scenarios become plans, and plans can be read by people.
+
+use std::path::{Path, PathBuf};
+
+use murphy_core::{Seed, Span, Timestamp};
+use murphy_scenario::{Environment, Loaded, Profile, Settings, load, load_text, plan_text, schema};
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
+}
+
+fn settings() -> Settings {
+    Settings {
+        environment: Environment::Only([("PORT".to_owned(), "9000".to_owned())].into()),
+        ..Settings::default()
+    }
+}
+
+fn cart() -> Loaded {
+    let text = std::fs::read_to_string(folder("good").join("cart.yaml")).unwrap();
+    load_text("cart.yaml", &text, &settings()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn every_good_scenario_is_a_plan() {
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder("good")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let loaded = load(&path, &settings()).unwrap_or_else(|error| panic!("{error}"));
+            assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+            count += 1;
+        }
+    }
+    assert!(count > 0);
+}
+
+#[test]
+fn every_scenario_that_is_shipped_is_a_plan() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
+    let mut count = 0;
+    let mut problems = String::new();
+    for entry in std::fs::read_dir(shipped).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            match load(&path, &settings()) {
+                Ok(loaded) if loaded.warnings.is_empty() => {
+                    assert!(plan_text(&loaded.plan).contains("time line"))
+                }
+                Ok(loaded) => problems += &loaded.warnings.to_string(),
+                Err(error) => problems += &error.to_string(),
+            }
+            count += 1;
+        }
+    }
+    assert!(problems.is_empty(), "{problems}");
+    assert!(count > 0, "no scenario is shipped");
+}
+
+#[test]
+fn a_plan_reads_like_what_will_happen() {
+    insta::assert_snapshot!(plan_text(&cart().plan));
+}
+
+#[test]
+fn a_judge_gets_all_it_has_to_know_and_no_secret() {
+    let loaded = cart();
+    let started: Timestamp = serde_json::from_value(serde_json::json!("2026-11-24T10:00:00.000Z")).unwrap();
+    let brief = loaded.plan.brief("0.1.0", "murphy run cart.yaml --seed 7", started);
+    insta::assert_json_snapshot!(brief);
+    let written = serde_json::to_string(&loaded.plan).unwrap() + &serde_json::to_string(&brief).unwrap();
+    assert!(!written.contains("very-secret"), "{written}");
+    // The run itself needs them.
+    assert_eq!(loaded.plan.loads[1].request.headers["authorization"], "Bearer very-secret");
+    assert_eq!(loaded.plan.services[1].env["API_TOKEN"], "very-secret");
+}
+
+const SMALL: &str = "murphy: 1\nname: small\nlearn: all\n\
+    edges: { cache: { listen: 127.0.0.1:1, to: 127.0.0.1:2 } }\n\
+    load: { a: { http: http://127.0.0.1/, rate: 30/s } }\n\
+    faults: [{ edge: cache, inject: { latency: 1s } }]\n";
+
+#[test]
+fn what_is_left_out_has_a_default() {
+    let plan = load_text("x", SMALL, &settings()).unwrap().plan;
+    let again = load_text("y", SMALL, &settings()).unwrap().plan;
+    assert_eq!(plan.seed, again.seed, "the seed of a file without one is the same each time");
+    assert_eq!(plan.phases, Profile::Ci.phases());
+    let load = &plan.loads[0];
+    assert_eq!((load.request.method.as_str(), load.timeout), ("GET", Span::from_secs(5)));
+    assert!(load.expect_status.contains(204) && !load.expect_status.contains(301));
+    assert_eq!((plan.faults[0].id.as_str(), plan.faults[0].lasts), ("latency-1", plan.phases.fault));
+}
+
+#[test]
+fn the_command_line_wins_over_the_file_but_not_over_written_lengths() {
+    let text = format!("{SMALL}seed: 3\nprofile: release\nphases: {{ fault: 7s }}\n");
+    let file = load_text("x", &text, &settings()).unwrap().plan;
+    assert_eq!((file.seed, file.phases.baseline), (Seed(3), Span::from_secs(60)));
+    let given = Settings { profile: Some(Profile::Quick), seed: Some(Seed(9)), ..settings() };
+    let plan = load_text("x", &text, &given).unwrap().plan;
+    assert_eq!(
+        (plan.seed, plan.phases.baseline, plan.phases.fault),
+        (Seed(9), Span::from_secs(5), Span::from_secs(7))
+    );
+}
+
+#[test]
+fn variables_fill_any_value_and_their_type_is_found_afterwards() {
+    let text = SMALL
+        .replace("http://127.0.0.1/", "\"http://127.0.0.1:${PORT}/\"")
+        .replace("name: small", "name: ${WHO:-nobody}")
+        + "seed: ${PORT}\n";
+    let set = Settings { set: [("WHO".to_owned(), "7".to_owned())].into(), ..settings() };
+    let plan = load_text("x", &text, &set).unwrap().plan;
+    assert_eq!((plan.name.as_str(), plan.seed), ("7", Seed(9000)));
+    assert_eq!(plan.loads[0].request.url, "http://127.0.0.1:9000/");
+}
+
+#[test]
+fn a_value_from_outside_cannot_add_keys() {
+    let text = SMALL.replace("name: small", "name: ${EVIL}");
+    let evil = "x\nseed: 1".to_owned();
+    let set = Settings { set: [("EVIL".to_owned(), evil)].into(), ..settings() };
+    assert!(load_text("x", &text, &set).unwrap_err().to_string().contains("no headline"));
+}
+
+#[test]
+fn what_is_probably_not_meant_is_a_warning() {
+    let text = std::fs::read_to_string(folder("doubtful.yaml")).unwrap();
+    let set = Settings {
+        set: [("RAET".to_owned(), "5".to_owned())].into(),
+        profile: Some(Profile::Quick),
+        ..settings()
+    };
+    let loaded = load_text("doubtful.yaml", &text, &set).unwrap_or_else(|error| panic!("{error}"));
+    insta::assert_snapshot!(loaded.warnings);
+    let bare = "murphy: 1\nname: bare\nload: { a: { http: http://127.0.0.1/, rate: 30/s } }\n";
+    insta::assert_snapshot!("bare", load_text("bare.yaml", bare, &settings()).unwrap().warnings);
+}
+
+#[test]
+fn what_nothing_takes_back_is_a_warning() {
+    let text = "murphy: 1\nname: x\nlearn: all\nload: { a: { http: http://127.0.0.1/, rate: 30/s } }\nfaults:\n\
+                - { process: { name: redis-server }, inject: kill }\n\
+                - { container: { service: db }, inject: { remove: for-good } }\n";
+    let loaded = load_text("x.yaml", text, &settings()).unwrap_or_else(|error| panic!("{error}"));
+    insta::assert_snapshot!("no_way_back", loaded.warnings);
+}
+
+#[test]
+fn every_fault_of_the_catalogue_can_be_written_as_its_example_says() {
+    use murphy_faults::Place;
+    for entry in murphy_faults::catalogue() {
+        for place in std::iter::once(&entry.place).chain(entry.also) {
+            let targets: &[&str] = match place {
+                Place::Edge => &["edge: cache"],
+                Place::Process => &["service: shop", "process: { name: redis-server }"],
+                Place::Container => &["container: { service: web, pick: 1 }", "container: web-1"],
+                Place::Network => continue,
+            };
+            for target in targets {
+                let text = format!(
+                    "murphy: 1\nname: x\nservices: {{ shop: {{ run: [murphy] }} }}\n\
+                     edges: {{ cache: {{ listen: 127.0.0.1:1, to: 127.0.0.1:2, protocol: http }} }}\n\
+                     load: {{ a: {{ http: http://127.0.0.1/, rate: 30/s }} }}\n\
+                     faults: [{{ {target}, inject: {} }}]\n",
+                    entry.example
+                );
+                let plan =
+                    load_text(entry.name, &text, &settings()).unwrap_or_else(|error| panic!("{error}")).plan;
+                assert_eq!(
+                    (plan.faults[0].fault.name(), plan.faults[0].target.place()),
+                    (entry.name, *place)
+                );
+                assert!(plan_text(&plan).contains("undo   "), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stack_and_its_faults_read_like_what_will_happen() {
+    let text = std::fs::read_to_string(folder("good").join("stack.yaml")).unwrap();
+    let plan = load_text("stack.yaml", &text, &settings()).unwrap_or_else(|error| panic!("{error}")).plan;
+    insta::assert_snapshot!(plan_text(&plan));
+    let started: Timestamp = serde_json::from_value(serde_json::json!("2026-11-24T10:00:00.000Z")).unwrap();
+    let brief = serde_json::to_string(&plan.brief("0.1.0", "murphy run stack.yaml", started)).unwrap();
+    let written = serde_json::to_string(&plan).unwrap() + &brief;
+    assert!(!written.contains("very-secret"), "{written}");
+    assert!(written.contains("TOKEN=***"), "{written}");
+}
+
+#[test]
+fn the_committed_schema_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/scenario.schema.json");
+    let current = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &current).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == current, "run: UPDATE_SCHEMA=1 cargo test -p murphy-scenario the_committed_schema");
+}
+
+#[test]
+fn the_schema_names_every_key_and_no_planned_one() {
+    let schema = schema();
+    let keys = |node: &serde_json::Value| -> Vec<String> {
+        node["properties"].as_object().unwrap().keys().cloned().collect()
+    };
+    let mut root = keys(&schema);
+    root.sort();
+    let expected = "abort-if control edges expect faults learn load matrix murphy name phases probes profile secrets seed services stack";
+    assert_eq!(root.join(" "), expected);
+    assert_eq!(schema["required"], serde_json::json!(["murphy", "name"]));
+    assert_eq!(schema["$defs"]["Load"]["required"], serde_json::json!(["http", "rate"]));
+    let fault = keys(&schema["$defs"]["FaultStep"]);
+    assert!(
+        ["every", "match", "which"].iter().all(|key| fault.iter().any(|known| known == key)),
+        "{fault:?}"
+    );
+}

@@ -1,0 +1,344 @@
+//! Is a run worse than an older one? Worse is only what cannot be chance: two intervals that do not touch, and the newer on
+//! the wrong side. Pure, like all judging.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::judgement::{Detector, Judgement, Reading, RowKind, RunEnd, Unit};
+
+/// Which way is worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Better {
+    /// More is better: success.
+    Higher,
+    /// Less is better: latency, recovery, amplification.
+    Lower,
+}
+
+/// One number of a run that can be compared, with its 95 % interval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Measure {
+    /// Stable identity: `browse.p99`, `cart-cache.amplification`.
+    pub id: String,
+    /// Unit of the numbers.
+    pub unit: Unit,
+    /// Which way is better.
+    pub better: Better,
+    /// The value, if there is one.
+    pub value: Option<f64>,
+    /// Lower end of the interval.
+    pub low: Option<f64>,
+    /// Upper end of the interval.
+    pub high: Option<f64>,
+    /// Of how many observations.
+    pub n: u64,
+}
+
+/// What is kept of one or more runs of a scenario, to hold later runs against: small enough to be committed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Baseline {
+    /// Version of this form.
+    pub format: u32,
+    /// The scenario's name.
+    pub scenario: String,
+    /// What was broken, as printed.
+    pub faults: Vec<String>,
+    /// Version of Murphy that measured.
+    pub murphy: String,
+    /// How many runs are in it.
+    pub runs: u32,
+    /// By id.
+    pub measures: Vec<Measure>,
+}
+
+impl Baseline {
+    /// The form that this build reads and writes.
+    pub const FORMAT: u32 = 1;
+
+    /// Of one run.
+    pub fn of(judgement: &Judgement) -> Baseline {
+        let mut measures: BTreeMap<String, Measure> = BTreeMap::new();
+        for finding in &judgement.findings {
+            let param = match finding.detector {
+                Detector::Amplification => "ratio",
+                Detector::Timeout => "timeout",
+                _ => continue,
+            };
+            if let (Some(reading), true) = (finding.param(param), finding.is_present()) {
+                let id =
+                    format!("{}.{}", crate::judge::subject_name(&finding.subject), finding.detector.name());
+                measures.insert(id.clone(), Measure::of(id, Better::Lower, reading));
+            }
+        }
+        for row in &judgement.rows {
+            let (better, reading) = match row.kind {
+                RowKind::Success => (Better::Higher, &row.during),
+                RowKind::Latency | RowKind::Timeout | RowKind::Attempts | RowKind::Amplification => {
+                    (Better::Lower, &row.during)
+                }
+                RowKind::Recovery => (Better::Lower, &row.after),
+                _ => continue,
+            };
+            let Some(reading) = reading.as_ref().filter(|_| row.gates.is_empty()) else { continue };
+            let mut measure = Measure::of(row.id.clone(), better, reading);
+            if row.kind == RowKind::Recovery {
+                // Recovery is seen in windows of a second: that much is its resolution.
+                measure.high = measure.high.map(|high| high + 1.0);
+            }
+            measures.insert(row.id.clone(), measure);
+        }
+        Baseline {
+            format: Baseline::FORMAT,
+            scenario: judgement.run.scenario.clone(),
+            faults: judgement.faults.iter().map(|fault| format!("{} on {}", fault.text, fault.on)).collect(),
+            murphy: judgement.run.murphy.clone(),
+            runs: 1,
+            measures: measures.into_values().collect(),
+        }
+    }
+
+    /// The same with further runs of the same scenario. The intervals become wide enough for all of them: what differs from
+    /// run to run is no regression. A measure that is missing from one of them is left out.
+    pub fn with(mut self, other: &Baseline) -> Baseline {
+        let hull =
+            |one: Option<f64>, other: Option<f64>, choose: fn(f64, f64) -> f64| Some(choose(one?, other?));
+        self.measures = self
+            .measures
+            .into_iter()
+            .filter_map(|one| {
+                let other = other.measures.iter().find(|measure| measure.id == one.id)?;
+                Some(Measure {
+                    value: one.value.zip(other.value).map(|(one, other)| {
+                        let (runs, others) = (f64::from(self.runs), f64::from(1u32));
+                        (one * runs + other * others) / (runs + others)
+                    }),
+                    low: hull(one.low, other.low, f64::min),
+                    high: hull(one.high, other.high, f64::max),
+                    n: one.n.saturating_add(other.n),
+                    ..one
+                })
+            })
+            .collect();
+        self.runs = self.runs.saturating_add(other.runs);
+        self
+    }
+}
+
+impl Measure {
+    fn of(id: String, better: Better, reading: &Reading) -> Measure {
+        let finite = |number: Option<f64>| number.filter(|number| number.is_finite());
+        Measure {
+            id,
+            unit: reading.unit,
+            better,
+            value: finite(reading.value),
+            low: finite(reading.low),
+            high: finite(reading.high),
+            n: reading.n,
+        }
+    }
+}
+
+/// What became of one measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// The intervals do not touch, and the newer is on the wrong side.
+    Worse,
+    /// The intervals do not touch, and the newer is on the right side.
+    Better,
+    /// The intervals touch: no difference can be told.
+    Same,
+    /// The newer run has no interval where the older one has: it may have become worse.
+    Lost,
+    /// There was nothing to compare with.
+    New,
+}
+
+/// One measure in both runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Compared {
+    /// Its identity.
+    pub id: String,
+    /// In the older run.
+    pub old: Option<Measure>,
+    /// In the newer.
+    pub new: Option<Measure>,
+    /// What became of it.
+    pub change: Change,
+}
+
+/// A run held against an older one.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// The scenario's name.
+    pub scenario: String,
+    /// Version of this form.
+    pub format: u32,
+    /// Every measure of either.
+    pub measures: Vec<Compared>,
+    /// Why not all could be told; empty if it could.
+    pub doubts: Vec<String>,
+}
+
+impl Comparison {
+    /// True if something became worse.
+    pub fn is_worse(&self) -> bool {
+        self.measures.iter().any(|measure| measure.change == Change::Worse)
+    }
+
+    /// True if it cannot be said that nothing became worse.
+    pub fn is_doubtful(&self) -> bool {
+        !self.doubts.is_empty()
+    }
+}
+
+/// Two baselines that cannot be compared.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Incomparable {
+    /// Of two scenarios.
+    #[error("the older run is of `{old}`, the newer one of `{new}`")]
+    Scenarios {
+        /// Of the older.
+        old: String,
+        /// Of the newer.
+        new: String,
+    },
+    /// The older one is of a form that this build does not know.
+    #[error(
+        "the baseline has form {found}; this version of Murphy reads form 1: write it again with `murphy compare --save`"
+    )]
+    Form {
+        /// What was found.
+        found: u32,
+    },
+}
+
+/// Holds a run against an older one. `slack` is the share by which a number may become worse without being called so, 0 for
+/// none.
+pub fn compare(old: &Baseline, new: &Judgement, slack: f64) -> Result<Comparison, Incomparable> {
+    if old.format != Baseline::FORMAT {
+        return Err(Incomparable::Form { found: old.format });
+    }
+    let newer = Baseline::of(new);
+    if old.scenario != newer.scenario {
+        return Err(Incomparable::Scenarios { old: old.scenario.clone(), new: newer.scenario });
+    }
+    let mut doubts = Vec::new();
+    if old.faults != newer.faults {
+        doubts.push(format!(
+            "the faults are not the same: {} then, {} now",
+            or_none(&old.faults),
+            or_none(&newer.faults)
+        ));
+    }
+    if new.run.end != RunEnd::Complete {
+        doubts.push("the newer run did not end as planned".to_owned());
+    }
+    let mut measures = Vec::new();
+    for measure in &old.measures {
+        let found = newer.measures.iter().find(|candidate| candidate.id == measure.id);
+        let change = found.map_or(Change::Lost, |found| change(measure, found, slack));
+        measures.push(Compared {
+            id: measure.id.clone(),
+            old: Some(measure.clone()),
+            new: found.cloned(),
+            change,
+        });
+    }
+    for measure in newer.measures {
+        if measures.iter().all(|compared| compared.id != measure.id) {
+            let id = measure.id.clone();
+            measures.push(Compared { id, old: None, new: Some(measure), change: Change::New });
+        }
+    }
+    measures.sort_by(|a, b| a.id.cmp(&b.id));
+    let lost: Vec<&str> = measures
+        .iter()
+        .filter(|compared| compared.change == Change::Lost)
+        .map(|compared| compared.id.as_str())
+        .collect();
+    if !lost.is_empty() {
+        doubts.push(format!("the newer run does not tell: {}", lost.join(", ")));
+    }
+    let told =
+        |compared: &&Compared| matches!(compared.change, Change::Worse | Change::Better | Change::Same);
+    if measures.iter().filter(told).count() == 0 {
+        doubts.push("the two have nothing in common that could be compared".to_owned());
+    }
+    Ok(Comparison { scenario: old.scenario.clone(), format: Baseline::FORMAT, measures, doubts })
+}
+
+fn or_none(texts: &[String]) -> String {
+    if texts.is_empty() { "none".to_owned() } else { texts.join("; ") }
+}
+
+fn change(old: &Measure, new: &Measure, slack: f64) -> Change {
+    // As if less were always better.
+    let ends = |measure: &Measure| match old.better {
+        Better::Lower => (measure.low, measure.high),
+        Better::Higher => (measure.high.map(|high| -high), measure.low.map(|low| -low)),
+    };
+    let ((old_low, old_high), (new_low, new_high)) = (ends(old), ends(new));
+    let allowed = |end: f64| end + end.abs() * slack;
+    match (old_low, old_high, new_low, new_high) {
+        (_, Some(old_high), Some(new_low), _) if new_low > allowed(old_high) => Change::Worse,
+        (Some(old_low), _, _, Some(new_high)) if new_high < old_low => Change::Better,
+        (_, Some(_), Some(_), _) => Change::Same,
+        (_, None, ..) => Change::New,
+        (_, Some(_), None, _) => Change::Lost,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measure(better: Better, low: f64, high: f64) -> Measure {
+        let (low, high) = (Some(low), Some(high));
+        Measure { id: "x".into(), unit: Unit::Seconds, better, value: None, low, high, n: 100 }
+    }
+
+    #[test]
+    fn worse_is_only_what_does_not_touch_and_is_on_the_wrong_side() {
+        let lower = |low, high| measure(Better::Lower, low, high);
+        assert_eq!(change(&lower(0.1, 0.2), &lower(0.21, 0.3), 0.0), Change::Worse);
+        assert_eq!(change(&lower(0.1, 0.2), &lower(0.21, 0.3), 0.1), Change::Same);
+        assert_eq!(change(&lower(0.1, 0.2), &lower(0.2, 0.3), 0.0), Change::Same);
+        assert_eq!(change(&lower(0.1, 0.2), &lower(0.05, 0.09), 0.0), Change::Better);
+        let higher = |low, high| measure(Better::Higher, low, high);
+        assert_eq!(change(&higher(0.98, 1.0), &higher(0.9, 0.97), 0.0), Change::Worse);
+        assert_eq!(change(&higher(0.98, 1.0), &higher(0.9, 0.97), 0.05), Change::Same);
+        assert_eq!(change(&higher(0.5, 0.6), &higher(0.9, 0.97), 0.0), Change::Better);
+    }
+
+    #[test]
+    fn a_number_that_is_no_longer_told_is_lost_and_never_the_same() {
+        let old = measure(Better::Lower, 0.1, 0.2);
+        assert_eq!(change(&old, &Measure { low: None, ..old.clone() }, 0.0), Change::Lost);
+        // Not recovered within the run: the lower end is known, and enough.
+        let never = Measure { low: Some(9.0), high: None, ..old.clone() };
+        assert_eq!(change(&old, &never, 0.0), Change::Worse);
+        assert_eq!(change(&Measure { high: None, ..old.clone() }, &old, 0.0), Change::New);
+    }
+
+    #[test]
+    fn several_runs_make_an_interval_that_holds_them_all() {
+        let of = |low, high, n| Baseline {
+            format: 1,
+            scenario: "s".into(),
+            faults: vec![],
+            murphy: String::new(),
+            runs: 1,
+            measures: vec![Measure { value: Some(low), n, ..measure(Better::Lower, low, high) }],
+        };
+        let all = of(0.1, 0.2, 100).with(&of(0.3, 0.4, 50)).with(&of(0.2, 0.25, 50));
+        let only = &all.measures[0];
+        assert_eq!((all.runs, only.n, only.low, only.high), (3, 200, Some(0.1), Some(0.4)));
+        assert!((only.value.unwrap() - 0.2).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,131 @@
+//! How many calls on the edge for each user request, relative to the baseline? (verdicts 2.3) Needs no attribution of
+//! calls to requests, so it works on raw bytes too.
+
+use super::{Found, params};
+use crate::edge::EdgeView;
+use crate::judgement::Reading;
+use crate::phase::{RunView, Window, Windows};
+use crate::stats::{Blocks, ratio_of_rates};
+use crate::words;
+
+/// Baseline calls needed for a ratio.
+const FEWEST_CALLS: u64 = 50;
+/// Beyond this there is amplification: a retry budget of 10 % (Site Reliability Engineering, chapter 21).
+const BUDGET: f64 = 1.1;
+/// Up to this there is none to speak of: the largest budget in common use, 20 % (Envoy, Linkerd, Finagle).
+const NONE: f64 = 1.2;
+
+/// What an interval of calls for each request, relative to the baseline, tells of further calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Further {
+    Made,
+    None,
+    Untold,
+}
+
+impl Further {
+    pub(super) fn told_by(low: f64, high: f64) -> Further {
+        match (low > BUDGET, high <= NONE) {
+            (true, _) => Further::Made,
+            (false, true) => Further::None,
+            (false, false) => Further::Untold,
+        }
+    }
+}
+
+pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
+    if edge.hurt.is_empty() {
+        return Found::not_applicable("no fault sits on this edge");
+    }
+    if edge.blind {
+        return Found::inconclusive(
+            "refused connections leave no trace at the proxy, so calls cannot be counted",
+            "use `reset` or `hang` instead of `refuse`",
+        );
+    }
+    let (base, during) = (blocks(run, edge, &run.baseline), blocks(run, edge, &edge.hurt));
+    let calls: u64 = base.iter().map(|block| block.0).sum();
+    let users: u64 = during.iter().map(|block| block.1).sum();
+    if calls < FEWEST_CALLS {
+        return Found::inconclusive(
+            format!("only {} in the baseline", words::plural(calls, "call")),
+            format!("{FEWEST_CALLS} calls in the baseline: a longer baseline or a higher rate"),
+        );
+    }
+    let Some((value, interval)) = ratio_of_rates(&during, &base) else {
+        return Found::inconclusive(
+            "too short for an interval",
+            "a baseline and a fault of 5 seconds or more",
+        );
+    };
+    let ratio = Reading::ratio(value, Some((interval.low, interval.high)), users);
+    let made: u64 = during.iter().map(|block| block.0).sum();
+    let text = format!("{} calls for each user request, relative to the baseline", ratio.text);
+    let params = params([
+        ("ratio", ratio),
+        ("calls", Reading::count(made, made)),
+        ("requests", Reading::count(users, users)),
+    ]);
+    match Further::told_by(interval.low, interval.high) {
+        Further::Made => Found::present(params, text),
+        Further::None => Found::absent(params, text),
+        Further::Untold => Found::undecided(
+            params,
+            format!("{text}: too wide an interval to tell retries from none"),
+            "a longer baseline and fault, or a higher rate",
+        ),
+    }
+}
+
+/// (calls, user requests) by second.
+fn blocks(run: &RunView<'_>, edge: &EdgeView, windows: &Windows) -> Vec<(u64, u64)> {
+    windows
+        .iter()
+        .flat_map(|window| seconds(window, run.last))
+        .map(|second| count(run, edge, second))
+        .collect()
+}
+
+fn seconds(window: Window, last: u64) -> impl Iterator<Item = Window> {
+    // A window that never closed ends with the run; a last part of a second is left out unless it is all there is.
+    let to = window.to.min(last.saturating_add(1)).max(window.from);
+    let whole = ((to - window.from) / Blocks::LENGTH).max(1);
+    (0..whole).map(move |second| {
+        let from = window.from + second * Blocks::LENGTH;
+        Window { from, to: (from + Blocks::LENGTH).min(to) }
+    })
+}
+
+fn count(run: &RunView<'_>, edge: &EdgeView, second: Window) -> (u64, u64) {
+    let users = run
+        .loads
+        .iter()
+        .map(|load| {
+            let from = load.points.partition_point(|point| point.intended < second.from);
+            let to = load.points.partition_point(|point| point.intended < second.to);
+            to.saturating_sub(from) as u64
+        })
+        .sum();
+    (edge.in_window(second).len() as u64, users)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_that_allows_retries_is_no_proof_of_none() {
+        assert_eq!(Further::told_by(0.97, 1.04), Further::None);
+        assert_eq!(Further::told_by(0.9, 1.6), Further::Untold);
+        assert_eq!(Further::told_by(1.3, 1.6), Further::Made);
+    }
+
+    #[test]
+    fn a_stretch_is_cut_into_whole_seconds() {
+        let cut =
+            |to| seconds(Window { from: 500_000, to }, 10_000_000).map(Window::length).collect::<Vec<_>>();
+        assert_eq!(cut(3_600_000), [1_000_000; 3]);
+        assert_eq!(cut(900_000), [400_000]);
+        assert_eq!(cut(u64::MAX).len(), 9);
+    }
+}

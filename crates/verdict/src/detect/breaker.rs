@@ -1,0 +1,197 @@
+//! Does the caller stop calling for a while? (verdicts 2.6)
+//!
+//! Silence on the edge is a breaker only if calls were due (at least 12, so that chance gives such a gap 6 times in a
+//! million) and users were answered fast meanwhile: an exhausted pool is silent too, but its users wait.
+
+use super::{Found, params};
+use crate::edge::{Call, EdgeView, Harm};
+use crate::judgement::Reading;
+use crate::phase::{RunView, Window};
+use crate::stats::quantile;
+use crate::words;
+
+/// Calls that must have been due in a silence: P(silence) <= e^-12.
+const FEWEST_DUE: f64 = 12.0;
+/// Consecutive failed calls without a silence, before a breaker is called absent: covers breakers that wait for 100 calls.
+const FEWEST_FAILED: usize = 150;
+
+pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
+    if edge.hurt.is_empty() {
+        return Found::not_applicable("no fault sits on this edge");
+    }
+    if edge.blind {
+        return Found::inconclusive(
+            "refused connections leave no trace at the proxy: silence is not a breaker here",
+            "use `reset` or `hang` instead of `refuse`",
+        );
+    }
+    let calls: Vec<&Call> = edge.within(&edge.hurt).collect();
+    let failed = calls.iter().filter(|call| edge.is_failing(call)).count();
+    if failed < 3 {
+        return match edge.harm {
+            Harm::Slow => Found::not_applicable(
+                "calls were slow but succeeded: a breaker sees failures only where the caller gives up",
+            ),
+            _ => {
+                Found::inconclusive(format!("only {failed} failed calls"), "a longer fault or a higher rate")
+            }
+        };
+    }
+    let Some(expected) = Expected::of(run, edge) else {
+        return Found::inconclusive(
+            "no calls in the baseline to compare with",
+            "a baseline that uses this edge",
+        );
+    };
+    let silences = silent(run, edge, &expected);
+    if let Some(first) = silences.first() {
+        return open(edge, &calls, &silences, *first);
+    }
+    let due = edge.hurt.iter().map(|window| expected.due(run, window)).sum::<f64>();
+    let kept = calls.len() as f64 / due.max(1.0);
+    let longest = longest_failing(edge, &calls);
+    if longest >= FEWEST_FAILED && kept >= 0.8 {
+        let text = format!("no silent interval in {} failed calls", longest);
+        return Found::absent(
+            params([("failed-in-a-row", Reading::count(longest as u64, calls.len() as u64))]),
+            text,
+        );
+    }
+    if kept < 0.5 && due >= 36.0 {
+        return Found::inconclusive(
+            format!("calls fell to {} of the usual, without a silent interval", words::share(kept)),
+            "a higher rate, so that a short silence can be told from a thinning",
+        );
+    }
+    Found::inconclusive(
+        format!("no silent interval, but only {longest} failed calls in a row"),
+        format!("{FEWEST_FAILED} failed calls: a longer fault or a higher rate"),
+    )
+}
+
+fn longest_failing(edge: &EdgeView, calls: &[&Call]) -> usize {
+    calls.split(|call| !edge.is_failing(call)).map(<[_]>::len).max().unwrap_or(0)
+}
+
+fn open(edge: &EdgeView, calls: &[&Call], silences: &[Window], first: Window) -> Found {
+    let start = calls.iter().find(|call| edge.is_failing(call)).map_or(first.from, |call| call.began);
+    // A call that was under way when the fault struck failed like those that were begun later.
+    let fails =
+        |call: &&Call| edge.is_failing(call) && edge.hurt.holds(call.ended) && call.ended <= first.from;
+    let before = edge.calls.iter().filter(fails).count() as u64;
+    let n = silences.len() as u64;
+    // The last silence may have been cut short by the end of the fault; with one alone it is a lower limit.
+    let whole = if silences.len() > 1 { &silences[..silences.len() - 1] } else { silences };
+    let lengths: Vec<(u64, bool)> = whole.iter().map(|silence| (silence.length(), false)).collect();
+    let length = quantile(&lengths, 0.5).map_or(0.0, |length| length.value);
+    let mut params = params([
+        ("calls-to-open", Reading::count(before, n)),
+        ("time-to-open", Reading::time(first.from.saturating_sub(start) as f64, None, None, 1)),
+        ("opens", Reading::count(n, n)),
+        ("silence", Reading::time(length, None, None, n)),
+    ]);
+    let opened = format!("opens after {}", words::plural(before, "call"));
+    if n < 2 {
+        let text = format!(
+            "{opened} and stays silent for {} or more; half-open not observed",
+            words::micros(length)
+        );
+        return Found::present(params, text);
+    }
+    let cv = variation(&lengths);
+    params.insert("variation".to_owned(), Reading::ratio(cv, None, n));
+    if lengths.len() >= 3 && cv > 0.5 {
+        return Found::present(
+            params,
+            format!(
+                "{opened}, with silences of differing length: adaptive throttling rather than a fixed window"
+            ),
+        );
+    }
+    Found::present(params, format!("{opened}, tries again every {}", words::micros(length)))
+}
+
+fn variation(lengths: &[(u64, bool)]) -> f64 {
+    let n = lengths.len() as f64;
+    let mean = lengths.iter().map(|length| length.0 as f64).sum::<f64>() / n;
+    let variance = lengths.iter().map(|length| (length.0 as f64 - mean).powi(2)).sum::<f64>() / n;
+    if mean > 0.0 { variance.sqrt() / mean } else { 0.0 }
+}
+
+/// What the baseline says about how many calls users cause.
+struct Expected {
+    /// Calls for each user request.
+    each: f64,
+    /// The largest natural silence, in calls that were due.
+    natural: f64,
+    /// Users slower than this in a silence are waiting for something, in microseconds.
+    fast: f64,
+}
+
+impl Expected {
+    fn of(run: &RunView<'_>, edge: &EdgeView) -> Option<Expected> {
+        let calls: Vec<&Call> = edge.within(&run.baseline).collect();
+        let latencies: Vec<(u64, bool)> = run
+            .loads
+            .iter()
+            .flat_map(|load| load.within(&run.baseline))
+            .map(|point| (point.service_time(), false))
+            .collect();
+        if calls.is_empty() || latencies.is_empty() {
+            return None;
+        }
+        let median = quantile(&latencies, 0.5)?.value;
+        let each = calls.len() as f64 / latencies.len() as f64;
+        let mut expected = Expected { each, natural: 0.0, fast: (median * 3.0).max(100_000.0) };
+        expected.natural = calls
+            .windows(2)
+            .map(|pair| expected.due(run, Window { from: pair[0].began, to: pair[1].began }))
+            .fold(0.0, f64::max);
+        Some(expected)
+    }
+
+    /// Calls that users should have caused in a stretch.
+    fn due(&self, run: &RunView<'_>, window: Window) -> f64 {
+        self.each * run.loads.iter().map(|load| sent_in(load, window).len() as f64).sum::<f64>()
+    }
+}
+
+fn sent_in(load: &crate::phase::LoadView, window: Window) -> &[crate::phase::Point] {
+    let from = load.points.partition_point(|point| point.intended <= window.from);
+    let to = load.points.partition_point(|point| point.intended < window.to);
+    &load.points[from..to.max(from)]
+}
+
+fn silent(run: &RunView<'_>, edge: &EdgeView, expected: &Expected) -> Vec<Window> {
+    edge.hurt.iter().flat_map(|hurt| silent_in(run, edge, expected, hurt)).collect()
+}
+
+/// Silences of a breaker within any stretch; also used after the lift, to tell what delays the recovery.
+pub(crate) fn silences(run: &RunView<'_>, edge: &EdgeView, window: Window) -> Vec<Window> {
+    Expected::of(run, edge).map_or_else(Vec::new, |expected| silent_in(run, edge, &expected, window))
+}
+
+fn silent_in(run: &RunView<'_>, edge: &EdgeView, expected: &Expected, hurt: Window) -> Vec<Window> {
+    let load_end = run.loads.iter().filter_map(|load| load.points.last()).map(|point| point.intended).max();
+    let to = hurt.to.min(load_end.unwrap_or(0));
+    let calls = edge.in_window(hurt);
+    // From the end of a call, so that its timeout is not counted as silence, to the beginning of the next.
+    let ends = std::iter::once(hurt.from).chain(calls.iter().map(|call| call.ended.min(to).max(call.began)));
+    let begins = calls.iter().map(|call| call.began).chain([to.max(hurt.from)]);
+    ends.zip(begins)
+        .filter(|(from, to)| from < to)
+        .map(|(from, to)| Window { from, to })
+        .filter(|gap| expected.due(run, *gap) >= FEWEST_DUE.max(3.0 * expected.natural))
+        .filter(|gap| users_are_answered_fast(run, *gap, expected.fast))
+        .collect()
+}
+
+fn users_are_answered_fast(run: &RunView<'_>, gap: Window, fast: f64) -> bool {
+    let latencies: Vec<(u64, bool)> = run
+        .loads
+        .iter()
+        .flat_map(|load| sent_in(load, gap))
+        .map(|point| (point.service_time(), false))
+        .collect();
+    quantile(&latencies, 0.9).is_some_and(|latency| latency.value <= fast)
+}

@@ -1,0 +1,52 @@
+//! Can users of this load do without what was broken? (verdicts 2.17) Soft: the success rate holds. Hard: most fail.
+//! Degraded: in between. The class is that of this kind of fault only; many services are soft to one and hard to another.
+
+use super::{Found, params};
+use crate::judgement::Reading;
+use crate::phase::{LoadView, RunView, Windows};
+use crate::stats::{Blocks, newcombe, wilson};
+use crate::words;
+
+/// How much of the success rate may go before a dependency is not soft any more.
+const MARGIN: f64 = 0.02;
+
+pub(super) fn detect(run: &RunView<'_>, load: &LoadView) -> Found {
+    if run.first_armed().is_none() {
+        return Found::not_applicable("nothing was broken");
+    }
+    let (Some(during), Some(base)) = (share(load, &run.during), share(load, &run.baseline)) else {
+        return Found::inconclusive(
+            "no requests in the baseline or during the fault",
+            "a load in both phases",
+        );
+    };
+    let (Some(d), Some(b)) = (during.share(), base.share()) else {
+        return Found::inconclusive("no requests", "a load in both phases");
+    };
+    let (interval, drop) = (wilson(d), newcombe(d, b));
+    let reading = Reading::share(during.good(), during.n(), Some((interval.low, interval.high)));
+    let class = if interval.high < 0.5 {
+        "hard"
+    } else if drop.high < -MARGIN {
+        "degraded"
+    } else if drop.low > -MARGIN {
+        "soft"
+    } else {
+        return Found::inconclusive(
+            format!("success {} of users: neither soft nor degraded with its whole interval", reading.text),
+            "400 requests a phase settle most cases",
+        );
+    };
+    let text =
+        format!("{class}: {} of users are answered without it", words::percent(during.good(), during.n()));
+    let params = params([("success", reading)]);
+    if class == "soft" { Found::absent(params, text) } else { Found::present(params, text) }
+}
+
+fn share(load: &LoadView, windows: &Windows) -> Option<Blocks> {
+    let mut blocks = Blocks::default();
+    for point in load.within(windows) {
+        blocks.add(point.intended, point.is_ok());
+    }
+    (blocks.n() > 0).then_some(blocks)
+}

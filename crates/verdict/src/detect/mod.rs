@@ -1,0 +1,196 @@
+//! Detectors: what a service does about a sick dependency, found in the journal alone. Each answers present, absent,
+//! inconclusive or not applicable; none knows what the author wished. One that panics is inconclusive, and the others go on.
+
+mod amplification;
+mod attempts;
+mod back_off;
+mod breaker;
+mod dependency;
+mod fallback;
+mod health;
+mod isolation;
+mod jitter;
+mod leak;
+mod metastability;
+mod pool;
+mod reconnect;
+mod recovery;
+mod shedding;
+mod timeout;
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use murphy_core::Subject;
+
+use crate::edge::EdgeView;
+use crate::judgement::{Detector, Finding, Reading, State};
+use crate::phase::{LoadView, RunView};
+
+pub(crate) use breaker::silences;
+pub(crate) use timeout::ages;
+
+/// What a detector returns: the state, and the state in a sentence.
+pub(crate) struct Found {
+    pub state: State,
+    pub text: String,
+}
+
+impl Found {
+    fn present(params: BTreeMap<String, Reading>, text: impl Into<String>) -> Found {
+        Found { state: State::Present { params }, text: text.into() }
+    }
+
+    fn absent(params: BTreeMap<String, Reading>, text: impl Into<String>) -> Found {
+        Found { state: State::Absent { params }, text: text.into() }
+    }
+
+    fn inconclusive(why: impl Into<String>, settle: impl Into<String>) -> Found {
+        Found::undecided(BTreeMap::new(), why, settle)
+    }
+
+    /// Inconclusive, with what was measured all the same.
+    fn undecided(
+        params: BTreeMap<String, Reading>,
+        why: impl Into<String>,
+        settle: impl Into<String>,
+    ) -> Found {
+        let why = why.into();
+        Found { text: why.clone(), state: State::Inconclusive { why, settle: settle.into(), params } }
+    }
+
+    fn not_applicable(why: impl Into<String>) -> Found {
+        let why = why.into();
+        Found { text: why.clone(), state: State::NotApplicable { why } }
+    }
+}
+
+fn params<const N: usize>(named: [(&str, Reading); N]) -> BTreeMap<String, Reading> {
+    named.into_iter().map(|(name, reading)| (name.to_owned(), reading)).collect()
+}
+
+type OnEdge = fn(&RunView<'_>, &EdgeView) -> Found;
+type OnLoad = fn(&RunView<'_>, &LoadView) -> Found;
+
+const ON_EDGES: [(Detector, OnEdge); 9] = [
+    (Detector::Timeout, timeout::detect),
+    (Detector::Attempts, attempts::detect),
+    (Detector::Amplification, amplification::detect),
+    (Detector::BackOff, back_off::detect),
+    (Detector::Jitter, jitter::detect),
+    (Detector::Breaker, breaker::detect),
+    (Detector::Pool, pool::detect),
+    (Detector::Reconnect, reconnect::detect),
+    (Detector::Leak, leak::detect),
+];
+
+const ON_LOADS: [(Detector, OnLoad); 6] = [
+    (Detector::Fallback, fallback::detect),
+    (Detector::Isolation, isolation::detect),
+    (Detector::Shedding, shedding::detect),
+    (Detector::Recovery, recovery::detect),
+    (Detector::Metastability, metastability::detect),
+    (Detector::Dependency, dependency::detect),
+];
+
+/// Every detector on every edge, every load and every probe.
+pub(crate) fn all(run: &RunView<'_>) -> Vec<Finding> {
+    let edges = run.edges.iter().flat_map(|edge| {
+        ON_EDGES.iter().map(move |(detector, detect)| {
+            let found = guarded(|| detect(run, edge));
+            let found =
+                if caller_died(run, edge) { doubted(found, "the caller ended by itself") } else { found };
+            finding(*detector, Subject::Edge(edge.name.clone()), found)
+        })
+    });
+    let loads = run.loads.iter().flat_map(|load| {
+        ON_LOADS.iter().map(move |(detector, detect)| {
+            let found = guarded(|| detect(run, load));
+            let found =
+                if is_sick(run, load) { doubted(found, "users failed before any fault") } else { found };
+            finding(*detector, Subject::Load(load.name.clone()), found)
+        })
+    });
+    let probes = run.brief.iter().flat_map(|brief| &brief.probes).map(|probe| {
+        let none = Vec::new();
+        let answers = run.probes.get(probe.name.as_str()).unwrap_or(&none);
+        let found = guarded(|| health::detect(run, answers));
+        finding(Detector::Health, Subject::Probe(probe.name.clone()), found)
+    });
+    let mut all: Vec<Finding> = edges.chain(loads).chain(probes).collect();
+    if crate::gate::is_late(run) {
+        // Latency counts from the intended time, so a late sender can only make a service look slow.
+        let slow = [Detector::Recovery, Detector::Isolation];
+        let looks_slow = |finding: &&mut Finding| {
+            slow.contains(&finding.detector) && matches!(finding.state, State::Absent { .. })
+        };
+        for finding in all.iter_mut().filter(looks_slow) {
+            doubt(finding, "the load was sent late, and lateness looks like slowness");
+        }
+    }
+    if crate::gate::has_lost(run) {
+        // What is missing may be just what would have told otherwise.
+        for finding in &mut all {
+            doubt(finding, "events are missing from the journal");
+        }
+    }
+    all
+}
+
+fn doubt(finding: &mut Finding, why: &str) {
+    let found = Found { state: finding.state.clone(), text: finding.text.clone() };
+    let found = doubted(found, why);
+    (finding.state, finding.text) = (found.state, found.text);
+}
+
+/// True if one in twenty requests of a load failed before any fault: what is not well cannot be seen to fall ill.
+fn is_sick(run: &RunView<'_>, load: &LoadView) -> bool {
+    let (all, good) = load
+        .within(&run.baseline)
+        .fold((0u64, 0u64), |(all, good), point| (all + 1, good + u64::from(point.is_ok())));
+    (all - good) * 20 > all
+}
+
+/// A fact that cannot be stood by, and why; what decides nothing stays as it is.
+fn doubted(found: Found, why: &str) -> Found {
+    match found.state {
+        State::Present { .. } | State::Absent { .. } => Found::inconclusive(
+            format!("{why} (else: {})", found.text),
+            "a run in which that does not happen",
+        ),
+        State::Inconclusive { .. } | State::NotApplicable { .. } => found,
+    }
+}
+
+/// True if the caller on this edge ended by itself, or may have: a dead caller calls nobody, as behind a perfect breaker.
+pub(crate) fn caller_died(run: &RunView<'_>, edge: &EdgeView) -> bool {
+    run.exits
+        .iter()
+        .filter(|exit| exit.cause == murphy_core::ExitCause::Itself)
+        .any(|exit| edge.from.as_deref().is_none_or(|from| from == exit.service))
+}
+
+fn finding(detector: Detector, subject: Subject, found: Found) -> Finding {
+    Finding { detector, subject, state: found.state, text: found.text }
+}
+
+/// A detector is code like any other: its panic must not take the judgement with it.
+fn guarded(detect: impl FnOnce() -> Found) -> Found {
+    catch_unwind(AssertUnwindSafe(detect)).unwrap_or_else(|_| {
+        Found::inconclusive(
+            "internal error: the detector panicked",
+            "please report this with the run directory",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detector_that_panics_is_inconclusive() {
+        let found = guarded(|| panic!("a bug"));
+        assert!(matches!(found.state, State::Inconclusive { ref why, .. } if why.contains("internal error")));
+    }
+}

@@ -1,0 +1,430 @@
+//! Whether the run can be trusted at all. A gate that fails does not fail a service: it turns the answers that depend on
+//! it into "inconclusive", with the reason, because a fault without effect proves nothing and a lying sender proves less.
+
+use murphy_core::{
+    ExitCause, FaultBrief, ProcessStatus, Purpose, Rule, RunBrief, Span, Subject, SuccessRule,
+};
+
+use crate::edge::EdgeView;
+use crate::judgement::{Gate, GateId, RowKind};
+use crate::phase::{Exit, FaultView, LoadView, Point, RunView, Window, Windows, allowed};
+use crate::stats::{Blocks, quantile, trend, wilson};
+use crate::words;
+
+impl GateId {
+    /// Why an answer is not given, in a few words.
+    pub fn complaint(self) -> &'static str {
+        match self {
+            GateId::SomethingBroken => "nothing was broken",
+            GateId::FaultTookEffect => "the fault had no effect",
+            GateId::BaselineHealthy => "the baseline is not healthy",
+            GateId::LoadSent => "the load was not sent as planned",
+            GateId::LoadOnTime => "the load was sent late",
+            GateId::NothingLost => "events are missing",
+            GateId::ServicesUp => "a service was down",
+        }
+    }
+
+    /// True if a row of this kind means nothing when the gate fails.
+    pub fn carries(self, kind: RowKind) -> bool {
+        match self {
+            GateId::SomethingBroken
+            | GateId::FaultTookEffect
+            | GateId::BaselineHealthy
+            | GateId::NothingLost => kind != RowKind::Alive,
+            GateId::LoadSent => !matches!(kind, RowKind::Alive | RowKind::Always),
+            // Latency counts from the intended time, so a late sender can only make a service look slower: a pass stands.
+            GateId::LoadOnTime => matches!(kind, RowKind::Latency | RowKind::Recovery | RowKind::Isolation),
+            // A dead caller calls nobody, which looks like a perfect breaker.
+            GateId::ServicesUp => {
+                matches!(
+                    kind,
+                    RowKind::Timeout | RowKind::Attempts | RowKind::Amplification | RowKind::Breaker
+                )
+            }
+        }
+    }
+}
+
+/// All gates, in the order in which a report shows them.
+pub(crate) fn gates(run: &RunView<'_>) -> Vec<Gate> {
+    let Some(brief) = run.brief else { return vec![nothing_lost(run)] };
+    vec![
+        fault_took_effect(run, brief),
+        baseline_healthy(run, brief),
+        load_sent(run),
+        load_on_time(run, brief),
+        nothing_lost(run),
+        services_up(run),
+    ]
+}
+
+fn holds(id: GateId, text: impl Into<String>) -> Gate {
+    Gate { id, holds: true, text: text.into(), mend: String::new() }
+}
+
+fn fails(id: GateId, text: impl Into<String>, mend: impl Into<String>) -> Gate {
+    Gate { id, holds: false, text: text.into(), mend: mend.into() }
+}
+
+/// At least so many calls must be hit, or so many connections.
+const FEWEST_CALLS: u64 = 20;
+const FEWEST_CONNECTIONS: u64 = 5;
+
+fn fault_took_effect(run: &RunView<'_>, brief: &RunBrief) -> Gate {
+    const ID: GateId = GateId::FaultTookEffect;
+    match (brief.faults.is_empty(), brief.purpose) {
+        (true, Purpose::Control) => return holds(GateId::SomethingBroken, "control: nothing was broken"),
+        (true, Purpose::Experiment) => {
+            return fails(
+                GateId::SomethingBroken,
+                "nothing was broken",
+                "write `faults:`, or `control: true`",
+            );
+        }
+        (false, _) => {}
+    }
+    let mut texts = Vec::new();
+    for planned in &brief.faults {
+        match effect(run, planned) {
+            Ok(text) => {
+                texts.push(if brief.faults.len() > 1 { format!("{} {text}", planned.id) } else { text })
+            }
+            Err((text, mend)) => return fails(ID, format!("{} {text}", planned.id), mend),
+        }
+    }
+    let text = texts.join(", ");
+    holds(ID, if brief.faults.len() > 1 { text } else { format!("fault {text}") })
+}
+
+fn effect(run: &RunView<'_>, planned: &FaultBrief) -> Result<String, (String, String)> {
+    let view = run.fault(&planned.id);
+    if let Some(why) = view.and_then(|view| view.failed.as_ref()) {
+        return Err((format!("failed: {why}"), "mend what it says and run again".to_owned()));
+    }
+    let Some((view, armed)) = view.and_then(|view| Some((view, view.armed?))) else {
+        return Err(("was never armed".to_owned(), "the run ended before its time came".to_owned()));
+    };
+    let window = Window { from: armed, to: view.lifted.unwrap_or(run.last.saturating_add(1)) };
+    match planned.edge.as_ref().and_then(|name| run.edges.iter().find(|edge| &edge.name == name)) {
+        Some(edge) => effect_on_edge(run, planned, view, edge, window),
+        None => effect_on_process(run, planned, view, window),
+    }
+}
+
+fn effect_on_edge(
+    run: &RunView<'_>,
+    planned: &FaultBrief,
+    view: &FaultView,
+    edge: &EdgeView,
+    window: Window,
+) -> Result<String, (String, String)> {
+    let tally = view.tally.unwrap_or_default();
+    // Calls begun in the fault, and those that were under way and hit.
+    let (mut all, mut touched) = (0u64, 0u64);
+    for call in &edge.calls {
+        let hit = call.touched && call.began < window.to && window.from < call.ended;
+        all += u64::from(window.holds(call.began) || hit);
+        touched += u64::from(hit || call.touched && window.holds(call.began));
+    }
+    let healthy = edge.within(&run.baseline).count() as f64 / run.baseline.length().max(1) as f64;
+    let expected = healthy * window.length() as f64;
+    if edge.blind && expected >= FEWEST_CALLS as f64 {
+        return Ok(format!("shut out about {:.0} calls", (expected - all as f64).max(0.0)));
+    }
+    // A caller that stops calling is hit seldom; that each of its few calls was hit is effect enough.
+    let nearly_all = touched >= 3 && (all - touched) * 10 <= all.max(10);
+    let stopped = nearly_all && (touched as f64) < expected * 0.5;
+    let enough = tally.hits >= FEWEST_CALLS
+        || tally.connections >= FEWEST_CONNECTIONS
+        || touched >= FEWEST_CALLS
+        || stopped;
+    let text = match (all, touched) {
+        (0, _) | (_, 0) => format!("hit {}", words::plural(tally.connections, "connection")),
+        _ => format!("hit {touched}/{all} calls"),
+    };
+    if !enough {
+        if planned.name == "refuse" && all > 0 {
+            let mend =
+                "`refuse` lets open connections go on, and the caller keeps its own: `reset` breaks them";
+            return Err((format!("shut nobody out, {all} calls went through"), mend.to_owned()));
+        }
+        let mend = format!(
+            "{FEWEST_CALLS} calls or {FEWEST_CONNECTIONS} connections are needed: does the load reach {}, for long enough?",
+            edge.name
+        );
+        return Err((text, mend));
+    }
+    plausible_delay(planned, edge, window)?;
+    Ok(text)
+}
+
+/// A delay that was asked for must be seen on the calls that were answered.
+fn plausible_delay(planned: &FaultBrief, edge: &EdgeView, window: Window) -> Result<(), (String, String)> {
+    let setting = |name: &str| planned.settings.get(name).and_then(|text| text.parse::<Span>().ok());
+    let Some(delay) = setting("delay").filter(|_| matches!(planned.name.as_str(), "latency" | "delay"))
+    else {
+        return Ok(());
+    };
+    let least =
+        delay.as_micros().saturating_sub(setting("jitter").unwrap_or_default().as_micros()) as f64 * 0.8;
+    let mut waits: Vec<u64> = edge
+        .in_window(window)
+        .iter()
+        .filter(|call| call.touched && call.answered.is_some_and(|at| at < window.to))
+        .filter_map(|call| Some(call.answered?.saturating_sub(call.began)))
+        .collect();
+    waits.sort_unstable();
+    match waits.get(waits.len() / 2) {
+        Some(&median) if waits.len() >= 5 && (median as f64) < least => Err((
+            format!("asked for {}, measured {}", words::span(delay), words::micros(median as f64)),
+            "look at the fault's direction and match: the delay does not sit where the calls are".to_owned(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn effect_on_process(
+    run: &RunView<'_>,
+    planned: &FaultBrief,
+    view: &FaultView,
+    window: Window,
+) -> Result<String, (String, String)> {
+    const SLACK: u64 = 2_000_000;
+    let near = |exit: &&Exit| exit.at + SLACK >= window.from && exit.at < window.to.saturating_add(SLACK);
+    // Only what ends its target may take an end for its effect: a pause beside a kill must be counted by itself.
+    let ends_its_target = ends_target(planned);
+    let mut ended = run.exits.iter().filter(|exit| ends_its_target && exit.cause == ExitCause::Fault);
+    // Of two faults that end something at once, each has what it names; who names nothing in particular has the rest.
+    let others = || run.brief.iter().flat_map(|brief| &brief.faults).filter(|other| other.id != planned.id);
+    let of_another =
+        |exit: &Exit| !names(planned, exit) && others().any(|other| ends_target(other) && names(other, exit));
+    if let Some(exit) = ended.find(|exit| near(exit) && !of_another(exit)) {
+        return Ok(format!("ended {}", exit.service));
+    }
+    let tally = view.tally.unwrap_or_default();
+    if tally.hits > 0 || tally.connections > 0 {
+        return Ok(format!("hit {}", planned.on));
+    }
+    Err((format!("did nothing to {}", planned.on), "no process ended and nothing was counted".to_owned()))
+}
+
+fn ends_target(fault: &FaultBrief) -> bool {
+    matches!(fault.name.as_str(), "kill" | "stop" | "restart" | "remove" | "signal")
+}
+
+/// True if the fault's target names what ended.
+fn names(fault: &FaultBrief, exit: &Exit) -> bool {
+    fault.on.split_whitespace().any(|word| word == exit.service)
+}
+
+/// The goal that the baseline is held to where the author names none.
+const DEFAULT_GOAL: f64 = 0.95;
+
+/// The requests of a load that count as good, as its own success expectation defines it.
+pub(crate) fn goodness(brief: &RunBrief, load: &LoadView) -> (f64, impl Fn(&Point) -> bool + use<>) {
+    let mut goal = DEFAULT_GOAL;
+    let mut may = None;
+    for expectation in &brief.expectations {
+        if let (Subject::Load(name), Rule::Success { rule, may: these }) =
+            (&expectation.subject, &expectation.rule)
+            && name == &load.name
+        {
+            may = Some(allowed(these));
+            if let SuccessRule::AtLeast(least) = rule {
+                goal = least.as_fraction();
+            }
+        }
+    }
+    (goal, move |point: &Point| point.is_ok() && may.as_ref().is_none_or(|may| may.contains(&point.served)))
+}
+
+/// Each load must meet its own goal in the baseline, and at least `min(goal, 95 %)` with its whole interval. The whole
+/// interval above a goal of 99.9 % would need 3 838 requests, and tells nothing that the fault phase does not tell.
+fn baseline_healthy(run: &RunView<'_>, brief: &RunBrief) -> Gate {
+    const ID: GateId = GateId::BaselineHealthy;
+    if run.loads.is_empty() {
+        return holds(ID, "no load, so no baseline");
+    }
+    for load in &run.loads {
+        let (goal, good) = goodness(brief, load);
+        let mut blocks = Blocks::default();
+        for point in load.within(&run.baseline) {
+            blocks.add(point.intended, good(point));
+        }
+        let Some(share) = blocks.share() else {
+            return fails(
+                ID,
+                format!("no baseline requests of {}", load.name),
+                "the baseline phase must have a length and the load a rate",
+            );
+        };
+        let sure = wilson(share).low;
+        let seen = format!("{}/{}", blocks.good(), blocks.n());
+        if share.p < goal {
+            let percent = words::percent(blocks.good(), blocks.n());
+            return fails(
+                ID,
+                format!("baseline of {} is {seen} {percent}, below {}", load.name, words::share(goal)),
+                "the services fail without any fault: mend that first, or lower the goal",
+            );
+        }
+        if sure < goal.min(DEFAULT_GOAL) {
+            return fails(
+                ID,
+                format!("baseline of {} is too small: {seen}", load.name),
+                "73 good requests show 95%: a longer baseline or a higher rate",
+            );
+        }
+        if let Some(text) = rising(load, &run.baseline) {
+            return fails(ID, text, "let it warm up for longer, or look for what grows");
+        }
+    }
+    holds(ID, "baseline healthy")
+}
+
+/// A baseline whose latency climbs is no reference. Only a climb by half (and 10 ms) that is significant at 1 % counts.
+fn rising(load: &LoadView, baseline: &Windows) -> Option<String> {
+    let points: Vec<&Point> = load.within(baseline).collect();
+    let size = (points.len() / 30).max(5);
+    let medians: Vec<(f64, f64)> = points
+        .chunks_exact(size)
+        .map(|chunk| {
+            let mut latencies: Vec<u64> = chunk.iter().map(|point| point.latency()).collect();
+            latencies.sort_unstable();
+            (chunk[0].intended as f64, latencies[size / 2] as f64)
+        })
+        .collect();
+    let found = trend(&medians)?;
+    let (first, last) = (medians.first()?.0, medians.last()?.0);
+    let climb = found.slope * (last - first);
+    let mut levels: Vec<f64> = medians.iter().map(|point| point.1).collect();
+    levels.sort_by(f64::total_cmp);
+    let level = levels[levels.len() / 2];
+    (found.z > 2.576 && climb > level * 0.5 && climb > 10_000.0).then(|| {
+        format!("baseline latency of {} climbs by {} in the baseline", load.name, words::micros(climb))
+    })
+}
+
+fn load_sent(run: &RunView<'_>) -> Gate {
+    const ID: GateId = GateId::LoadSent;
+    if run.loads.is_empty() {
+        return holds(ID, "no load");
+    }
+    let dropped: u64 = run.loads.iter().map(|load| load.dropped).sum();
+    let lowest = run
+        .loads
+        .iter()
+        .filter_map(|load| {
+            let seen = load.sent
+                + load.dropped
+                + load.points.iter().filter(|point| point.sent.is_none()).count() as u64;
+            let planned = load.planned.unwrap_or(seen).max(load.sent);
+            (planned > 0).then_some((load, load.sent, planned))
+        })
+        .min_by(|a, b| (a.1 as f64 / a.2 as f64).total_cmp(&(b.1 as f64 / b.2 as f64)));
+    let mend = "the sender could not keep up: a lower rate, a higher in-flight cap or a stronger machine";
+    if dropped > 0 {
+        return fails(ID, format!("{dropped} dropped"), mend);
+    }
+    match lowest {
+        None => fails(ID, "nothing was sent", mend),
+        Some((load, sent, planned)) if (sent as f64) < planned as f64 * 0.99 => {
+            fails(ID, format!("{sent} of {planned} planned requests of {} were sent", load.name), mend)
+        }
+        Some(_) => holds(ID, "0 dropped"),
+    }
+}
+
+/// The latest that a request may be sent: 10 ms, and a tenth of the smallest asserted latency.
+fn lag_limit(brief: &RunBrief) -> (u64, Option<Span>) {
+    const MOST: u64 = 10_000;
+    let smallest = brief
+        .expectations
+        .iter()
+        .filter_map(|expectation| match expectation.rule {
+            Rule::Latency { at_most, .. } => Some(at_most),
+            _ => None,
+        })
+        .min();
+    match smallest {
+        Some(span) if span.as_micros() / 10 < MOST => (span.as_micros() / 10, Some(span)),
+        _ => (MOST, None),
+    }
+}
+
+/// How late requests were sent, p99 in microseconds; `None` if none was sent.
+pub(crate) fn lag(run: &RunView<'_>) -> Option<f64> {
+    let counted = [&run.baseline, &run.during, &run.recovery];
+    let lags: Vec<(u64, bool)> = run
+        .loads
+        .iter()
+        .flat_map(|load| counted.iter().flat_map(|windows| load.within(windows)))
+        .filter_map(|point| Some((point.sent?.saturating_sub(point.intended), false)))
+        .collect();
+    quantile(&lags, 0.99).map(|lag| lag.value)
+}
+
+fn load_on_time(run: &RunView<'_>, brief: &RunBrief) -> Gate {
+    const ID: GateId = GateId::LoadOnTime;
+    let Some(lag) = lag(run) else { return holds(ID, "nothing sent") };
+    let (limit, because) = lag_limit(brief);
+    let text = format!("sender lag p99 {}", words::micros(lag));
+    if lag <= limit as f64 {
+        return holds(ID, text);
+    }
+    let why = match because {
+        Some(span) => format!(" is more than a tenth of the asserted {}", words::span(span)),
+        None => format!(" is more than {}", words::micros(limit as f64)),
+    };
+    let text = format!("sender lag p99 {}", words::micros_above(lag, limit as f64));
+    fails(ID, text + &why, "a stronger or calmer machine, or a lower rate")
+}
+
+/// True if requests were sent late.
+pub(crate) fn is_late(run: &RunView<'_>) -> bool {
+    run.brief.is_some_and(|brief| !load_on_time(run, brief).holds)
+}
+
+/// True if the journal is known to be without something that happened.
+pub(crate) fn has_lost(run: &RunView<'_>) -> bool {
+    !nothing_lost(run).holds
+}
+
+fn nothing_lost(run: &RunView<'_>) -> Gate {
+    const ID: GateId = GateId::NothingLost;
+    let missing = run.loads.iter().fold(0u64, |sum, load| sum.saturating_add(load.missing));
+    let said = [
+        (run.loss.events, "events lost"),
+        (run.loss.gaps, "gaps in the journal"),
+        (missing, "requests missing from the journal"),
+        (run.loss.panics, "connections panicked"),
+        (run.loss.accepts, "connections not accepted"),
+    ];
+    let bad: Vec<String> =
+        said.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    if bad.is_empty() {
+        return holds(ID, "0 events lost");
+    }
+    fails(ID, bad.join(", "), "what is missing may be what went wrong: run again on a calmer machine")
+}
+
+fn services_up(run: &RunView<'_>) -> Gate {
+    const ID: GateId = GateId::ServicesUp;
+    let crashed: Vec<String> =
+        run.exits.iter().filter(|exit| exit.cause == ExitCause::Itself).map(end_of).collect();
+    if crashed.is_empty() {
+        return holds(ID, "services up");
+    }
+    fails(ID, crashed.join(", "), "see its last lines")
+}
+
+/// `shop ended by itself (exit code 101)`.
+pub(crate) fn end_of(exit: &Exit) -> String {
+    let status = match exit.status {
+        ProcessStatus::Code(code) => format!("exit code {code}"),
+        ProcessStatus::Signal(signal) => format!("signal {signal}"),
+    };
+    let why = if exit.out_of_memory { ", out of memory" } else { "" };
+    format!("{} ended by itself ({status}{why})", exit.service)
+}

@@ -1,0 +1,183 @@
+//! What was measured, as an `expect:` block to paste: every bound a little wider than what was seen, so that the same run
+//! passes again and a worse one does not.
+
+use std::fmt::Write;
+
+use murphy_core::Subject;
+
+use crate::gate::goodness;
+use crate::judgement::{Detector, Finding, State};
+use crate::phase::{LoadView, RunView};
+use crate::rows::{Recovered, latency_of, recovered};
+use crate::stats::{Blocks, wilson};
+
+/// The block, ended by a newline; `expect: {}` where nothing was measured well enough.
+pub(crate) fn expect_block(run: &RunView<'_>, findings: &[Finding]) -> String {
+    let mut block = String::from("expect:\n");
+    for load in &run.loads {
+        subject(&mut block, load.name.as_str(), &of_load(run, load, findings));
+    }
+    for edge in &run.edges {
+        subject(&mut block, edge.name.as_str(), &of_edge(&Subject::Edge(edge.name.clone()), findings));
+    }
+    for probe in run.brief.iter().flat_map(|brief| &brief.probes) {
+        subject(&mut block, probe.name.as_str(), &of_probe(&Subject::Probe(probe.name.clone()), findings));
+    }
+    if let Some(longest) = recovery(run) {
+        let _ = writeln!(block, "  recovery: \"<= {longest}\"");
+    }
+    let spared: Vec<&str> = findings
+        .iter()
+        .filter(|finding| finding.detector == Detector::Isolation && finding.is_present())
+        .map(|finding| crate::judge::subject_name(&finding.subject))
+        .collect();
+    if !spared.is_empty() {
+        let _ = writeln!(block, "  isolation: [{}]", spared.join(", "));
+    }
+    if block == "expect:\n" { "expect: {}\n".to_owned() } else { block }
+}
+
+fn subject(block: &mut String, name: &str, rules: &[String]) {
+    if !rules.is_empty() {
+        let _ = writeln!(block, "  {name}: {{ {} }}", rules.join(", "));
+    }
+}
+
+fn found<'a>(findings: &'a [Finding], detector: Detector, subject: &Subject) -> Option<&'a Finding> {
+    findings.iter().find(|finding| finding.detector == detector && &finding.subject == subject)
+}
+
+fn of_load(run: &RunView<'_>, load: &LoadView, findings: &[Finding]) -> Vec<String> {
+    let Some(brief) = run.brief else { return Vec::new() };
+    let subject = Subject::Load(load.name.clone());
+    let mut rules = Vec::new();
+    // What the service declares as degraded is proposed as allowed, so that a person sees it and can strike it out.
+    let (_, good) = goodness(brief, load);
+    let mut blocks = Blocks::default();
+    for point in load.within(&run.during) {
+        blocks.add(point.intended, good(point));
+    }
+    if let Some(share) = blocks.share() {
+        let low = (wilson(share).low * 100.0).floor();
+        if low >= 1.0 {
+            rules.push(format!("success: \">= {low:.0}%\""));
+            let fallback = found(findings, Detector::Fallback, &subject);
+            let kinds: Vec<&str> = ["stale", "default", "partial"]
+                .into_iter()
+                .filter(|kind| fallback.is_some_and(|finding| finding.param(kind).is_some()))
+                .collect();
+            if !kinds.is_empty() {
+                rules.push(format!("may: [{}]", kinds.join(", ")));
+            }
+        }
+    }
+    for (name, quantile) in [("p95", 0.95), ("p99", 0.99)] {
+        if let Some(high) = latency_of(load, &run.during, quantile).and_then(|estimate| estimate.high) {
+            rules.push(format!("{name}: \"<= {}\"", outward(high)));
+        }
+    }
+    let says = |detector: Detector| found(findings, detector, &subject);
+    if says(Detector::Shedding).is_some_and(Finding::is_present) {
+        rules.push("shedding: at once".to_owned());
+    }
+    if says(Detector::Dependency).is_some_and(|finding| matches!(finding.state, State::Absent { .. })) {
+        rules.push("dependency: soft".to_owned());
+    }
+    let oldest = says(Detector::Fallback).and_then(|finding| finding.param("oldest")?.value);
+    if let Some(oldest) = oldest.filter(|oldest| *oldest > 0.0) {
+        rules.push(format!("staleness: \"<= {}\"", outward(oldest * 1e6)));
+    }
+    rules
+}
+
+fn of_edge(subject: &Subject, findings: &[Finding]) -> Vec<String> {
+    let mut rules = Vec::new();
+    let says = |detector: Detector| found(findings, detector, subject);
+    let absent = |detector: Detector| {
+        says(detector).is_some_and(|finding| matches!(finding.state, State::Absent { .. }))
+    };
+    let present = |detector: Detector| says(detector).is_some_and(Finding::is_present);
+    let timeout = says(Detector::Timeout).filter(|finding| finding.is_present());
+    if let Some(high) = timeout.and_then(|finding| finding.param("timeout")?.high) {
+        rules.push(format!("timeout: \"<= {}\"", outward(high * 1e6)));
+    }
+    let most = says(Detector::Attempts).and_then(|finding| finding.param("most")?.value);
+    if let Some(most) = most {
+        rules.push(format!("attempts: \"<= {most:.0}\""));
+    }
+    let ratio = says(Detector::Amplification).and_then(|finding| finding.param("ratio")?.high);
+    if let Some(high) = ratio {
+        rules.push(format!("amplification: \"<= {:.1}\"", (high.max(1.0) * 10.0).ceil() / 10.0));
+    }
+    let shape =
+        says(Detector::BackOff).and_then(|finding| finding.param("shape")).map(|shape| shape.text.as_str());
+    if matches!(shape, Some("growing" | "linear" | "exponential")) {
+        rules.push("back-off: grows".to_owned());
+    }
+    for (holds, rule) in [
+        (present(Detector::Jitter), "jitter: present"),
+        (present(Detector::Breaker), "breaker: opens"),
+        (absent(Detector::Reconnect), "reconnect: spread"),
+        (absent(Detector::Leak), "leak: none"),
+    ] {
+        if holds {
+            rules.push(rule.to_owned());
+        }
+    }
+    rules
+}
+
+fn of_probe(subject: &Subject, findings: &[Finding]) -> Vec<String> {
+    let Some(finding) = found(findings, Detector::Health, subject) else { return Vec::new() };
+    match (&finding.state, finding.param("lag").and_then(|lag| lag.value)) {
+        (State::Absent { .. }, _) => vec!["always: true".to_owned()],
+        (State::Present { .. }, Some(lag)) => vec![format!("follows: \"<= {}\"", outward(lag * 1e6))],
+        _ => Vec::new(),
+    }
+}
+
+/// The recovery of the slowest load, if all came back.
+fn recovery(run: &RunView<'_>) -> Option<String> {
+    let all: Option<Vec<u64>> = run
+        .loads
+        .iter()
+        .map(|load| match recovered(run, load) {
+            Recovered::Within { high, .. } => Some(high),
+            _ => None,
+        })
+        .collect();
+    let seen = run.brief.map_or(0, |brief| brief.phases.recovery.as_micros());
+    // A window is a second: one more is what the next run may need.
+    let bound = all?.into_iter().max()? as f64 + 1e6;
+    (bound * 1.2 < seen as f64).then(|| outward(bound))
+}
+
+/// Microseconds as a bound: a twentieth more, rounded up to two digits, never in more than one unit.
+fn outward(micros: f64) -> String {
+    let wide = (micros * 1.05).max(1_000.0);
+    let unit = 10f64.powf(wide.log10().floor() - 1.0).max(100.0);
+    let rounded = (wide / unit).ceil() * unit;
+    if rounded >= 1e6 {
+        format!("{}s", (rounded / 1e5).ceil() / 10.0)
+    } else {
+        format!("{}ms", (rounded / 100.0).ceil() / 10.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_is_wider_than_what_was_seen_and_reads_like_one() {
+        for (seen, bound) in [
+            (500_000.0, "530ms"),
+            (41_300.0, "44ms"),
+            (1_290_000.0, "1.4s"),
+            (800.0, "1ms"),
+            (9_990_000.0, "11s"),
+        ] {
+            assert_eq!(outward(seen), bound);
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The judgement of a run: from its journal to facts, from facts to answers, from answers to a verdict.
+//!
+//! Pure: no clock, no I/O, no task, no draw without a fixed seed. The same journal gives the same judgement, on any
+//! machine, years later. A detector states facts; only what the author asserted can fail.
+
+mod answered;
+mod compare;
+mod detect;
+mod edge;
+mod gate;
+mod judge;
+mod judgement;
+mod learn;
+pub mod limit;
+mod phase;
+mod reader;
+mod rows;
+mod solo;
+pub mod stats;
+mod why;
+mod words;
+
+pub use answered::{Answered, answered};
+pub use compare::{Baseline, Better, Change, Compared, Comparison, Incomparable, Measure, compare};
+pub use judge::judge;
+pub use judgement::{
+    Cause, Count, Detector, FaultFact, Finding, Gate, GateId, Judgement, Reading, Row, RowKind, RunEnd,
+    RunFacts, State, Unit, Unknown, Why,
+};

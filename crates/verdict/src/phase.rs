@@ -1,0 +1,288 @@
+//! Which request belongs to which part of the run. The *intended* time decides; the fault window is what the
+//! acknowledgements say ([armed, lifted)), not what was planned. A request that was in flight when the first fault was
+//! armed belongs to no part: it is neither healthy nor hurt for its whole life.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use murphy_core::{
+    Event, ExitCause, FaultId, LoadName, Offset, ProcessStatus, RunBrief, Sample, SampleOutcome, Served,
+    Span, Tally,
+};
+
+use crate::edge::EdgeView;
+use crate::judgement::RunEnd;
+use crate::reader::Reader;
+use crate::solo::{Life, lives};
+
+/// Later than this (100 hours) no run lasts; a time beyond it is a broken one and is drawn in, so that sums of times stay
+/// small and a series by the second fits in memory.
+const HORIZON: u64 = 360_000_000_000;
+
+/// An offset in microseconds, within the horizon.
+pub(crate) fn micros(offset: Offset) -> u64 {
+    offset.as_micros().min(HORIZON)
+}
+
+/// A half-open stretch of the run, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub from: u64,
+    pub to: u64,
+}
+
+impl Window {
+    pub fn holds(self, at: u64) -> bool {
+        self.from <= at && at < self.to
+    }
+
+    pub fn length(self) -> u64 {
+        self.to.saturating_sub(self.from)
+    }
+}
+
+/// Several stretches, in order, apart from each other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Windows(Vec<Window>);
+
+impl Windows {
+    pub fn union(mut windows: Vec<Window>) -> Windows {
+        windows.retain(|window| window.length() > 0);
+        windows.sort_unstable_by_key(|window| (window.from, window.to));
+        let mut joined: Vec<Window> = Vec::new();
+        for window in windows {
+            match joined.last_mut() {
+                Some(last) if window.from <= last.to => last.to = last.to.max(window.to),
+                _ => joined.push(window),
+            }
+        }
+        Windows(joined)
+    }
+
+    pub fn holds(&self, at: u64) -> bool {
+        self.0.iter().any(|window| window.holds(at))
+    }
+
+    pub fn length(&self) -> u64 {
+        self.0.iter().map(|window| window.length()).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Window> + '_ {
+        self.0.iter().copied()
+    }
+}
+
+/// One user request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Point {
+    pub n: u64,
+    pub intended: u64,
+    pub sent: Option<u64>,
+    pub ended: u64,
+    pub outcome: SampleOutcome,
+    pub status: Option<u16>,
+    pub served: Served,
+    /// Age of the answer's content, as its header tells.
+    pub age: Option<Span>,
+    pub retry_after: Option<Span>,
+}
+
+impl Point {
+    pub fn of(sample: &Sample) -> Point {
+        Point {
+            n: sample.n,
+            intended: micros(sample.intended),
+            sent: sample.sent.map(micros),
+            ended: micros(sample.ended),
+            outcome: sample.outcome.clone(),
+            status: sample.status,
+            served: sample.served,
+            age: sample.age,
+            retry_after: sample.retry_after,
+        }
+    }
+
+    /// From intention to end.
+    pub fn latency(&self) -> u64 {
+        self.ended.saturating_sub(self.intended)
+    }
+
+    /// From sending to end.
+    pub fn service_time(&self) -> u64 {
+        self.ended.saturating_sub(self.sent.unwrap_or(self.intended))
+    }
+
+    pub fn is_ok(&self) -> bool {
+        self.outcome == SampleOutcome::Ok
+    }
+
+    /// Answered as asked, and from the source.
+    pub fn is_fresh(&self) -> bool {
+        self.is_ok() && self.served.is_fresh()
+    }
+
+    /// Known only to have taken at least its age.
+    pub fn is_censored(&self) -> bool {
+        matches!(self.outcome, SampleOutcome::Timeout | SampleOutcome::Unfinished)
+    }
+}
+
+/// All requests of one load that were sent, by intended time, and what was not sent.
+#[derive(Debug, Clone)]
+pub(crate) struct LoadView {
+    pub name: LoadName,
+    pub timeout: Option<Span>,
+    pub rate: Option<f64>,
+    pub points: Vec<Point>,
+    pub dropped: u64,
+    /// Requests that were sent, those in flight when the fault was armed included.
+    pub sent: u64,
+    pub planned: Option<u64>,
+    /// Ordinals that are missing or twice there.
+    pub missing: u64,
+}
+
+impl LoadView {
+    pub fn within<'a>(&'a self, windows: &'a Windows) -> impl Iterator<Item = &'a Point> + 'a {
+        windows.iter().flat_map(|window| {
+            let from = self.points.partition_point(|point| point.intended < window.from);
+            let to = self.points.partition_point(|point| point.intended < window.to);
+            self.points[from..to.max(from)].iter()
+        })
+    }
+}
+
+/// One fault, planned and real.
+#[derive(Debug, Clone)]
+pub(crate) struct FaultView {
+    pub id: FaultId,
+    pub armed: Option<u64>,
+    pub lifted: Option<u64>,
+    pub tally: Option<Tally>,
+    pub failed: Option<String>,
+}
+
+/// The end of a service's process, or of a container's.
+#[derive(Debug, Clone)]
+pub(crate) struct Exit {
+    pub at: u64,
+    /// The service, or the container where it belongs to none.
+    pub service: String,
+    pub status: ProcessStatus,
+    pub cause: ExitCause,
+    pub last_output: Vec<String>,
+    /// True if the kernel had killed a process of it for want of memory just before.
+    pub out_of_memory: bool,
+}
+
+/// A probe's answer.
+#[derive(Debug, Clone)]
+pub(crate) struct ProbeAnswer {
+    pub asked: u64,
+    /// When the answer came, or was given up.
+    pub ended: u64,
+    pub ok: bool,
+    pub saw: String,
+}
+
+/// What went wrong with Murphy itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Loss {
+    pub events: u64,
+    pub gaps: u64,
+    pub panics: u64,
+    pub accepts: u64,
+}
+
+/// The run, laid out for judging.
+#[derive(Debug)]
+pub(crate) struct RunView<'a> {
+    pub brief: Option<&'a RunBrief>,
+    pub end: RunEnd,
+    pub first: u64,
+    pub last: u64,
+    pub baseline: Windows,
+    pub during: Windows,
+    /// From the last lift to the end of the load.
+    pub recovery: Windows,
+    /// The later half of `recovery`: what "after" means in a table.
+    pub after: Windows,
+    /// When the last fault was lifted, as acknowledged.
+    pub lifted: Option<u64>,
+    pub loads: Vec<LoadView>,
+    pub edges: Vec<EdgeView>,
+    pub faults: Vec<FaultView>,
+    pub exits: Vec<Exit>,
+    pub probes: BTreeMap<String, Vec<ProbeAnswer>>,
+    pub loss: Loss,
+    pub leftovers: Vec<String>,
+    pub(crate) lives: OnceCell<Vec<Life>>,
+}
+
+impl<'a> RunView<'a> {
+    /// Lays a journal out. Any list of events is accepted.
+    pub fn of(events: &'a [Event]) -> RunView<'a> {
+        let mut reader = Reader::default();
+        for (index, event) in events.iter().enumerate() {
+            reader.take(index, event);
+        }
+        reader.finish()
+    }
+
+    /// When each user request was under way, by beginning.
+    pub fn lives(&self) -> &[Life] {
+        self.lives.get_or_init(|| lives(self))
+    }
+
+    pub fn fault(&self, id: &FaultId) -> Option<&FaultView> {
+        self.faults.iter().find(|fault| &fault.id == id)
+    }
+
+    pub fn load(&self, name: &LoadName) -> Option<&LoadView> {
+        self.loads.iter().find(|load| &load.name == name)
+    }
+
+    pub fn first_armed(&self) -> Option<u64> {
+        self.faults.iter().filter_map(|fault| fault.armed).min()
+    }
+
+    /// True if the run came to its planned end.
+    pub fn is_complete(&self) -> bool {
+        self.end == RunEnd::Complete
+    }
+
+    /// A service that Murphy started and that ended by itself after the first fault was armed.
+    pub fn crashes(&self) -> impl Iterator<Item = &Exit> {
+        let armed = self.first_armed();
+        self.exits
+            .iter()
+            .filter(move |exit| exit.cause == ExitCause::Itself && armed.is_some_and(|at| exit.at >= at))
+    }
+}
+
+/// The kinds of answer that count as success where the author allows some.
+pub(crate) fn allowed(may: &[Served]) -> BTreeSet<Served> {
+    may.iter().copied().chain([Served::Fresh]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_that_touch_are_one() {
+        let windows = Windows::union(vec![
+            Window { from: 50, to: 60 },
+            Window { from: 0, to: 10 },
+            Window { from: 10, to: 20 },
+            Window { from: 5, to: 5 },
+        ]);
+        assert_eq!(windows.iter().count(), 2);
+        assert_eq!(windows.length(), 30);
+        assert!(windows.holds(0) && windows.holds(19) && !windows.holds(20) && windows.holds(50));
+    }
+}

@@ -1,0 +1,268 @@
+//! Reads the events of a journal into a [`RunView`]. Tolerates any list: what is missing is counted, not guessed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use murphy_core::{
+    Event, EventKind, ExitCause, FaultId, LoadName, Phase, ProcessStatus, RunBrief, Sample, SampleOutcome,
+};
+
+use crate::edge::EdgeViews;
+use crate::judgement::RunEnd;
+use crate::phase::{Exit, FaultView, LoadView, Loss, Point, ProbeAnswer, RunView, Window, Windows, micros};
+
+/// Takes events one by one.
+#[derive(Default)]
+pub(crate) struct Reader<'a> {
+    brief: Option<&'a RunBrief>,
+    phases: Vec<(u64, Phase)>,
+    samples: BTreeMap<&'a LoadName, Vec<&'a Sample>>,
+    planned: BTreeMap<&'a LoadName, u64>,
+    faults: BTreeMap<&'a FaultId, FaultView>,
+    exits: Vec<Exit>,
+    /// Containers of which the kernel killed a process for want of memory, and that have not ended since.
+    out_of_memory: BTreeSet<&'a str>,
+    probes: BTreeMap<String, Vec<ProbeAnswer>>,
+    edges: EdgeViews,
+    loss: Loss,
+    leftovers: Vec<String>,
+    ended: bool,
+    early: Option<RunEnd>,
+    first: Option<u64>,
+    last: u64,
+    next: u64,
+}
+
+impl<'a> Reader<'a> {
+    pub fn take(&mut self, index: usize, event: &'a Event) {
+        if event.seq != self.next {
+            self.loss.gaps += 1;
+        }
+        self.next = event.seq.wrapping_add(1);
+        let at = micros(event.at);
+        self.first = Some(self.first.map_or(at, |first| first.min(at)));
+        self.last = self.last.max(at);
+        self.edges.take(&event.kind, at);
+        match &event.kind {
+            EventKind::RunStarted(brief) if index == 0 => self.brief = Some(brief),
+            EventKind::PhaseStarted { phase } => self.phases.push((at, *phase)),
+            EventKind::RunEnded => self.ended = true,
+            EventKind::ServiceExited { service, status, cause, last_output } => self.exits.push(Exit {
+                at,
+                service: service.as_str().to_owned(),
+                status: *status,
+                cause: *cause,
+                last_output: last_output.clone(),
+                out_of_memory: false,
+            }),
+            // A container that ends by itself with code 0 has done its work, as one that prepares a database.
+            EventKind::ContainerExited { container, service, code, cause, last_output }
+                if *code != 0 || *cause != ExitCause::Itself =>
+            {
+                self.exits.push(Exit {
+                    at,
+                    service: service.clone().unwrap_or_else(|| container.to_string()),
+                    status: match *code {
+                        128..=192 => ProcessStatus::Signal((*code - 128) as i32),
+                        code => ProcessStatus::Code(code as i32),
+                    },
+                    cause: *cause,
+                    last_output: last_output.clone(),
+                    out_of_memory: self.out_of_memory.remove(container.id.as_str()),
+                });
+            }
+            EventKind::ContainerOom { container, .. } => {
+                self.out_of_memory.insert(&container.id);
+            }
+            EventKind::ContainerEventsLost { .. } => self.loss.events += 1,
+            EventKind::FaultArmed { fault } => self.fault(fault).armed = Some(at),
+            EventKind::FaultLifted { fault, tally } => {
+                let fault = self.fault(fault);
+                (fault.lifted, fault.tally) = (Some(at), Some(*tally));
+            }
+            EventKind::FaultFailed { fault, why } => self.fault(fault).failed = Some(why.clone()),
+            EventKind::AcceptFailed { .. } => self.loss.accepts += 1,
+            EventKind::ConnPanicked { .. } => self.loss.panics += 1,
+            EventKind::Sample(sample) => self.samples.entry(&sample.load).or_default().push(sample),
+            EventKind::LoadEnded { load, planned, .. } => drop(self.planned.insert(load, *planned)),
+            EventKind::Probe { probe, asked, took, ok, saw } => {
+                let (asked, ended) = (micros(*asked), micros(*asked + *took));
+                let answer = ProbeAnswer { asked, ended, ok: *ok, saw: saw.clone() };
+                self.probes.entry(probe.as_str().to_owned()).or_default().push(answer);
+            }
+            EventKind::EventsLost { count } => self.loss.events = self.loss.events.saturating_add(*count),
+            EventKind::Interrupted { signal } => {
+                self.ends_early(RunEnd::Interrupted { signal: signal.clone() })
+            }
+            EventKind::Aborted { rule } => self.ends_early(RunEnd::Aborted { rule: rule.clone() }),
+            EventKind::RunFailed { why } => self.ends_early(RunEnd::Failed { why: why.clone() }),
+            EventKind::UndoFailed { undo, why } => self.leftovers.push(format!("{undo}: {why}")),
+            _ => {}
+        }
+    }
+
+    /// The first reason for an early end is the one that counts.
+    fn ends_early(&mut self, end: RunEnd) {
+        self.early.get_or_insert(end);
+    }
+
+    fn fault(&mut self, id: &'a FaultId) -> &mut FaultView {
+        self.faults.entry(id).or_insert_with(|| FaultView {
+            id: id.clone(),
+            armed: None,
+            lifted: None,
+            tally: None,
+            failed: None,
+        })
+    }
+
+    fn phase(&self, wanted: Phase) -> Option<Window> {
+        let at = self.phases.iter().position(|(_, phase)| *phase == wanted)?;
+        let from = self.phases[at].0;
+        let to = self.phases[at + 1..].iter().map(|(start, _)| *start).find(|start| *start >= from);
+        Some(Window { from, to: to.unwrap_or(u64::MAX) })
+    }
+
+    pub fn finish(mut self) -> RunView<'a> {
+        self.phases.sort_by_key(|(at, phase)| (*at, *phase));
+        let faults: Vec<FaultView> = self.faults.values().cloned().collect();
+        let first_armed = faults.iter().filter_map(|fault| fault.armed).min();
+        let open_end = self.last.saturating_add(1);
+        let during = match first_armed {
+            Some(_) => Windows::union(
+                faults
+                    .iter()
+                    .filter_map(|fault| {
+                        Some(Window { from: fault.armed?, to: fault.lifted.unwrap_or(open_end) })
+                    })
+                    .collect(),
+            ),
+            // Nothing was broken: a control run, or a fault that could not be armed.
+            None => Windows::union(self.phase(Phase::Fault).into_iter().collect()),
+        };
+        let all_lifted =
+            faults.iter().filter(|fault| fault.armed.is_some()).all(|fault| fault.lifted.is_some());
+        let lifted = faults.iter().filter_map(|fault| fault.lifted).max().filter(|_| all_lifted);
+        let baseline = self
+            .phase(Phase::Baseline)
+            .map(|phase| Window { from: phase.from, to: phase.to.min(first_armed.unwrap_or(u64::MAX)) });
+        let baseline = Windows::union(baseline.into_iter().collect());
+        let loads = loads(self.brief, &self.samples, &self.planned, self.ended, first_armed);
+        let load_end =
+            loads.iter().filter_map(|load| load.points.last()).map(|point| point.intended + 1).max();
+        let recovery =
+            match (lifted.or_else(|| self.phase(Phase::Recovery).map(|phase| phase.from)), load_end) {
+                (Some(from), Some(to)) if from < to => Some(Window { from, to }),
+                _ => None,
+            };
+        let after = recovery.map(|window| Window { from: window.from + window.length() / 2, to: window.to });
+        let end = match (self.early, self.ended) {
+            (Some(early), _) => early,
+            (None, true) => RunEnd::Complete,
+            (None, false) => RunEnd::Torn,
+        };
+        RunView {
+            brief: self.brief,
+            end,
+            first: self.first.unwrap_or(0),
+            last: self.last,
+            edges: self.edges.finish(self.brief, &baseline, &faults, &self.exits),
+            baseline,
+            during,
+            recovery: Windows::union(recovery.into_iter().collect()),
+            after: Windows::union(after.into_iter().collect()),
+            lifted,
+            loads,
+            faults,
+            exits: self.exits,
+            probes: self.probes,
+            loss: self.loss,
+            leftovers: self.leftovers,
+            lives: std::cell::OnceCell::new(),
+        }
+    }
+}
+
+fn loads(
+    brief: Option<&RunBrief>,
+    samples: &BTreeMap<&LoadName, Vec<&Sample>>,
+    planned: &BTreeMap<&LoadName, u64>,
+    ended: bool,
+    first_armed: Option<u64>,
+) -> Vec<LoadView> {
+    let mut names: Vec<&LoadName> =
+        brief.iter().flat_map(|brief| brief.loads.iter().map(|load| &load.name)).collect();
+    for name in samples.keys().chain(planned.keys()) {
+        if !names.contains(name) {
+            names.push(name);
+        }
+    }
+    let none = Vec::new();
+    names
+        .into_iter()
+        .map(|name| {
+            let samples = samples.get(name).unwrap_or(&none);
+            let told = brief.and_then(|brief| brief.loads.iter().find(|load| &load.name == name));
+            let planned = planned.get(name).copied();
+            let straddles = |point: &Point| {
+                first_armed.is_some_and(|armed| point.intended < armed && armed < point.ended)
+            };
+            let mut points: Vec<Point> = samples
+                .iter()
+                .filter(|sample| sample.outcome != SampleOutcome::Dropped)
+                .map(|sample| Point::of(sample))
+                .filter(|point| !straddles(point))
+                .collect();
+            points.sort_by_key(|point| (point.intended, point.n));
+            LoadView {
+                name: name.clone(),
+                timeout: told.map(|load| load.timeout),
+                rate: told.map(|load| load.rate.as_per_second()),
+                points,
+                dropped: samples.iter().filter(|sample| sample.outcome == SampleOutcome::Dropped).count()
+                    as u64,
+                sent: samples.iter().filter(|sample| sample.sent.is_some()).count() as u64,
+                planned,
+                missing: missing(samples, planned.filter(|_| ended)),
+            }
+        })
+        .collect()
+}
+
+/// Ordinals that should be there once and are not.
+fn missing(samples: &[&Sample], planned: Option<u64>) -> u64 {
+    let mut seen: Vec<u64> = samples.iter().map(|sample| sample.n).collect();
+    seen.sort_unstable();
+    let all = seen.len() as u64;
+    seen.dedup();
+    let distinct = seen.len() as u64;
+    let expected = planned.unwrap_or_else(|| seen.last().map_or(0, |last| last.saturating_add(1)));
+    let within = seen.partition_point(|n| *n < expected) as u64;
+    (expected - within.min(expected)).saturating_add(all - distinct)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use murphy_core::{Offset, Served};
+
+    #[test]
+    fn a_missing_and_a_double_ordinal_are_both_counted() {
+        let sample = |n: u64| Sample {
+            load: LoadName::new("browse").unwrap(),
+            n,
+            intended: Offset::ZERO,
+            sent: None,
+            ended: Offset::ZERO,
+            outcome: SampleOutcome::Ok,
+            status: None,
+            served: Served::Fresh,
+            age: None,
+            retry_after: None,
+        };
+        let all: Vec<Sample> = [0, 1, 3, 3].map(sample).to_vec();
+        let all: Vec<&Sample> = all.iter().collect();
+        assert_eq!(missing(&all, Some(6)), 3 + 1); // 2, 4 and 5 are not there; 3 is there twice
+        assert_eq!(missing(&all, None), 1 + 1);
+        assert_eq!(missing(&[], Some(4)), 4);
+    }
+}

@@ -1,0 +1,121 @@
+//! What is asserted about a fact that a detector answers with yes or no: the fact, held against the wish.
+
+use murphy_core::{Span, Subject};
+
+use super::{Case, Draft};
+use crate::judgement::{Detector, Finding, RowKind, State};
+use crate::words;
+
+/// What is wished for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    Present,
+    Absent,
+}
+
+/// What is asked: by which detector, and what is wished.
+pub(super) struct Asked {
+    pub kind: RowKind,
+    pub detector: Detector,
+    pub wish: Wish,
+    pub rule: &'static str,
+    /// The parameter that stands in the table.
+    pub shown: &'static str,
+}
+
+pub(super) fn row(case: &Case<'_>, subject: &Subject, asked: &Asked, want: &str) -> Draft {
+    let name = crate::judge::subject_name(subject);
+    let draft = Draft::new(asked.kind, format!("{name} {}", asked.detector.name()), asked.rule);
+    held(draft, finding(case, asked.detector, subject), asked, want)
+}
+
+fn finding<'a>(case: &Case<'a>, detector: Detector, subject: &Subject) -> Option<&'a Finding> {
+    case.findings.iter().find(|finding| finding.detector == detector && &finding.subject == subject)
+}
+
+fn held(mut draft: Draft, finding: Option<&Finding>, asked: &Asked, want: &str) -> Draft {
+    let Some(finding) = finding else {
+        return draft.open("no such name in the journal", "correct the scenario");
+    };
+    draft.during = finding.param(asked.shown).cloned();
+    match (&finding.state, asked.wish) {
+        (State::Present { .. }, Wish::Present) | (State::Absent { .. }, Wish::Absent) => draft.pass(want),
+        (State::Present { .. }, Wish::Absent) | (State::Absent { .. }, Wish::Present) => {
+            draft.fail(format!("want {want}: {}", finding.text))
+        }
+        (State::Inconclusive { why, settle, .. }, _) => draft.open(why.clone(), settle.clone()),
+        (State::NotApplicable { why }, _) => draft.open(why.clone(), "a fault that puts the question"),
+    }
+}
+
+/// `back-off: grows`: a wait that is there and does not grow is not enough.
+pub(super) fn back_off(case: &Case<'_>, subject: &Subject, want: &str) -> Draft {
+    let asked = Asked {
+        kind: RowKind::BackOff,
+        detector: Detector::BackOff,
+        wish: Wish::Present,
+        rule: "pass if the last wait between tries is longer than the first by 15% or more, with its whole interval",
+        shown: "growth",
+    };
+    let draft = row(case, subject, &asked, want);
+    let found = finding(case, Detector::BackOff, subject);
+    let shape = found.and_then(|finding| finding.param("shape")).map(|shape| shape.text.as_str());
+    match shape {
+        Some("constant") => draft.fail(format!("want {want}: the waits are constant")),
+        Some("unresolved") => draft.open(
+            found.map_or("", |finding| finding.text.as_str()),
+            "a caller that tries three times or more, and more requests that fail",
+        ),
+        _ => draft,
+    }
+}
+
+/// `staleness: <= 60s`.
+pub(super) fn staleness(case: &Case<'_>, subject: &Subject, at_most: Span, want: &str) -> Draft {
+    let name = crate::judge::subject_name(subject);
+    let mut draft = Draft::new(
+        RowKind::Staleness,
+        format!("{name} staleness"),
+        "pass if the oldest answer during the fault, by its Age header, is at or below the bound",
+    );
+    let found = finding(case, Detector::Fallback, subject);
+    match found.and_then(|finding| finding.param("oldest")) {
+        Some(oldest) => {
+            draft.during = Some(oldest.clone());
+            if oldest.value.is_some_and(|age| age <= at_most.as_secs_f64()) {
+                draft.pass(want)
+            } else {
+                draft.fail(format!("want {want}"))
+            }
+        }
+        None if found.is_some_and(|finding| matches!(finding.state, State::Absent { .. })) => {
+            draft.pass(format!("{want}; no degraded answer"))
+        }
+        None => draft.open("no answer says how old it is", "an `Age` header on answers from a cache"),
+    }
+}
+
+/// `follows: <= 10s`.
+pub(super) fn follows(case: &Case<'_>, subject: &Subject, at_most: Span, want: &str) -> Draft {
+    let asked = Asked {
+        kind: RowKind::Follows,
+        detector: Detector::Health,
+        wish: Wish::Present,
+        rule: "pass if three bad answers in a row begin within the bound after the fault, and three good ones come after it",
+        shown: "lag",
+    };
+    let mut draft = row(case, subject, &asked, want);
+    draft.label = format!("{} follows", crate::judge::subject_name(subject));
+    let Some(finding) = finding(case, Detector::Health, subject).filter(|finding| finding.is_present())
+    else {
+        return draft;
+    };
+    let lag = finding.param("lag").and_then(|lag| lag.value).unwrap_or(0.0);
+    if lag > at_most.as_secs_f64() {
+        return draft.fail(format!("want {want}, bad after {}", words::micros(lag * 1e6)));
+    }
+    if finding.param("back").is_none() {
+        return draft.open("not seen good again after the fault", "a longer recovery phase");
+    }
+    draft
+}

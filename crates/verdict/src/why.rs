@@ -1,0 +1,206 @@
+//! Why a row failed: the mechanism that the facts allow, with its numbers, and one change that would help. A mechanism is
+//! named only if its numbers fit what users saw; otherwise the cause is said to be unknown.
+
+mod edge_facts;
+mod recovery;
+mod users;
+
+use murphy_core::{Answer, ExitCause, Subject};
+
+use crate::gate::end_of;
+use crate::judge::subject_name;
+use crate::judgement::{Cause, Detector, Finding, Row, RowKind, State, Why};
+use crate::phase::{LoadView, RunView};
+use crate::words;
+
+use edge_facts::EdgeFacts;
+
+/// What explains a row.
+struct Told {
+    cause: Cause,
+    mechanism: String,
+    change: String,
+}
+
+impl Told {
+    fn new(cause: Cause, mechanism: impl Into<String>, change: impl Into<String>) -> Told {
+        Told { cause, mechanism: mechanism.into(), change: change.into() }
+    }
+
+    fn unknown(mechanism: impl Into<String>) -> Told {
+        Told::new(Cause::Unknown, mechanism, "look at the service's own log for this stretch")
+    }
+}
+
+/// The causes of all rows that failed.
+pub(crate) fn why(run: &RunView<'_>, rows: &[Row], findings: &[Finding]) -> Vec<Why> {
+    let edges = EdgeFacts::all(run, findings);
+    rows.iter()
+        .filter(|row| row.answer == Answer::Fail)
+        .map(|row| {
+            let told = explain(run, row, findings, &edges);
+            Why {
+                row: row.id.clone(),
+                label: row.label.clone(),
+                cause: told.cause,
+                mechanism: told.mechanism,
+                change: told.change,
+            }
+        })
+        .collect()
+}
+
+fn explain(run: &RunView<'_>, row: &Row, findings: &[Finding], edges: &[EdgeFacts<'_>]) -> Told {
+    if row.kind == RowKind::Alive {
+        return Told::new(
+            Cause::Crash,
+            row.reason.clone(),
+            "handle the error that ended it: a sick dependency may cost an answer, not the process",
+        );
+    }
+    if let Some(told) = crashed(run, row) {
+        return told;
+    }
+    let of_row = || edges.iter().find(|edge| edge.edge.name.as_str() == subject_name(&row.subject));
+    match (row.kind, &row.subject) {
+        (RowKind::Success, Subject::Load(name)) => match run.load(name) {
+            Some(load) => users::success(run, row, load, edges),
+            None => Told::unknown("no such load"),
+        },
+        (RowKind::Latency, Subject::Load(name)) => match run.load(name) {
+            Some(load) => users::latency(run, row, load, edges),
+            None => Told::unknown("no such load"),
+        },
+        (RowKind::Recovery, subject) => recovery::recovery(run, slowest(run, subject), edges),
+        (RowKind::Isolation, _) => users::isolation(row, edges),
+        (RowKind::Timeout, _) => of_row().map_or_else(nothing_seen, EdgeFacts::timeout_told),
+        (RowKind::Attempts | RowKind::Amplification, _) => {
+            of_row().map_or_else(nothing_seen, EdgeFacts::calls_told)
+        }
+        (RowKind::Dependency, Subject::Load(name)) => match run.load(name) {
+            Some(load) => users::success(run, row, load, edges),
+            None => Told::unknown("no such load"),
+        },
+        (kind, _) if change_for(kind).is_some() => {
+            let (cause, change) = change_for(kind).unwrap_or((Cause::Unknown, ""));
+            Told::new(cause, row.reason.clone(), change)
+        }
+        (RowKind::Breaker, _) => of_row().map_or_else(nothing_seen, |edge| edge.breaker_told(findings)),
+        (RowKind::Always, _)
+            if let Some(told) = edges.iter().find_map(|edge| edge.lasting_told(&row.reason))
+                && stayed_bad(row) =>
+        {
+            told
+        }
+        (RowKind::Always, _) => edges.iter().find(|edge| edge.touched > 0 || edge.edge.blind).map_or_else(
+            || Told::unknown(format!("the probe was {}", row.reason)),
+            |edge| edge.probe_told(&row.reason),
+        ),
+        _ => nothing_seen(),
+    }
+}
+
+/// True if nothing was good again after the fault: what broke is not a matter of being reachable.
+fn stayed_bad(row: &Row) -> bool {
+    row.after.as_ref().is_some_and(|after| after.good == Some(0))
+}
+
+/// Rows whose reason is the mechanism itself.
+fn change_for(kind: RowKind) -> Option<(Cause, &'static str)> {
+    Some(match kind {
+        RowKind::BackOff => {
+            (Cause::NoBackOff, "double the wait with each try, up to a cap, and draw it at random")
+        }
+        RowKind::Jitter => (
+            Cause::NoBackOff,
+            "draw each wait between zero and its bound, so that callers that failed together do not come back together",
+        ),
+        RowKind::Reconnect => {
+            (Cause::Herd, "wait a random time before connecting anew, growing with each try")
+        }
+        RowKind::Leak => (Cause::Leak, "close the connection of a call that is given up"),
+        RowKind::Shedding => (
+            Cause::NoShedding,
+            "a limit on requests in flight, and a 503 with Retry-After at once for what is beyond it",
+        ),
+        RowKind::Staleness => {
+            (Cause::DegradedAnswers, "an end to the age at which an old answer is still served")
+        }
+        RowKind::Follows => {
+            (Cause::HealthCheck, "let readiness ask the breaker of a dependency that is needed")
+        }
+        _ => return None,
+    })
+}
+
+fn nothing_seen() -> Told {
+    Told::unknown("nothing that the proxies saw explains it")
+}
+
+/// The load that a recovery row is about: the named one, else the one with the longest trouble.
+fn slowest<'a>(run: &'a RunView<'_>, subject: &Subject) -> Option<&'a LoadView> {
+    use crate::rows::{Recovered, recovered};
+    if let Subject::Load(name) = subject {
+        return run.load(name);
+    }
+    run.loads.iter().max_by_key(|load| match recovered(run, load) {
+        Recovered::NotYet { watched, .. } => (2, watched),
+        Recovered::Within { high, .. } => (1, high),
+        Recovered::TooFew { .. } | Recovered::Unknown(_) => (0, 0),
+    })
+}
+
+/// If most of what users lost was lost after a service had died, the death is the cause.
+fn crashed(run: &RunView<'_>, row: &Row) -> Option<Told> {
+    let exit = run.exits.iter().find(|exit| exit.cause == ExitCause::Itself)?;
+    let names: Vec<&LoadView> = match &row.subject {
+        Subject::Load(name) => run.load(name).into_iter().collect(),
+        Subject::Run | Subject::Probe(_) => run.loads.iter().collect(),
+        Subject::Edge(_) => return None,
+    };
+    let bad = || {
+        names
+            .iter()
+            .flat_map(|load| load.within(&run.during).chain(load.within(&run.recovery)))
+            .filter(|point| !point.is_ok())
+    };
+    let all = bad().count();
+    let later = bad().filter(|point| point.ended >= exit.at).count();
+    (all == 0 && row.kind == RowKind::Always || all > 0 && later * 2 >= all).then(|| {
+        let last = exit.last_output.iter().rev().find(|line| !line.trim().is_empty());
+        let said = last
+            .map_or_else(String::new, |line| format!("; its last line: {}", words::cut(line.trim(), 120)));
+        Told::new(
+            Cause::Crash,
+            format!("{}, and {later} of {all} failed requests came after that{said}", end_of(exit)),
+            "handle the error that ended it: a sick dependency may cost an answer, not the process",
+        )
+    })
+}
+
+/// What kept users unharmed, if nothing that they saw failed.
+pub(crate) fn saved_by(run: &RunView<'_>, rows: &[Row], findings: &[Finding]) -> Vec<String> {
+    let of_users = |row: &&Row| matches!(row.kind, RowKind::Success | RowKind::Latency | RowKind::Alive);
+    if rows.iter().filter(of_users).any(|row| row.answer != Answer::Pass) || run.first_armed().is_none() {
+        return Vec::new();
+    }
+    let patterns = [Detector::Timeout, Detector::Breaker, Detector::Fallback];
+    findings
+        .iter()
+        .filter(|finding| patterns.contains(&finding.detector) && finding.is_present())
+        .filter(|finding| finding.detector != Detector::Fallback || has_most(finding))
+        .map(|finding| {
+            format!("{} {}: {}", subject_name(&finding.subject), finding.detector.name(), finding.text)
+        })
+        .collect()
+}
+
+/// A fallback that is worth a word: at least one answer in a hundred.
+fn has_most(finding: &Finding) -> bool {
+    match &finding.state {
+        State::Present { params } => {
+            params.get("degraded").and_then(|share| share.value).is_some_and(|share| share >= 0.01)
+        }
+        _ => false,
+    }
+}

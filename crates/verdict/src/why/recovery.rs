@@ -1,0 +1,67 @@
+//! Why a service comes back late, once its dependency is well.
+
+use super::edge_facts::EdgeFacts;
+use super::{Told, nothing_seen};
+use crate::detect::silences;
+use crate::judgement::Cause;
+use crate::phase::{LoadView, RunView, Window};
+use crate::rows::{Recovered, recovered};
+use crate::words;
+
+pub(super) fn recovery(run: &RunView<'_>, load: Option<&LoadView>, edges: &[EdgeFacts<'_>]) -> Told {
+    let (Some(load), Some(lifted)) = (load, run.lifted) else { return nothing_seen() };
+    let late = match recovered(run, load) {
+        Recovered::Within { high, .. } => high,
+        Recovered::NotYet { last_bad, .. } => last_bad,
+        Recovered::TooFew { .. } | Recovered::Unknown(_) => return nothing_seen(),
+    };
+    let Some(edge) = edges.first() else { return nothing_seen() };
+    let name = edge.name();
+    let trouble = Window { from: lifted, to: lifted.saturating_add(late.max(1)) };
+    let calls = edge.edge.in_window(trouble);
+    let quiet = silences(run, edge.edge, trouble).iter().map(|gap| gap.length()).max().unwrap_or(0);
+    if calls.is_empty() || quiet * 2 > trouble.length() {
+        let first = edge.edge.calls.iter().find(|call| call.began >= lifted);
+        let when = first.map_or_else(
+            || "not at all".to_owned(),
+            |call| format!("{} after the lift", words::micros((call.began - lifted) as f64)),
+        );
+        return Told::new(
+            Cause::SlowRecovery,
+            format!(
+                "{name} was well, but the caller called it again only {when}: its breaker or reconnect wait is that long"
+            ),
+            "a shorter open window, or a half-open try every second",
+        );
+    }
+    let failing = calls.iter().filter(|call| edge.edge.is_failing(call)).count();
+    if failing * 2 > calls.len() {
+        return Told::new(
+            Cause::SlowRecovery,
+            format!(
+                "after the lift {failing} of {} calls on {name} still failed: the caller uses broken connections",
+                calls.len()
+            ),
+            "throw a pool's connections away after an error, and connect anew",
+        );
+    }
+    if let Some((limit, users)) = edge.pool {
+        return Told::new(
+            Cause::Queue,
+            format!(
+                "{users} users had piled up behind {limit} places on {name}; the backlog drains after the lift"
+            ),
+            "a bounded queue that refuses when it is full, so that nobody is served an answer that nobody waits for",
+        );
+    }
+    let healthy = calls.len() - failing;
+    Told::new(
+        Cause::SlowRecovery,
+        format!(
+            "{healthy} of {} calls on {name} were answered again, yet users were not served as before for {}",
+            calls.len(),
+            words::micros(late as f64)
+        ),
+        "look for a failure that the caller keeps: a cached error, a poisoned pool, a back-off of its own",
+    )
+}

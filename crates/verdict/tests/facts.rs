@@ -1,0 +1,139 @@
+//! Expectations about facts, and what `learn: all` proposes, from journals whose truth is known.
+
+use murphy_core::{Answer, Event, EventKind, Learn, Rule, Span, Subject};
+use murphy_testkit::golden::{Break, Bystander, Caller, Golden, Trouble};
+use murphy_verdict::{Detector, Finding, Judgement, State, judge};
+
+/// A caller whose requests are alone: one every three seconds or so.
+fn slowly(caller: Caller, broken: Break) -> Golden {
+    let mut golden = Golden { rate: 0.3, ..Golden::new("facts", caller, broken) };
+    golden.phases.baseline = Span::from_secs(300);
+    golden.phases.fault = Span::from_secs(240);
+    golden
+}
+
+fn persistent(back_off: u64) -> Caller {
+    Caller {
+        attempts: 4,
+        back_off: Span::from_millis(back_off),
+        timeout: Some(Span::from_millis(250)),
+        ..Caller::careless()
+    }
+}
+
+fn learning(mut journal: Vec<Event>) -> Vec<Event> {
+    if let EventKind::RunStarted(brief) = &mut journal[0].kind {
+        brief.learn = Learn::All;
+    }
+    journal
+}
+
+fn edge() -> Subject {
+    Subject::Edge(Golden::edge())
+}
+
+fn users() -> Subject {
+    Subject::Load(Golden::load())
+}
+
+fn fact<'a>(judgement: &'a Judgement, detector: Detector, subject: &Subject) -> &'a Finding {
+    let mut all = judgement.findings.iter();
+    all.find(|finding| finding.detector == detector && &finding.subject == subject)
+        .expect("every detector answers")
+}
+
+fn answers(golden: &Golden) -> Vec<(String, Answer, String)> {
+    let rows = judge(&golden.journal()).rows;
+    rows.into_iter().map(|row| (row.id, row.answer, row.reason)).collect()
+}
+
+#[test]
+fn waits_that_are_all_alike_are_constant_and_in_step() {
+    let golden = slowly(persistent(100), Break::Reset)
+        .expect("cart.back-off", edge(), Rule::BackOffGrows, "grows")
+        .expect("cart.jitter", edge(), Rule::Jitter, "present");
+    let judgement = judge(&golden.journal());
+    let back_off = fact(&judgement, Detector::BackOff, &edge());
+    let first = back_off.param("first").and_then(|first| first.value).expect("a first wait");
+    assert!((0.099..=0.102).contains(&first), "{first}");
+    assert_eq!(back_off.param("shape").map(|shape| shape.text.as_str()), Some("constant"));
+    assert!(matches!(fact(&judgement, Detector::Jitter, &edge()).state, State::Absent { .. }));
+    for (id, answer, reason) in answers(&golden) {
+        assert_eq!(answer, Answer::Fail, "{id}: {reason}");
+    }
+    assert!(judgement.why.iter().all(|why| !why.change.is_empty()));
+}
+
+#[test]
+fn a_caller_that_tries_once_has_no_back_off() {
+    let judgement = judge(&slowly(Caller::careless(), Break::Reset).journal());
+    assert!(matches!(fact(&judgement, Detector::BackOff, &edge()).state, State::NotApplicable { .. }));
+}
+
+#[test]
+fn where_users_overlap_waits_are_not_guessed() {
+    let judgement = judge(&Golden::new("facts", persistent(400), Break::Reset).journal());
+    assert!(matches!(fact(&judgement, Detector::BackOff, &edge()).state, State::Inconclusive { .. }));
+}
+
+#[test]
+fn a_stale_answer_makes_a_dependency_soft_and_an_error_hard() {
+    let soft = |caller| {
+        answers(&Golden::new("facts", caller, Break::Reset).expect(
+            "browse.dependency",
+            users(),
+            Rule::Soft,
+            "soft",
+        ))
+    };
+    assert_eq!(soft(Caller::careful())[0].1, Answer::Pass);
+    assert_eq!(soft(Caller::careless())[0].1, Answer::Fail);
+}
+
+#[test]
+fn a_probe_that_stays_good_follows_nothing() {
+    let ready = Subject::Probe(Golden::probe());
+    let golden = Golden::new("facts", Caller::careless(), Break::Reset).expect(
+        "ready.follows",
+        ready,
+        Rule::Follows { at_most: Span::from_secs(5) },
+        "<= 5s",
+    );
+    let (_, answer, reason) = answers(&golden).remove(0);
+    assert_eq!(answer, Answer::Fail);
+    assert!(reason.contains("stays good"), "{reason}");
+}
+
+#[test]
+fn a_shared_pool_makes_bystanders_suffer_and_one_of_its_own_does_not() {
+    let state = |bystander| {
+        let caller = Caller { pool: Some(8), ..Caller::careless() };
+        let golden = Golden { bystander, rate: 20.0, ..Golden::new("facts", caller, Break::Hang) };
+        let judgement = judge(&golden.journal());
+        fact(&judgement, Detector::Isolation, &Subject::Load(Golden::bystander())).state.clone()
+    };
+    assert!(matches!(state(Bystander::Sharing), State::Absent { .. }));
+    assert!(matches!(state(Bystander::Apart), State::Present { .. }));
+}
+
+#[test]
+fn facts_of_a_journal_with_lost_events_are_taken_back() {
+    let golden = Golden::new("facts", Caller::careful(), Break::Reset).with(Trouble::LostEvents(3));
+    let decided = |finding: &&Finding| matches!(finding.state, State::Present { .. } | State::Absent { .. });
+    assert_eq!(judge(&golden.journal()).findings.iter().filter(decided).count(), 0);
+}
+
+#[test]
+fn what_is_learned_is_a_block_to_paste() {
+    let journal = Golden::new("facts", Caller::careful(), Break::Latency(Span::from_millis(800))).journal();
+    assert_eq!(judge(&journal).learned, "");
+    let learned = judge(&learning(journal)).learned;
+    for rule in [
+        "expect:\n  browse: { success: \">= 99%\", may: [stale]",
+        "breaker: opens",
+        "timeout: \"<= 270ms\"",
+        "recovery: \"<= ",
+    ] {
+        assert!(learned.contains(rule), "{rule} is not in\n{learned}");
+    }
+}
