@@ -1,0 +1,214 @@
+//! Where the engine is: `DOCKER_HOST` and its companions, else the sockets at which an engine usually listens. Pure but
+//! for one look at which socket files exist; it never connects.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// An engine's address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A socket file of this machine.
+    Unix(PathBuf),
+    /// Plain HTTP, `host:port`.
+    Tcp(String),
+    /// HTTPS with client certificates.
+    Tls {
+        /// `host:port`.
+        host: String,
+        /// The directory of `key.pem`, `cert.pem` and `ca.pem`.
+        certificates: PathBuf,
+    },
+    /// Through `ssh`, `user@host[:port]`.
+    Ssh(String),
+}
+
+impl Endpoint {
+    /// True if the engine's containers run on this machine's kernel as far as the address tells.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Endpoint::Unix(_))
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Endpoint::Unix(path) => write!(f, "unix://{}", path.display()),
+            Endpoint::Tcp(host) | Endpoint::Tls { host, .. } => write!(f, "tcp://{host}"),
+            Endpoint::Ssh(host) => write!(f, "ssh://{host}"),
+        }
+    }
+}
+
+/// Why `DOCKER_HOST` is no address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// No scheme that is known.
+    #[error(
+        "DOCKER_HOST=`{host}` is not an engine's address: write unix:///path, tcp://host:port or ssh://user@host"
+    )]
+    Scheme {
+        /// The text as written.
+        host: String,
+    },
+    /// TLS is asked for, but there are no certificates.
+    #[error(
+        "DOCKER_TLS_VERIFY is set, but there is no `{}`: set DOCKER_CERT_PATH to the directory of ca.pem, cert.pem and key.pem",
+        .missing.display()
+    )]
+    Certificates {
+        /// The first file that is not there.
+        missing: PathBuf,
+    },
+}
+
+/// The variables that say where the engine is. Taken as data, so that tests need not touch the process's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Environment {
+    /// `DOCKER_HOST`.
+    pub docker_host: Option<String>,
+    /// `DOCKER_TLS_VERIFY`; any text but the empty one asks for TLS.
+    pub tls_verify: Option<String>,
+    /// `DOCKER_CERT_PATH`.
+    pub cert_path: Option<PathBuf>,
+    /// `XDG_RUNTIME_DIR`.
+    pub runtime_dir: Option<PathBuf>,
+    /// `HOME`.
+    pub home: Option<PathBuf>,
+}
+
+impl Environment {
+    /// That of this process.
+    pub fn of_process() -> Environment {
+        let path = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let text = |name| std::env::var(name).ok().filter(|v| !v.is_empty());
+        Environment {
+            docker_host: text("DOCKER_HOST"),
+            tls_verify: text("DOCKER_TLS_VERIFY"),
+            cert_path: path("DOCKER_CERT_PATH"),
+            runtime_dir: path("XDG_RUNTIME_DIR"),
+            home: path("HOME"),
+        }
+    }
+
+    /// The address that `DOCKER_HOST` gives, if it is set.
+    pub fn given(&self) -> Result<Option<Endpoint>, EndpointError> {
+        let Some(host) = &self.docker_host else { return Ok(None) };
+        let endpoint: Endpoint = host.parse()?;
+        let wants_tls = self.tls_verify.is_some() || host.starts_with("https://");
+        Ok(Some(match endpoint {
+            Endpoint::Tcp(host) if wants_tls => Endpoint::Tls { host, certificates: self.certificates()? },
+            other => other,
+        }))
+    }
+
+    fn certificates(&self) -> Result<PathBuf, EndpointError> {
+        let directory = self
+            .cert_path
+            .clone()
+            .or_else(|| self.home.as_ref().map(|home| home.join(".docker")))
+            .unwrap_or_else(|| PathBuf::from(".docker"));
+        match ["ca.pem", "cert.pem", "key.pem"]
+            .map(|file| directory.join(file))
+            .into_iter()
+            .find(|f| !f.exists())
+        {
+            Some(missing) => Err(EndpointError::Certificates { missing }),
+            None => Ok(directory),
+        }
+    }
+
+    /// Sockets at which an engine usually listens, most likely first: Docker, Docker Desktop, rootless Docker, then
+    /// Podman (of the user, of the system).
+    pub fn usual_sockets(&self) -> Vec<PathBuf> {
+        let mut sockets = vec![PathBuf::from("/var/run/docker.sock")];
+        sockets.extend(self.home.iter().map(|home| home.join(".docker/run/docker.sock")));
+        sockets.extend(self.runtime_dir.iter().map(|dir| dir.join("docker.sock")));
+        sockets.extend(self.runtime_dir.iter().map(|dir| dir.join("podman/podman.sock")));
+        sockets.push(PathBuf::from("/run/podman/podman.sock"));
+        sockets
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Endpoint, EndpointError> {
+        let unknown = || EndpointError::Scheme { host: text.to_owned() };
+        let (scheme, rest) = text.trim().split_once("://").ok_or_else(unknown)?;
+        let rest = if scheme == "unix" { rest } else { rest.trim_end_matches('/') };
+        if rest.is_empty() {
+            return Err(unknown());
+        }
+        match scheme {
+            "unix" => Ok(Endpoint::Unix(PathBuf::from(rest))),
+            "tcp" | "http" | "https" => Ok(Endpoint::Tcp(rest.to_owned())),
+            "ssh" => Ok(Endpoint::Ssh(rest.to_owned())),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+/// The name of the group that owns a file, for "add yourself to the group …".
+pub(crate) fn owning_group(path: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let gid = std::fs::metadata(path).ok()?.gid();
+    let groups = std::fs::read_to_string("/etc/group").ok()?;
+    groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(gid)).then(|| name.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_host(host: &str) -> Environment {
+        Environment { docker_host: Some(host.to_owned()), ..Environment::default() }
+    }
+
+    #[test]
+    fn every_form_of_docker_host_is_read() {
+        let given = |host: &str| with_host(host).given().unwrap().unwrap();
+        assert_eq!(given("unix:///run/x.sock"), Endpoint::Unix("/run/x.sock".into()));
+        assert_eq!(given("tcp://10.0.0.1:2375/"), Endpoint::Tcp("10.0.0.1:2375".into()));
+        assert_eq!(given("ssh://me@box:2222"), Endpoint::Ssh("me@box:2222".into()));
+        assert_eq!(Environment::default().given(), Ok(None));
+    }
+
+    #[test]
+    fn a_docker_host_without_a_known_scheme_is_answered_with_the_forms() {
+        for host in ["10.0.0.1:2375", "ftp://x", "unix://", "tcp:///"] {
+            let error = with_host(host).given().unwrap_err().to_string();
+            assert!(error.contains("unix:///path"), "{host}: {error}");
+        }
+    }
+
+    #[test]
+    fn tls_needs_its_three_files_and_names_the_one_that_is_missing() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut environment = with_host("tcp://box:2376");
+        environment.tls_verify = Some("1".into());
+        environment.cert_path = Some(directory.path().to_owned());
+        std::fs::write(directory.path().join("ca.pem"), "x").unwrap();
+        let error = environment.given().unwrap_err();
+        assert_eq!(error, EndpointError::Certificates { missing: directory.path().join("cert.pem") });
+        std::fs::write(directory.path().join("cert.pem"), "x").unwrap();
+        std::fs::write(directory.path().join("key.pem"), "x").unwrap();
+        assert!(matches!(environment.given(), Ok(Some(Endpoint::Tls { .. }))));
+    }
+
+    #[test]
+    fn podman_comes_after_docker() {
+        let environment = Environment { runtime_dir: Some("/run/user/7".into()), ..Environment::default() };
+        let sockets = environment.usual_sockets();
+        assert_eq!(sockets[0], PathBuf::from("/var/run/docker.sock"));
+        assert_eq!(sockets.last(), Some(&PathBuf::from("/run/podman/podman.sock")));
+        assert!(sockets.contains(&PathBuf::from("/run/user/7/podman/podman.sock")));
+    }
+}

@@ -1,0 +1,153 @@
+//! A container's own output: followed line by line into the journal, within a budget, and its last lines after an exit.
+
+use std::time::Duration;
+
+use bollard::container::LogOutput;
+use bollard::query_parameters::LogsOptionsBuilder;
+use futures_util::StreamExt;
+use murphy_core::{ContainerIdentity, EventKind, Offset, OutputStream, Recorder, Span, Timestamp};
+
+use crate::engine::Engine;
+
+/// Lines of one container that are written down in a second; more are counted.
+const LINES_A_SECOND: u32 = 100;
+/// A line is cut after so many bytes.
+const LINE_BYTES: usize = 2048;
+/// Lines that are kept of a container that ended.
+const LAST_LINES: usize = 20;
+/// As far back as lines are read when a container's output is followed (again).
+const BURST: &str = "1000";
+/// How long an engine may take to hand out the last lines.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How much of a container's output is written down.
+#[derive(Debug, Default)]
+struct Budget {
+    second: u64,
+    used: u32,
+    left_out: u64,
+}
+
+impl Budget {
+    /// Whether one more line may be written down now, and how many were left out before it.
+    fn grant(&mut self, now: Offset) -> Option<u64> {
+        let second = now.as_micros() / 1_000_000;
+        if second != self.second {
+            (self.second, self.used) = (second, 0);
+        }
+        if self.used >= LINES_A_SECOND {
+            self.left_out += 1;
+            return None;
+        }
+        self.used += 1;
+        Some(std::mem::take(&mut self.left_out))
+    }
+}
+
+/// A line of a log stream with the engine's timestamp in front: when, where, what.
+fn read(output: LogOutput) -> Option<(String, OutputStream, String)> {
+    let stream = match output {
+        LogOutput::StdErr { .. } => OutputStream::Stderr,
+        LogOutput::StdOut { .. } | LogOutput::Console { .. } => OutputStream::Stdout,
+        LogOutput::StdIn { .. } => return None,
+    };
+    let bytes = output.into_bytes();
+    let text = String::from_utf8_lossy(&bytes);
+    let (stamp, line) = text.trim_end_matches(['\n', '\r']).split_once(' ').unwrap_or((&text, ""));
+    Some((stamp.trim_end().to_owned(), stream, cut(line)))
+}
+
+fn cut(line: &str) -> String {
+    if line.len() <= LINE_BYTES {
+        return line.to_owned();
+    }
+    let end = (0..=LINE_BYTES).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
+    format!("{} …", &line[..end])
+}
+
+/// Follows one life of a container's output until it ends. Lines up to the timestamp `after` were written down earlier,
+/// or are from before the watch, and are not repeated.
+pub(super) async fn follow(
+    engine: Engine,
+    container: ContainerIdentity,
+    after: String,
+    recorder: Recorder,
+) -> (ContainerIdentity, String) {
+    let options =
+        LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).timestamps(true).tail(BURST).build();
+    engine.count_call();
+    let mut lines = Box::pin(engine.docker().logs(&container.id, Some(options)));
+    let (mut budget, mut last) = (Budget::default(), after);
+    // A container without readable logs ends this at once; that is its owner's choice and no error.
+    while let Some(Ok(output)) = lines.next().await {
+        let Some((stamp, stream, line)) = read(output) else { continue };
+        if stamp <= last {
+            continue;
+        }
+        if let Some(left_out) = budget.grant(recorder.clock().now()) {
+            let container = container.clone();
+            recorder.record(EventKind::ContainerOutput { container, stream, line, left_out });
+        }
+        last = stamp;
+    }
+    (container, last)
+}
+
+/// A timestamp as engines write them in front of a line; they sort as text.
+pub(super) fn stamp(since_epoch: Duration) -> String {
+    let seconds = Timestamp::from_unix(since_epoch.as_secs());
+    format!("{}.{:09}Z", seconds.as_str().trim_end_matches('Z'), since_epoch.subsec_nanos())
+}
+
+impl Engine {
+    /// The last lines that a container wrote, oldest first; none if the engine does not keep them or is too slow.
+    pub async fn last_output(&self, container: &ContainerIdentity) -> Vec<String> {
+        let options =
+            LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&LAST_LINES.to_string()).build();
+        self.count_call();
+        let mut output = Box::pin(self.docker().logs(&container.id, Some(options)));
+        let mut lines = Vec::new();
+        let collect = async {
+            while let Some(Ok(chunk)) = output.next().await {
+                let text = String::from_utf8_lossy(&chunk.into_bytes()).into_owned();
+                lines.extend(text.lines().map(cut));
+            }
+        };
+        // What has come until then is worth having.
+        let _ = tokio::time::timeout(PATIENCE, collect).await;
+        let surplus = lines.len().saturating_sub(LAST_LINES);
+        lines.drain(..surplus);
+        lines
+    }
+}
+
+/// The pause before a broken stream is followed again.
+pub(super) const AGAIN_AFTER: Span = Span::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_lines_is_cut_to_its_budget_and_counted() {
+        let mut budget = Budget::default();
+        let granted = (0..250).filter(|_| budget.grant(Offset::from_micros(10)).is_some()).count();
+        assert_eq!(granted, 100);
+        assert_eq!(budget.grant(Offset::from_micros(1_000_001)), Some(150));
+        assert_eq!(budget.grant(Offset::from_micros(1_000_002)), Some(0));
+    }
+
+    #[test]
+    fn a_line_is_read_with_its_timestamp_and_a_long_one_is_cut_at_a_letter() {
+        let message = "2026-11-24T10:00:00.000000001Z hello there\n".into();
+        let (stamp, stream, line) = read(LogOutput::StdErr { message }).unwrap();
+        assert_eq!(
+            (stamp.as_str(), stream, line.as_str()),
+            ("2026-11-24T10:00:00.000000001Z", OutputStream::Stderr, "hello there")
+        );
+        assert_eq!(stamp.len(), super::stamp(Duration::from_nanos(1)).len());
+        let empty = read(LogOutput::StdOut { message: "2026-11-24T10:00:00.000000001Z \n".into() }).unwrap();
+        assert_eq!(empty.2, "");
+        assert!(cut(&"ä".repeat(2000)).len() <= LINE_BYTES + 4);
+    }
+}

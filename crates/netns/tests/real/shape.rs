@@ -1,0 +1,127 @@
+//! Shaping an interface, and giving it back.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Instant;
+
+use murphy_core::{Rate, Span, Undo};
+use murphy_netns::{Ability, NetnsError, Reverted, Shape, Shaping, probe, revert};
+
+use crate::bench::{Bench, Machine, PATIENCE, at, table};
+
+fn bandwidth(bytes_per_sec: u64) -> Shape {
+    let rate = Rate::from_bytes_per_sec(bytes_per_sec);
+    Shape { interface: "eth0".to_owned(), shaping: Shaping::Bandwidth { rate } }
+}
+
+fn disciplines(machine: &Machine) -> String {
+    machine.output("tc", &["qdisc", "show", "dev", "eth0"])
+}
+
+/// Bytes that the interface has sent, headers included.
+async fn sent(machine: &Machine) -> u64 {
+    let table = machine.inside(|| std::fs::read_to_string("/proc/thread-self/net/dev").unwrap()).await;
+    let line = table.lines().find_map(|line| line.trim().strip_prefix("eth0:")).unwrap();
+    line.split_whitespace().nth(8).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_limited_interface_keeps_its_rate_and_is_given_back() {
+    let Some(bench) = Bench::new() else { return };
+    let before = disciplines(&bench.caller);
+    let listener = bench.server.inside(|| TcpListener::bind(at(2, 0)).unwrap()).await;
+    let address = listener.local_addr().unwrap();
+    let netns = bench.caller.enter().await;
+    assert_eq!(netns.interfaces().await.unwrap(), ["eth0"]);
+    const RATE: u64 = 1_000_000;
+    let plan = netns.plan_shape(bandwidth(RATE), &table()).await.unwrap();
+    assert_eq!(disciplines(&bench.caller), before, "planning touches nothing");
+    let undo = plan.apply().await.unwrap();
+
+    let mut stream = bench.caller.inside(move || TcpStream::connect(address).unwrap()).await;
+    let mut far = listener.accept().unwrap().0;
+    far.set_read_timeout(Some(PATIENCE)).unwrap();
+    let writer = tokio::task::spawn_blocking(move || {
+        stream.write_all(&vec![0; 2_500_000]).unwrap();
+        stream
+    });
+    let read = |far: &mut TcpStream, bytes: usize| far.read_exact(&mut vec![0; bytes]).unwrap();
+    // The bucket is full at first, and the first packets are not paced.
+    let mut far = tokio::task::spawn_blocking(move || {
+        read(&mut far, 500_000);
+        far
+    })
+    .await
+    .unwrap();
+    let (start, bytes) = (Instant::now(), sent(&bench.caller).await);
+    let far = tokio::task::spawn_blocking(move || {
+        read(&mut far, 1_900_000);
+        far
+    })
+    .await
+    .unwrap();
+    let (elapsed, bytes) = (start.elapsed(), sent(&bench.caller).await - bytes);
+    let rate = bytes as f64 / elapsed.as_secs_f64();
+    assert!((0.9..=1.1).contains(&(rate / RATE as f64)), "{rate:.0} B/s on the wire");
+    drop((writer.await.unwrap(), far));
+
+    assert_eq!(revert(&undo).await.unwrap(), Reverted::Done);
+    assert_eq!(disciplines(&bench.caller), before);
+    assert_eq!(revert(&undo).await.unwrap(), Reverted::Done);
+}
+
+#[tokio::test]
+async fn a_shaping_of_somebody_else_is_neither_replaced_nor_removed() {
+    let Some(bench) = Bench::new() else { return };
+    let netns = bench.caller.enter().await;
+    let undo = netns.plan_shape(bandwidth(1_000_000), &table()).await.unwrap().undo();
+    bench.caller.output(
+        "tc",
+        &[
+            "qdisc", "add", "dev", "eth0", "root", "handle", "1:", "tbf", "rate", "9mbit", "burst", "16kb",
+            "latency", "9ms",
+        ],
+    );
+    let theirs = disciplines(&bench.caller);
+    let refused = netns.plan_shape(bandwidth(1_000_000), &table()).await;
+    assert!(matches!(&refused, Err(NetnsError::QdiscTaken { kind, .. }) if kind == "tbf"), "{refused:?}");
+    assert_eq!(revert(&undo).await.unwrap(), Reverted::Done);
+    assert_eq!(disciplines(&bench.caller), theirs);
+}
+
+#[tokio::test]
+async fn an_interface_that_is_gone_needs_no_undo() {
+    let Some(bench) = Bench::new() else { return };
+    let netns = bench.caller.enter().await;
+    let Undo::RemoveQdisc { namespace, handle, .. } =
+        netns.plan_shape(bandwidth(1_000_000), &table()).await.unwrap().undo()
+    else {
+        panic!("another undo")
+    };
+    let undo = Undo::RemoveQdisc { namespace, interface: "eth7".to_owned(), handle };
+    assert_eq!(revert(&undo).await.unwrap(), Reverted::Done);
+}
+
+#[tokio::test]
+async fn latency_is_a_delay_where_the_kernel_has_netem_and_else_an_error_that_says_what_to_use() {
+    let Some(bench) = Bench::new() else { return };
+    let has_netem = tokio::task::spawn_blocking(probe).await.unwrap().has(Ability::Latency);
+    let listener = bench.server.inside(|| TcpListener::bind(at(2, 0)).unwrap()).await;
+    let address = listener.local_addr().unwrap();
+    let netns = bench.caller.enter().await;
+    let delay = Span::from_millis(120);
+    let shaping = Shaping::Latency { delay, jitter: Span::from_millis(0) };
+    let shape = Shape { interface: "eth0".to_owned(), shaping };
+    let applied = netns.plan_shape(shape, &table()).await.unwrap().apply().await;
+    if !has_netem {
+        let error = applied.unwrap_err();
+        assert!(matches!(error, NetnsError::QdiscUnknown { kind: "netem", .. }));
+        assert!(error.to_string().contains("proxy"), "{error}");
+        return;
+    }
+    let start = Instant::now();
+    drop(bench.caller.inside(move || TcpStream::connect(address).unwrap()).await);
+    assert!(start.elapsed() >= delay.as_duration());
+    revert(&applied.unwrap()).await.unwrap();
+    drop(listener);
+}
