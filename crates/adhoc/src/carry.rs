@@ -1,0 +1,230 @@
+//! Carries an order out, round by round: choose, put the undo on disk, act, hold, take back. A wish to stop ends the holding
+//! and the waiting, never an act or an undo that has begun.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use murphy_core::{Span, Undo, UndoId};
+use murphy_runner::{Locks, StateDir, Stop, StopReason, by_hand};
+use tokio::time::sleep_until;
+
+use crate::error::AdhocError;
+use crate::hands::{Chosen, Hands};
+use crate::happening::{Happening, Planned};
+use crate::order::{Consent, Order, SMALL};
+use crate::session::{Session, owner};
+
+/// Where an order is carried out.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Where undo logs are kept.
+    pub state: StateDir,
+    /// This binary, for the watchdog.
+    pub program: PathBuf,
+}
+
+/// What came of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ending {
+    /// Rounds in which something was done.
+    pub rounds: u32,
+    /// Targets that were touched, over all rounds.
+    pub touched: usize,
+    /// Targets that could not be touched although they had been chosen.
+    pub failed: usize,
+    /// Things that may not be as before.
+    pub not_taken_back: usize,
+    /// Why it ended early, if so.
+    pub stopped: Option<StopReason>,
+}
+
+/// Chooses the first round's targets and tells of them, with their undo. Touches nothing.
+pub async fn dry_run(
+    order: &Order,
+    state: &StateDir,
+    tell: &mut (dyn FnMut(Happening) + Send),
+) -> Result<(), AdhocError> {
+    let hands = Hands::new(order).await?;
+    let chosen = hands.look(order.seed.derive("pick", 1), None, &locks_of(order, state)).await?;
+    tell(Happening::Planned(planned(order, &chosen, 1)));
+    tell(Happening::DryRun);
+    Ok(())
+}
+
+/// Carries an order out. `agree` is asked when many targets would be touched at once. An `Err` means that nothing was
+/// done; what fails later is told and counted.
+pub async fn carry_out(
+    order: &Order,
+    place: &Place,
+    stop: &Stop,
+    agree: &mut (dyn FnMut(&Planned) -> Consent + Send),
+    tell: &mut (dyn FnMut(Happening) + Send),
+) -> Result<Ending, AdhocError> {
+    place.state.refuse_leftovers()?;
+    let hands = tokio::select! {
+        hands = Hands::new(order) => hands?,
+        () = stop.stopped() => return Err(AdhocError::Interrupted),
+    };
+    let mut work = Work { order, place, hands, session: None, agreed: SMALL, ending: Ending::default() };
+    let begun = Instant::now();
+    let mut outcome = Ok(());
+    for (number, at) in (1..).zip(order.schedule.beginnings(order.seed)) {
+        tokio::select! {
+            biased;
+            () = stop.stopped() => break,
+            () = sleep_until((begun + at.as_duration()).into()) => {}
+        }
+        match work.round(number, stop, agree, tell).await {
+            Ok(()) => {}
+            // Later, the world may be another for a moment: all are down, or the engine restarts.
+            Err(error) if number > 1 && order.schedule.repeats() => {
+                tell(Happening::Skipped { round: number, why: error.to_string() });
+            }
+            Err(error) => {
+                outcome = Err(error);
+                break;
+            }
+        }
+    }
+    let Work { session, mut ending, .. } = work;
+    if let Some(session) = session {
+        session.close().await;
+    }
+    if ending.rounds == 0 {
+        outcome?;
+        return Err(AdhocError::Interrupted);
+    }
+    ending.stopped = stop.reason().cloned();
+    tell(Happening::Ended {
+        rounds: ending.rounds,
+        touched: ending.touched,
+        not_taken_back: ending.not_taken_back,
+    });
+    Ok(ending)
+}
+
+struct Work<'a> {
+    order: &'a Order,
+    place: &'a Place,
+    hands: Hands,
+    session: Option<Session>,
+    /// So many targets at once have been agreed to.
+    agreed: usize,
+    ending: Ending,
+}
+
+impl Work<'_> {
+    async fn round(
+        &mut self,
+        number: u32,
+        stop: &Stop,
+        agree: &mut (dyn FnMut(&Planned) -> Consent + Send),
+        tell: &mut (dyn FnMut(Happening) + Send),
+    ) -> Result<(), AdhocError> {
+        let begun = Instant::now();
+        let own = self.session.as_ref().map(Session::mark);
+        // Held for this round only: between two rounds others may have the targets.
+        let locks = locks_of(self.order, &self.place.state);
+        let seed = self.order.seed.derive("pick", u64::from(number));
+        let chosen = self.hands.look(seed, own.as_deref(), &locks).await?;
+        let planned = planned(self.order, &chosen, number);
+        let count = chosen.targets.len();
+        if count > self.agreed && self.order.consent == Consent::NotGiven {
+            if agree(&planned) == Consent::NotGiven {
+                let targets = chosen.targets.iter().map(|target| target.name.clone()).collect();
+                return Err(AdhocError::NotAgreed { deed: self.order.deed.to_string(), targets });
+            }
+            self.agreed = count;
+        }
+        chosen.lock(&locks)?;
+        tell(Happening::Planned(planned));
+        let due = self.due(&chosen.undos)?;
+        for (target, answer) in self.hands.act(&chosen).await {
+            match answer {
+                Ok(notes) => {
+                    self.ending.touched += 1;
+                    let took = whole_millis(begun.elapsed());
+                    tell(Happening::Done { round: number, target, took, notes });
+                }
+                Err(why) => {
+                    self.ending.failed += 1;
+                    tell(Happening::Failed { round: number, target, why });
+                }
+            }
+        }
+        self.ending.rounds += 1;
+        if let Some(hold) = self.order.schedule.hold {
+            tokio::select! {
+                () = tokio::time::sleep(hold.as_duration()) => {}
+                () = stop.stopped() => {}
+            }
+        }
+        if let Some(StopReason::Signal { name, .. }) = stop.reason() {
+            tell(Happening::Interrupted { signal: (*name).to_owned() });
+        }
+        self.take_back(number, due, tell).await;
+        Ok(())
+    }
+
+    /// Puts the undos on disk, under a watchdog's eyes. What has no way back needs neither.
+    fn due(&mut self, undos: &[Undo]) -> Result<Vec<(UndoId, Undo)>, AdhocError> {
+        if undos.is_empty() {
+            return Ok(Vec::new());
+        }
+        let session = match &mut self.session {
+            Some(session) => session,
+            empty => empty.insert(Session::open(self.place, &self.order.title())?),
+        };
+        session.due(undos)
+    }
+
+    async fn take_back(
+        &mut self,
+        round: u32,
+        due: Vec<(UndoId, Undo)>,
+        tell: &mut (dyn FnMut(Happening) + Send),
+    ) {
+        let undos: Vec<Undo> = due.iter().map(|(_, undo)| undo.clone()).collect();
+        for (undo, answer) in self.hands.take_back(&undos).await {
+            let text = undo.to_string();
+            match answer {
+                Ok(notes) => {
+                    let id = due.iter().find(|(_, known)| *known == undo).map(|(id, _)| *id);
+                    if let (Some(session), Some(id)) = (&mut self.session, id) {
+                        session.done(id);
+                    }
+                    // What is over as soon as it is done (a restart) was only to be looked after.
+                    if self.order.schedule.hold.is_some() {
+                        tell(Happening::TakenBack { round, undo: text, notes });
+                    }
+                }
+                Err(why) => {
+                    self.ending.not_taken_back += 1;
+                    tell(Happening::NotTakenBack { round, undo: text, why, by_hand: by_hand(&undo) });
+                }
+            }
+        }
+    }
+}
+
+fn locks_of(order: &Order, state: &StateDir) -> Locks {
+    Locks::new(state, &owner(&order.title(), state).holder())
+}
+
+/// Finer than a millisecond means nothing for a call to an engine.
+fn whole_millis(time: std::time::Duration) -> Span {
+    Span::from_millis(u64::try_from(time.as_micros().div_ceil(1000)).unwrap_or(u64::MAX))
+}
+
+fn planned(order: &Order, chosen: &Chosen, round: u32) -> Planned {
+    Planned {
+        round,
+        deed: order.deed.to_string(),
+        when: order.schedule.text(),
+        targets: chosen.targets.clone(),
+        of: chosen.of,
+        protected: chosen.protected.clone(),
+        undo: chosen.undos.iter().map(ToString::to_string).collect(),
+        seed: order.seed,
+    }
+}

@@ -1,0 +1,85 @@
+//! Why something was not done by hand. Each message says what, and what to type instead.
+
+use std::io;
+
+use murphy_docker::{ActError, EngineError, FindError};
+use murphy_runner::{LockError, StateError, UndoLogError};
+
+/// Why nothing was done, or not all of it. Whatever had been done is taken back.
+#[derive(Debug, thiserror::Error)]
+pub enum AdhocError {
+    /// The engine does not answer.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// No container is meant.
+    #[error(transparent)]
+    Find(#[from] FindError),
+    /// A container cannot be treated like that.
+    #[error(transparent)]
+    Act(#[from] ActError),
+    /// No process is meant.
+    #[error(transparent)]
+    FindProcess(#[from] murphy_host::FindError),
+    /// All processes that match are excluded.
+    #[error("{target} matches {count} processes, and all are excluded")]
+    AllExcluded {
+        /// Whom.
+        target: String,
+        /// How many.
+        count: usize,
+    },
+    /// More were asked for than there are.
+    #[error("asked to pick {wanted} of {target}, but only {} run: {}", .found.len(), .found.join(", "))]
+    TooFew {
+        /// Whom.
+        target: String,
+        /// How many were asked for.
+        wanted: u32,
+        /// Those that are there.
+        found: Vec<String>,
+    },
+    /// More would be touched than the cap allows.
+    #[error(
+        "{target} would touch {count} processes, and at most {max} may be: {}; narrow it, or pick {max}, or raise the maximum",
+        .found.join(", ")
+    )]
+    OverMax {
+        /// Whom.
+        target: String,
+        /// How many would be touched.
+        count: usize,
+        /// The cap.
+        max: u32,
+        /// Their names.
+        found: Vec<String>,
+    },
+    /// Many would be touched, and nobody agreed to it.
+    #[error(
+        "{deed} would touch {} targets at once: {}; if that is meant, add --yes, else narrow it (--pick, --exclude)",
+        .targets.len(), .targets.join(", ")
+    )]
+    NotAgreed {
+        /// What.
+        deed: String,
+        /// Their names.
+        targets: Vec<String>,
+    },
+    /// No undo can be put on disk, so nothing may be done.
+    #[error(transparent)]
+    UndoLog(#[from] UndoLogError),
+    /// Something of an earlier run is in the way.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A target is in other hands.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The second process could not be started.
+    #[error("cannot start the watchdog process: {source}; nothing was done")]
+    Watchdog {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A signal came before anything was done.
+    #[error("interrupted before anything was done")]
+    Interrupted,
+}

@@ -1,0 +1,203 @@
+//! The three steps on either kind of target: look (and write down the undo), act, take back. Acts on all targets at once.
+
+use murphy_core::{Seed, Undo};
+use murphy_docker::{
+    Action, Choice, Engine, Environment, FindError, Prepared, RevertError, Reverted, SelectError, Target,
+    Wanted,
+};
+use murphy_host::{self as host, Found, SendError};
+use murphy_runner::{LockError, Lockable, Locks, Reverter};
+
+use crate::error::AdhocError;
+use crate::happening::{Kind, Victim};
+use crate::order::{Deed, Order, ProcessDeed};
+use crate::process::{ProcessTarget, choose_processes};
+use crate::whom::Whom;
+
+/// What can reach the targets.
+pub(crate) enum Hands {
+    Containers { engine: Engine, target: Target, action: Action },
+    Processes { target: ProcessTarget, deed: ProcessDeed, reverter: Reverter },
+}
+
+/// Targets with their way back; nothing has been touched.
+pub(crate) struct Chosen {
+    pub(crate) targets: Vec<Victim>,
+    pub(crate) of: usize,
+    pub(crate) protected: Vec<String>,
+    /// In the order of doing.
+    pub(crate) undos: Vec<Undo>,
+    prepared: Grip,
+}
+
+enum Grip {
+    Containers(Vec<Prepared>),
+    Processes(Vec<Found>),
+}
+
+/// What came of the attempt on one target: notes, or why not.
+pub(crate) type Acted = (Victim, Result<Vec<String>, String>);
+/// What came of taking one thing back: notes, or why not.
+pub(crate) type TakenBack = (Undo, Result<Vec<String>, String>);
+
+fn container(identity: &murphy_core::ContainerIdentity) -> Victim {
+    Victim { kind: Kind::Container, name: identity.name.clone(), id: identity.id.clone() }
+}
+
+fn process(found: &Found) -> Victim {
+    Victim { kind: Kind::Process, name: found.name.clone(), id: found.identity.pid.to_string() }
+}
+
+impl Chosen {
+    /// Takes the locks of all targets, so that no run and no other command breaks them at the same time.
+    pub(crate) fn lock(&self, locks: &Locks) -> Result<(), LockError> {
+        match &self.prepared {
+            Grip::Containers(prepared) => {
+                prepared.iter().try_for_each(|one| locks.take(&Lockable::Container(one.container.clone())))
+            }
+            Grip::Processes(found) => {
+                found.iter().try_for_each(|one| locks.take(&Lockable::Process(one.identity)))
+            }
+        }
+    }
+}
+
+impl Hands {
+    /// Connects to the engine if the order is about containers.
+    pub(crate) async fn new(order: &Order) -> Result<Hands, AdhocError> {
+        Ok(match (&order.whom, &order.deed) {
+            (Whom::Containers(target), Deed::Container(action)) => Hands::Containers {
+                engine: Engine::connect().await?,
+                target: target.clone(),
+                action: action.clone(),
+            },
+            (Whom::Processes(target), Deed::Process(deed)) => Hands::Processes {
+                target: target.clone(),
+                deed: *deed,
+                reverter: Reverter::new(Environment::of_process()),
+            },
+            // `Order::new` lets only these two pass.
+            (whom, _) => unreachable!("an order of one kind for {whom:?}"),
+        })
+    }
+
+    /// Chooses targets and says how each will be taken back. `not` is a text that only Murphy's own helpers have; `locks`
+    /// say whether others are the reason why no target runs.
+    pub(crate) async fn look(
+        &self,
+        seed: Seed,
+        not: Option<&str>,
+        locks: &Locks,
+    ) -> Result<Chosen, AdhocError> {
+        match self {
+            Hands::Containers { engine, target, action } => {
+                let choice = match engine.targets(target, seed, Wanted::Running).await {
+                    Err(error @ FindError::Select(SelectError::NotRunning { .. })) => {
+                        refuse_held(&engine.targets(target, seed, Wanted::Any).await?, locks)?;
+                        return Err(error.into());
+                    }
+                    answer => answer?,
+                };
+                let prepared = engine.prepare_all(&choice.targets, action).await?;
+                Ok(Chosen {
+                    targets: choice.targets.iter().map(|one| container(&one.identity)).collect(),
+                    of: choice.of,
+                    protected: choice.protected.iter().map(|one| one.name.clone()).collect(),
+                    undos: prepared.iter().flat_map(|one| one.undos.clone()).collect(),
+                    prepared: Grip::Containers(prepared),
+                })
+            }
+            Hands::Processes { target, deed, .. } => {
+                let choice = choose_processes(target, seed, not)?;
+                let undos = match deed {
+                    ProcessDeed::Freeze => choice.targets.iter().map(thaw).collect(),
+                    ProcessDeed::Kill(_) | ProcessDeed::Signal(_) => Vec::new(),
+                };
+                Ok(Chosen {
+                    targets: choice.targets.iter().map(process).collect(),
+                    of: choice.of,
+                    protected: Vec::new(),
+                    undos,
+                    prepared: Grip::Processes(choice.targets),
+                })
+            }
+        }
+    }
+
+    /// Does it to all of them; each has its own answer.
+    pub(crate) async fn act(&self, chosen: &Chosen) -> Vec<Acted> {
+        match (self, &chosen.prepared) {
+            (Hands::Containers { engine, action, .. }, Grip::Containers(prepared)) => {
+                let answers = engine.apply_all(prepared, action).await;
+                let answers = answers.into_iter().map(|answer| match answer {
+                    Ok(applied) => Ok(applied.notes),
+                    Err(error) => Err(error.to_string()),
+                });
+                prepared.iter().map(|one| container(&one.container)).zip(answers).collect()
+            }
+            (Hands::Processes { deed, .. }, Grip::Processes(found)) => {
+                found.iter().map(|found| (process(found), do_to(*deed, found))).collect()
+            }
+            // Both are made by `look` of the same hands.
+            _ => Vec::new(),
+        }
+    }
+
+    /// Takes things back, given in the order of doing. All are attempted.
+    pub(crate) async fn take_back(&self, undos: &[Undo]) -> Vec<TakenBack> {
+        match self {
+            Hands::Containers { engine, .. } => {
+                let answers = engine.revert_all(undos).await;
+                answers.into_iter().map(|(undo, answer)| (undo, notes(answer))).collect()
+            }
+            Hands::Processes { reverter, .. } => {
+                let mut answers = Vec::new();
+                for undo in undos.iter().rev() {
+                    let gone = match undo {
+                        Undo::Continue { process, .. } if !host::is_alive(process) => {
+                            vec!["it has ended meanwhile".to_owned()]
+                        }
+                        Undo::Continue { process, .. } if !host::is_frozen(process) => {
+                            vec!["it had been let go on already".to_owned()]
+                        }
+                        _ => Vec::new(),
+                    };
+                    let answer =
+                        reverter.revert(undo).await.map(|()| gone).map_err(|error| error.to_string());
+                    answers.push((undo.clone(), answer));
+                }
+                answers
+            }
+        }
+    }
+}
+
+/// Where another run is why nothing of a target runs, that is what must be said.
+fn refuse_held(choice: &Choice, locks: &Locks) -> Result<(), LockError> {
+    choice.targets.iter().try_for_each(|one| locks.take(&Lockable::Container(one.identity.clone())))
+}
+
+fn thaw(found: &Found) -> Undo {
+    Undo::Continue { process: found.identity, name: found.name.clone() }
+}
+
+fn do_to(deed: ProcessDeed, found: &Found) -> Result<Vec<String>, String> {
+    let sent = match deed {
+        ProcessDeed::Kill(signal) | ProcessDeed::Signal(signal) => host::send(&found.identity, signal),
+        ProcessDeed::Freeze => host::freeze(&found.identity),
+    };
+    match sent {
+        Ok(()) => Ok(Vec::new()),
+        Err(SendError::Gone { .. }) => Err("it ended before it could be touched".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn notes(answer: Result<Reverted, RevertError>) -> Result<Vec<String>, String> {
+    match answer {
+        Ok(Reverted::Restored { notes }) => Ok(notes),
+        Ok(Reverted::AlreadyAsBefore) => Ok(vec!["it was as before already".to_owned()]),
+        Ok(Reverted::Gone) => Ok(vec!["the container does not exist any more".to_owned()]),
+        Err(error) => Err(error.to_string()),
+    }
+}

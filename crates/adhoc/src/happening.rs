@@ -1,0 +1,243 @@
+//! What happens while an order is carried out, as data: one JSON object each, or lines for a person. The whole output of
+//! an ad hoc command is made of these.
+
+use std::fmt::Write as _;
+
+use murphy_core::{Seed, Span};
+use serde::Serialize;
+
+/// What kind of thing a target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A process of this machine.
+    Process,
+    /// A container of the engine.
+    Container,
+}
+
+/// One target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Victim {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// Its pid, or its full container id.
+    pub id: String,
+}
+
+impl std::fmt::Display for Victim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let short = self.id.get(..12).unwrap_or(&self.id);
+        write!(f, "{} ({short})", self.name)
+    }
+}
+
+/// What is about to be done in one round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Planned {
+    /// From 1.
+    pub round: u32,
+    /// What is done.
+    pub deed: String,
+    /// When, in words.
+    pub when: String,
+    /// To whom.
+    pub targets: Vec<Victim>,
+    /// How many could have been chosen.
+    pub of: usize,
+    /// Those that match and are protected by their owner.
+    pub protected: Vec<String>,
+    /// How it will be taken back.
+    pub undo: Vec<String>,
+    /// The seed of all choices.
+    pub seed: Seed,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum Happening {
+    /// Targets are chosen; nothing has been touched.
+    Planned(Planned),
+    /// That was all: a dry run.
+    DryRun,
+    /// It was done to one target.
+    Done {
+        /// From 1.
+        round: u32,
+        /// To whom.
+        target: Victim,
+        /// From the choice of targets to the end of the act.
+        took: Span,
+        /// What a person should know.
+        notes: Vec<String>,
+    },
+    /// It could not be done to one target.
+    Failed {
+        /// From 1.
+        round: u32,
+        /// To whom not.
+        target: Victim,
+        /// Why.
+        why: String,
+    },
+    /// One thing is as before.
+    TakenBack {
+        /// From 1.
+        round: u32,
+        /// What was due.
+        undo: String,
+        /// What a person should know: that it was as before already, or what could not be given back exactly.
+        notes: Vec<String>,
+    },
+    /// One thing is not as before.
+    NotTakenBack {
+        /// From 1.
+        round: u32,
+        /// What is due.
+        undo: String,
+        /// Why.
+        why: String,
+        /// The command that does it by hand.
+        by_hand: String,
+    },
+    /// A round in which nothing was done.
+    Skipped {
+        /// From 1.
+        round: u32,
+        /// Why.
+        why: String,
+    },
+    /// A signal came.
+    Interrupted {
+        /// `SIGINT`, `SIGTERM` or `SIGHUP`.
+        signal: String,
+    },
+    /// The end.
+    Ended {
+        /// Rounds in which something was done.
+        rounds: u32,
+        /// Targets that were touched, over all rounds.
+        touched: usize,
+        /// Things that may not be as before.
+        not_taken_back: usize,
+    },
+}
+
+impl Happening {
+    /// As lines for a person, each with its line end; plain ASCII but for names.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let list = |text: &mut String, notes: &[String]| {
+            for note in notes {
+                let _ = writeln!(text, "    note: {note}");
+            }
+        };
+        match self {
+            Happening::Planned(planned) => planned.lines(&mut text),
+            Happening::DryRun => text += "dry run: nothing was touched\n",
+            Happening::Done { target, took, notes, .. } => {
+                let _ = writeln!(text, "  done        {target} within {took}");
+                list(&mut text, notes);
+            }
+            Happening::Failed { target, why, .. } => {
+                let _ = writeln!(text, "  FAILED      {target}: {why}");
+            }
+            Happening::TakenBack { undo, notes, .. } => {
+                let _ = writeln!(text, "  taken back  {undo}");
+                list(&mut text, notes);
+            }
+            Happening::NotTakenBack { undo, why, by_hand, .. } => {
+                let _ = writeln!(text, "  NOT TAKEN BACK  {undo}: {why}; by hand: {by_hand}");
+            }
+            Happening::Skipped { round, why } => {
+                let _ = writeln!(text, "round {round} skipped: {why}");
+            }
+            Happening::Interrupted { signal } => {
+                let _ = writeln!(text, "{signal}: taking everything back");
+            }
+            Happening::Ended { rounds, touched, not_taken_back } => {
+                let state = match not_taken_back {
+                    0 => "nothing left to take back".to_owned(),
+                    count => format!("{count} NOT TAKEN BACK"),
+                };
+                let _ = writeln!(
+                    text,
+                    "end: {}, {} touched, {state}",
+                    counted(*rounds as usize, "round"),
+                    counted(*touched, "target")
+                );
+            }
+        }
+        text
+    }
+}
+
+impl Planned {
+    fn lines(&self, text: &mut String) {
+        let Planned { round, deed, when, targets, of, protected, undo, seed } = self;
+        let kind = match targets.first().map(|target| target.kind) {
+            Some(Kind::Process) => "process",
+            _ => "container",
+        };
+        let when = if when.is_empty() { String::new() } else { format!(", {when}") };
+        let of = if targets.len() == *of { String::new() } else { format!("{} of ", targets.len()) };
+        let plural = match (kind, self.of) {
+            (kind, 1) => format!("1 {kind}"),
+            ("process", of) => format!("{of} processes"),
+            (kind, of) => format!("{of} {kind}s"),
+        };
+        let _ = writeln!(text, "{deed}: {of}{plural}{when}   (round {round}, seed {seed})");
+        for target in targets {
+            let _ = writeln!(text, "  target      {target}");
+        }
+        for name in protected {
+            let _ = writeln!(text, "  spared      {name}: its owner protects it (murphy.protect=true)");
+        }
+        for undo in undo {
+            let _ = writeln!(text, "  undo        {undo}");
+        }
+        if undo.is_empty() {
+            let _ = writeln!(text, "  undo        none: there is no way back");
+        }
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn victim() -> Victim {
+        Victim { kind: Kind::Container, name: "shop-web-1".into(), id: "0123456789abcdef".repeat(4) }
+    }
+
+    #[test]
+    fn a_person_reads_what_will_be_done_and_how_it_is_taken_back() {
+        let planned = Planned {
+            round: 1,
+            deed: "pause".into(),
+            when: "for 10s".into(),
+            targets: vec![victim()],
+            of: 2,
+            protected: vec!["shop-db-1".into()],
+            undo: vec!["unpause shop-web-1 (0123456789ab)".into()],
+            seed: Seed(7),
+        };
+        assert_eq!(
+            Happening::Planned(planned).text(),
+            "pause: 1 of 2 containers, for 10s   (round 1, seed 7)\n\
+             \x20 target      shop-web-1 (0123456789ab)\n\
+             \x20 spared      shop-db-1: its owner protects it (murphy.protect=true)\n\
+             \x20 undo        unpause shop-web-1 (0123456789ab)\n"
+        );
+        let end = Happening::Ended { rounds: 1, touched: 2, not_taken_back: 0 };
+        assert_eq!(end.text(), "end: 1 round, 2 targets touched, nothing left to take back\n");
+    }
+}

@@ -1,0 +1,180 @@
+//! The whole of what was asked for, checked: what, to whom, when, by which seed.
+
+use std::fmt;
+
+use murphy_core::Seed;
+use murphy_docker::{Action, Removal};
+use murphy_host::Signal;
+
+use crate::schedule::{Asked, Schedule, ScheduleError};
+use crate::whom::Whom;
+
+/// So many targets at once are touched without a question.
+pub(crate) const SMALL: usize = 5;
+
+/// Something done to a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessDeed {
+    /// The signal is to end it.
+    Kill(Signal),
+    /// SIGSTOP; taken back by SIGCONT.
+    Freeze,
+    /// The signal is sent, whatever it does.
+    Signal(Signal),
+}
+
+/// What is done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Deed {
+    /// To containers.
+    Container(Action),
+    /// To processes.
+    Process(ProcessDeed),
+}
+
+/// Whether there is something to take back after a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holding {
+    /// It stays so until it is taken back.
+    UntilTakenBack,
+    /// It is over as soon as it is done.
+    AtOnce,
+}
+
+impl Deed {
+    /// Whether there is something to take back after a time.
+    pub fn holding(&self) -> Holding {
+        match self {
+            Deed::Container(Action::Restart { .. } | Action::Remove(Removal::ForGood))
+            | Deed::Process(ProcessDeed::Kill(_) | ProcessDeed::Signal(_)) => Holding::AtOnce,
+            Deed::Container(Action::Exec(command)) if command.revert.is_none() => Holding::AtOnce,
+            Deed::Container(_) | Deed::Process(ProcessDeed::Freeze) => Holding::UntilTakenBack,
+        }
+    }
+
+    /// The command's name for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Deed::Container(action) => action.name(),
+            Deed::Process(ProcessDeed::Kill(_)) => "kill",
+            Deed::Process(ProcessDeed::Freeze) => "freeze",
+            Deed::Process(ProcessDeed::Signal(_)) => "signal",
+        }
+    }
+}
+
+impl fmt::Display for Deed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Deed::Container(Action::Kill { signal }) => write!(f, "kill {signal}"),
+            Deed::Container(Action::Remove(Removal::ForGood)) => f.write_str("remove for good"),
+            Deed::Process(ProcessDeed::Kill(signal)) => write!(f, "kill {signal}"),
+            Deed::Process(ProcessDeed::Signal(signal)) => write!(f, "signal {signal}"),
+            other => f.write_str(other.name()),
+        }
+    }
+}
+
+/// Whether many targets at once have been agreed to beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    /// Yes.
+    Given,
+    /// It must be asked for.
+    NotGiven,
+}
+
+/// Everything that was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    /// What.
+    pub deed: Deed,
+    /// To whom.
+    pub whom: Whom,
+    /// When.
+    pub schedule: Schedule,
+    /// Root of all choices.
+    pub seed: Seed,
+    /// For many targets at once.
+    pub consent: Consent,
+}
+
+/// Why an order makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OrderError {
+    /// Its times.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// Nothing would wake the process.
+    #[error(
+        "{signal} stops a process, and nothing would let it go on: write `murphy freeze`, which takes it back"
+    )]
+    WouldStop {
+        /// The signal.
+        signal: Signal,
+    },
+    /// Processes cannot be treated like containers, nor the other way round.
+    #[error("{deed} cannot be done to {kind}")]
+    WrongKind {
+        /// What.
+        deed: &'static str,
+        /// `a process` or `a container`.
+        kind: &'static str,
+    },
+}
+
+/// Signals that stop a process without ending it.
+const STOPPING: [&str; 4] = ["SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"];
+
+impl Order {
+    /// Checks what was asked for.
+    pub fn new(
+        deed: Deed,
+        whom: Whom,
+        asked: Asked,
+        seed: Seed,
+        consent: Consent,
+    ) -> Result<Order, OrderError> {
+        match (&deed, &whom) {
+            (Deed::Process(_), Whom::Containers(_)) => {
+                return Err(OrderError::WrongKind { deed: deed.name(), kind: "a container" });
+            }
+            (Deed::Container(_), Whom::Processes(_)) => {
+                return Err(OrderError::WrongKind { deed: deed.name(), kind: "a process" });
+            }
+            (Deed::Process(ProcessDeed::Kill(signal) | ProcessDeed::Signal(signal)), _)
+                if STOPPING.contains(&signal.name()) =>
+            {
+                return Err(OrderError::WouldStop { signal: *signal });
+            }
+            _ => {}
+        }
+        let schedule = asked.check(deed.holding(), &format!("{deed}"))?;
+        Ok(Order { deed, whom, schedule, seed, consent })
+    }
+
+    /// What `murphy undo` calls it.
+    pub(crate) fn title(&self) -> String {
+        match &self.whom {
+            Whom::Processes(target) => format!("murphy {} {target}", self.deed.name()),
+            Whom::Containers(target) => format!("murphy {} {target}", self.deed.name()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::whom::Wish;
+
+    #[test]
+    fn a_process_is_not_stopped_by_a_signal_that_nothing_takes_back() {
+        let whom = Wish::all("pid:7").either().unwrap();
+        let deed = Deed::Process(ProcessDeed::Signal(Signal::STOP));
+        let error = Order::new(deed, whom.clone(), Asked::default(), Seed(1), Consent::NotGiven).unwrap_err();
+        assert!(error.to_string().contains("murphy freeze"), "{error}");
+        let deed = Deed::Container(Action::Pause);
+        let error = Order::new(deed, whom, Asked::default(), Seed(1), Consent::NotGiven).unwrap_err();
+        assert_eq!(error, OrderError::WrongKind { deed: "pause", kind: "a process" });
+    }
+}

@@ -1,0 +1,82 @@
+//! What stands behind an ad hoc command while it acts: its undo log on disk, and a watchdog process that carries the log
+//! out if this process dies. It must be open before anything is touched.
+
+use murphy_core::{Timestamp, Undo, UndoId};
+use murphy_docker::Environment;
+use murphy_host as host;
+use murphy_runner::{Owner, StateDir, UndoLog, Watchdog};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::carry::Place;
+use crate::error::AdhocError;
+
+/// An open undo log with its guard.
+pub(crate) struct Session {
+    log: UndoLog,
+    all_well: CancellationToken,
+    guards: JoinSet<()>,
+    owed: usize,
+}
+
+/// Whose the undo log and the locks are.
+pub(crate) fn owner(title: &str, state: &StateDir) -> Owner {
+    Owner {
+        process: host::myself(),
+        scenario: title.to_owned(),
+        run_dir: state.path().to_owned(),
+        engine: Environment::of_process(),
+    }
+}
+
+impl Session {
+    /// Makes the log and starts the guard. `title` is what `murphy undo` calls it.
+    pub(crate) fn open(place: &Place, title: &str) -> Result<Session, AdhocError> {
+        let owner = owner(title, &place.state);
+        let name = format!("{}-by-hand-{}", Timestamp::now().compact(), owner.process.pid);
+        let log = UndoLog::create(&place.state.log_path(&name), &owner)?;
+        let watchdog = match Watchdog::start(&place.program, log.path()) {
+            Ok(watchdog) => watchdog,
+            Err(source) => {
+                let _ = std::fs::remove_file(log.path());
+                return Err(AdhocError::Watchdog { source });
+            }
+        };
+        let all_well = CancellationToken::new();
+        let mut guards = JoinSet::new();
+        guards.spawn(watchdog.keep(all_well.clone()));
+        Ok(Session { log, all_well, guards, owed: 0 })
+    }
+
+    /// Puts undos on disk, in the order of doing. Only then may the thing be done.
+    pub(crate) fn due(&mut self, undos: &[Undo]) -> Result<Vec<(UndoId, Undo)>, AdhocError> {
+        let mut ids = Vec::new();
+        for undo in undos {
+            ids.push((self.log.due(None, undo)?, undo.clone()));
+        }
+        // Counted only if all are on disk: else nothing is done, and nothing is owed.
+        self.owed += ids.len();
+        Ok(ids)
+    }
+
+    /// Puts on disk that something is as before.
+    pub(crate) fn done(&mut self, id: UndoId) {
+        self.owed = self.owed.saturating_sub(1);
+        // What cannot be noted is taken back once more by `murphy undo`, which is harmless.
+        let _ = self.log.done(id);
+    }
+
+    /// A text by which the guard is known among processes.
+    pub(crate) fn mark(&self) -> String {
+        self.log.path().display().to_string()
+    }
+
+    /// Lets the guard go; the log goes too if nothing is owed.
+    pub(crate) async fn close(self) {
+        self.all_well.cancel();
+        self.guards.join_all().await;
+        if self.owed == 0 {
+            let _ = std::fs::remove_file(self.log.path());
+        }
+    }
+}

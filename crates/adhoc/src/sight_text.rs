@@ -1,0 +1,208 @@
+//! A proxy's look as text: one line while it runs, a summary at the end. Plain ASCII but for the faults' own texts.
+
+use std::fmt::Write as _;
+
+use murphy_core::{Directions, Size, Span};
+
+use crate::calls::CallsSeen;
+use crate::proxy::{FaultSeen, Sight, Switch};
+
+impl Sight {
+    /// One line: time, connections, calls, bytes, and each fault with its key; one that stands has a star.
+    pub fn line(&self) -> String {
+        let mut line = format!(
+            "{:>7}  {} open of {}  {:.0}/s",
+            whole_seconds(self.elapsed).to_string(),
+            self.open,
+            self.connections,
+            self.rate
+        );
+        if let Some(p50) = self.calls.p50 {
+            let _ = write!(line, "  p50 {}", three_digits(p50));
+        }
+        let bad = self.calls.failed + self.calls.given_up + self.calls.cut + self.calls.unreachable;
+        if bad > 0 {
+            let _ = write!(line, "  {bad} bad");
+        }
+        let (out, back) = (Size::from_bytes(self.to_upstream), Size::from_bytes(self.to_client));
+        let _ = write!(line, "  {out} out {back} back");
+        for fault in &self.faults {
+            let star = if fault.switch == Switch::On { "*" } else { " " };
+            let _ = write!(line, "  [{}{star}{}]", fault.number, fault.text);
+        }
+        line
+    }
+
+    /// What was done to whom.
+    pub fn summary(&self) -> String {
+        let mut text = String::new();
+        let calls = &self.calls;
+        let _ = writeln!(
+            text,
+            "{} -> {}: {} in {}, {} to the dependency, {} back",
+            self.listen,
+            self.upstream,
+            counted(self.connections, "connection"),
+            three_digits(self.elapsed),
+            Size::from_bytes(self.to_upstream),
+            Size::from_bytes(self.to_client)
+        );
+        let shown = 5;
+        for (caller, count) in most_first(calls).into_iter().take(shown) {
+            let _ = writeln!(text, "  caller      {caller}: {}", counted(*count, "connection"));
+        }
+        if calls.callers.len() > shown {
+            let _ = writeln!(text, "  callers     and {} more", calls.callers.len() - shown);
+        }
+        let _ = write!(text, "  calls       {} answered", calls.answered);
+        if let (Some(p50), Some(p99)) = (calls.p50, calls.p99) {
+            let _ = write!(text, " (p50 {}, p99 {})", three_digits(p50), three_digits(p99));
+        }
+        for (count, what) in
+            [(calls.failed, "failed"), (calls.given_up, "given up by the caller"), (calls.cut, "cut short")]
+        {
+            if count > 0 {
+                let _ = write!(text, ", {count} {what}");
+            }
+        }
+        text.push('\n');
+        if let Some(why) = &calls.last_failure {
+            let times = counted(calls.unreachable, "time");
+            let _ = writeln!(text, "  unreachable {times}, the last because: {why}");
+        }
+        if calls.lost > 0 {
+            let _ = writeln!(text, "  note        {} events came too fast to be counted", calls.lost);
+        }
+        for fault in &self.faults {
+            let _ = writeln!(text, "  fault       {}", self.of_fault(fault));
+        }
+        if self.faults.is_empty() {
+            text += "  fault       none\n";
+        }
+        text
+    }
+
+    fn of_fault(&self, fault: &FaultSeen) -> String {
+        let FaultSeen { text, tally, stood, .. } = fault;
+        if stood.is_empty() {
+            return format!("{text}: never switched on");
+        }
+        let time = stood.iter().fold(Span::ZERO, |sum, stretch| {
+            let until = stretch.until.unwrap_or(self.elapsed).as_duration();
+            Span::from(sum.as_duration() + until.saturating_sub(stretch.from.as_duration()))
+        });
+        let way = match self.directions {
+            Directions::ToClient => "",
+            Directions::ToUpstream => " (requests)",
+            Directions::Both => " (both ways)",
+        };
+        if tally.hits == 0 {
+            return format!("{text}{way}: {} on, hit nothing", three_digits(time));
+        }
+        let bytes = Size::from_bytes(tally.bytes);
+        let connections = counted(tally.connections, "connection");
+        format!(
+            "{text}{way}: {} on, hit {connections}, {}, {bytes}",
+            three_digits(time),
+            counted(tally.hits, "time")
+        )
+    }
+}
+
+fn most_first(calls: &CallsSeen) -> Vec<(&String, &u64)> {
+    let mut callers: Vec<(&String, &u64)> = calls.callers.iter().collect();
+    callers.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
+    callers
+}
+
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+fn whole_seconds(span: Span) -> Span {
+    Span::from_secs(span.as_duration().as_secs())
+}
+
+/// Rounded to about three digits: `12.3s`, `1.23ms`.
+fn three_digits(span: Span) -> Span {
+    let micros = span.as_micros();
+    let mut step = 1;
+    while micros / step >= 1000 {
+        step *= 10;
+    }
+    Span::from_micros((micros + step / 2) / step * step)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use murphy_core::{Chance, Protocol, Seed, Tally};
+    use murphy_faults::{Fault, Latency, Match, Which};
+
+    use super::*;
+    use crate::proxy::Stretch;
+
+    fn sight() -> Sight {
+        let latency: Latency =
+            serde_json::from_str(r#"{ "delay": "200ms" }"#).expect("settings of a latency");
+        let seen = |stood: Vec<Stretch>, tally| FaultSeen {
+            number: 1,
+            text: "latency 200ms".into(),
+            fault: Fault::from(latency.clone()),
+            switch: Switch::On,
+            stood,
+            tally,
+        };
+        let stretch =
+            |from, until| Stretch { from: Span::from_secs(from), until: Some(Span::from_secs(until)) };
+        Sight {
+            listen: "127.0.0.1:1".into(),
+            upstream: "127.0.0.1:2".into(),
+            seed: Seed(7),
+            directions: Directions::ToClient,
+            protocol: Protocol::Tcp,
+            matching: Match::default(),
+            which: Which::default(),
+            chance: Chance::ALWAYS,
+            elapsed: Span::from_millis(12_345),
+            connections: 3,
+            open: 1,
+            to_upstream: 2_000,
+            to_client: 30_000,
+            calls: CallsSeen {
+                callers: BTreeMap::from([("127.0.0.1".into(), 3)]),
+                answered: 10,
+                failed: 1,
+                p50: Some(Span::from_micros(201_234)),
+                p99: Some(Span::from_micros(209_876)),
+                ..CallsSeen::default()
+            },
+            rate: 9.6,
+            faults: vec![
+                seen(vec![stretch(1, 2), stretch(4, 6)], Tally { connections: 2, hits: 8, bytes: 4_000 }),
+                FaultSeen { number: 2, switch: Switch::Off, ..seen(vec![], Tally::default()) },
+            ],
+        }
+    }
+
+    #[test]
+    fn one_line_says_what_goes_on_and_which_key_does_what() {
+        assert_eq!(
+            sight().line(),
+            "    12s  1 open of 3  10/s  p50 201ms  1 bad  2kB out 30kB back  [1*latency 200ms]  [2 latency 200ms]"
+        );
+    }
+
+    #[test]
+    fn the_summary_says_what_was_done_to_whom() {
+        assert_eq!(
+            sight().summary(),
+            "127.0.0.1:1 -> 127.0.0.1:2: 3 connections in 12.3s, 2kB to the dependency, 30kB back\n\
+             \x20 caller      127.0.0.1: 3 connections\n\
+             \x20 calls       10 answered (p50 201ms, p99 210ms), 1 failed\n\
+             \x20 fault       latency 200ms: 3s on, hit 2 connections, 8 times, 4kB\n\
+             \x20 fault       latency 200ms: never switched on\n"
+        );
+    }
+}

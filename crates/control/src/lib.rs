@@ -1,0 +1,27 @@
+//! The daemon: proxies that are made, broken and mended through an HTTP API while they carry traffic.
+//!
+//! Every answer comes within a bounded time. Nothing here waits for a connection, a dependency or a dead peer with a
+//! lock held, and no request can end the daemon.
+
+mod client;
+mod events;
+mod json;
+mod listen;
+mod metrics;
+mod native;
+mod proxies;
+mod server;
+mod toxiproxy;
+mod traffic;
+
+pub use client::{Client, ClientError, ProxyView, ToxicOrder, ToxicSettings, ToxicView};
+pub use events::{EventBody, Events, LiftedBy, Notice, TallyDoc, TooManyListeners};
+pub use metrics::{MetricsChoice, Served};
+pub use native::{Guard, Token, openapi};
+pub use proxies::{
+    FaultPlan, LeaseHold, LeaseState, LiveConnection, Owner, Placed, Proxies, ProxyChange, ProxyError,
+    ProxySpec, RulePlan, Source, StandingFault,
+};
+pub use server::{ServeError, Server, ServerConfig};
+pub use toxiproxy::{Api, Attributes, Compat, Nonsense, Refusal, Stream, Toxic, ToxicType, read_config};
+pub use traffic::{Labels, Ledger};

@@ -1,0 +1,15 @@
+//! The native API below `/v1`: every stream fault with all its fields, sets of rules, leases, live connections, events.
+//!
+//! One table of operations makes the router and the OpenAPI document, so that neither can know what the other does not.
+
+mod api;
+mod guard;
+mod openapi;
+mod operations;
+mod problem;
+mod request;
+mod types;
+
+pub use api::NativeApi;
+pub use guard::{Guard, Token};
+pub use openapi::document as openapi;

@@ -1,0 +1,368 @@
+//! Every operation of the native API: method, path, what it takes and what it answers.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::problem::ProblemDoc;
+use super::types::{
+    ConnectionDoc, FaultDoc, FaultOrder, LeaseDoc, LeaseOrder, NewFault, NewProxy, ProxyDoc, ProxyPatch,
+    RuleSetDoc, RuleSetOrder, VersionDoc,
+};
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    OpenApi,
+    Version,
+    ListProxies,
+    CreateProxy,
+    ShowProxy,
+    ChangeProxy,
+    DeleteProxy,
+    ListFaults,
+    AddFault,
+    ShowFault,
+    PutFault,
+    LiftFault,
+    ListConnections,
+    ShowRules,
+    PutRules,
+    LiftRules,
+    ListLeases,
+    ShowLease,
+    PutLease,
+    EndLease,
+    HoldLease,
+    Events,
+}
+
+/// Makes the schema of a body.
+pub type Schemed = fn(&mut SchemaGenerator) -> Schema;
+
+/// What is answered.
+#[derive(Clone, Copy)]
+pub enum Content {
+    /// Nothing.
+    Empty,
+    /// JSON of this schema.
+    Json(Schemed),
+    /// A stream of server-sent events.
+    Stream,
+}
+
+/// One operation.
+#[derive(Clone, Copy)]
+pub struct Operation {
+    /// What it does.
+    pub act: Act,
+    /// In upper case.
+    pub method: &'static str,
+    /// With `{names}` for parts that vary.
+    pub path: &'static str,
+    /// Its name in the document.
+    pub id: &'static str,
+    /// One sentence.
+    pub about: &'static str,
+    /// The body that it takes.
+    pub body: Option<Schemed>,
+    /// Its statuses when all went well.
+    pub statuses: &'static [u16],
+    /// What it answers then.
+    pub content: Content,
+    /// Its statuses when something did not, beside those that every operation has.
+    pub refusals: &'static [u16],
+}
+
+/// Statuses that every operation has: no token, not allowed.
+pub const COMMON_REFUSALS: &[u16] = &[401, 403];
+
+/// The schema of every refusal.
+pub const REFUSAL: Schemed = schema::<ProblemDoc>;
+
+fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+fn any_object(_: &mut SchemaGenerator) -> Schema {
+    schemars::json_schema!({ "type": "object" })
+}
+
+/// A body may be too long, of another type, not JSON, or not meant.
+const BODY: &[u16] = &[400, 404, 409, 413, 415, 422];
+const LOOK: &[u16] = &[400, 404];
+
+/// All of them.
+pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        act: Act::OpenApi,
+        method: "GET",
+        path: "/v1/openapi.json",
+        id: "openApi",
+        about: "This document.",
+        body: None,
+        statuses: &[200],
+        content: Content::Json(any_object),
+        refusals: &[],
+    },
+    Operation {
+        act: Act::Version,
+        method: "GET",
+        path: "/v1/version",
+        id: "version",
+        about: "The versions of Murphy and of the Toxiproxy API beside this one.",
+        body: None,
+        statuses: &[200],
+        content: Content::Json(schema::<VersionDoc>),
+        refusals: &[],
+    },
+    Operation {
+        act: Act::ListProxies,
+        method: "GET",
+        path: "/v1/proxies",
+        id: "listProxies",
+        about: "All proxies, by name.",
+        body: None,
+        statuses: &[200],
+        content: Content::Json(schema::<Vec<ProxyDoc>>),
+        refusals: &[],
+    },
+    Operation {
+        act: Act::CreateProxy,
+        method: "POST",
+        path: "/v1/proxies",
+        id: "createProxy",
+        about: "Makes a proxy and starts it.",
+        body: Some(schema::<NewProxy>),
+        statuses: &[201],
+        content: Content::Json(schema::<ProxyDoc>),
+        refusals: BODY,
+    },
+    Operation {
+        act: Act::ShowProxy,
+        method: "GET",
+        path: "/v1/proxies/{proxy}",
+        id: "showProxy",
+        about: "One proxy.",
+        body: None,
+        statuses: &[200],
+        content: Content::Json(schema::<ProxyDoc>),
+        refusals: LOOK,
+    },
+    Operation {
+        act: Act::ChangeProxy,
+        method: "PATCH",
+        path: "/v1/proxies/{proxy}",
+        id: "changeProxy",
+        about: "Changes a proxy, enables it or disables it.",
+        body: Some(schema::<ProxyPatch>),
+        statuses: &[200],
+        content: Content::Json(schema::<ProxyDoc>),
+        refusals: BODY,
+    },
+    Operation {
+        act: Act::DeleteProxy,
+        method: "DELETE",
+        path: "/v1/proxies/{proxy}",
+        id: "deleteProxy",
+        about: "Takes a proxy away; its connections end, and its port is free at once.",
+        body: None,
+        statuses: &[204],
+        content: Content::Empty,
+        refusals: LOOK,
+    },
+    Operation {
+        act: Act::ListFaults,
+        method: "GET",
+        path: "/v1/proxies/{proxy}/faults",
+        id: "listFaults",
+        about: "The faults of a proxy, in the order in which bytes pass them.",
+        body: None,
+        statuses: &[200],
+        content: Content::Json(schema::<Vec<FaultDoc>>),
+        refusals: LOOK,
+    },
+    Operation {
+        act: Act::AddFault,
+        method: "POST",
+        path: "/v1/proxies/{proxy}/faults",
+        id: "addFault",
+        about: "Puts a fault on a proxy, for open connections too.",
+        body: Some(schema::<NewFault>),
+        statuses: &[201],
+        content: Content::Json(schema::<FaultDoc>),
+        refusals: BODY,
+    },
+    Operation {
+        act: Act::ShowFault,
+        method: "GET",
+        path: "/v1/proxies/{proxy}/faults/{fault}",
+        id: "showFault",
+        about: "One fault, with what it has done.",
+        body: None,
+        statuses: &[200],
+        content: Content::Json(schema::<FaultDoc>),
+        refusals: LOOK,
+    },
+    Operation {
+        act: Act::PutFault,
+        method: "PUT",
+        path: "/v1/proxies/{proxy}/faults/{fault}",
+        id: "putFault",
+        about: "Puts a fault on a proxy, or edits the one with this name: its count and its draws stay.",
+        body: Some(schema::<FaultOrder>),
+        statuses: &[200, 201],
+        content: Content::Json(schema::<FaultDoc>),
+        refusals: BODY,
+    },
+    Operation {
+        act: Act::LiftFault,
+        method: "DELETE",
+        path: "/v1/proxies/{proxy}/faults/{fault}",
+        id: "liftFault",
+        about: "Takes a fault off a proxy; bytes that only it held back leave at once, in order.",
+        body: None,
+        statuses: &[204],
+        content: Content::Empty,
+        refusals: LOOK,
+    },
+    Operation {
+        act: Act::ListConnections,
+        method: "GET",
+        path: "/v1/proxies/{proxy}/connections",
+        id: "listConnections",
+        about: "Open connections, oldest first, at most 1000, with what each fault decided of each; `?after=` goes on behind a number.",
+        body: None,
+        statuses: &[200],
+        content: Content::Json(schema::<Vec<ConnectionDoc>>),
+        refusals: LOOK,
+    },
+    Operation {
+        act: Act::ShowRules,
+        method: "GET",
+        path: "/v1/rules/{set}",
+        id: "showRules",
+        about: "The rules of a set.",
+        body: None,
+        statuses: &[200],
+        content: Content::Json(schema::<RuleSetDoc>),
+        refusals: LOOK,
+    },
+    Operation {
+        act: Act::PutRules,
+        method: "PUT",
+        path: "/v1/rules/{set}",
+        id: "putRules",
+        about: "Makes a set of rules what is given, all at once or, if one cannot be, not at all.",
+        body: Some(schema::<RuleSetOrder>),
+        statuses: &[200],
+        content: Content::Json(schema::<RuleSetDoc>),
+        refusals: BODY,
+    },
+    Operation {
+        act: Act::LiftRules,
+        method: "DELETE",
+        path: "/v1/rules/{set}",
+        id: "liftRules",
+        about: "Takes a set of rules off.",
+        body: None,
+        statuses: &[204],
+        content: Content::Empty,
+        refusals: LOOK,
+    },
+    Operation {
+        act: Act::ListLeases,
+        method: "GET",
+        path: "/v1/leases",
+        id: "listLeases",
+        about: "All leases.",
+        body: None,
+        statuses: &[200],
+        content: Content::Json(schema::<Vec<LeaseDoc>>),
+        refusals: &[],
+    },
+    Operation {
+        act: Act::ShowLease,
+        method: "GET",
+        path: "/v1/leases/{lease}",
+        id: "showLease",
+        about: "One lease.",
+        body: None,
+        statuses: &[200],
+        content: Content::Json(schema::<LeaseDoc>),
+        refusals: LOOK,
+    },
+    Operation {
+        act: Act::PutLease,
+        method: "PUT",
+        path: "/v1/leases/{lease}",
+        id: "putLease",
+        about: "Makes a lease, or renews it. Faults that name it end with it.",
+        body: Some(schema::<LeaseOrder>),
+        statuses: &[200],
+        content: Content::Json(schema::<LeaseDoc>),
+        refusals: BODY,
+    },
+    Operation {
+        act: Act::EndLease,
+        method: "DELETE",
+        path: "/v1/leases/{lease}",
+        id: "endLease",
+        about: "Ends a lease and its faults.",
+        body: None,
+        statuses: &[204],
+        content: Content::Empty,
+        refusals: LOOK,
+    },
+    Operation {
+        act: Act::HoldLease,
+        method: "GET",
+        path: "/v1/leases/{lease}/hold",
+        id: "holdLease",
+        about: "Holds a lease as long as this connection is open: it does not run out, and ends with the connection.",
+        body: None,
+        statuses: &[200],
+        content: Content::Stream,
+        refusals: &[400, 404, 409],
+    },
+    Operation {
+        act: Act::Events,
+        method: "GET",
+        path: "/v1/events",
+        id: "events",
+        about: "What happens from now on, as server-sent events; `traffic` events are those of the journal.",
+        body: None,
+        statuses: &[200],
+        content: Content::Stream,
+        refusals: &[429],
+    },
+];
+
+/// The operation of a method and a path, with the parts that vary, or what the path has instead.
+pub enum Matched {
+    /// An operation.
+    Found(&'static Operation, Vec<String>),
+    /// Another method would do.
+    WrongMethod(String),
+    /// Nothing.
+    Unknown,
+}
+
+/// Finds the operation. Segments are decoded already.
+pub fn find(method: &str, segments: &[String]) -> Matched {
+    let mut others = Vec::new();
+    for operation in OPERATIONS {
+        let template: Vec<&str> = operation.path.split('/').skip(1).collect();
+        let fits = template.len() == segments.len()
+            && template.iter().zip(segments).all(|(wanted, got)| {
+                if wanted.starts_with('{') { !got.is_empty() } else { *wanted == got.as_str() }
+            });
+        if !fits {
+            continue;
+        }
+        if operation.method == method {
+            let varying = template.iter().zip(segments).filter(|(wanted, _)| wanted.starts_with('{'));
+            return Matched::Found(operation, varying.map(|(_, got)| got.clone()).collect());
+        }
+        others.push(operation.method);
+    }
+    if others.is_empty() { Matched::Unknown } else { Matched::WrongMethod(others.join(", ")) }
+}

@@ -1,0 +1,406 @@
+//! What is sent and answered below `/v1`. Plain data; the OpenAPI document is made of these types.
+
+use std::time::Duration;
+
+use murphy_core::{Chance, Directions, EdgeName, FaultId, LeaseName, Protocol, RuleSetName, Span};
+use murphy_faults::{Fault, Match, Which};
+use murphy_proxy::{Decision, MeterSnapshot, Stage};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::events::TallyDoc;
+use crate::proxies::{LeaseState, LiveConnection, ProxySpec, Source, StandingFault};
+
+fn yes() -> bool {
+    true
+}
+
+fn any_port() -> String {
+    "127.0.0.1:0".to_owned()
+}
+
+/// As precise as a reader can use it.
+fn in_millis(time: Duration) -> Span {
+    Span::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn always() -> Chance {
+    Chance::ALWAYS
+}
+
+fn no_match(matching: &Match) -> bool {
+    matching.is_empty()
+}
+
+/// A proxy to be made.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct NewProxy {
+    /// Its name, unique in the daemon.
+    pub name: EdgeName,
+    /// Where it listens: an IP address or `localhost`, and a port; port 0 picks a free one.
+    #[serde(default = "any_port")]
+    pub listen: String,
+    /// Where it connects to: `host:port`.
+    pub upstream: String,
+    /// What is spoken: `tcp` for bytes; `http` reads requests, so that faults can be put on them.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// Whether it listens.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+/// What is to be changed of a proxy; what is left out stays. Another address or upstream ends all its connections.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ProxyPatch {
+    /// Where it shall listen.
+    pub listen: Option<String>,
+    /// Where it shall connect to.
+    pub upstream: Option<String>,
+    /// Whether it shall listen. Off: callers are refused, and open connections end.
+    pub enabled: Option<bool>,
+}
+
+/// A fault to be put on a proxy, for open connections too.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FaultOrder {
+    /// What happens: a fault on connections or on requests, with its settings.
+    pub inject: Fault,
+    /// On which ways.
+    #[serde(default)]
+    pub directions: Directions,
+    /// On which share of connections; drawn once for each.
+    #[serde(default = "always")]
+    pub chance: Chance,
+    /// The requests that are meant, for a fault on requests; all if left out.
+    #[serde(default, rename = "match")]
+    pub matching: Match,
+    /// Which of these requests are touched; all if left out.
+    #[serde(default)]
+    pub which: Which,
+    /// It ends by itself after this time.
+    #[serde(rename = "for")]
+    pub lasts: Option<Span>,
+    /// It ends with this lease.
+    pub lease: Option<LeaseName>,
+}
+
+/// A fault with its name.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct NewFault {
+    /// Its name, unique on the proxy; the fault's own name if left out.
+    pub name: Option<FaultId>,
+    /// What happens: a fault on connections or on requests, with its settings.
+    pub inject: Fault,
+    /// On which ways.
+    #[serde(default)]
+    pub directions: Directions,
+    /// On which share of connections; drawn once for each.
+    #[serde(default = "always")]
+    pub chance: Chance,
+    /// The requests that are meant, for a fault on requests; all if left out.
+    #[serde(default, rename = "match")]
+    pub matching: Match,
+    /// Which of these requests are touched; all if left out.
+    #[serde(default)]
+    pub which: Which,
+    /// It ends by itself after this time.
+    #[serde(rename = "for")]
+    pub lasts: Option<Span>,
+    /// It ends with this lease.
+    pub lease: Option<LeaseName>,
+}
+
+/// One fault of a set.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Rule {
+    /// On which proxy.
+    pub proxy: String,
+    /// Its name there; `SET.FAULT` if left out.
+    pub name: Option<FaultId>,
+    /// What happens: a fault on connections or on requests, with its settings.
+    pub inject: Fault,
+    /// On which ways.
+    #[serde(default)]
+    pub directions: Directions,
+    /// On which share of connections; drawn once for each.
+    #[serde(default = "always")]
+    pub chance: Chance,
+    /// The requests that are meant, for a fault on requests; all if left out.
+    #[serde(default, rename = "match")]
+    pub matching: Match,
+    /// Which of these requests are touched; all if left out.
+    #[serde(default)]
+    pub which: Which,
+}
+
+/// A set of rules, to be put on together or not at all.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RuleSetOrder {
+    /// All rules of the set. Those that were there and are not given are taken off.
+    pub rules: Vec<Rule>,
+    /// All end by themselves after this time.
+    #[serde(rename = "for")]
+    pub lasts: Option<Span>,
+    /// All end with this lease.
+    pub lease: Option<LeaseName>,
+}
+
+/// A lease to be made or renewed.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LeaseOrder {
+    /// It ends after this time unless it is renewed: 10ms to 24h.
+    #[serde(rename = "for")]
+    pub lasts: Span,
+}
+
+/// The daemon.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct VersionDoc {
+    /// Murphy's version.
+    pub murphy: String,
+    /// The version of Toxiproxy whose API is answered beside this one.
+    pub toxiproxy: String,
+}
+
+/// What has passed through a proxy since it was started.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct TrafficDoc {
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Of these, still open.
+    pub open: u64,
+    /// Connections whose dependency could not be reached.
+    pub dial_failed: u64,
+    /// Failures to accept.
+    pub accept_failed: u64,
+    /// Bytes read from callers.
+    pub from_client: u64,
+    /// Bytes delivered to the dependency.
+    pub to_upstream: u64,
+    /// Bytes read from the dependency.
+    pub from_upstream: u64,
+    /// Bytes delivered to callers.
+    pub to_client: u64,
+}
+
+impl From<MeterSnapshot> for TrafficDoc {
+    fn from(meter: MeterSnapshot) -> TrafficDoc {
+        TrafficDoc {
+            accepted: meter.accepted,
+            open: meter.open,
+            dial_failed: meter.dial_failed,
+            accept_failed: meter.accept_failed,
+            from_client: meter.from_client,
+            to_upstream: meter.to_upstream,
+            from_upstream: meter.from_upstream,
+            to_client: meter.to_client,
+        }
+    }
+}
+
+/// A proxy.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct ProxyDoc {
+    /// Its name.
+    pub name: String,
+    /// Where it listens, with the port that was picked.
+    pub listen: String,
+    /// Where it connects to.
+    pub upstream: String,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// Whether it listens.
+    pub enabled: bool,
+    /// The names of its toxics, which the API of Toxiproxy put there.
+    pub toxics: Vec<String>,
+    /// Its faults, in the order in which bytes pass them.
+    pub faults: Vec<FaultDoc>,
+    /// What has passed; none while it has not run.
+    pub traffic: Option<TrafficDoc>,
+}
+
+impl ProxyDoc {
+    /// Of its parts.
+    pub fn new(spec: ProxySpec, faults: Vec<FaultDoc>, traffic: Option<MeterSnapshot>) -> ProxyDoc {
+        ProxyDoc {
+            name: spec.name,
+            listen: spec.listen,
+            upstream: spec.upstream,
+            protocol: spec.protocol,
+            enabled: spec.enabled,
+            toxics: spec.toxics.into_iter().map(|toxic| toxic.name).collect(),
+            faults,
+            traffic: traffic.map(TrafficDoc::from),
+        }
+    }
+}
+
+/// A fault that stands on a proxy.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct FaultDoc {
+    /// Its name.
+    pub name: FaultId,
+    /// What happens.
+    pub inject: Fault,
+    /// The same in words.
+    pub text: String,
+    /// On which ways.
+    pub directions: Directions,
+    /// On which share of connections.
+    pub chance: Chance,
+    /// The requests that are meant, if not all.
+    #[serde(rename = "match", skip_serializing_if = "no_match")]
+    #[schemars(default)]
+    pub matching: Box<Match>,
+    /// Which of these are touched, if not all.
+    #[serde(skip_serializing_if = "Which::is_empty")]
+    #[schemars(default)]
+    pub which: Which,
+    /// It ends by itself after this time.
+    pub ends_in: Option<Span>,
+    /// It ends with this lease.
+    pub lease: Option<LeaseName>,
+    /// It is one of this set.
+    pub set: Option<RuleSetName>,
+    /// What it has done.
+    pub tally: TallyDoc,
+}
+
+impl FaultDoc {
+    /// Of a fault and what it has done.
+    pub fn new(fault: StandingFault, tally: TallyDoc, now: std::time::Instant) -> FaultDoc {
+        FaultDoc {
+            name: fault.name,
+            text: fault.plan.fault.text(),
+            inject: fault.plan.fault,
+            directions: fault.plan.directions,
+            chance: fault.plan.chance,
+            matching: fault.plan.matching,
+            which: fault.plan.which,
+            ends_in: fault.owner.ends.map(|ends| in_millis(ends.saturating_duration_since(now))),
+            lease: fault.owner.lease,
+            set: fault.owner.set,
+            tally,
+        }
+    }
+}
+
+/// A fault of a set, with its proxy.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct RuleDoc {
+    /// On which proxy.
+    pub proxy: String,
+    /// The fault.
+    pub fault: FaultDoc,
+}
+
+/// A set of rules that stands.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct RuleSetDoc {
+    /// Its name.
+    pub name: RuleSetName,
+    /// Its rules.
+    pub rules: Vec<RuleDoc>,
+}
+
+/// A lease.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct LeaseDoc {
+    /// Its name.
+    pub name: LeaseName,
+    /// It ends after this time; none while a connection holds it.
+    pub ends_in: Option<Span>,
+}
+
+impl From<(LeaseName, LeaseState)> for LeaseDoc {
+    fn from((name, state): (LeaseName, LeaseState)) -> LeaseDoc {
+        let ends_in = match state {
+            LeaseState::EndsIn(time) => Some(in_millis(time)),
+            LeaseState::Held => None,
+        };
+        LeaseDoc { name, ends_in }
+    }
+}
+
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum StageDoc {
+    /// Accepted; the dependency has not been reached yet.
+    Opening,
+    /// Both sides are there.
+    Carried,
+}
+
+/// What a fault or a toxic decided.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct DecisionDoc {
+    /// The fault, if it is one of this API.
+    pub fault: Option<String>,
+    /// The toxic, if it is one of the API of Toxiproxy.
+    pub toxic: Option<String>,
+    /// Whether it acts on the connection.
+    pub acts: bool,
+}
+
+/// An open connection.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct ConnectionDoc {
+    /// Its number on its proxy, from 1.
+    pub conn: u64,
+    /// The caller's address.
+    pub peer: String,
+    /// Time since it was accepted.
+    pub age: Span,
+    /// How far it has come.
+    pub stage: StageDoc,
+    /// Bytes delivered to the dependency.
+    pub to_upstream: u64,
+    /// Bytes delivered to the caller.
+    pub to_client: u64,
+    /// What each fault and toxic decided of it, in the order in which bytes pass them.
+    pub decisions: Vec<DecisionDoc>,
+}
+
+impl From<LiveConnection> for ConnectionDoc {
+    fn from(live: LiveConnection) -> ConnectionDoc {
+        let decided = |(source, decision): (Source, Decision)| {
+            let (fault, toxic) = match source {
+                Source::Fault(name) => (Some(name), None),
+                Source::Toxic(name) => (None, Some(name)),
+                Source::Proxy => (None, None),
+            };
+            DecisionDoc { fault, toxic, acts: decision == Decision::Acts }
+        };
+        let connection = live.connection;
+        ConnectionDoc {
+            conn: connection.conn.0,
+            peer: connection.peer.to_string(),
+            age: in_millis(connection.age.as_duration()),
+            stage: match connection.stage {
+                Stage::Opening => StageDoc::Opening,
+                Stage::Carried => StageDoc::Carried,
+            },
+            to_upstream: connection.to_upstream,
+            to_client: connection.to_client,
+            decisions: live.decisions.into_iter().map(decided).collect(),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The toxics of a proxy: every edit takes a lock for a moment, changes what connections watch, and waits for none.
+
+use crate::events::Notice;
+use crate::toxiproxy::{Toxic, armed, fault_id};
+
+use super::error::ProxyError;
+use super::set::Proxies;
+
+impl Proxies {
+    /// The toxics of a proxy, those of the upstream first, each stream in the order in which they were added.
+    pub fn toxics(&self, proxy: &str) -> Result<Vec<Toxic>, ProxyError> {
+        self.show(proxy).map(|spec| spec.toxics)
+    }
+
+    /// One toxic.
+    pub fn toxic(&self, proxy: &str, name: &str) -> Result<Toxic, ProxyError> {
+        self.toxics(proxy)?.into_iter().find(|toxic| toxic.name == name).ok_or(ProxyError::NoToxic)
+    }
+
+    /// Puts a toxic on a proxy, for open connections too. `fill` completes it once its name is known to be free.
+    pub fn add_toxic<E: From<ProxyError>>(
+        &self,
+        proxy: &str,
+        mut toxic: Toxic,
+        fill: impl FnOnce(&mut Toxic) -> Result<(), E>,
+    ) -> Result<Toxic, E> {
+        let mut slots = self.slots();
+        let slot = slots.get_mut(proxy).ok_or(ProxyError::NoProxy)?;
+        if slot.toxics.iter().any(|known| known.name == toxic.name) {
+            return Err(ProxyError::ToxicExists.into());
+        }
+        fill(&mut toxic)?;
+        let fault = armed(&toxic, self.shared.compat).map_err(ProxyError::Nonsense)?;
+        if let (Some(running), Some(fault)) = (&slot.running, fault) {
+            running.handle.arm(fault);
+        }
+        slot.toxics.push(toxic.clone());
+        self.shared.events.tell(&Notice::ToxicAdded { proxy: proxy.to_owned(), toxic: toxic.name.clone() });
+        Ok(toxic)
+    }
+
+    /// Edits a toxic, all at once or, if the result is refused, not at all.
+    pub fn edit_toxic<E: From<ProxyError>>(
+        &self,
+        proxy: &str,
+        name: &str,
+        edit: impl FnOnce(&mut Toxic) -> Result<(), E>,
+    ) -> Result<Toxic, E> {
+        let mut slots = self.slots();
+        let slot = slots.get_mut(proxy).ok_or(ProxyError::NoProxy)?;
+        let known = slot.toxics.iter_mut().find(|toxic| toxic.name == name).ok_or(ProxyError::NoToxic)?;
+        let mut edited = known.clone();
+        edit(&mut edited)?;
+        let fault = armed(&edited, self.shared.compat).map_err(ProxyError::Nonsense)?;
+        if let Some(running) = &slot.running {
+            match fault {
+                Some(fault) => running.handle.set(fault),
+                None => {
+                    running.handle.lift(&fault_id(name));
+                }
+            }
+        }
+        known.clone_from(&edited);
+        self.shared.events.tell(&Notice::ToxicChanged { proxy: proxy.to_owned(), toxic: name.to_owned() });
+        Ok(edited)
+    }
+
+    /// Takes a toxic off a proxy.
+    pub fn remove_toxic(&self, proxy: &str, name: &str) -> Result<(), ProxyError> {
+        let mut slots = self.slots();
+        let slot = slots.get_mut(proxy).ok_or(ProxyError::NoProxy)?;
+        let at = slot.toxics.iter().position(|toxic| toxic.name == name).ok_or(ProxyError::NoToxic)?;
+        slot.toxics.remove(at);
+        if let Some(running) = &slot.running {
+            running.handle.lift(&fault_id(name));
+        }
+        self.shared.events.tell(&Notice::ToxicRemoved { proxy: proxy.to_owned(), toxic: name.to_owned() });
+        Ok(())
+    }
+}

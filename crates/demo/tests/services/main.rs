@@ -1,0 +1,6 @@
+//! The demo services over real sockets.
+
+mod cart;
+mod shop;
+mod stop;
+mod world;

@@ -1,0 +1,364 @@
+//! What can be typed. Only the words; what they do is in `commands`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use murphy_core::{Chance, LoadName, Seed, Span};
+
+use crate::by_hand_args::{
+    DisconnectArgs, FreezeArgs, KillArgs, LimitArgs, PauseArgs, RemoveArgs, RestartArgs, SignalArgs, StopArgs,
+};
+use crate::daemon_args::{ServeArgs, ToxiproxyArgs};
+use crate::proxy_args::ProxyArgs;
+
+/// Murphy makes things go wrong on purpose, in front of real services, and says with evidence whether they degraded
+/// gracefully.
+#[derive(Debug, Parser)]
+#[command(name = "murphy", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    after_help = "New here? `murphy demo` shows the whole thing in under a minute: no Docker, no root, no network."
+)]
+pub struct Cli {
+    /// When to use colours. NO_COLOR is honoured
+    #[arg(long, global = true, value_enum, default_value_t = ColourChoice::Auto, value_name = "WHEN")]
+    pub color: ColourChoice,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColourChoice {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show what Murphy does: a careful and a careless shop, the same faults, both verdicts
+    Demo(DemoArgs),
+    /// Carry scenarios out and say whether the services degraded gracefully
+    Run(RunArgs),
+    /// Find the level of a fault at which users are not served any more
+    BreakingPoint(BreakingPointArgs),
+    /// Show what a run would do, and how each step is taken back; touch nothing
+    Plan(PlanArgs),
+    /// Find every mistake in scenario files; start nothing
+    Check(CheckArgs),
+    /// Write a first scenario, or scenarios for every dependency in a compose file
+    Init(InitArgs),
+    /// Judge and render a finished run again, from its directory
+    Report(ReportArgs),
+    /// Kill containers or processes
+    Kill(KillArgs),
+    /// Stop containers, and start them again after a while
+    Stop(StopArgs),
+    /// Restart containers
+    Restart(RestartArgs),
+    /// Freeze containers, and let them go on after a while
+    Pause(PauseArgs),
+    /// Take containers off their networks, and put them back after a while
+    Disconnect(DisconnectArgs),
+    /// Give containers less processor, memory or processes for a while
+    Limit(LimitArgs),
+    /// Take containers away, and bring them back after a while
+    Remove(RemoveArgs),
+    /// Freeze processes, and let them go on after a while
+    Freeze(FreezeArgs),
+    /// Send a signal to processes
+    Signal(SignalArgs),
+    /// Sit between callers and their dependency: one proxy, with faults as flags and keys
+    Proxy(Box<ProxyArgs>),
+    /// Hold a run against an older one; or keep runs as a baseline
+    Compare(CompareArgs),
+    /// Take back whatever a dead run left behind
+    Undo,
+    /// Say what works on this machine, what does not, and how to mend it; change nothing
+    Doctor(DoctorArgs),
+    /// Explain a fault, an exit code, or list what there is
+    Explain(ExplainArgs),
+    /// Print the JSON Schema of scenario files
+    Schema,
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+    /// Write manual pages, one for each command
+    Man(ManArgs),
+    /// Serve proxies that are made, broken and mended through an HTTP API, as Toxiproxy's clients know it
+    Serve(ServeArgs),
+    /// Drive a running `murphy serve` or a Toxiproxy server, with the words of toxiproxy-cli
+    Toxiproxy(ToxiproxyArgs),
+    /// Watch edges live, and put faults on, tune and take them off by key
+    Top(TopArgs),
+    /// Print the reference page of the guide
+    #[command(hide = true)]
+    Reference,
+    /// Run one service of the embedded example in the foreground
+    #[command(hide = true)]
+    DemoService(murphy_demo::Args),
+    /// Take everything back when the process at the other end of standard input dies
+    #[command(hide = true)]
+    Watchdog { log: PathBuf },
+}
+
+/// How a scenario is read.
+#[derive(Debug, Clone, Args)]
+pub struct ScenarioArgs {
+    /// Fill `${KEY}` in the scenario, before the environment
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// Root of all random choices, instead of the scenario's `seed`
+    #[arg(long)]
+    pub seed: Option<Seed>,
+    /// Lengths of the phases, for a scenario that does not give its own
+    #[arg(long, value_enum)]
+    pub profile: Option<ProfileChoice>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProfileChoice {
+    Quick,
+    Ci,
+    Release,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Scenario files, or directories of them
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub scenario: ScenarioArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Only scenarios whose name or file holds this text; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    pub only: Vec<String>,
+    /// Start no scenario that could not end within this time, as 10m; what is left out makes the outcome inconclusive
+    #[arg(long, value_name = "TIME")]
+    pub within: Option<Span>,
+    /// What an inconclusive run does to the exit code
+    #[arg(long, value_enum, default_value_t = InconclusiveChoice::Fail)]
+    pub inconclusive: InconclusiveChoice,
+    /// Stop after the first scenario that is not graceful
+    #[arg(long)]
+    pub fail_fast: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InconclusiveChoice {
+    /// Exit 4.
+    Fail,
+    /// Exit 0, with the reason in the report.
+    Warn,
+}
+
+/// The search for a breaking point.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The scenario writes the level as a variable, for example `inject: { latency: \"${DELAY}\" }`; every level is a run of it.\n\
+  murphy breaking-point redis.yaml --vary DELAY --from 20ms --to 5s --goal \"99% < 500ms\"")]
+pub struct BreakingPointArgs {
+    /// A scenario file
+    pub file: PathBuf,
+    /// The variable of the scenario that holds the level
+    #[arg(long, value_name = "NAME")]
+    pub vary: String,
+    /// The mildest level, with its unit: 20ms, 1%, 1MB/s
+    #[arg(long, value_name = "LEVEL")]
+    pub from: String,
+    /// The worst level to try
+    #[arg(long, value_name = "LEVEL")]
+    pub to: String,
+    /// What must hold during the fault
+    #[arg(long, value_name = "GOAL", default_value = "99%")]
+    pub goal: String,
+    /// The load whose users count; the first of the scenario if left out
+    #[arg(long, value_name = "NAME")]
+    pub load: Option<LoadName>,
+    /// No run is begun that would not end within this time
+    #[arg(long, value_name = "TIME", default_value = "30m")]
+    pub budget: Span,
+    #[command(flatten)]
+    pub scenario: ScenarioArgs,
+    /// Where run directories are made
+    #[arg(long, default_value = "murphy-runs", value_name = "DIR")]
+    pub report_dir: PathBuf,
+}
+
+/// Where results go.
+#[derive(Debug, Clone, Default, Args)]
+pub struct OutputArgs {
+    /// Where run directories are made
+    #[arg(long, default_value = "murphy-runs", value_name = "DIR")]
+    pub report_dir: PathBuf,
+    /// Also write the judgement as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    #[command(flatten)]
+    pub reports: NamedReports,
+}
+
+impl OutputArgs {
+    /// Every report that is asked for by file name.
+    pub fn files(&self) -> ReportFiles {
+        ReportFiles { json: self.json.clone(), ..self.reports.files() }
+    }
+}
+
+/// Reports for other readers.
+#[derive(Debug, Clone, Default, Args)]
+pub struct NamedReports {
+    /// Also write the reports as Markdown to this file, as for $GITHUB_STEP_SUMMARY
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Also write JUnit XML to this file: one test case for each expectation
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Also write one self-contained HTML file with charts
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+impl NamedReports {
+    /// The same, without JSON.
+    pub fn files(&self) -> ReportFiles {
+        ReportFiles {
+            json: None,
+            markdown: self.markdown.clone(),
+            junit: self.junit.clone(),
+            html: self.html.clone(),
+        }
+    }
+}
+
+/// Reports that are asked for by file name.
+#[derive(Debug, Clone, Default)]
+pub struct ReportFiles {
+    pub json: Option<PathBuf>,
+    pub markdown: Option<PathBuf>,
+    pub junit: Option<PathBuf>,
+    pub html: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// A scenario file
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub scenario: ScenarioArgs,
+    /// Print the plan as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Scenario files, or directories of them
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub scenario: ScenarioArgs,
+    /// Print the problems as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// A run directory, as `murphy run` names it at its end
+    pub run: PathBuf,
+    /// Print JSON instead of the terminal report
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub reports: NamedReports,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// A compose file: scenarios are proposed for each dependency that it shows
+    #[arg(long, value_name = "FILE")]
+    pub compose: Option<PathBuf>,
+    /// Where to write: a file, or with --compose a directory [default: murphy.yaml, or murphy/]
+    #[arg(long, value_name = "PATH")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The directory; made if there is none
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// OLD and NEW: run directories; OLD may be a baseline file. With --save: the runs to keep
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// Keep the numbers of these runs in a small file that can be committed, instead of comparing
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["slack", "json"])]
+    pub save: Option<PathBuf>,
+    /// How much worse a number may be, as 10%, before it counts
+    #[arg(long, value_name = "SHARE", default_value = "0%")]
+    pub slack: Chance,
+    /// What a comparison that cannot tell does to the exit code
+    #[arg(long, value_enum, default_value_t = InconclusiveChoice::Fail)]
+    pub inconclusive: InconclusiveChoice,
+    /// Print the comparison as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A fault's name, an exit code, `faults` or `exit-codes`; nothing for a list
+    pub topic: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Write the two scenarios to this directory instead of running them
+    #[arg(long, value_name = "DIR")]
+    pub write: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// A proxy of its own; may be given several times
+    #[arg(long, num_args = 3, value_names = ["NAME", "LISTEN", "UPSTREAM"], required_unless_present = "run")]
+    pub edge: Vec<String>,
+    /// Read requests on all edges, so that faults can be put on them
+    #[arg(long, conflicts_with = "run")]
+    pub http: bool,
+    /// Follow the run in this directory instead; it is only looked at
+    #[arg(long, value_name = "DIR", conflicts_with = "edge")]
+    pub run: Option<PathBuf>,
+    /// Root of all random choices
+    #[arg(long)]
+    pub seed: Option<Seed>,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(key, _)| !key.is_empty())
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| format!("`{text}` is not KEY=VALUE"))
+}

@@ -1,0 +1,197 @@
+//! `murphy kill|stop|restart|pause|disconnect|limit|remove|freeze|signal`: breaks something by hand and takes it back.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io::{IsTerminal as _, Write as _};
+
+use murphy_adhoc::{
+    AdhocError, Asked, Consent, Deed, Ending, Happening, Order, Place, Planned, ProcessDeed, Whom, WhomError,
+    Wish, carry_out, dry_run,
+};
+use murphy_core::{Seed, Span};
+use murphy_docker::{Action, Limits, Networks, Removal};
+use murphy_runner::{StateDir, Stop, StopReason};
+use tokio::task::JoinSet;
+
+use super::{fail, print, runtime};
+use crate::by_hand_args::{
+    ChoiceArgs, DisconnectArgs, FreezeArgs, KillArgs, LimitArgs, OutputChoice, PauseArgs, RemoveArgs,
+    RestartArgs, SignalArgs, StopArgs,
+};
+use crate::exit::Exit;
+use crate::signals;
+
+pub fn kill(args: &KillArgs) -> Exit {
+    let wish = wish(&args.target, &args.choice);
+    let deed = |whom: &Whom| match whom {
+        Whom::Processes(_) => Ok(Deed::Process(ProcessDeed::Kill(args.signal))),
+        // A container's signal is known to the engine by its name.
+        Whom::Containers(_) => match args.signal.name().parse() {
+            Ok(signal) => Ok(Deed::Container(Action::Kill { signal })),
+            Err(error) => Err(fail(Exit::Usage, &error)),
+        },
+    };
+    carry(wish.either(), deed, args.hold, &args.choice)
+}
+
+pub fn stop(args: &StopArgs) -> Exit {
+    let whom =
+        containers(&args.target, "stop", "for a process: murphy kill TARGET --signal SIGTERM", &args.choice);
+    carry(whom, |_| Ok(Deed::Container(Action::Stop { grace: args.grace })), args.hold, &args.choice)
+}
+
+pub fn restart(args: &RestartArgs) -> Exit {
+    let whom = containers(
+        &args.target,
+        "restart",
+        "Murphy cannot start a process that it does not know how to start",
+        &args.choice,
+    );
+    carry(whom, |_| Ok(Deed::Container(Action::Restart { grace: args.grace })), None, &args.choice)
+}
+
+pub fn pause(args: &PauseArgs) -> Exit {
+    let whom = containers(&args.target, "pause", "for a process: murphy freeze TARGET", &args.choice);
+    carry(whom, |_| Ok(Deed::Container(Action::Pause)), args.hold, &args.choice)
+}
+
+pub fn disconnect(args: &DisconnectArgs) -> Exit {
+    let networks = args.network.clone().map_or(Networks::All, Networks::One);
+    let whom = containers(&args.target, "disconnect", "name the container that it runs in", &args.choice);
+    carry(whom, |_| Ok(Deed::Container(Action::Disconnect(networks.clone()))), args.hold, &args.choice)
+}
+
+pub fn limit(args: &LimitArgs) -> Exit {
+    let limits = Limits { cpus: args.cpus, memory: args.memory, swap: args.swap, pids: args.pids };
+    if limits == Limits::default() {
+        return fail(Exit::Usage, &"give at least one of --cpus, --memory and --pids, such as --cpus 0.2");
+    }
+    let whom = containers(&args.target, "limit", "name the container that it runs in", &args.choice);
+    carry(whom, |_| Ok(Deed::Container(Action::Limit(limits))), args.hold, &args.choice)
+}
+
+pub fn remove(args: &RemoveArgs) -> Exit {
+    let removal = if args.irreversible { Removal::ForGood } else { Removal::SetAside };
+    let whom = containers(&args.target, "remove", "for a process: murphy kill TARGET", &args.choice);
+    carry(whom, |_| Ok(Deed::Container(Action::Remove(removal))), args.hold, &args.choice)
+}
+
+pub fn freeze(args: &FreezeArgs) -> Exit {
+    let whom = wish(&args.target, &args.choice).processes("freeze", "pause");
+    carry(whom, |_| Ok(Deed::Process(ProcessDeed::Freeze)), args.hold, &args.choice)
+}
+
+pub fn signal(args: &SignalArgs) -> Exit {
+    let whom = wish(&args.target, &args.choice).processes("signal", "kill");
+    carry(whom, |_| Ok(Deed::Process(ProcessDeed::Signal(args.signal))), None, &args.choice)
+}
+
+fn wish(target: &str, choice: &ChoiceArgs) -> Wish {
+    Wish { selector: target.to_owned(), exclude: choice.exclude.clone(), pick: choice.pick, max: choice.max }
+}
+
+fn containers(
+    target: &str,
+    command: &'static str,
+    instead: &str,
+    choice: &ChoiceArgs,
+) -> Result<Whom, WhomError> {
+    wish(target, choice).containers(command, instead)
+}
+
+/// From what was typed to an exit code.
+fn carry(
+    whom: Result<Whom, WhomError>,
+    deed: impl Fn(&Whom) -> Result<Deed, Exit>,
+    hold: Option<Span>,
+    choice: &ChoiceArgs,
+) -> Exit {
+    let whom = match whom {
+        Ok(whom) => whom,
+        Err(error) => return fail(Exit::Usage, &error),
+    };
+    let deed = match deed(&whom) {
+        Ok(deed) => deed,
+        Err(exit) => return exit,
+    };
+    let asked = Asked { hold, every: choice.every, jitter: choice.jitter, times: choice.times };
+    let seed = choice.seed.unwrap_or_else(|| Seed(RandomState::new().build_hasher().finish() >> 32));
+    let consent = if choice.yes { Consent::Given } else { Consent::NotGiven };
+    let order = match Order::new(deed, whom, asked, seed, consent) {
+        Ok(order) => order,
+        Err(error) => return fail(Exit::Usage, &error),
+    };
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(exit) => return exit,
+    };
+    let output = choice.output;
+    let mut tell = move |happening: Happening| print(&shown(&happening, output));
+    if choice.dry_run {
+        let state = match StateDir::from_environment() {
+            Ok(state) => state,
+            Err(error) => return fail(Exit::Failed, &error),
+        };
+        return match runtime.block_on(dry_run(&order, &state, &mut tell)) {
+            Ok(()) => Exit::Graceful,
+            Err(error) => fail(Exit::Failed, &error),
+        };
+    }
+    runtime.block_on(act(&order, &mut tell))
+}
+
+fn shown(happening: &Happening, output: OutputChoice) -> String {
+    match output {
+        OutputChoice::Text => happening.text(),
+        // Of plain texts and numbers: this cannot fail.
+        OutputChoice::Json => serde_json::to_string(happening).unwrap_or_default() + "\n",
+    }
+}
+
+async fn act(order: &Order, tell: &mut (dyn FnMut(Happening) + Send)) -> Exit {
+    let place = match (StateDir::from_environment(), std::env::current_exe()) {
+        (Ok(state), Ok(program)) => Place { state, program },
+        (Err(error), _) => return fail(Exit::Failed, &error),
+        (_, Err(error)) => return fail(Exit::Failed, &format_args!("cannot find this binary: {error}")),
+    };
+    let stop = Stop::new();
+    let (mut listening, mut agree) = (JoinSet::new(), ask);
+    listening.spawn(signals::watch(stop.clone()));
+    tokio::select! {
+        done = carry_out(order, &place, &stop, &mut agree, tell) => exit_of(done, &stop),
+        Some(Ok(Err(error))) = listening.join_next() => {
+            fail(Exit::Failed, &format_args!("cannot listen for signals: {error}"))
+        }
+    }
+}
+
+fn exit_of(done: Result<Ending, AdhocError>, stop: &Stop) -> Exit {
+    let interrupted = match stop.reason() {
+        Some(StopReason::Signal { number, .. }) => Some(Exit::Signal(*number)),
+        _ => None,
+    };
+    match done {
+        Ok(ending) if ending.not_taken_back > 0 => {
+            fail(Exit::NotReverted, &"something may not be as before; try again with: murphy undo")
+        }
+        Ok(ending) if ending.failed > 0 || ending.touched == 0 => interrupted.unwrap_or(Exit::Failed),
+        Ok(_) => interrupted.unwrap_or(Exit::Graceful),
+        Err(AdhocError::Interrupted) => interrupted.unwrap_or(Exit::Failed),
+        Err(error @ AdhocError::NotAgreed { .. }) => fail(Exit::Usage, &error),
+        Err(error) => fail(Exit::Failed, &error),
+    }
+}
+
+/// Asks whether so many may be touched, where there is a person to ask.
+fn ask(planned: &Planned) -> Consent {
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        return Consent::NotGiven;
+    }
+    let names: Vec<&str> = planned.targets.iter().map(|target| target.name.as_str()).collect();
+    eprint!("{}: {} targets at once: {}. Go on? [y/N] ", planned.deed, names.len(), names.join(", "));
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    match std::io::stdin().read_line(&mut answer) {
+        Ok(_) if matches!(answer.trim(), "y" | "Y" | "yes") => Consent::Given,
+        _ => Consent::NotGiven,
+    }
+}

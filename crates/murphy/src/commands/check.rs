@@ -1,0 +1,74 @@
+//! `murphy check FILE…`: every mistake of every file, with its place and what to type instead.
+
+use std::path::Path;
+
+use murphy_scenario::{Colour, Loaded, Settings};
+
+use super::experiment::settings;
+use super::print;
+use super::scenario_files::scenario_files;
+use crate::args::{CheckArgs, ColourChoice};
+use crate::exit::Exit;
+use crate::style;
+
+/// Checks them all.
+pub fn run(args: &CheckArgs, colour: ColourChoice) -> Exit {
+    let settings = settings(&args.scenario);
+    let mut exit = Exit::Graceful;
+    let mut problems = Vec::new();
+    let files = match scenario_files(&args.files) {
+        Ok(files) => files,
+        Err(exit) => return exit,
+    };
+    for file in &files {
+        if args.json {
+            match murphy_scenario::load_all(file, &settings) {
+                Ok(all) => problems.extend(all[0].warnings.list.iter().map(as_json)),
+                Err(diagnostics) => {
+                    problems.extend(diagnostics.list.iter().map(as_json));
+                    exit = Exit::Usage;
+                }
+            }
+            continue;
+        }
+        match load(file, &settings, colour) {
+            Ok(all) => {
+                let plan = &all[0].plan;
+                let several =
+                    if all.len() > 1 { format!("{} scenarios of ", all.len()) } else { String::new() };
+                print(&format!(
+                    "{}: ok ({several}{} faults, {} expectations)\n",
+                    file.display(),
+                    plan.faults.len(),
+                    plan.expectations.len()
+                ));
+            }
+            Err(worse) => exit = exit.worst(worse),
+        }
+    }
+    if args.json {
+        print(&(serde_json::Value::Array(problems).to_string() + "\n"));
+    }
+    exit
+}
+
+fn as_json(diagnostic: &murphy_scenario::Diagnostic) -> serde_json::Value {
+    serde_json::to_value(diagnostic).unwrap_or_default()
+}
+
+/// Reads one file, of which a `matrix` makes several scenarios; problems and warnings are printed, those of several once.
+pub fn load(file: &Path, settings: &Settings, colour: ColourChoice) -> Result<Vec<Loaded>, Exit> {
+    let colour = if style::stderr(colour) { Colour::Always } else { Colour::Never };
+    match murphy_scenario::load_all(file, settings) {
+        Ok(all) => {
+            if let Some(first) = all.first().filter(|first| !first.warnings.is_empty()) {
+                eprint!("{}", first.warnings.render(colour));
+            }
+            Ok(all)
+        }
+        Err(diagnostics) => {
+            eprint!("{}", diagnostics.render(colour));
+            Err(Exit::Usage)
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! One scenario, carried out and judged: what `run` and `demo` share.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use murphy_report::{Came, Outcome, Timeline};
+use murphy_runner::{Observer, RunDir, RunOptions, StateDir, Stop, StopReason, read_events};
+use murphy_scenario::{Plan, Settings};
+use murphy_verdict::{Judgement, judge};
+
+use super::fail;
+use super::note;
+use crate::args::{OutputArgs, ProfileChoice, ScenarioArgs};
+use crate::exit::Exit;
+use crate::progress::{Progress, Show};
+
+/// How scenarios are read, from what was typed.
+pub fn settings(args: &ScenarioArgs) -> Settings {
+    Settings {
+        profile: args.profile.map(|profile| match profile {
+            ProfileChoice::Quick => murphy_scenario::Profile::Quick,
+            ProfileChoice::Ci => murphy_scenario::Profile::Ci,
+            ProfileChoice::Release => murphy_scenario::Profile::Release,
+        }),
+        seed: args.seed,
+        set: args.set.iter().cloned().collect(),
+        ..Settings::default()
+    }
+}
+
+/// What came of one scenario.
+pub struct Finished {
+    /// The run's directory, if there is one.
+    pub dir: Option<RunDir>,
+    /// What reports tell of it.
+    pub outcome: Outcome,
+    /// How the program would end if this were all.
+    pub exit: Exit,
+}
+
+/// What all scenarios of one invocation share.
+pub struct Bench {
+    /// Where run directories are made.
+    pub report_dir: PathBuf,
+    /// Where undo logs are kept.
+    pub state: StateDir,
+    /// This binary.
+    pub program: PathBuf,
+    /// The wish to end early.
+    pub stop: Stop,
+}
+
+impl Bench {
+    /// Ready to carry scenarios out.
+    pub fn new(output: &OutputArgs) -> Result<Bench, Exit> {
+        let state = StateDir::from_environment().map_err(|error| fail(Exit::Failed, &error))?;
+        let program = std::env::current_exe()
+            .map_err(|error| fail(Exit::Failed, &format_args!("cannot find this binary: {error}")))?;
+        Ok(Bench { report_dir: output.report_dir.clone(), state, program, stop: Stop::new() })
+    }
+
+    /// Carries one plan out and judges it. Errors are printed.
+    pub async fn carry_out(&self, plan: &Plan, again: String, label: &str) -> Finished {
+        let options = RunOptions {
+            report_dir: self.report_dir.clone(),
+            state: self.state.clone(),
+            program: self.program.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            again,
+        };
+        let show = if std::io::stderr().is_terminal() { Show::Live } else { Show::Lines };
+        let progress = Arc::new(Mutex::new(Progress::new(show, label)));
+        let observer: Observer =
+            Box::new(move |event| progress.lock().unwrap_or_else(PoisonError::into_inner).on(event));
+        let outcome = match murphy_runner::run(plan, &options, &self.stop, observer).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let why = plan.secrets.hide(&error.to_string()).into_owned();
+                let exit = fail(Exit::Failed, &why);
+                return Finished { dir: None, outcome: not_carried_out(plan, why), exit };
+            }
+        };
+        let (told, mut exit) = match judged(outcome.dir.path()) {
+            Ok((judgement, timeline)) => {
+                let exit = Exit::of(judgement.verdict);
+                let (judgement, timeline) = (Box::new(judgement), Box::new(timeline));
+                let came = Came::Judged { judgement, timeline };
+                (Outcome { came, ..not_carried_out(plan, String::new()) }, exit)
+            }
+            Err(exit) => (not_carried_out(plan, "the journal cannot be read".to_owned()), exit),
+        };
+        if let Some(error) = &outcome.error {
+            exit = fail(Exit::Failed, &plan.secrets.hide(&error.to_string()));
+        }
+        if let Some(StopReason::Signal { number, .. }) = outcome.stopped {
+            exit = Exit::Signal(number);
+        }
+        if !outcome.not_reverted.is_empty() {
+            for what in &outcome.not_reverted {
+                note(&format_args!("error: not taken back: {}", plan.secrets.hide(what)));
+            }
+            note(&"error: take it back with: murphy undo");
+            exit = Exit::NotReverted;
+        }
+        Finished { dir: Some(outcome.dir), outcome: told, exit }
+    }
+}
+
+/// A scenario of which there is nothing to judge.
+pub fn not_carried_out(plan: &Plan, why: String) -> Outcome {
+    Outcome { scenario: plan.name.clone(), source: plan.source.clone(), came: Came::NotCarriedOut { why } }
+}
+
+/// Judges the run in a directory, and keeps of its events what can be drawn. Errors are printed.
+pub fn judged(dir: &Path) -> Result<(Judgement, Timeline), Exit> {
+    let journal = RunDir::open(dir).journal();
+    let events = read_events(&journal)
+        .map_err(|error| fail(Exit::Failed, &format_args!("{}: {error}", journal.display())))?;
+    Ok((judge(&events), Timeline::of(&events)))
+}

@@ -1,0 +1,61 @@
+//! One file a command: from typed words to an exit code.
+
+pub mod breaking_point;
+pub mod by_hand;
+pub mod check;
+pub mod compare;
+pub mod completions;
+pub mod demo;
+pub mod demo_service;
+pub mod doctor;
+pub mod experiment;
+pub mod explain;
+pub mod init;
+pub mod man;
+pub mod plan;
+pub mod proxy;
+pub mod reference;
+pub mod report;
+pub mod report_files;
+pub mod run;
+pub mod scenario_files;
+pub mod schema;
+pub mod serve;
+pub mod top;
+pub mod toxiproxy;
+pub mod undo;
+pub mod watchdog;
+
+use std::io::Write;
+
+use crate::exit::Exit;
+
+/// Prints a result. A reader that went away (`murphy … | head`) is no error.
+pub fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes());
+    let _ = out.flush();
+}
+
+/// Writes a line to standard error, if there still is one: a terminal that was closed must not end the way back.
+pub fn note(message: &dyn std::fmt::Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{message}");
+}
+
+/// Prints an error and gives its exit code.
+pub fn fail(exit: Exit, message: &dyn std::fmt::Display) -> Exit {
+    note(&format_args!("error: {message}"));
+    exit
+}
+
+/// A runtime for a command that needs one, and as many descriptors as this user may have: a load whose service hangs
+/// needs two for each user that waits.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
+    if let Err(error) = murphy_host::raise_open_files() {
+        eprintln!("warning: cannot raise the limit of open files: {error}");
+    }
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| fail(Exit::Failed, &format_args!("cannot start the runtime: {error}")))
+}

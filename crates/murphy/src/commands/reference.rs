@@ -1,0 +1,25 @@
+//! `murphy reference`: the reference page of the guide, from the same definitions as the code.
+
+use super::print;
+use crate::exit::Exit;
+
+/// Prints it as Markdown.
+pub fn run() -> Exit {
+    let mut page = String::from("# Reference\n\nMade by `make reference`; do not edit.\n\n## Exit codes\n\n");
+    for (code, meaning) in Exit::TABLE {
+        page += &format!("- **{code}** {meaning}\n");
+    }
+    page += "\nThe worst of several scenarios wins.\n\n## Faults\n";
+    for entry in murphy_faults::catalogue() {
+        page += &format!("\n### {}\n\n{}\n", entry.name, entry.about);
+        if !entry.fields.is_empty() {
+            page.push('\n');
+        }
+        for field in &entry.fields {
+            page += &format!("- `{}`: {}\n", field.name, field.about);
+        }
+        page += &format!("\n```yaml\n{}\n```\n", entry.example.trim_end());
+    }
+    print(&page);
+    Exit::Graceful
+}

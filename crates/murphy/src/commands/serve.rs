@@ -1,0 +1,103 @@
+//! `murphy serve`: the daemon in the foreground, until SIGINT or SIGTERM.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io;
+
+use murphy_control::{Compat, MetricsChoice, ProxySpec, Served, Server, ServerConfig, Token, read_config};
+use murphy_core::Seed;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{fail, runtime};
+use crate::daemon_args::{CompatChoice, ServeArgs};
+use crate::exit::Exit;
+
+/// Serves until told to end; a taken port or a bad configuration ends it at once.
+pub fn run(args: &ServeArgs) -> Exit {
+    let compat = match args.compat {
+        CompatChoice::Better => Compat::Better,
+        CompatChoice::Strict => Compat::Strict,
+    };
+    let specs = match configured(args, compat) {
+        Ok(specs) => specs,
+        Err(exit) => return exit,
+    };
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(exit) => return exit,
+    };
+    runtime.block_on(serve(args, compat, specs))
+}
+
+/// The proxies of the configuration file; none without one.
+fn configured(args: &ServeArgs, compat: Compat) -> Result<Vec<ProxySpec>, Exit> {
+    let Some(path) = &args.config else { return Ok(Vec::new()) };
+    let shown = path.display();
+    let bytes = std::fs::read(path).map_err(|error| {
+        fail(Exit::Usage, &format_args!("cannot read the configuration {shown}: {error}"))
+    })?;
+    read_config(&bytes, compat).map_err(|error| {
+        let example = r#"[{"name": "redis", "listen": "127.0.0.1:26379", "upstream": "127.0.0.1:6379"}]"#;
+        fail(
+            Exit::Usage,
+            &format_args!("the configuration {shown}: {error}; it is to look like this: {example}"),
+        )
+    })
+}
+
+async fn serve(args: &ServeArgs, compat: Compat, specs: Vec<ProxySpec>) -> Exit {
+    // Before anything listens, so that no signal is missed.
+    let ended = match ended() {
+        Ok(ended) => ended,
+        Err(error) => return fail(Exit::Failed, &format_args!("cannot watch for signals: {error}")),
+    };
+    let seed = args.seed.unwrap_or_else(|| Seed(RandomState::new().build_hasher().finish()));
+    let token = match args.token.as_deref().map(Token::new) {
+        None => None,
+        Some(Some(token)) => Some(token),
+        Some(None) => {
+            let why = "a token is letters, digits and signs without spaces; write another with --token";
+            return fail(Exit::Usage, &why);
+        }
+    };
+    let served = |yes: bool| if yes { Served::Yes } else { Served::No };
+    let config = ServerConfig {
+        host: args.host.clone(),
+        port: args.port,
+        seed,
+        compat,
+        metrics: MetricsChoice { proxy: served(args.proxy_metrics), runtime: served(args.runtime_metrics) },
+        token,
+    };
+    let server = match Server::bind(config).await {
+        Ok(server) => server,
+        Err(error) => return fail(Exit::Failed, &error),
+    };
+    let count = specs.len();
+    if let Err(error) = server.populate(specs).await {
+        return fail(Exit::Failed, &error);
+    }
+    let proxies = if count == 1 { "1 proxy".to_owned() } else { format!("{count} proxies") };
+    eprintln!("murphy serve: control API on http://{}, {proxies}, seed {seed}", server.local_addr());
+    if let Some(token) = server.made_token() {
+        eprintln!("murphy serve: not on loopback only, so /v1 wants the token {}", token.reveal());
+    }
+    server
+        .serve(async {
+            let name = ended.await;
+            eprintln!("murphy serve: {name}, ending");
+        })
+        .await;
+    Exit::Graceful
+}
+
+/// The name of the first signal that asks for an end.
+fn ended() -> io::Result<impl Future<Output = &'static str> + Send> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => "SIGTERM",
+        }
+    })
+}

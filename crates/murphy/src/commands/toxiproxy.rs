@@ -1,0 +1,164 @@
+//! `murphy toxiproxy`: the commands of toxiproxy-cli on a running daemon. Tabs between fields when standard output is not
+//! a terminal, columns when it is.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+
+use murphy_control::{Client, ClientError, ProxyView, ToxicOrder, ToxicSettings, ToxicView};
+
+use super::{fail, print, runtime};
+use crate::daemon_args::{ToxicCommand, ToxicSettingsArgs, ToxiproxyArgs, ToxiproxyCommand};
+use crate::exit::Exit;
+
+/// Does one thing and prints what was done.
+pub fn run(args: &ToxiproxyArgs) -> Exit {
+    let client = match Client::new(&args.host) {
+        Ok(client) => client,
+        Err(error) => return fail(Exit::Usage, &error),
+    };
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(exit) => return exit,
+    };
+    match runtime.block_on(act(&client, &args.command)) {
+        Ok(text) => {
+            print(&text);
+            Exit::Graceful
+        }
+        Err(error) => fail(Exit::Failed, &error),
+    }
+}
+
+async fn act(client: &Client, command: &ToxiproxyCommand) -> Result<String, ClientError> {
+    let terminal = std::io::stdout().is_terminal();
+    Ok(match command {
+        ToxiproxyCommand::List => {
+            let proxies = client.list().await?;
+            if terminal { table(&proxies) } else { proxies.iter().map(proxy_line).collect() }
+        }
+        ToxiproxyCommand::Inspect { proxy } => {
+            let proxy = client.show(proxy).await?;
+            let lines: String = proxy.toxics.iter().map(toxic_line).collect();
+            match terminal {
+                true if lines.is_empty() => table(std::slice::from_ref(&proxy)) + "no toxics\n",
+                true => table(std::slice::from_ref(&proxy)) + &lines,
+                false => lines,
+            }
+        }
+        ToxiproxyCommand::Create { proxy, listen, upstream } => {
+            let made = client.create(proxy, listen, upstream).await?;
+            format!("Created new proxy {}\n", made.name)
+        }
+        ToxiproxyCommand::Toggle { proxy } => {
+            let enabled = !client.show(proxy).await?.enabled;
+            client.set_enabled(proxy, enabled).await?;
+            format!("Proxy {proxy} is now {}\n", state(enabled))
+        }
+        ToxiproxyCommand::Delete { proxy } => {
+            client.delete(proxy).await?;
+            format!("Deleted proxy {proxy}\n")
+        }
+        ToxiproxyCommand::Toxic(command) => toxic(client, command).await?,
+    })
+}
+
+async fn toxic(client: &Client, command: &ToxicCommand) -> Result<String, ClientError> {
+    Ok(match command {
+        ToxicCommand::Add { proxy, kind, name, settings, upstream, .. } => {
+            let order = ToxicOrder {
+                name: name.clone(),
+                kind: kind.clone(),
+                stream: if *upstream { "upstream" } else { "downstream" },
+                settings: given(settings),
+            };
+            let made = client.add_toxic(proxy, &order).await?;
+            format!("Added {} {} toxic '{}' on proxy '{proxy}'\n", made.stream, made.kind, made.name)
+        }
+        ToxicCommand::Update { proxy, name, settings } => {
+            client.edit_toxic(proxy, name, &given(settings)).await?;
+            format!("Updated toxic '{name}' on proxy '{proxy}'\n")
+        }
+        ToxicCommand::Remove { proxy, name } => {
+            client.remove_toxic(proxy, name).await?;
+            format!("Removed toxic '{name}' on proxy '{proxy}'\n")
+        }
+    })
+}
+
+fn given(args: &ToxicSettingsArgs) -> ToxicSettings {
+    ToxicSettings { toxicity: args.toxicity, attributes: args.attribute.iter().cloned().collect() }
+}
+
+fn state(enabled: bool) -> &'static str {
+    if enabled { "enabled" } else { "disabled" }
+}
+
+fn proxy_line(proxy: &ProxyView) -> String {
+    let ProxyView { name, listen, upstream, enabled, toxics } = proxy;
+    format!("{name}\t{listen}\t{upstream}\t{}\t{}\n", state(*enabled), toxics.len())
+}
+
+fn toxic_line(toxic: &ToxicView) -> String {
+    let ToxicView { name, kind, stream, toxicity, attributes } = toxic;
+    let mut line = format!("{name}\ttype={kind}\tstream={stream}\ttoxicity={toxicity:.2}\tattributes=[");
+    for (name, number) in attributes {
+        let _ = write!(line, "\t{name}={number}");
+    }
+    line + "\t]\n"
+}
+
+fn table(proxies: &[ProxyView]) -> String {
+    const HEAD: [&str; 5] = ["name", "listen", "upstream", "state", "toxics"];
+    let rows: Vec<[String; 5]> = std::iter::once(HEAD.map(str::to_owned))
+        .chain(proxies.iter().map(|proxy| {
+            let (state, toxics) = (state(proxy.enabled).to_owned(), proxy.toxics.len().to_string());
+            [proxy.name.clone(), proxy.listen.clone(), proxy.upstream.clone(), state, toxics]
+        }))
+        .collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            let _ = write!(line, "{cell:<width$}  ");
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn lines_are_those_of_toxiproxy_cli() {
+        let toxic = ToxicView {
+            name: "bw".into(),
+            kind: "bandwidth".into(),
+            stream: "upstream".into(),
+            toxicity: 0.5,
+            attributes: BTreeMap::from([("rate".into(), "10".into())]),
+        };
+        assert_eq!(
+            toxic_line(&toxic),
+            "bw\ttype=bandwidth\tstream=upstream\ttoxicity=0.50\tattributes=[\trate=10\t]\n"
+        );
+        let proxy = ProxyView {
+            name: "redis".into(),
+            listen: "127.0.0.1:26379".into(),
+            upstream: "127.0.0.1:6379".into(),
+            enabled: true,
+            toxics: Vec::new(),
+        };
+        assert_eq!(proxy_line(&proxy), "redis\t127.0.0.1:26379\t127.0.0.1:6379\tenabled\t0\n");
+        assert_eq!(
+            table(&[proxy]),
+            "name   listen           upstream        state    toxics\n\
+             redis  127.0.0.1:26379  127.0.0.1:6379  enabled  0\n"
+        );
+    }
+}

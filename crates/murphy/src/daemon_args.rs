@@ -1,0 +1,192 @@
+//! What can be typed for the daemon and its client. Names and short forms are those of Toxiproxy's own programs.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Subcommand, ValueEnum};
+use murphy_core::Seed;
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Host on which the control API listens; proxies listen where they are told
+    #[arg(long, default_value = "localhost", env = "MURPHY_HOST")]
+    pub host: String,
+    /// Port of the control API; 0 picks a free one
+    #[arg(long, default_value_t = 8474, env = "MURPHY_PORT")]
+    pub port: u16,
+    /// JSON file with the proxies to begin with, as `POST /populate` takes them
+    #[arg(long, value_name = "FILE", env = "MURPHY_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Root of all random choices: the same seed and order of connections, the same choices. Random if left out
+    #[arg(long)]
+    pub seed: Option<Seed>,
+    /// Serve the proxies' counters on /metrics
+    #[arg(long)]
+    pub proxy_metrics: bool,
+    /// Serve the process's counters on /metrics
+    #[arg(long)]
+    pub runtime_metrics: bool,
+    /// Token that every client must send as `Authorization: Bearer TOKEN`. Off loopback the native API wants one always,
+    /// and one is made and printed if none is given
+    #[arg(long, env = "MURPHY_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// How close to Toxiproxy the answers keep
+    #[arg(long, value_enum, default_value_t = CompatChoice::Better)]
+    pub compat: CompatChoice,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CompatChoice {
+    /// Every client works; nonsense is refused, updates are atomic.
+    Better,
+    /// Byte for byte what Toxiproxy 2.12.0 answers.
+    Strict,
+}
+
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+pub struct ToxiproxyArgs {
+    /// Address of the control API
+    #[arg(long, short = 'h', global = true, default_value = "http://localhost:8474", env = "TOXIPROXY_URL")]
+    pub host: String,
+    /// Print help
+    #[arg(long, global = true, action = ArgAction::Help)]
+    pub help: Option<bool>,
+    #[command(subcommand)]
+    pub command: ToxiproxyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ToxiproxyCommand {
+    /// List all proxies
+    #[command(visible_aliases = ["l", "li", "ls"])]
+    List,
+    /// Show a proxy's toxics
+    #[command(visible_aliases = ["i", "ins"])]
+    Inspect { proxy: String },
+    /// Make a proxy
+    #[command(visible_aliases = ["c", "new"])]
+    Create {
+        proxy: String,
+        /// Address on which the proxy listens, HOST:PORT
+        #[arg(long, short)]
+        listen: String,
+        /// Address to which it connects, HOST:PORT
+        #[arg(long, short)]
+        upstream: String,
+    },
+    /// Disable an enabled proxy, or enable a disabled one
+    #[command(visible_alias = "tog")]
+    Toggle { proxy: String },
+    /// Take a proxy away
+    #[command(visible_alias = "d")]
+    Delete { proxy: String },
+    /// Add, update or remove a toxic
+    #[command(visible_alias = "t", subcommand)]
+    Toxic(ToxicCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ToxicCommand {
+    /// Put a toxic on a proxy
+    #[command(visible_alias = "a")]
+    Add {
+        proxy: String,
+        /// latency, bandwidth, slow_close, timeout, reset_peer, slicer, limit_data, packet_loss or noop
+        #[arg(long = "type", short = 't', value_name = "TYPE")]
+        kind: String,
+        /// Its name; TYPE_STREAM if left out
+        #[arg(long = "toxicName", visible_alias = "name", short = 'n', value_name = "NAME")]
+        name: Option<String>,
+        #[command(flatten)]
+        settings: ToxicSettingsArgs,
+        /// Sit on what clients send
+        #[arg(long, short, conflicts_with = "downstream")]
+        upstream: bool,
+        /// Sit on what clients receive; the default
+        #[arg(long, short)]
+        downstream: bool,
+    },
+    /// Edit a toxic; what is not given stays
+    #[command(visible_alias = "u")]
+    Update {
+        proxy: String,
+        /// Its name
+        #[arg(long = "toxicName", visible_alias = "name", short = 'n', value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        settings: ToxicSettingsArgs,
+    },
+    /// Take a toxic off a proxy
+    #[command(visible_aliases = ["r", "delete", "d"])]
+    Remove {
+        proxy: String,
+        /// Its name
+        #[arg(long = "toxicName", visible_alias = "name", short = 'n', value_name = "NAME")]
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct ToxicSettingsArgs {
+    /// Share of connections that it acts on, 0 to 1
+    #[arg(long, visible_alias = "tox", value_name = "SHARE")]
+    pub toxicity: Option<f32>,
+    /// One of its numbers, such as latency=1000; may be given again
+    #[arg(long, short, value_name = "NAME=NUMBER", value_parser = attribute)]
+    pub attribute: Vec<(String, f64)>,
+}
+
+fn attribute(text: &str) -> Result<(String, f64), String> {
+    let (name, number) = text
+        .split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or_else(|| format!("`{text}` is not NAME=NUMBER; write for example latency=1000"))?;
+    match number.trim().parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok((name.to_owned(), value)),
+        _ => Err(format!("`{number}` is not a number; write for example {name}=1000")),
+    }
+}
+
+/// The flags of `toxiproxy-server`, which may be written with one dash: `serve -host=0.0.0.0`.
+pub fn with_go_flags(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    const FLAGS: [&str; 6] = ["host", "port", "config", "seed", "proxy-metrics", "runtime-metrics"];
+    let args: Vec<OsString> = args.collect();
+    if args.get(1).is_none_or(|command| command != "serve") {
+        return args;
+    }
+    let dashes = |arg: OsString| match arg.to_str().and_then(|text| text.strip_prefix('-')) {
+        Some(rest) if FLAGS.contains(&rest.split('=').next().unwrap_or_default()) => {
+            format!("--{rest}").into()
+        }
+        _ => arg,
+    };
+    args.into_iter().map(dashes).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dashes(line: &str) -> String {
+        let args = with_go_flags(line.split(' ').map(OsString::from));
+        args.iter().map(|arg| arg.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn one_dash_will_do_where_toxiproxy_takes_one() {
+        assert_eq!(
+            dashes("murphy serve -host=0.0.0.0 -port 1 --config x -proxy-metrics -x"),
+            "murphy serve --host=0.0.0.0 --port 1 --config x --proxy-metrics -x"
+        );
+        assert_eq!(dashes("murphy toxiproxy -host a"), "murphy toxiproxy -host a");
+    }
+
+    #[test]
+    fn an_attribute_is_a_name_and_a_number() {
+        assert_eq!(attribute("latency=1000"), Ok(("latency".to_owned(), 1000.0)));
+        for bad in ["latency", "=1", "latency=abc", "latency=inf", "latency="] {
+            assert!(attribute(bad).is_err(), "{bad}");
+        }
+    }
+}

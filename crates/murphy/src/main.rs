@@ -1,0 +1,66 @@
+//! The binary: parses what was typed, does it, ends with the right code. Results go to standard output, progress and
+//! errors to standard error.
+
+mod args;
+mod by_hand_args;
+mod commands;
+mod daemon_args;
+mod exit;
+mod fault_flags;
+mod progress;
+mod proxy_args;
+mod request_flags;
+mod signals;
+mod style;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use exit::Exit;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse_from(daemon_args::with_go_flags(std::env::args_os())) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, not mistakes; clap says which by its own code.
+            let code = if error.use_stderr() { Exit::Usage } else { Exit::Graceful };
+            let _ = error.print();
+            return code.into();
+        }
+    };
+    let exit = match cli.command {
+        Command::Demo(args) => commands::demo::run(&args, cli.color),
+        Command::Run(args) => commands::run::run(&args, cli.color),
+        Command::BreakingPoint(args) => commands::breaking_point::run(&args, cli.color),
+        Command::Plan(args) => commands::plan::run(&args, cli.color),
+        Command::Check(args) => commands::check::run(&args, cli.color),
+        Command::Init(args) => commands::init::run(&args),
+        Command::Reference => commands::reference::run(),
+        Command::Report(args) => commands::report::run(&args, cli.color),
+        Command::Kill(args) => commands::by_hand::kill(&args),
+        Command::Stop(args) => commands::by_hand::stop(&args),
+        Command::Restart(args) => commands::by_hand::restart(&args),
+        Command::Pause(args) => commands::by_hand::pause(&args),
+        Command::Disconnect(args) => commands::by_hand::disconnect(&args),
+        Command::Limit(args) => commands::by_hand::limit(&args),
+        Command::Remove(args) => commands::by_hand::remove(&args),
+        Command::Freeze(args) => commands::by_hand::freeze(&args),
+        Command::Signal(args) => commands::by_hand::signal(&args),
+        Command::Doctor(args) => commands::doctor::run(&args),
+        Command::Proxy(args) => commands::proxy::run(&args),
+        Command::Compare(args) => commands::compare::run(&args, cli.color),
+        Command::Undo => commands::undo::run(),
+        Command::Explain(args) => commands::explain::run(&args),
+        Command::Schema => commands::schema::run(),
+        Command::Completions(args) => commands::completions::run(&args),
+        Command::Man(args) => commands::man::run(&args),
+        Command::Serve(args) => commands::serve::run(&args),
+        Command::Toxiproxy(args) => commands::toxiproxy::run(&args),
+        Command::Top(args) => commands::top::run(&args),
+        Command::DemoService(args) => commands::demo_service::run(args),
+        Command::Watchdog { log } => commands::watchdog::run(&log),
+    };
+    exit.into()
+}

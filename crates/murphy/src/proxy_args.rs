@@ -1,0 +1,71 @@
+//! What can be typed for one proxy by hand.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use murphy_core::{Chance, Directions, Seed, Span};
+
+use crate::by_hand_args::OutputChoice;
+use crate::fault_flags::FaultFlags;
+use crate::request_flags::RequestFlags;
+
+const HELP: &str = "\
+For example:
+  murphy proxy 127.0.0.1:16379 127.0.0.1:6379 --latency 200ms --jitter 50ms
+  murphy proxy 127.0.0.1:18080 shop:80 --reset=2s --off      key 1 switches it on
+  murphy proxy 127.0.0.1:18080 shop:80 --abort 503 --method POST --path /orders --first 3
+Callers must dial LISTEN. `murphy explain latency` tells all about one fault.";
+
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub struct ProxyArgs {
+    /// Address that callers dial, HOST:PORT; port 0 picks a free one
+    pub listen: String,
+    /// Address of the dependency, HOST:PORT
+    pub upstream: String,
+    /// Read requests (HTTP/1.1, HTTP/2 without TLS), also without a fault on requests, which implies it
+    #[arg(long)]
+    pub http: bool,
+    /// End after this time; without it, on Ctrl-C
+    #[arg(long = "for", value_name = "TIME")]
+    pub hold: Option<Span>,
+    /// The ways on which faults sit; answers if not given
+    #[arg(long, value_enum)]
+    pub direction: Option<DirectionChoice>,
+    /// Share of connections on which they act; of requests, for faults that act on requests
+    #[arg(long, value_name = "PERCENT", default_value = "100%")]
+    pub chance: Chance,
+    /// Begin with all faults switched off
+    #[arg(long)]
+    pub off: bool,
+    /// Write what was done as a scenario, at the end
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Root of all random choices: the same seed and order of connections, the same choices
+    #[arg(long)]
+    pub seed: Option<Seed>,
+    /// Lines for a person, or one JSON object a line
+    #[arg(long, value_enum, default_value_t = OutputChoice::Text)]
+    pub output: OutputChoice,
+    #[command(flatten)]
+    pub requests: RequestFlags,
+    #[command(flatten)]
+    pub faults: FaultFlags,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DirectionChoice {
+    ToUpstream,
+    ToClient,
+    Both,
+}
+
+impl DirectionChoice {
+    pub fn directions(self) -> Directions {
+        match self {
+            DirectionChoice::ToUpstream => Directions::ToUpstream,
+            DirectionChoice::ToClient => Directions::ToClient,
+            DirectionChoice::Both => Directions::Both,
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Finds the processes whose network is meant: those of containers, services and pids, as they are at this moment. They
+//! are looked for again during a run, since containers are restarted and replaced.
+//!
+//! Must never hand out a process that is not seen to be what the engine says: a pid of another machine or pid namespace
+//! would be some other process here.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::{Arc, OnceLock};
+
+use murphy_core::{NamespaceIdentity, ProcessIdentity, Seed, ServiceName};
+use murphy_docker::{
+    Container, Endpoint, Engine, EngineError, Scope, SelectError, Selector, SelectorError, Target,
+    TargetError, Wanted, choose,
+};
+use murphy_host as host;
+use murphy_netns::{NetnsError, identify};
+use murphy_scenario::Caller;
+use tokio::sync::OnceCell;
+
+use crate::services::Services;
+
+/// One process whose network is meant. Of a container it is the main process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// For people: `shop_web_1`, `web (process 4711)`, `pid 4711`.
+    pub(crate) name: String,
+    /// Which network.
+    pub(crate) namespace: NamespaceIdentity,
+}
+
+/// Why nobody was found.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallerError {
+    /// The engine did not answer.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// There is no such container, or it may not be touched.
+    #[error(transparent)]
+    Select(#[from] SelectError),
+    /// The name cannot be that of a container.
+    #[error(transparent)]
+    Selector(#[from] SelectorError),
+    /// The same.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The name is a service of several compose projects.
+    #[error(
+        "`{name}` is a service of several compose projects ({}); write the name of a container, or take one of the \
+         projects down", .projects.join(", ")
+    )]
+    Ambiguous {
+        /// As written.
+        name: String,
+        /// Their names.
+        projects: Vec<String>,
+    },
+    /// The engine's containers are on another kernel.
+    #[error(
+        "the engine at {endpoint} is on another machine, and the network of its containers cannot be entered from \
+         here; run murphy on that machine, or use an edge with `listen:`"
+    )]
+    Remote {
+        /// Where it is.
+        endpoint: Endpoint,
+    },
+    /// The pid that the engine gives is not that container's from here.
+    #[error(
+        "process {pid}, which the engine names for container {container}, is not that container as seen from here: the \
+         engine runs in a virtual machine (Docker Desktop), or murphy in a container without the host's processes; start \
+         murphy's container with `--privileged --pid=host`, or use an edge with `listen:`"
+    )]
+    OtherPids {
+        /// Which container.
+        container: String,
+        /// The pid.
+        pid: i64,
+    },
+    /// No such process.
+    #[error("there is no process {pid}")]
+    NoProcess {
+        /// The pid.
+        pid: i32,
+    },
+    /// The service has no process in a network of its own.
+    #[error(
+        "service {service} runs in murphy's own network, where its calls cannot be told from those of others; give the \
+         edge `listen:` and let the service dial that"
+    )]
+    OwnNetwork {
+        /// Which.
+        service: ServiceName,
+    },
+    /// The network of a process cannot be looked at.
+    #[error(transparent)]
+    Netns(#[from] NetnsError),
+}
+
+/// Finds callers. The engine is connected to when the first container is looked for.
+#[derive(Debug)]
+pub(crate) struct Callers {
+    services: Arc<Services>,
+    /// The compose project that is meant, if the scenario has a stack.
+    project: OnceLock<String>,
+    engine: OnceCell<Engine>,
+}
+
+impl Callers {
+    pub(crate) fn new(services: Arc<Services>) -> Callers {
+        Callers { services, project: OnceLock::new(), engine: OnceCell::new() }
+    }
+
+    /// Names of compose services are meant in this project from now on.
+    pub(crate) fn in_project(&self, project: &str) {
+        // There is one stack in a run; a second call would say the same.
+        let _ = self.project.set(project.to_owned());
+    }
+
+    /// All of several, each network once.
+    pub(crate) async fn find_all(&self, callers: &[Caller]) -> Result<Vec<Found>, CallerError> {
+        let mut all: Vec<Found> = Vec::new();
+        for caller in callers {
+            for found in self.find(caller).await? {
+                if !all.iter().any(|known| known.namespace.inode == found.namespace.inode) {
+                    all.push(found);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// All that are meant, at least one, each in a network of its own.
+    pub(crate) async fn find(&self, caller: &Caller) -> Result<Vec<Found>, CallerError> {
+        let mut found = match caller {
+            Caller::Process(pid) => {
+                let process = host::identity_of(*pid).ok_or(CallerError::NoProcess { pid: *pid })?;
+                vec![Found { name: format!("pid {pid}"), namespace: identify(process)? }]
+            }
+            Caller::Named(name) => match self.services.processes(name) {
+                Ok(processes) => of_service(name, processes)?,
+                Err(_) => self.of_containers(name).await?,
+            },
+        };
+        // Processes that share a network are one caller: the redirect is the network's.
+        let mut seen = BTreeSet::new();
+        found.retain(|one| seen.insert(one.namespace.inode));
+        Ok(found)
+    }
+
+    async fn of_containers(&self, name: &ServiceName) -> Result<Vec<Found>, CallerError> {
+        let engine = self.engine().await?;
+        let containers = engine.containers(Scope::All).await?;
+        let chosen = chosen(&containers, name, self.project.get().map(String::as_str))?;
+        let mut found = Vec::with_capacity(chosen.len());
+        for container in chosen {
+            // One that ends in this moment is looked for again.
+            if let Some(pid) = engine.main_pid(&container.identity).await? {
+                let process = main_process(&container, pid)?;
+                let name = container.identity.name;
+                found.push(Found { name, namespace: identify(process)? });
+            }
+        }
+        Ok(found)
+    }
+
+    async fn engine(&self) -> Result<&Engine, CallerError> {
+        let engine = self.engine.get_or_try_init(Engine::connect).await?;
+        match engine.endpoint() {
+            local if local.is_local() => Ok(engine),
+            remote => Err(CallerError::Remote { endpoint: remote.clone() }),
+        }
+    }
+}
+
+/// Those processes of a service that live in another network.
+fn of_service(service: &ServiceName, processes: Vec<ProcessIdentity>) -> Result<Vec<Found>, CallerError> {
+    let own = identify(host::myself())?.inode;
+    let found: Vec<Found> = processes
+        .into_iter()
+        // One that ended in the meantime is nobody's network.
+        .filter_map(|process| Some((process.pid, identify(process).ok()?)))
+        .filter(|(_, namespace)| namespace.inode != own)
+        .map(|(pid, namespace)| Found { name: format!("{service} (process {pid})"), namespace })
+        .collect();
+    if found.is_empty() { Err(CallerError::OwnNetwork { service: service.clone() }) } else { Ok(found) }
+}
+
+/// A container of this name, else all containers of this compose service.
+fn chosen(
+    containers: &[Container],
+    name: &ServiceName,
+    project: Option<&str>,
+) -> Result<Vec<Container>, CallerError> {
+    let is_service = |one: &&Container| {
+        one.service() == Some(name.as_str()) && project.is_none_or(|p| one.project() == Some(p))
+    };
+    let is_container = containers.iter().any(|one| one.name() == name.as_str());
+    let mut conditions = Vec::new();
+    if !is_container && containers.iter().any(|one| is_service(&one)) {
+        let projects: BTreeSet<&str> =
+            containers.iter().filter(is_service).filter_map(Container::project).collect();
+        if projects.len() > 1 {
+            return Err(CallerError::Ambiguous {
+                name: name.to_string(),
+                projects: projects.into_iter().map(str::to_owned).collect(),
+            });
+        }
+        conditions.push(Selector::of_kind("service", name.as_str())?);
+        conditions.extend(project.map(|p| Selector::of_kind("project", p)).transpose()?);
+    } else {
+        conditions.push(Selector::of_kind("name", name.as_str())?);
+    }
+    // All of them: no dice are thrown.
+    Ok(choose(containers, &Target::new(conditions)?, Seed(0), Wanted::Running)?.targets)
+}
+
+/// The process here that is a container's main process, if it is that container's.
+pub(crate) fn main_process(container: &Container, pid: i64) -> Result<ProcessIdentity, CallerError> {
+    let other = || CallerError::OtherPids { container: container.name().to_owned(), pid };
+    let here = i32::try_from(pid).map_err(|_| other())?;
+    let process = host::identity_of(here).ok_or_else(other)?;
+    // Engines name the control group after the container's id.
+    let groups = fs::read_to_string(format!("/proc/{here}/cgroup")).unwrap_or_default();
+    if groups.contains(&container.identity.id) { Ok(process) } else { Err(other()) }
+}

@@ -1,0 +1,396 @@
+//! An edge that sits in on the calls of a running caller: enters the caller's network, opens the proxy there, redirects
+//! the caller's calls to the dependency into it, and keeps that up while callers and addresses change.
+//!
+//! The redirect is a lease of the kernel's, and its undo is on disk before it is made. What is put up here is taken back by the
+//! same task, whatever ends it; it must never be left to a `drop` alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use murphy_core::{EdgeName, EventKind, Protocol, Recorder, Seed, Undo, UndoId};
+use murphy_netns::{
+    Destinations, Intercept, Lease, LeaseTerm, NetFault, Netns, NetnsError, OpenConnections as Open,
+    ProxyPorts, ResolveError, TableName,
+};
+use murphy_proxy::{BindError, Limits, Proxy, ProxyConfig};
+use murphy_scenario::{Address, Caller, OpenConnections};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::callers::{CallerError, Callers, Found};
+use crate::ground::NamespaceGround;
+use crate::hands::EdgeHands;
+use crate::peers::Peers;
+use crate::undo::revert;
+use crate::undo_log::{UndoLog, UndoLogError};
+
+/// How often callers and addresses are looked for again.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// Connections that one proxy of an edge numbers before the next proxy's numbers begin: numbers stay below 2^53, which
+/// any reader of JSON can hold.
+const NUMBERS: u64 = 1 << 40;
+
+/// What everything that is done in other networks needs.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) recorder: Recorder,
+    pub(crate) log: Arc<UndoLog>,
+    pub(crate) callers: Callers,
+    /// The run's name, by which its tables are known.
+    pub(crate) run: String,
+    tables: AtomicU32,
+    failures: Mutex<Vec<String>>,
+}
+
+impl Site {
+    pub(crate) fn new(recorder: Recorder, log: Arc<UndoLog>, callers: Callers, run: String) -> Site {
+        Site { recorder, log, callers, run, tables: AtomicU32::new(0), failures: Mutex::default() }
+    }
+
+    /// The name of the next table of this run.
+    pub(crate) fn table(&self) -> TableName {
+        TableName::new(&self.run, self.tables.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Takes one thing back in another network, and notes it.
+    pub(crate) async fn take_back(&self, id: UndoId, undo: Undo) -> Result<(), String> {
+        match revert(&undo).await {
+            Ok(()) => {
+                // If this cannot be noted, doing it once more later is harmless.
+                let _ = self.log.done(id);
+                self.recorder.record(EventKind::Undone { undo });
+                Ok(())
+            }
+            Err(error) => {
+                let why = error.to_string();
+                self.recorder.record(EventKind::UndoFailed { undo, why: why.clone() });
+                self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(why.clone());
+                Err(why)
+            }
+        }
+    }
+
+    /// What could not be taken back so far.
+    pub(crate) fn failures(&self) -> Vec<String> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What an intercepted edge is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct Interception {
+    pub(crate) edge: EdgeName,
+    pub(crate) protocol: Protocol,
+    pub(crate) from: Vec<Caller>,
+    pub(crate) to: Dialled,
+    pub(crate) open: OpenConnections,
+    pub(crate) seed: Seed,
+    /// Where its proxies tell of calls.
+    pub(crate) calls: Recorder,
+}
+
+/// What callers dial.
+#[derive(Debug, Clone)]
+pub(crate) enum Dialled {
+    /// One address.
+    Address(Address),
+    /// Any TCP port of these.
+    Peers(Vec<Caller>),
+}
+
+/// Why Murphy cannot sit in on a caller.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SitError {
+    /// Nobody is there.
+    #[error(transparent)]
+    Caller(#[from] CallerError),
+    /// The callers ended while they were looked at.
+    #[error("no caller of edge {edge} is running")]
+    Nobody { edge: EdgeName },
+    /// The dependency has no address there.
+    #[error("{caller}: {source}")]
+    Resolve { caller: String, source: ResolveError },
+    /// The namespace said no.
+    #[error("{caller}: {source}")]
+    Netns { caller: String, source: NetnsError },
+    /// The proxy cannot listen there.
+    #[error("{caller}: {source}")]
+    Bind { caller: String, source: BindError },
+    /// No undo can be put on disk, so nothing is done.
+    #[error(transparent)]
+    UndoLog(#[from] UndoLogError),
+}
+
+/// Sits in until `close`. Says by `ready` that all callers are sat in on, or why not; then it has taken back what it had
+/// begun. To be run as a task of its own, which nobody aborts.
+pub(crate) async fn sit_in(
+    site: Arc<Site>,
+    what: Interception,
+    hands: EdgeHands,
+    close: CancellationToken,
+    ready: oneshot::Sender<Result<(), SitError>>,
+) {
+    let mut sitting = Sitting {
+        site,
+        what,
+        hands,
+        seats: BTreeMap::new(),
+        proxies: JoinSet::new(),
+        opened: AtomicU64::new(0),
+        told: BTreeMap::new(),
+        peers: Peers::default(),
+    };
+    let first = sitting.first().await;
+    let begun = first.is_ok();
+    // Nobody waits any more if the run was stopped meanwhile; then `close` comes as well.
+    let _ = ready.send(first);
+    while begun && tokio::time::timeout(LOOK_AGAIN, close.cancelled()).await.is_err() {
+        sitting.follow().await;
+    }
+    sitting.leave().await;
+}
+
+/// One caller that is sat in on.
+#[derive(Debug)]
+struct Seat {
+    name: String,
+    netns: Netns,
+    lease: Lease,
+    undo: (UndoId, Undo),
+    stop: CancellationToken,
+    destinations: BTreeSet<SocketAddr>,
+    ports: ProxyPorts,
+    lapses: u64,
+}
+
+struct Sitting {
+    site: Arc<Site>,
+    what: Interception,
+    hands: EdgeHands,
+    /// By the inode of the network.
+    seats: BTreeMap<u64, Seat>,
+    proxies: JoinSet<()>,
+    opened: AtomicU64,
+    /// What was said last of a caller that cannot be sat in on, by its process: said once.
+    told: BTreeMap<i32, String>,
+    peers: Peers,
+}
+
+impl Sitting {
+    /// The first look, at which every caller must be sat in on.
+    async fn first(&mut self) -> Result<(), SitError> {
+        let found = self.site.callers.find_all(&self.what.from).await?;
+        if found.is_empty() {
+            return Err(SitError::Nobody { edge: self.what.edge.clone() });
+        }
+        for caller in found {
+            self.sit(caller).await?;
+        }
+        Ok(())
+    }
+
+    /// Sits in on callers that have come, leaves those that are gone, follows the addresses of the destination.
+    async fn follow(&mut self) {
+        // An engine that does not answer, or nobody there at present: what stands is kept.
+        let found = self.site.callers.find_all(&self.what.from).await.unwrap_or_default();
+        let present: BTreeSet<u64> = found.iter().map(|caller| caller.namespace.inode).collect();
+        if !present.is_empty() {
+            let gone: Vec<u64> =
+                self.seats.keys().copied().filter(|inode| !present.contains(inode)).collect();
+            for inode in gone {
+                if let Some(seat) = self.seats.remove(&inode) {
+                    let pid = seat.netns.identity().process.pid;
+                    let why = format!("process {pid}, whose network it was, is gone");
+                    self.bypassed(&seat.name, why);
+                    end(&self.site, seat).await;
+                }
+            }
+        }
+        for caller in found
+            .into_iter()
+            .filter(|caller| !self.seats.contains_key(&caller.namespace.inode))
+            .collect::<Vec<_>>()
+        {
+            let (pid, name) = (caller.namespace.process.pid, caller.name.clone());
+            match self.sit(caller).await {
+                Ok(()) => drop(self.told.remove(&pid)),
+                Err(error) => {
+                    let why = error.to_string();
+                    if self.told.insert(pid, why.clone()).as_ref() != Some(&why) {
+                        self.bypassed(&name, why);
+                    }
+                }
+            }
+        }
+        for inode in self.seats.keys().copied().collect::<Vec<_>>() {
+            self.follow_addresses(inode).await;
+        }
+    }
+
+    async fn follow_addresses(&mut self, inode: u64) {
+        let Some((netns, name)) = self.seats.get(&inode).map(|seat| (seat.netns.clone(), seat.name.clone()))
+        else {
+            return;
+        };
+        // A name that has no address at present (its container is down) keeps those that it had.
+        let now = self.addresses(&netns, &name).await.ok();
+        let Some(seat) = self.seats.get_mut(&inode) else { return };
+        let status = seat.lease.status();
+        let lapses = std::mem::replace(&mut seat.lapses, status.lapses);
+        let lapsed = (status.lapses > lapses).then(|| seat.name.clone());
+        if let Some(now) = now
+            && now != seat.destinations
+        {
+            let reachable = reachable(&now, seat.ports);
+            if seat.lease.set_addresses(reachable).await.is_ok() {
+                seat.destinations = now;
+                tell(&self.site.recorder, &self.what.edge, seat);
+            }
+        }
+        if let Some(name) = lapsed {
+            self.bypassed(
+                &name,
+                "its redirect was renewed too late: calls went past murphy for a moment".into(),
+            );
+        }
+    }
+
+    async fn sit(&mut self, caller: Found) -> Result<(), SitError> {
+        let Found { name, namespace } = caller;
+        let netns_said = |source| SitError::Netns { caller: name.clone(), source };
+        let netns = Netns::enter(namespace.process).await.map_err(netns_said)?;
+        let destinations = self.addresses(&netns, &name).await?;
+        let proxy =
+            self.proxy_in(&netns).await.map_err(|source| SitError::Bind { caller: name.clone(), source })?;
+        let address = proxy.local_addr();
+        let port = Some(address.port());
+        let ports = ProxyPorts { v4: port, v6: port.filter(|_| address.is_ipv6()) };
+        let fault = NetFault::Intercept(Intercept {
+            destinations: match self.what.to {
+                Dialled::Address(_) => Destinations::Endpoints(reachable(&destinations, ports)),
+                Dialled::Peers(_) => {
+                    Destinations::Hosts(reachable(&destinations, ports).iter().map(SocketAddr::ip).collect())
+                }
+            },
+            proxy: ports,
+            open: match self.what.open {
+                OpenConnections::Cut => Open::Cut,
+                OpenConnections::Leave => Open::Keep,
+            },
+        });
+        let note = format!("murphy: edge {}", self.what.edge);
+        let plan =
+            netns.plan(fault, self.site.table(), &note, LeaseTerm::default()).await.map_err(netns_said)?;
+        let undo = plan.undo();
+        let id = self.site.log.due(None, &undo)?;
+        let stop = CancellationToken::new();
+        let handle = proxy.handle();
+        self.proxies.spawn(proxy.serve(stop.clone().cancelled_owned()));
+        let lease = match plan.apply().await {
+            Ok(lease) => lease,
+            Err(error) => {
+                stop.cancel();
+                // It may have been done in part: the undo finds out.
+                let _ = self.site.take_back(id, undo).await;
+                return Err(netns_said(error));
+            }
+        };
+        self.hands.add(handle);
+        let seat = Seat { name, netns, lease, undo: (id, undo), stop, destinations, ports, lapses: 0 };
+        tell(&self.site.recorder, &self.what.edge, &seat);
+        self.seats.insert(namespace.inode, seat);
+        Ok(())
+    }
+
+    /// On the loopback in there, for both families where there is IPv6.
+    async fn proxy_in(&self, netns: &Netns) -> Result<Proxy, BindError> {
+        let config = |listen: &str| ProxyConfig {
+            name: self.what.edge.clone(),
+            protocol: self.what.protocol,
+            listen: listen.to_owned(),
+            upstream: match &self.what.to {
+                Dialled::Address(to) => to.to_string(),
+                // Nobody is there: only calls that were redirected are dialled on.
+                Dialled::Peers(_) => "127.0.0.1:1".to_owned(),
+            },
+            seed: self.what.seed,
+            recorder: self.what.calls.clone(),
+            limits: Limits::default(),
+        };
+        let ground = Arc::new(NamespaceGround::of(netns.clone()));
+        let proxy = match Proxy::bind_on(config("[::]:0"), Arc::<NamespaceGround>::clone(&ground)).await {
+            Ok(proxy) => proxy,
+            Err(_) => Proxy::bind_on(config("127.0.0.1:0"), ground).await?,
+        };
+        Ok(proxy.numbered_from(self.opened.fetch_add(1, Ordering::Relaxed) * NUMBERS))
+    }
+
+    /// The addresses of the destination as this caller gets them; of whole machines with port 0.
+    async fn addresses(&mut self, netns: &Netns, name: &str) -> Result<BTreeSet<SocketAddr>, SitError> {
+        match &self.what.to {
+            Dialled::Address(to) => addresses(netns, to)
+                .await
+                .map_err(|source| SitError::Resolve { caller: name.to_owned(), source }),
+            Dialled::Peers(peers) => {
+                let found = self.peers.addresses(&self.site.callers, peers).await?;
+                Ok(found.into_iter().map(|ip| SocketAddr::new(ip.to_canonical(), 0)).collect())
+            }
+        }
+    }
+
+    fn bypassed(&self, caller: &str, why: String) {
+        let edge = self.what.edge.clone();
+        self.site.recorder.record(EventKind::EdgeBypassed { edge, caller: caller.to_owned(), why });
+    }
+
+    /// Takes everything back and waits until it is done.
+    async fn leave(mut self) {
+        for seat in std::mem::take(&mut self.seats).into_values() {
+            end(&self.site, seat).await;
+        }
+        while self.proxies.join_next().await.is_some() {}
+    }
+}
+
+/// The redirect first, so that no call comes to a proxy that has closed.
+async fn end(site: &Site, seat: Seat) {
+    let Seat { lease, undo: (id, undo), stop, .. } = seat;
+    // A failure is seen by the undo, which looks for the table itself.
+    let _ = lease.lift().await;
+    // A failure is kept by the site.
+    let _ = site.take_back(id, undo).await;
+    stop.cancel();
+}
+
+fn tell(recorder: &Recorder, edge: &EdgeName, seat: &Seat) {
+    recorder.record(EventKind::EdgeIntercepted {
+        edge: edge.clone(),
+        caller: seat.name.clone(),
+        pid: seat.netns.identity().process.pid,
+        destinations: seat.destinations.iter().map(shown).collect(),
+        cut: seat.lease.status().cut,
+    });
+}
+
+/// Without the port where all are meant.
+fn shown(destination: &SocketAddr) -> String {
+    match destination.port() {
+        0 => destination.ip().to_string(),
+        _ => destination.to_string(),
+    }
+}
+
+/// The addresses of the destination as the caller gets them.
+async fn addresses(netns: &Netns, to: &Address) -> Result<BTreeSet<SocketAddr>, ResolveError> {
+    let found = netns.resolve(to.host()).await?;
+    Ok(found.into_iter().map(|ip| SocketAddr::new(ip.to_canonical(), to.port())).collect())
+}
+
+/// Those for which the proxy has a port: without IPv6 in there, none of its addresses can be dialled anyway.
+fn reachable(addresses: &BTreeSet<SocketAddr>, ports: ProxyPorts) -> BTreeSet<SocketAddr> {
+    addresses.iter().copied().filter(|address| address.is_ipv4() || ports.v6.is_some()).collect()
+}

@@ -1,0 +1,97 @@
+//! The hands on all proxies of one edge: an edge that sits in on a service has one in the network of each replica, and
+//! more come as replicas are replaced. A fault of the edge stands on all of them, also on those that come later.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use murphy_core::{FaultId, Tally};
+use murphy_proxy::{Armed, ProxyHandle};
+
+/// All proxies of one edge. Clones share them.
+#[derive(Clone, Default)]
+pub(crate) struct EdgeHands {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// Also those of callers that are gone: what they counted still counts.
+    proxies: Vec<ProxyHandle>,
+    armed: BTreeMap<FaultId, Armed>,
+}
+
+impl EdgeHands {
+    /// Of an edge with one proxy.
+    pub(crate) fn of(proxy: ProxyHandle) -> EdgeHands {
+        let hands = EdgeHands::default();
+        hands.add(proxy);
+        hands
+    }
+
+    /// One proxy more; all faults that stand on the edge are put on it.
+    pub(crate) fn add(&self, proxy: ProxyHandle) {
+        let mut inner = self.lock();
+        inner.armed.values().cloned().for_each(|armed| proxy.arm(armed));
+        inner.proxies.push(proxy);
+    }
+
+    /// Puts a fault on the edge.
+    pub(crate) fn arm(&self, armed: Armed) {
+        let mut inner = self.lock();
+        inner.proxies.iter().for_each(|proxy| proxy.arm(armed.clone()));
+        inner.armed.insert(armed.id.clone(), armed);
+    }
+
+    /// Takes a fault off the edge, and says what it did on all of it.
+    pub(crate) fn lift(&self, fault: &FaultId) -> Tally {
+        let mut inner = self.lock();
+        inner.armed.remove(fault);
+        let tallies = inner.proxies.iter().filter_map(|proxy| proxy.lift(fault));
+        tallies.fold(Tally::default(), |all, one| Tally {
+            connections: all.connections + one.connections,
+            hits: all.hits + one.hits,
+            bytes: all.bytes + one.bytes,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use murphy_core::{Chance, Directions, EdgeName, Protocol, Recorder, Seed};
+    use murphy_proxy::{EdgeEffect, Limits, Proxy, ProxyConfig};
+
+    async fn proxy() -> Proxy {
+        let config = ProxyConfig {
+            name: EdgeName::new("edge").unwrap(),
+            protocol: Protocol::Tcp,
+            listen: "127.0.0.1:0".to_owned(),
+            upstream: "127.0.0.1:9".to_owned(),
+            seed: Seed(1),
+            recorder: Recorder::disabled(),
+            limits: Limits::default(),
+        };
+        Proxy::bind(config).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_comes_later_gets_the_faults_that_stand_and_no_others() {
+        let (first, second, third) = (proxy().await, proxy().await, proxy().await);
+        let id = FaultId::new("refuse-1").unwrap();
+        let hands = EdgeHands::of(first.handle());
+        let (effect, directions) = (EdgeEffect::Refuse, Directions::Both);
+        hands.arm(Armed { id: id.clone(), effect, directions, chance: Chance::ALWAYS });
+        hands.add(second.handle());
+        assert_eq!(first.handle().tally(&id), Some(Tally::default()));
+        assert_eq!(second.handle().tally(&id), Some(Tally::default()));
+        hands.lift(&id);
+        hands.add(third.handle());
+        for proxy in [first, second, third] {
+            assert_eq!(proxy.handle().tally(&id), None);
+        }
+    }
+}

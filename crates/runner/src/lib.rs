@@ -1,0 +1,45 @@
+//! Carries a plan out: starts what it names, drives load, breaks and mends on time, and takes everything back on every
+//! way out. It decides nothing about what the outcome means; its product is the journal.
+//!
+//! Rule of the house: nothing is put into the world before its undo is on disk (`undo_log`), and a second process
+//! (`watchdog`) carries the undos out if this one dies without doing so.
+
+mod abort;
+mod callers;
+mod containers;
+mod doctor;
+mod edge;
+mod error;
+mod ground;
+mod hands;
+mod inject;
+mod journal;
+mod lock;
+mod network;
+mod peers;
+mod preflight;
+mod processes;
+mod run;
+mod run_dir;
+mod services;
+mod setup;
+mod stack;
+mod state;
+mod stop;
+mod timeline;
+mod undo;
+mod undo_log;
+mod watchdog;
+
+pub use doctor::{Examined, Need, examine};
+pub use error::RunError;
+pub use journal::{JournalWriter, Observer, read_events};
+pub use lock::{LockError, Lockable, Locks};
+pub use preflight::Lack;
+pub use run::{Outcome, RunOptions, run};
+pub use run_dir::{RunDir, RunId};
+pub use state::{Leftover, StateDir, StateError};
+pub use stop::{Stop, StopReason};
+pub use undo::{RevertError, Reverter, by_hand, revert};
+pub use undo_log::{Outstanding, Owner, UndoLog, UndoLogError};
+pub use watchdog::{Watchdog, watch_and_revert};

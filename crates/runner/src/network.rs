@@ -1,0 +1,412 @@
+//! Faults on the network between callers: puts rules into their network namespaces, keeps them up while callers and
+//! addresses change, and takes them out.
+//!
+//! Rules are leases of the kernel's with their undo on disk before; a limited rate is no lease and is left to the undo.
+//! Latency is carried out by proxies that sit there from the beginning of the run, so that its begin and its end break no
+//! connection.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use murphy_core::{
+    Chance, Directions, EdgeName, EventKind, FaultId, Protocol, Recorder, Seed, Tally, Undo, UndoId,
+};
+use murphy_faults::{Effect, NetworkAction, Place};
+use murphy_netns::{
+    Destinations, Lease, LeaseTerm, Loss, NetFault, Netns, NetnsError, Partition, Reset, Shape, Shaping, Way,
+};
+use murphy_proxy::Armed;
+use murphy_scenario::{Caller, FaultStep, FaultTarget, OpenConnections, Stretch};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::RunError;
+use crate::callers::Found;
+use crate::edge::{Dialled, Interception, SitError, Site};
+use crate::hands::EdgeHands;
+use crate::peers::Peers;
+
+/// How often callers and addresses are looked for again.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// All faults on networks of a run.
+pub(crate) struct Networks {
+    site: Arc<Site>,
+    tasks: TaskTracker,
+    standing: Mutex<BTreeMap<FaultId, Standing>>,
+    /// The proxies that carry out latency, by fault, each with the ways on which it delays.
+    slow: Mutex<BTreeMap<FaultId, Vec<(EdgeHands, Directions)>>>,
+}
+
+/// A fault that is in the world.
+enum Standing {
+    Held { lift: CancellationToken, done: JoinHandle<Tally> },
+    Slow(Vec<EdgeHands>),
+}
+
+/// Rules that are put into the network of each of `at`.
+#[derive(Debug, Clone)]
+struct Leg {
+    at: Vec<Caller>,
+    peers: Vec<Caller>,
+    way: Way,
+}
+
+impl Networks {
+    pub(crate) fn new(site: Arc<Site>) -> Networks {
+        Networks { site, tasks: TaskTracker::new(), standing: Mutex::default(), slow: Mutex::default() }
+    }
+
+    /// What must be sat in on from the beginning for this fault; empty for faults without a proxy.
+    pub(crate) fn interceptions(&self, step: &FaultStep, seed: Seed) -> Vec<(Interception, EdgeHands)> {
+        let FaultTarget::Network { network } = &step.target else { return Vec::new() };
+        let Some(Effect::Network(NetworkAction::Latency { .. })) = step.fault.effect_on(Place::Network)
+        else {
+            return Vec::new();
+        };
+        // A fault's name is spelled as an edge's.
+        let Ok(edge) = EdgeName::new(step.id.as_str()) else { return Vec::new() };
+        let mut all = Vec::new();
+        for (from, to, directions) in slow_legs(network) {
+            let what = Interception {
+                edge: edge.clone(),
+                protocol: Protocol::Tcp,
+                from,
+                to: Dialled::Peers(to),
+                open: OpenConnections::Cut,
+                seed,
+                // Its connections are no calls on an edge of the scenario.
+                calls: Recorder::disabled(),
+            };
+            let hands = EdgeHands::default();
+            let mut slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+            slow.entry(step.id.clone()).or_default().push((hands.clone(), directions));
+            all.push((what, hands));
+        }
+        all
+    }
+
+    /// Puts a fault into the world.
+    pub(crate) async fn arm(&self, step: &FaultStep, stretch: &Stretch) -> Result<(), RunError> {
+        let failed = |why: String| RunError::Inject { fault: step.id.clone(), why };
+        let Some(Effect::Network(action)) = step.fault.effect_on(Place::Network) else {
+            return Err(failed(format!("{} does not act on a network", step.fault.name())));
+        };
+        if let NetworkAction::Latency { effect } = action {
+            let slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner).get(&step.id).cloned();
+            let slow = slow.unwrap_or_default();
+            for (hands, directions) in &slow {
+                let (id, directions, chance) = (step.id.clone(), *directions, Chance::ALWAYS);
+                hands.arm(Armed { id, effect: effect.clone(), directions, chance });
+            }
+            let hands = slow.into_iter().map(|(hands, _)| hands).collect();
+            self.lock().insert(step.id.clone(), Standing::Slow(hands));
+        } else {
+            let (ready, is_ready) = oneshot::channel();
+            let lift = CancellationToken::new();
+            let holder = Holder {
+                site: Arc::clone(&self.site),
+                fault: step.id.clone(),
+                legs: legs(stretch),
+                action,
+                posts: BTreeMap::new(),
+                peers: Peers::default(),
+                gone: Tally::default(),
+            };
+            let done = self.tasks.spawn(holder.hold(lift.clone(), ready));
+            // Known before it stands: whatever ends the run from here on takes it back.
+            self.lock().insert(step.id.clone(), Standing::Held { lift, done });
+            match is_ready.await {
+                Ok(begun) => begun.map_err(|error| failed(error.to_string()))?,
+                Err(_) => return Err(failed("its task has ended".into())),
+            }
+        }
+        self.site.recorder.record(EventKind::FaultArmed { fault: step.id.clone() });
+        Ok(())
+    }
+
+    /// Takes a fault out of the world; one that is not in it is no error.
+    pub(crate) async fn lift(&self, fault: &FaultId) {
+        let Some(standing) = self.lock().remove(fault) else { return };
+        let tally = match standing {
+            Standing::Held { lift, done } => {
+                lift.cancel();
+                // A task that panicked has dropped its leases, and its undos are still due.
+                done.await.unwrap_or_default()
+            }
+            Standing::Slow(hands) => hands.iter().map(|hands| hands.lift(fault)).fold(Tally::default(), sum),
+        };
+        self.site.recorder.record(EventKind::FaultLifted { fault: fault.clone(), tally });
+    }
+
+    /// Takes all out of the world.
+    pub(crate) async fn lift_all(&self) {
+        let all: Vec<FaultId> = self.lock().keys().rev().cloned().collect();
+        for fault in all {
+            self.lift(&fault).await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<FaultId, Standing>> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn sum(a: Tally, b: Tally) -> Tally {
+    Tally { connections: a.connections + b.connections, hits: a.hits + b.hits, bytes: a.bytes + b.bytes }
+}
+
+/// Rules on one side hold both ways, so each pair of groups has them on one side only.
+fn legs(stretch: &Stretch) -> Vec<Leg> {
+    match stretch {
+        Stretch::Between { groups } => (0..groups.len().saturating_sub(1))
+            .map(|index| Leg {
+                at: groups[index].clone(),
+                peers: groups[index + 1..].concat(),
+                way: Way::Both,
+            })
+            .collect(),
+        Stretch::OneWay { from, to } => vec![Leg { at: from.clone(), peers: to.clone(), way: Way::Out }],
+        Stretch::Of { callers } => vec![Leg { at: callers.clone(), peers: Vec::new(), way: Way::Out }],
+    }
+}
+
+/// Who calls whom, and which way of these calls is meant. A call is delayed where it is made, whichever side makes it.
+fn slow_legs(stretch: &Stretch) -> Vec<(Vec<Caller>, Vec<Caller>, Directions)> {
+    match stretch {
+        Stretch::Between { groups } => (0..groups.len())
+            .map(|index| {
+                let others: Vec<Caller> = groups
+                    .iter()
+                    .enumerate()
+                    .filter(|(other, _)| *other != index)
+                    .flat_map(|(_, g)| g.clone())
+                    .collect();
+                (groups[index].clone(), others, Directions::Both)
+            })
+            .collect(),
+        Stretch::OneWay { from, to } => vec![
+            (from.clone(), to.clone(), Directions::ToUpstream),
+            (to.clone(), from.clone(), Directions::ToClient),
+        ],
+        Stretch::Of { .. } => Vec::new(),
+    }
+}
+
+/// What stands in one network.
+struct Post {
+    lease: Option<Lease>,
+    undos: Vec<(UndoId, Undo)>,
+    peers: BTreeSet<IpAddr>,
+}
+
+/// One fault, held in all networks that it concerns.
+struct Holder {
+    site: Arc<Site>,
+    fault: FaultId,
+    legs: Vec<Leg>,
+    action: NetworkAction,
+    /// By leg and by the inode of the network.
+    posts: BTreeMap<(usize, u64), Post>,
+    peers: Peers,
+    /// What was counted in networks that are gone.
+    gone: Tally,
+}
+
+impl Holder {
+    async fn hold(mut self, lift: CancellationToken, ready: oneshot::Sender<Result<(), SitError>>) -> Tally {
+        let first = self.look(Look::First).await;
+        // Nobody waits any more if the run was stopped meanwhile; then it is lifted as well.
+        let begun = ready.send(first).is_ok();
+        while begun && tokio::time::timeout(LOOK_AGAIN, lift.cancelled()).await.is_err() {
+            // What cannot be found at present is looked for again.
+            let _ = self.look(Look::Again).await;
+        }
+        let mut tally = self.gone;
+        for post in std::mem::take(&mut self.posts).into_values() {
+            tally = sum(tally, self.end(post).await);
+        }
+        tally
+    }
+
+    async fn look(&mut self, look: Look) -> Result<(), SitError> {
+        for (index, leg) in self.legs.clone().into_iter().enumerate() {
+            let peers = self.peers.addresses(&self.site.callers, &leg.peers).await?;
+            let found = self.site.callers.find_all(&leg.at).await?;
+            let present: BTreeSet<u64> = found.iter().map(|one| one.namespace.inode).collect();
+            let left: Vec<(usize, u64)> = self
+                .posts
+                .keys()
+                .copied()
+                .filter(|(of, inode)| *of == index && !present.contains(inode))
+                .collect();
+            for key in left {
+                if let Some(post) = self.posts.remove(&key) {
+                    self.gone = sum(self.gone, self.end(post).await);
+                }
+            }
+            for one in found {
+                let key = (index, one.namespace.inode);
+                match self.posts.get_mut(&key) {
+                    Some(post) => follow(post, &peers).await,
+                    None => match self.post(one, &leg, &peers).await {
+                        Ok(post) => drop(self.posts.insert(key, post)),
+                        Err(error) if look == Look::First => return Err(error),
+                        Err(_) => {}
+                    },
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn post(&self, at: Found, leg: &Leg, peers: &BTreeSet<IpAddr>) -> Result<Post, SitError> {
+        let said = |source| SitError::Netns { caller: at.name.clone(), source };
+        let netns = Netns::enter(at.namespace.process).await.map_err(said)?;
+        let hosts = peers.clone();
+        let fault = match &self.action {
+            NetworkAction::Bandwidth { rate } => {
+                let shaping = Shaping::Bandwidth { rate: *rate };
+                return self.shape(&netns, shaping).await.map_err(|error| error.of(&at.name));
+            }
+            NetworkAction::Partition => NetFault::Partition(Partition { peers: hosts, way: leg.way }),
+            NetworkAction::Loss { rate } => {
+                NetFault::Loss(Loss { peers: hosts, way: leg.way, chance: *rate })
+            }
+            NetworkAction::Reset => NetFault::Reset(Reset { destinations: Destinations::Hosts(hosts) }),
+            // Carried out by proxies.
+            NetworkAction::Latency { .. } => {
+                return Ok(Post { lease: None, undos: Vec::new(), peers: hosts });
+            }
+        };
+        let note = format!("murphy: fault {}", self.fault);
+        let plan = netns.plan(fault, self.site.table(), &note, LeaseTerm::default()).await.map_err(said)?;
+        let undo = plan.undo();
+        let id = self.site.log.due(Some(&self.fault), &undo)?;
+        match plan.apply().await {
+            Ok(lease) => Ok(Post { lease: Some(lease), undos: vec![(id, undo)], peers: peers.clone() }),
+            Err(error) => {
+                // It may have been done in part: the undo finds out.
+                let _ = self.site.take_back(id, undo).await;
+                Err(said(error))
+            }
+        }
+    }
+
+    /// Limits every interface of the network.
+    async fn shape(&self, netns: &Netns, shaping: Shaping) -> Result<Post, ShapeError> {
+        let mut post = Post { lease: None, undos: Vec::new(), peers: BTreeSet::new() };
+        for interface in netns.interfaces().await? {
+            let plan = netns.plan_shape(Shape { interface, shaping }, &self.site.table()).await;
+            let result = match plan {
+                Ok(plan) => self.apply_shape(plan, &mut post).await,
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = result {
+                self.end(post).await;
+                return Err(error);
+            }
+        }
+        Ok(post)
+    }
+
+    async fn apply_shape(&self, plan: murphy_netns::ShapePlan, post: &mut Post) -> Result<(), ShapeError> {
+        let undo = plan.undo();
+        let id = self.site.log.due(Some(&self.fault), &undo).map_err(ShapeError::Log)?;
+        post.undos.push((id, undo));
+        plan.apply().await?;
+        Ok(())
+    }
+
+    /// Takes back what stands in one network, and says what it did there.
+    async fn end(&self, post: Post) -> Tally {
+        let mut tally = Tally::default();
+        match post.lease {
+            Some(lease) => {
+                for counted in lease.counters().await.unwrap_or_default().into_values() {
+                    tally.hits += counted.packets;
+                    tally.bytes += counted.bytes;
+                }
+                // A failure is seen by the undo, which looks for the table itself.
+                let _ = lease.lift().await;
+            }
+            // A limited interface: nobody counts there, but that it stood.
+            None => tally.hits += post.undos.len() as u64,
+        }
+        for (id, undo) in post.undos.into_iter().rev() {
+            // A failure is kept by the site.
+            let _ = self.site.take_back(id, undo).await;
+        }
+        tally
+    }
+}
+
+/// Which look it is: at the first, everything must be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    First,
+    Again,
+}
+
+/// The far side has moved: the rules follow.
+async fn follow(post: &mut Post, peers: &BTreeSet<IpAddr>) {
+    let Some(lease) = &post.lease else { return };
+    if post.peers != *peers
+        && lease.set_addresses(peers.iter().map(|ip| SocketAddr::new(*ip, 0)).collect()).await.is_ok()
+    {
+        post.peers.clone_from(peers);
+    }
+}
+
+/// Why an interface is not limited.
+enum ShapeError {
+    Netns(NetnsError),
+    Log(crate::UndoLogError),
+}
+
+impl From<NetnsError> for ShapeError {
+    fn from(error: NetnsError) -> ShapeError {
+        ShapeError::Netns(error)
+    }
+}
+
+impl ShapeError {
+    fn of(self, caller: &str) -> SitError {
+        match self {
+            ShapeError::Netns(source) => SitError::Netns { caller: caller.to_owned(), source },
+            ShapeError::Log(error) => SitError::UndoLog(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(names: &[&str]) -> Vec<Caller> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn each_pair_of_groups_is_parted_on_one_side() {
+        let groups = vec![group(&["a", "b"]), group(&["c"]), group(&["d"])];
+        let legs = legs(&Stretch::Between { groups });
+        let pairs: Vec<_> = legs.iter().map(|leg| (leg.at.clone(), leg.peers.clone(), leg.way)).collect();
+        assert_eq!(
+            pairs,
+            [(group(&["a", "b"]), group(&["c", "d"]), Way::Both), (group(&["c"]), group(&["d"]), Way::Both)]
+        );
+    }
+
+    #[test]
+    fn one_way_delays_the_same_packets_whoever_made_the_connection() {
+        let stretch = Stretch::OneWay { from: group(&["a"]), to: group(&["b"]) };
+        let legs = slow_legs(&stretch);
+        assert_eq!(legs[0], (group(&["a"]), group(&["b"]), Directions::ToUpstream));
+        assert_eq!(legs[1], (group(&["b"]), group(&["a"]), Directions::ToClient));
+    }
+}

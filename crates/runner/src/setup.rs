@@ -1,0 +1,77 @@
+//! From the plan's plain data to what the load generator understands. Fails before anything is started.
+
+use std::path::Path;
+
+use murphy_core::{ProbeName, Seed, Span};
+use murphy_load::{self as load, CommandQuestion, HttpLoad};
+use murphy_scenario::{self as scenario, LoadPlan, ProbePlan};
+use regex::Regex;
+
+use crate::RunError;
+
+/// A probe that is ready to be watched.
+#[derive(Debug)]
+pub(crate) struct Probe {
+    pub(crate) name: ProbeName,
+    pub(crate) question: load::Question,
+    pub(crate) every: Span,
+    pub(crate) within: Span,
+}
+
+pub(crate) fn http_load(plan: &LoadPlan, seed: Seed) -> Result<HttpLoad, RunError> {
+    let failed = |why: String| RunError::Setup { what: format!("load {}", plan.name), why };
+    Ok(HttpLoad {
+        arrivals: match plan.arrivals {
+            scenario::Arrivals::Poisson => load::Arrivals::Poisson,
+            scenario::Arrivals::Constant => load::Arrivals::Constant,
+        },
+        timeout: plan.timeout,
+        expect_status: statuses(&plan.expect_status).map_err(&failed)?,
+        in_flight_max: u64::from(plan.in_flight_max),
+        ..HttpLoad::new(plan.name.clone(), request(&plan.request).map_err(&failed)?, plan.rate, seed)
+    })
+}
+
+pub(crate) fn probe(plan: &ProbePlan) -> Result<Probe, RunError> {
+    let question = question(&plan.question, None)
+        .map_err(|why| RunError::Setup { what: format!("probe {}", plan.name), why })?;
+    Ok(Probe { name: plan.name.clone(), question, every: plan.every, within: plan.within })
+}
+
+/// A question; a command of it runs in `dir`.
+pub(crate) fn question(question: &scenario::Question, dir: Option<&Path>) -> Result<load::Question, String> {
+    Ok(match question {
+        scenario::Question::Http { request: asked, status, body, json } => load::Question::Http {
+            request: Box::new(request(asked)?),
+            status: statuses(status)?,
+            body: pattern(body.as_deref())?,
+            json: json.clone(),
+        },
+        scenario::Question::Tcp { address } => load::Question::Tcp { address: address.to_string() },
+        scenario::Question::Command { argv, matches } => load::Question::Command(CommandQuestion {
+            argv: argv.clone(),
+            matches: pattern(matches.as_deref())?,
+            dir: dir.map(Path::to_owned),
+            ..CommandQuestion::default()
+        }),
+    })
+}
+
+fn request(plan: &scenario::HttpRequest) -> Result<load::HttpRequest, String> {
+    let mut request = load::HttpRequest::new(&plan.method, &plan.url).map_err(|error| error.to_string())?;
+    for (name, value) in &plan.headers {
+        request = request.header(name, value).map_err(|error| error.to_string())?;
+    }
+    Ok(match &plan.body {
+        Some(body) => request.body(body.clone()),
+        None => request,
+    })
+}
+
+fn statuses(set: &scenario::StatusSet) -> Result<load::StatusSet, String> {
+    set.to_string().parse().map_err(|error: load::StatusError| error.to_string())
+}
+
+fn pattern(text: Option<&str>) -> Result<Option<Regex>, String> {
+    text.map(Regex::new).transpose().map_err(|error| error.to_string())
+}

@@ -1,0 +1,144 @@
+//! Carries undos out: idempotent, from any process, each with its own time budget.
+
+use murphy_core::{Span, Undo};
+use murphy_docker::{self as docker, Engine, EngineError, Environment};
+use murphy_host::{self as host, SendError, StopError};
+use murphy_netns as netns;
+use tokio::sync::OnceCell;
+
+/// Why something could not be taken back. The message names the command that does it by hand.
+#[derive(Debug, thiserror::Error)]
+pub enum RevertError {
+    /// Processes do not die.
+    #[error("service {service} could not be stopped: {source}")]
+    Stop {
+        /// Which.
+        service: String,
+        /// Why.
+        source: StopError,
+    },
+    /// A frozen process could not be thawed.
+    #[error("{name} could not be let go on: {source}; by hand: kill -CONT {pid}")]
+    Continue {
+        /// For messages.
+        name: String,
+        /// Which process.
+        pid: i32,
+        /// Why.
+        source: SendError,
+    },
+    /// The engine that knows the container cannot be reached.
+    #[error("{undo}: {source}")]
+    NoEngine {
+        /// What is due.
+        undo: String,
+        /// Why.
+        source: EngineError,
+    },
+    /// A container is not as before.
+    #[error("{undo}: {source}; by hand: {by_hand}")]
+    Container {
+        /// What is due.
+        undo: String,
+        /// Why.
+        source: docker::RevertError,
+        /// The command that does it.
+        by_hand: String,
+    },
+    /// A change in another network stays.
+    #[error("{source}; by hand: {by_hand}")]
+    Network {
+        /// Why.
+        source: netns::RevertError,
+        /// The command.
+        by_hand: String,
+    },
+}
+
+/// Time between SIGTERM and SIGKILL.
+const GRACE: Span = Span::from_secs(2);
+
+/// Takes things back. It looks for a container's engine where the environment says, and only once it is needed.
+#[derive(Debug, Default)]
+pub struct Reverter {
+    environment: Environment,
+    engine: OnceCell<Engine>,
+}
+
+impl Reverter {
+    /// Containers are those of this environment's engine.
+    pub fn new(environment: Environment) -> Reverter {
+        Reverter { environment, engine: OnceCell::new() }
+    }
+
+    /// Takes one thing back. Doing so twice is harmless; a target that is gone is a success.
+    pub async fn revert(&self, undo: &Undo) -> Result<(), RevertError> {
+        match undo {
+            Undo::StopMarked { marker, service } => host::stop_marked(marker, GRACE)
+                .await
+                .map_err(|source| RevertError::Stop { service: service.to_string(), source }),
+            Undo::StopGroup { leader, service } => host::stop_group(leader, GRACE)
+                .await
+                .map_err(|source| RevertError::Stop { service: service.to_string(), source }),
+            Undo::Continue { process, name } => match host::thaw(process) {
+                Ok(()) | Err(SendError::Gone { .. }) => Ok(()),
+                Err(source) => Err(RevertError::Continue { name: name.clone(), pid: process.pid, source }),
+            },
+            Undo::Unpause { .. }
+            | Undo::Start { .. }
+            | Undo::Rename { .. }
+            | Undo::Reconnect { .. }
+            | Undo::RestoreLimits { .. }
+            | Undo::Exec { .. }
+            | Undo::TakeDown { .. } => self.in_engine(undo).await,
+            Undo::DropTable { .. } | Undo::RemoveQdisc { .. } => netns::revert(undo)
+                .await
+                .map(drop)
+                .map_err(|source| RevertError::Network { source, by_hand: by_hand(undo) }),
+        }
+    }
+
+    async fn in_engine(&self, undo: &Undo) -> Result<(), RevertError> {
+        let connect = || Engine::connect_from(&self.environment);
+        let engine = self
+            .engine
+            .get_or_try_init(connect)
+            .await
+            .map_err(|source| RevertError::NoEngine { undo: undo.to_string(), source })?;
+        match engine.revert(undo).await {
+            Ok(_) => Ok(()),
+            Err(source) => {
+                Err(RevertError::Container { undo: undo.to_string(), source, by_hand: by_hand(undo) })
+            }
+        }
+    }
+}
+
+/// Takes one thing back, with the engine of this process's environment.
+pub async fn revert(undo: &Undo) -> Result<(), RevertError> {
+    Reverter::new(Environment::of_process()).revert(undo).await
+}
+
+/// What a person types to take it back without Murphy.
+pub fn by_hand(undo: &Undo) -> String {
+    match undo {
+        Undo::Continue { process, .. } => format!("kill -CONT {}", process.pid),
+        Undo::Unpause { container } => format!("docker unpause {}", container.name),
+        Undo::Start { container, .. } => format!("docker start {}", container.id),
+        Undo::Rename { container } => format!("docker rename {} {}", container.id, container.name),
+        Undo::Reconnect { container, network, .. } => {
+            format!("docker network connect {} {}", network.name, container.name)
+        }
+        Undo::RestoreLimits { container, .. } => format!("docker update {}", container.name),
+        Undo::Exec { container, command, .. } => {
+            format!("docker exec {} {}", container.name, command.join(" "))
+        }
+        Undo::DropTable { namespace, family, table } => {
+            format!("nsenter -t {} -n nft delete table {family} {table}", namespace.process.pid)
+        }
+        Undo::RemoveQdisc { namespace, interface, .. } => {
+            format!("nsenter -t {} -n tc qdisc del dev {interface} root", namespace.process.pid)
+        }
+        _ => "murphy undo".to_owned(),
+    }
+}

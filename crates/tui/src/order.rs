@@ -1,0 +1,43 @@
+//! What hands can do: the only way from the keyboard into the world. A source carries orders out, or says why not.
+
+use std::path::PathBuf;
+
+use murphy_core::{EdgeName, FaultId};
+use murphy_faults::Fault;
+
+/// One thing to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Order {
+    /// Put a fault on an edge; one with the same id is edited.
+    Arm {
+        /// Where.
+        edge: EdgeName,
+        /// Which.
+        id: FaultId,
+        /// What.
+        fault: Box<Fault>,
+    },
+    /// Take a fault off.
+    Lift {
+        /// Where.
+        edge: EdgeName,
+        /// Which.
+        id: FaultId,
+    },
+    /// Take everything off everywhere.
+    LiftAll,
+    /// Write what was done by hand as a scenario.
+    Save {
+        /// Where to.
+        path: PathBuf,
+    },
+}
+
+/// Whether a source takes orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hands {
+    /// It does.
+    Free,
+    /// It is watched only.
+    Tied,
+}

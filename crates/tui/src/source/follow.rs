@@ -1,0 +1,133 @@
+//! A run that somebody else carries out, followed by its journal. It is only looked at.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use murphy_core::Event;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::screen::{Shared, lock};
+use crate::world::Loudness;
+
+/// Why a run cannot be followed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot follow {}: {source}; name a run directory, as `murphy run` prints it", .journal.display())]
+pub struct FollowError {
+    /// The journal that was looked for.
+    pub journal: PathBuf,
+    /// Why it cannot be read.
+    pub source: std::io::Error,
+}
+
+/// How often a journal that has ended so far is looked at again.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// A followed run.
+pub struct Follow {
+    world: Shared,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Follow {
+    /// Follows the journal of a run directory from its beginning. Must be called inside a runtime.
+    pub fn start(run: &Path) -> Result<Follow, FollowError> {
+        let journal = run.join("journal.ndjson");
+        let file = File::open(&journal).map_err(|source| FollowError { journal, source })?;
+        let (world, stop, tasks) = (Shared::default(), CancellationToken::new(), TaskTracker::new());
+        tasks.spawn(follow(Shared::clone(&world), BufReader::new(file), stop.clone()));
+        Ok(Follow { world, stop, tasks })
+    }
+
+    /// What is seen.
+    pub fn world(&self) -> Shared {
+        Shared::clone(&self.world)
+    }
+
+    /// Stops following.
+    pub async fn end(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+async fn follow(world: Shared, mut journal: BufReader<File>, stop: CancellationToken) {
+    // A line may be half written when it is read: it is kept until its end comes.
+    let mut line = String::new();
+    while !stop.is_cancelled() {
+        match journal.read_line(&mut line) {
+            Ok(0) => {}
+            Ok(_) if line.ends_with('\n') => {
+                match serde_json::from_str::<Event>(&line) {
+                    Ok(event) => lock(&world).see(event),
+                    Err(error) => {
+                        let mut seen = lock(&world);
+                        let now = seen.now;
+                        seen.note(
+                            now,
+                            Loudness::Trouble,
+                            format!("a line of the journal cannot be read: {error}"),
+                        );
+                    }
+                }
+                line.clear();
+                continue;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let mut seen = lock(&world);
+                let now = seen.now;
+                seen.note(now, Loudness::Trouble, format!("the journal cannot be read: {error}"));
+                return;
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(AGAIN) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use murphy_core::{EdgeName, EventKind, Offset, write_line};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn lines_that_come_later_and_in_halves_are_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = File::create(folder.path().join("journal.ndjson")).unwrap();
+        let follow = Follow::start(folder.path()).unwrap();
+        let edge = EdgeName::new("db").unwrap();
+        let kind = EventKind::EdgeListening { edge, listen: "a:1".into(), upstream: "b:2".into() };
+        let mut line = Vec::new();
+        write_line(&mut line, &Event { seq: 0, at: Offset::ZERO, kind }).unwrap();
+        let (first, second) = line.split_at(10);
+        journal.write_all(first).unwrap();
+        journal.flush().unwrap();
+        tokio::time::sleep(AGAIN * 2).await;
+        assert!(lock(&follow.world).edges.is_empty());
+        journal.write_all(second).unwrap();
+        let seen = async {
+            while lock(&follow.world).edges.is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), seen).await.expect("the line is seen");
+        follow.end().await;
+    }
+
+    #[tokio::test]
+    async fn a_folder_without_a_journal_is_told_with_what_to_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let Err(error) = Follow::start(folder.path()) else { panic!("followed nothing") };
+        assert!(error.to_string().contains("run directory"), "{error}");
+    }
+}

@@ -1,0 +1,4 @@
+//! Where a world comes from, and who carries orders out.
+
+pub(crate) mod follow;
+pub(crate) mod own;

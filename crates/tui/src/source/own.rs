@@ -1,0 +1,207 @@
+//! Proxies of our own: made for the occasion, broken by hand, gone with the screen.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use murphy_core::{
+    Chance, Directions, EdgeName, FaultId, Offset, Protocol, Recorder, Recording, RunClock, Seed,
+};
+use murphy_faults::{Effect, Fault};
+use murphy_proxy::{Armed, BindError, Limits, Proxy, ProxyConfig, ProxyHandle};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::order::Order;
+use crate::record::Record;
+use crate::screen::{Shared, lock};
+use crate::world::{Loudness, StandingFault, World, tally_text};
+
+/// An edge to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EdgeSpec {
+    /// Its name.
+    pub name: EdgeName,
+    /// Where it listens, `host:port`.
+    pub listen: String,
+    /// What it dials on, `host:port`.
+    pub upstream: String,
+    /// What is spoken; faults on requests want HTTP.
+    pub protocol: Protocol,
+}
+
+/// Events that may wait to be counted.
+const QUEUE: usize = 1 << 17;
+
+/// Proxies of our own.
+pub struct Own {
+    world: Shared,
+    clock: RunClock,
+    handles: BTreeMap<EdgeName, ProxyHandle>,
+    record: Record,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Own {
+    /// Takes all addresses and serves them. Must be called inside a runtime.
+    pub async fn start(edges: &[EdgeSpec], seed: Seed) -> Result<Own, BindError> {
+        let world = Shared::default();
+        let clock = RunClock::start();
+        let (recorder, recording) = Recorder::new(clock, QUEUE);
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let mut handles = BTreeMap::new();
+        let mut proxies = Vec::new();
+        // All addresses are taken before any is served: a taken port leaves nothing half open.
+        for edge in edges {
+            let config = ProxyConfig {
+                name: edge.name.clone(),
+                protocol: edge.protocol,
+                listen: edge.listen.clone(),
+                upstream: edge.upstream.clone(),
+                seed: seed.derive(edge.name.as_str(), 0),
+                recorder: recorder.clone(),
+                limits: Limits::default(),
+            };
+            proxies.push((edge, Proxy::bind(config).await?));
+        }
+        let mut record = Record::default();
+        for (edge, proxy) in proxies {
+            let listen = proxy.local_addr().to_string();
+            let mut seen = lock(&world);
+            let known = seen.edge(&edge.name);
+            (known.listen, known.upstream) = (listen.clone(), edge.upstream.clone());
+            seen.note(Offset::ZERO, Loudness::Notice, format!("{} listens on {listen}", edge.name));
+            record.edge(EdgeSpec { listen, ..edge.clone() });
+            handles.insert(edge.name.clone(), proxy.handle());
+            tasks.spawn(proxy.serve(stop.clone().cancelled_owned()));
+        }
+        let feeding = Shared::clone(&world);
+        let meters = handles.clone();
+        let ending = stop.clone();
+        tasks.spawn_blocking(move || feed(&feeding, recording, clock, &meters, &ending));
+        Ok(Own { world, clock, handles, record, stop, tasks })
+    }
+
+    /// What is seen.
+    pub fn world(&self) -> Shared {
+        Shared::clone(&self.world)
+    }
+
+    /// Carries an order out. Never waits.
+    pub fn act(&mut self, order: Order) {
+        let now = self.clock.now();
+        match order {
+            Order::Arm { edge, id, fault } => self.arm(now, &edge, &id, *fault),
+            Order::Lift { edge, id } => self.lift(now, &edge, &id),
+            Order::LiftAll => {
+                let all: Vec<(EdgeName, FaultId)> = lock(&self.world)
+                    .edges
+                    .iter()
+                    .flat_map(|(name, edge)| edge.faults.iter().map(|fault| (name.clone(), fault.id.clone())))
+                    .collect();
+                for (edge, id) in all {
+                    self.lift(now, &edge, &id);
+                }
+            }
+            Order::Save { path } => {
+                let (loudness, text) = match self.record.save(&path, now) {
+                    Ok(()) => (Loudness::Notice, format!("saved to {}", path.display())),
+                    Err(error) => (Loudness::Trouble, error.to_string()),
+                };
+                lock(&self.world).note(now, loudness, text);
+            }
+        }
+    }
+
+    fn arm(&mut self, now: Offset, edge: &EdgeName, id: &FaultId, fault: Fault) {
+        let (Some(handle), Effect::Edge(effect)) = (self.handles.get(edge), fault.effect()) else { return };
+        if fault.acts_on_requests() && self.record.protocol(edge) != Protocol::Http {
+            let text =
+                format!("`{}` acts on requests, which {edge} does not read: start with --http", fault.name());
+            lock(&self.world).note(now, Loudness::Trouble, text);
+            return;
+        }
+        handle.arm(Armed { id: id.clone(), effect, directions: Directions::Both, chance: Chance::ALWAYS });
+        self.record.armed(now, edge, id, &fault);
+        let mut world = lock(&self.world);
+        world.note(now, Loudness::Deed, format!("{} on {edge}", fault.text()));
+        let known = world.edge(edge);
+        let standing = StandingFault {
+            id: id.clone(),
+            text: fault.text(),
+            fault: Some(fault),
+            tally: None,
+            until: None,
+        };
+        match known.faults.iter_mut().find(|known| known.id == *id) {
+            Some(known) => *known = standing,
+            None => known.faults.push(standing),
+        }
+    }
+
+    fn lift(&mut self, now: Offset, edge: &EdgeName, id: &FaultId) {
+        let Some(tally) = self.handles.get(edge).and_then(|handle| handle.lift(id)) else { return };
+        self.record.lifted(now, edge, id);
+        let mut world = lock(&self.world);
+        let known = world.edge(edge);
+        let text = known.faults.iter().find(|known| known.id == *id).map(|known| known.text.clone());
+        known.faults.retain(|known| known.id != *id);
+        let text = text.unwrap_or_else(|| id.to_string());
+        world.note(now, Loudness::Deed, format!("{text} off {edge}: {}", tally_text(tally)));
+    }
+
+    /// Ends all proxies and waits for their connections to be gone. Faults are in the proxies, so they go with them.
+    pub fn end(self, runtime: &Handle) {
+        self.stop.cancel();
+        self.tasks.close();
+        let Own { handles, tasks, .. } = self;
+        drop(handles);
+        runtime.block_on(tasks.wait());
+    }
+}
+
+/// Events and counters are taken in this often.
+const STEP: Duration = Duration::from_millis(50);
+
+/// Counts events until the end, and reads the counters of proxies and faults beside them.
+fn feed(
+    world: &Shared,
+    mut recording: Recording,
+    clock: RunClock,
+    handles: &BTreeMap<EdgeName, ProxyHandle>,
+    stop: &CancellationToken,
+) {
+    let mut events = Vec::new();
+    while !stop.is_cancelled() {
+        // A batch under one lock: a busy edge does not fight with the screen for every call.
+        let end = Instant::now() + STEP;
+        while let Some(left) = end.checked_duration_since(Instant::now())
+            && events.len() < 10_000
+        {
+            match recording.next(left) {
+                Ok(Some(event)) => events.push(event),
+                Ok(None) => {}
+                Err(()) => return,
+            }
+        }
+        let mut seen = lock(world);
+        for event in events.drain(..) {
+            seen.see(event);
+        }
+        seen.now = clock.now();
+        count(&mut seen, handles);
+    }
+}
+
+fn count(world: &mut World, handles: &BTreeMap<EdgeName, ProxyHandle>) {
+    for (name, handle) in handles {
+        let edge = world.edge(name);
+        let meter = handle.meter();
+        (edge.open, edge.accepted, edge.unreachable) = (meter.open, meter.accepted, meter.dial_failed);
+        edge.bytes = (meter.to_upstream, meter.to_client);
+        for fault in &mut edge.faults {
+            fault.tally = handle.tally(&fault.id);
+        }
+    }
+}

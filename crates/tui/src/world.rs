@@ -1,0 +1,380 @@
+//! What is seen: edges with their figures and faults, containers, and the last things that happened. Fed by a source,
+//! drawn by the panes; it decides nothing and touches nothing.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use murphy_core::{
+    CloseHow, ContainerHealth, EdgeName, Event, EventKind, ExchangeEnd, FaultBrief, FaultId, Offset, Side,
+    Span, Tally,
+};
+use murphy_faults::Fault;
+
+use crate::figures::{CallEnd, Figures};
+
+/// Happenings that are kept.
+const KEPT: usize = 200;
+
+/// A fault that stands on an edge.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StandingFault {
+    /// Which.
+    pub id: FaultId,
+    /// As printed: `latency 200ms`.
+    pub text: String,
+    /// The fault itself, where the source knows it: only then can it be edited.
+    pub fault: Option<Fault>,
+    /// What it has done so far, where the source counts.
+    pub tally: Option<Tally>,
+    /// When it ends by itself.
+    pub until: Option<Offset>,
+}
+
+/// Whether callers can connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Door {
+    /// A listener is there.
+    #[default]
+    Open,
+    /// Nobody listens.
+    Closed,
+}
+
+/// One edge.
+#[derive(Debug, Clone, Default)]
+pub struct Edge {
+    /// Where callers dial.
+    pub listen: String,
+    /// What is dialled on.
+    pub upstream: String,
+    /// Whether it listens.
+    pub door: Door,
+    /// Open connections.
+    pub open: u64,
+    /// Connections so far.
+    pub accepted: u64,
+    /// Connections whose dependency could not be reached.
+    pub unreachable: u64,
+    /// Bytes delivered: to the dependency, to callers.
+    pub bytes: (u64, u64),
+    /// Calls and latencies.
+    pub figures: Figures,
+    /// What stands on it, in the order in which it was armed.
+    pub faults: Vec<StandingFault>,
+}
+
+/// How loud a happening is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loudness {
+    /// Done on purpose.
+    Deed,
+    /// Noticed.
+    Notice,
+    /// Something broke.
+    Trouble,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Happening {
+    /// When.
+    pub at: Offset,
+    /// How loud.
+    pub loudness: Loudness,
+    /// In a few words.
+    pub text: String,
+    /// How often it happened on end.
+    pub times: u64,
+}
+
+/// A container of the stack.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContainerState {
+    /// `running`, `exited (137)`, and so on.
+    pub state: String,
+    /// What its health check says.
+    pub health: ContainerHealth,
+}
+
+/// All that is seen.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    /// The edges, by name.
+    /// Each behind its own count of holders, so that a copy for the screen costs little.
+    pub edges: BTreeMap<EdgeName, Arc<Edge>>,
+    /// The containers, by name.
+    pub containers: BTreeMap<String, ContainerState>,
+    /// What happened, newest last.
+    pub happenings: VecDeque<Happening>,
+    /// The present of whoever feeds it.
+    pub now: Offset,
+    /// What a run is at, in a few words; empty where there is no run.
+    pub stage: String,
+    briefs: Vec<FaultBrief>,
+}
+
+impl World {
+    /// Notes that something happened; the same thing on end is counted, not repeated.
+    pub fn note(&mut self, at: Offset, loudness: Loudness, text: impl Into<String>) {
+        let text = text.into();
+        if let Some(last) = self.happenings.back_mut().filter(|last| last.text == text) {
+            last.times += 1;
+            last.at = at;
+            return;
+        }
+        self.happenings.push_back(Happening { at, loudness, text, times: 1 });
+        while self.happenings.len() > KEPT {
+            self.happenings.pop_front();
+        }
+    }
+
+    /// An edge to be changed; a new one if there is none of that name.
+    pub fn edge(&mut self, name: &EdgeName) -> &mut Edge {
+        Arc::make_mut(self.edges.entry(name.clone()).or_default())
+    }
+
+    /// Takes one event in.
+    pub fn see(&mut self, event: Event) {
+        let at = event.at;
+        self.now = self.now.max(at);
+        match event.kind {
+            EventKind::Exchange { edge, began, answered, ended, end, .. } => {
+                let failed = matches!(end, ExchangeEnd::Failed | ExchangeEnd::GivenUp | ExchangeEnd::Open);
+                let took = answered.unwrap_or(ended).since(began);
+                let end = if failed { CallEnd::Failed } else { CallEnd::Answered };
+                self.edge(&edge).figures.call(ended, took, end);
+            }
+            EventKind::Request(call) => {
+                let took = call.answered.unwrap_or(call.ended).since(call.began);
+                let end = if call.is_good() { CallEnd::Answered } else { CallEnd::Failed };
+                self.edge(&call.edge).figures.call(call.ended, took, end);
+            }
+            EventKind::ConnOpened { edge, .. } => {
+                let edge = self.edge(&edge);
+                edge.open += 1;
+                edge.accepted += 1;
+            }
+            EventKind::ConnClosed { edge, by, how, to_upstream, to_client, .. } => {
+                let known = self.edge(&edge);
+                known.open = known.open.saturating_sub(1);
+                known.bytes.0 += to_upstream;
+                known.bytes.1 += to_client;
+                if how == CloseHow::Rst && by == Side::Upstream {
+                    self.note(at, Loudness::Trouble, format!("{edge}: reset by the dependency"));
+                }
+            }
+            EventKind::DialFailed { edge, why, .. } => {
+                self.edge(&edge).unreachable += 1;
+                self.note(at, Loudness::Trouble, format!("{edge}: cannot reach the dependency: {why}"));
+            }
+            EventKind::EdgeListening { edge, listen, upstream } => {
+                let known = self.edge(&edge);
+                (known.listen, known.upstream, known.door) = (listen, upstream, Door::Open);
+            }
+            other => self.see_rarer(at, other),
+        }
+    }
+
+    fn see_rarer(&mut self, at: Offset, kind: EventKind) {
+        match kind {
+            EventKind::RunStarted(brief) => {
+                self.note(at, Loudness::Notice, format!("run of `{}` began", brief.scenario));
+                self.briefs = brief.faults;
+            }
+            EventKind::PhaseStarted { phase } => {
+                self.stage = phase.name().to_owned();
+                self.note(at, Loudness::Notice, format!("phase {phase}"));
+            }
+            EventKind::RunEnded => {
+                self.stage = "ended".to_owned();
+                self.note(at, Loudness::Notice, "the run has ended");
+            }
+            EventKind::FaultArmed { fault } => self.armed(at, &fault),
+            EventKind::FaultLifted { fault, tally } => self.lifted(at, &fault, tally),
+            EventKind::FaultFailed { fault, why } => {
+                self.note(at, Loudness::Trouble, format!("fault {fault} failed: {why}"));
+            }
+            EventKind::ServiceStarted { service, pid } => {
+                self.note(at, Loudness::Notice, format!("service {service} started, pid {pid}"));
+            }
+            EventKind::ServiceExited { service, status, .. } => {
+                self.note(at, Loudness::Trouble, format!("service {service} ended: {status:?}"));
+            }
+            EventKind::ContainerExited { container, code, .. } => {
+                let state =
+                    ContainerState { state: format!("exited ({code})"), health: ContainerHealth::None };
+                self.note(at, Loudness::Trouble, format!("container {} exited with {code}", container.name));
+                self.containers.insert(container.name, state);
+            }
+            EventKind::ContainerOom { container, .. } => {
+                self.note(at, Loudness::Trouble, format!("container {} ran out of memory", container.name));
+            }
+            EventKind::ContainerRestarted { container, down, .. } => {
+                self.note(at, Loudness::Notice, format!("container {} is back after {down}", container.name));
+                let state = ContainerState { state: "running".to_owned(), health: ContainerHealth::None };
+                self.containers.insert(container.name, state);
+            }
+            EventKind::ContainerHealthChanged { container, health } => {
+                let state = ContainerState { state: "running".to_owned(), health };
+                self.containers.insert(container.name, state);
+            }
+            EventKind::AcceptFailed { edge, why } => {
+                self.note(at, Loudness::Trouble, format!("{edge}: cannot accept: {why}"));
+            }
+            EventKind::EventsLost { count } => {
+                self.note(at, Loudness::Trouble, format!("{count} events were lost: figures are too low"));
+            }
+            EventKind::Interrupted { signal } => {
+                self.note(at, Loudness::Trouble, format!("interrupted by {signal}"))
+            }
+            EventKind::Aborted { rule } => self.note(at, Loudness::Trouble, format!("aborted: {rule}")),
+            EventKind::RunFailed { why } => {
+                self.note(at, Loudness::Trouble, format!("the run failed: {why}"))
+            }
+            EventKind::UndoFailed { undo, why } => {
+                self.note(at, Loudness::Trouble, format!("not taken back: {undo}: {why}"));
+            }
+            _ => {}
+        }
+    }
+
+    fn armed(&mut self, at: Offset, fault: &FaultId) {
+        let Some(brief) = self.briefs.iter().find(|brief| brief.id == *fault).cloned() else { return };
+        self.note(at, Loudness::Deed, format!("{} on {}", brief.text, brief.on));
+        let Some(edge) = &brief.edge else { return };
+        let standing = StandingFault {
+            id: brief.id.clone(),
+            text: brief.text.clone(),
+            fault: None,
+            tally: None,
+            until: Some(at + brief.lasts),
+        };
+        let edge = self.edge(edge);
+        edge.faults.retain(|known| known.id != brief.id);
+        edge.faults.push(standing);
+    }
+
+    fn lifted(&mut self, at: Offset, fault: &FaultId, tally: Tally) {
+        let text =
+            self.briefs.iter().find(|brief| brief.id == *fault).map_or(fault.as_str(), |brief| &brief.text);
+        let words = format!("{text} lifted: {}", tally_text(tally));
+        self.note(at, Loudness::Deed, words);
+        for edge in self.edges.values_mut().filter(|edge| edge.faults.iter().any(|known| known.id == *fault))
+        {
+            Arc::make_mut(edge).faults.retain(|known| known.id != *fault);
+        }
+    }
+}
+
+/// `hit 12 conns, 340×, 1.20 MB`.
+pub(crate) fn tally_text(tally: Tally) -> String {
+    if tally == Tally::default() {
+        return "hit nothing".to_owned();
+    }
+    format!("hit {} conns, {}×, {}", tally.connections, tally.hits, bytes_text(tally.bytes))
+}
+
+/// Bytes with three digits: `1.24 MB`. Decimal, as network rates are.
+pub(crate) fn bytes_text(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    match (unit, value) {
+        (0, _) => format!("{bytes} B"),
+        (_, value) if value < 9.995 => format!("{value:.2} {}", UNITS[unit]),
+        (_, value) if value < 99.95 => format!("{value:.1} {}", UNITS[unit]),
+        (_, value) => format!("{value:.0} {}", UNITS[unit]),
+    }
+}
+
+/// A latency with three digits at most, for a column: `1.3ms`, `240us`, `12s`.
+pub(crate) fn span_text(span: Span) -> String {
+    let micros = span.as_micros() as f64;
+    let (value, unit) = match micros {
+        m if m < 999.5 => (m, "us"),
+        m if m < 999_500.0 => (m / 1e3, "ms"),
+        m => (m / 1e6, "s"),
+    };
+    if value < 9.95 && unit != "us" { format!("{value:.1}{unit}") } else { format!("{value:.0}{unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use murphy_core::ConnId;
+
+    use super::*;
+
+    fn event(at: u64, kind: EventKind) -> Event {
+        Event { seq: 0, at: Offset::from_micros(at), kind }
+    }
+
+    fn name(text: &str) -> EdgeName {
+        EdgeName::new(text).unwrap()
+    }
+
+    #[test]
+    fn an_exchange_counts_with_the_wait_for_its_answer() {
+        let mut world = World::default();
+        let exchange = |answered, end| EventKind::Exchange {
+            edge: name("db"),
+            conn: ConnId(1),
+            began: Offset::from_micros(100_000),
+            answered,
+            ended: Offset::from_micros(500_000),
+            end,
+            touched: false,
+        };
+        world.see(event(500_000, exchange(Some(Offset::from_micros(130_000)), ExchangeEnd::Answered)));
+        world.see(event(500_000, exchange(None, ExchangeEnd::GivenUp)));
+        let figures = &world.edges[&name("db")].figures;
+        let (now, over) = (Offset::from_micros(1_000_000), std::time::Duration::from_secs(1));
+        assert_eq!(figures.quantile(now, over, 0.5), Some(Span::from_millis(30)));
+        assert_eq!(figures.failed(now, over), Some(0.5));
+    }
+
+    #[test]
+    fn the_same_happening_on_end_is_counted() {
+        let mut world = World::default();
+        for n in 0..500 {
+            let kind = EventKind::DialFailed { edge: name("db"), conn: ConnId(n), why: "refused".to_owned() };
+            world.see(event(n, kind));
+        }
+        assert_eq!(world.happenings.len(), 1);
+        assert_eq!(world.happenings[0].times, 500);
+        assert_eq!(world.edges[&name("db")].unreachable, 500);
+    }
+
+    #[test]
+    fn open_connections_never_go_below_zero() {
+        let mut world = World::default();
+        let closed = EventKind::ConnClosed {
+            edge: name("db"),
+            conn: ConnId(1),
+            by: Side::Client,
+            how: CloseHow::Fin,
+            to_upstream: 3,
+            to_client: 4,
+            age: Span::ZERO,
+        };
+        world.see(event(1, closed));
+        assert_eq!((world.edges[&name("db")].open, world.edges[&name("db")].bytes), (0, (3, 4)));
+    }
+
+    #[test]
+    fn figures_are_written_short() {
+        for (bytes, text) in
+            [(0, "0 B"), (999, "999 B"), (1_000, "1.00 kB"), (12_345, "12.3 kB"), (999_600, "1.00 MB")]
+        {
+            assert_eq!(bytes_text(bytes), text);
+        }
+        for (micros, text) in
+            [(0, "0us"), (999, "999us"), (1_300, "1.3ms"), (48_000, "48ms"), (1_200_000, "1.2s")]
+        {
+            assert_eq!(span_text(Span::from_micros(micros)), text);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What is drawn, at the sizes of a small, a usual and a wide terminal.
+
+use std::time::{Duration, Instant};
+
+use murphy_core::{EdgeName, FaultId, Offset, Span, Tally};
+use murphy_tui::{App, CallEnd, Door, Hands, Loudness, Mode, StandingFault, World, draw};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+
+fn at(millis: u64) -> Offset {
+    Offset::from_micros(millis * 1000)
+}
+
+fn world() -> World {
+    let mut world = World::default();
+    (world.now, world.stage) = (at(60_000), "fault".into());
+    for (name, port, took, failing) in [("cart-redis", 16379, 3, 0), ("payments", 18080, 240, 4)] {
+        let edge = world.edge(&EdgeName::new(name).unwrap());
+        edge.listen = format!("127.0.0.1:{port}");
+        edge.upstream = format!("127.0.0.1:{}", port - 10_000);
+        (edge.open, edge.accepted, edge.bytes) = (12, 40, (123_456, 7_654_321));
+        for n in 0..1200 {
+            let end = if n % 10 < failing { CallEnd::Failed } else { CallEnd::Answered };
+            edge.figures.call(at(n * 50), Span::from_millis(took + n % 7), end);
+        }
+    }
+    let payments = world.edge(&EdgeName::new("payments").unwrap());
+    payments.faults.push(StandingFault {
+        id: FaultId::new("latency-1").unwrap(),
+        text: "latency 240ms".into(),
+        fault: None,
+        tally: Some(Tally { connections: 12, hits: 480, bytes: 91_000 }),
+        until: Some(at(72_000)),
+    });
+    let cart = world.edge(&EdgeName::new("cart-redis").unwrap());
+    cart.door = Door::Closed;
+    world.note(at(1_000), Loudness::Notice, "payments listens on 127.0.0.1:18080");
+    world.note(at(48_000), Loudness::Deed, "latency 240ms on payments");
+    for _ in 0..3 {
+        world.note(
+            at(59_000),
+            Loudness::Trouble,
+            "payments: cannot reach the dependency: connection refused",
+        );
+    }
+    world
+}
+
+fn drawn(width: u16, height: u16, app: &App, world: &World) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| draw(frame, app, world)).unwrap();
+    terminal.backend().to_string()
+}
+
+fn at_payments(world: &World) -> App {
+    use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+    let mut app = App::new("shop", Hands::Free);
+    app.key(KeyEvent::new(KeyCode::Down, KeyModifiers::NONE), world);
+    app
+}
+
+#[test]
+fn a_small_terminal_shows_all_that_matters() {
+    let world = world();
+    insta::assert_snapshot!(drawn(80, 24, &at_payments(&world), &world));
+}
+
+#[test]
+fn a_wide_terminal_shows_bytes_too() {
+    let world = world();
+    insta::assert_snapshot!(drawn(140, 32, &at_payments(&world), &world));
+}
+
+#[test]
+fn a_fault_is_typed_with_its_fields_beside() {
+    let world = world();
+    let mut app = at_payments(&world);
+    app.mode =
+        Mode::Adding { line: "latency 200".into(), error: Some("`200` needs a unit: `200ms`?".into()) };
+    insta::assert_snapshot!(drawn(100, 30, &app, &world));
+}
+
+#[test]
+fn no_size_panics() {
+    let world = world();
+    let mut helped = App::new("x", Hands::Tied);
+    helped.mode = Mode::Help;
+    for app in [at_payments(&world), helped] {
+        for width in [1, 2, 5, 20, 79, 160] {
+            for height in [1, 2, 3, 7, 11, 23, 50] {
+                drawn(width, height, &app, &world);
+                drawn(width, height, &app, &World::default());
+            }
+        }
+    }
+}
+
+/// The bound is loose, for a debug build on a busy machine; the figure is printed.
+#[test]
+fn a_thousand_edges_are_drawn_and_copied_without_a_hitch() {
+    let mut world = world();
+    let busy = world.edges[&EdgeName::new("payments").unwrap()].as_ref().clone();
+    for n in 0..1000 {
+        *world.edge(&EdgeName::new(&format!("edge-{n:04}")).unwrap()) = busy.clone();
+    }
+    let mut terminal = Terminal::new(TestBackend::new(200, 60)).unwrap();
+    let app = at_payments(&world);
+    let best = (0..5)
+        .map(|_| {
+            let began = Instant::now();
+            let seen = world.clone();
+            terminal.draw(|frame| draw(frame, &app, &seen)).unwrap();
+            began.elapsed()
+        })
+        .min()
+        .unwrap();
+    eprintln!("a frame of 1,000 edges: {best:?}");
+    assert!(best < Duration::from_millis(500), "{best:?}");
+}
