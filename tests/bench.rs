@@ -1,0 +1,212 @@
+//! A place to run the binary in: its own directory, its own state, its own ports.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// The binary under test. `make test` builds it first; a lone `cargo test` that finds none says what to do.
+pub fn murphy() -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    let target = test.ancestors().nth(2).expect("tests live in target/PROFILE/deps");
+    let binary = target.join("murphy");
+    assert!(binary.is_file(), "{} is missing: run `cargo build -p murphy` first", binary.display());
+    binary
+}
+
+/// Ports that were free a moment ago, all different.
+pub fn free_ports<const N: usize>() -> [u16; N] {
+    let listeners: [TcpListener; N] =
+        std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").expect("a port of loopback"));
+    listeners.map(|listener| listener.local_addr().expect("a bound socket has an address").port())
+}
+
+/// True if a redis-server is on the PATH. Without one says so out loud, and fails where `CI=true`.
+pub fn redis_or_skip() -> bool {
+    let found = Command::new("redis-server").arg("--version").output().is_ok();
+    if !found {
+        assert!(
+            std::env::var("CI").as_deref() != Ok("true"),
+            "CI=true, but there is no redis-server on the PATH"
+        );
+        eprintln!("skipped: no redis-server on the PATH");
+    }
+    found
+}
+
+/// What came of one call of the binary.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit code; 128 + n for signal n.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+    /// How long it ran, where that was measured.
+    pub took: Option<Duration>,
+}
+
+impl From<Output> for Finished {
+    fn from(output: Output) -> Finished {
+        use std::os::unix::process::ExitStatusExt;
+        let code = output.status.code().or(output.status.signal().map(|signal| 128 + signal)).unwrap_or(-1);
+        Finished {
+            code,
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            took: None,
+        }
+    }
+}
+
+impl Finished {
+    /// True if the report says that the load was sent late.
+    fn was_late(&self) -> bool {
+        self.stdout.contains("\n late: ")
+    }
+
+    /// Asserts the exit code, and shows everything if it is another.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Finished {
+        assert_eq!(self.code, code, "\n--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Asserts that a text is in stdout or stderr.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Finished {
+        assert!(
+            self.stdout.contains(text) || self.stderr.contains(text),
+            "nowhere: {text}\n--- stdout\n{}\n--- stderr\n{}",
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+}
+
+/// A directory with its own state, removed at the end.
+#[derive(Debug)]
+pub struct Bench {
+    dir: tempfile::TempDir,
+}
+
+impl Default for Bench {
+    fn default() -> Bench {
+        Bench::new()
+    }
+}
+
+impl Bench {
+    /// An empty one.
+    pub fn new() -> Bench {
+        Bench { dir: tempfile::tempdir().expect("a temporary directory") }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes a file into it.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::write(&path, text).expect("the bench can be written");
+        path
+    }
+
+    /// The binary, ready to be called in it.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(murphy());
+        command
+            .args(args)
+            .current_dir(self.path())
+            .env("MURPHY_STATE_DIR", self.path().join("state"))
+            .env_remove("NO_COLOR")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// As [`Bench::command`], with a soft and a hard limit of open files.
+    pub fn limited(&self, soft: u32, hard: u32, args: &[&str]) -> Command {
+        let command = self.command(&[]);
+        let murphy = command.get_program().to_owned();
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$@\""), "sh"])
+            .arg(murphy)
+            .args(args)
+            .current_dir(self.path())
+            .stdin(Stdio::null());
+        for (key, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(key, value),
+                None => shell.env_remove(key),
+            };
+        }
+        shell
+    }
+
+    /// Calls the binary and waits for its end.
+    pub fn run(&self, args: &[&str]) -> Finished {
+        let begun = Instant::now();
+        let finished: Finished = self.command(args).output().expect("the binary starts").into();
+        Finished { took: Some(begun.elapsed()), ..finished }
+    }
+
+    /// As [`Bench::run`], with the exit code that is to come. A run whose report says that this machine could not send
+    /// the load on time proves nothing either way, and is made again, twice at most.
+    #[track_caller]
+    pub fn run_expecting(&self, code: i32, args: &[&str]) -> Finished {
+        self.run_unless(code, args, Finished::was_late)
+    }
+
+    /// As [`Bench::run_expecting`]; a run that ends undecided is made again too. For a whole stack beside its load, which now
+    /// and then comes back so late that its recovery is undecided: that is neither right nor wrong. A wrong verdict is.
+    #[track_caller]
+    pub fn run_until_decided(&self, code: i32, args: &[&str]) -> Finished {
+        const UNDECIDED: i32 = 4;
+        self.run_unless(code, args, |finished| finished.was_late() || finished.code == UNDECIDED)
+    }
+
+    #[track_caller]
+    fn run_unless(&self, code: i32, args: &[&str], proves_nothing: impl Fn(&Finished) -> bool) -> Finished {
+        let mut finished = self.run(args);
+        for _ in 0..2 {
+            if finished.code == code || !proves_nothing(&finished) {
+                break;
+            }
+            eprintln!("again, for it proves nothing:\n{}", finished.stdout);
+            finished = self.run(args);
+        }
+        finished.expect(code)
+    }
+
+    /// Starts the binary with its output kept.
+    pub fn spawn(&self, args: &[&str]) -> Child {
+        self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts")
+    }
+
+    /// The journals of the runs made so far, oldest first.
+    pub fn journals(&self) -> Vec<PathBuf> {
+        let mut found: Vec<PathBuf> = std::fs::read_dir(self.path().join("murphy-runs"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path().join("journal.ndjson"))
+            .collect();
+        found.sort();
+        found
+    }
+
+    /// The undo logs that are left.
+    pub fn undo_logs(&self) -> Vec<PathBuf> {
+        std::fs::read_dir(self.path().join("state"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .collect()
+    }
+}

@@ -1,0 +1,165 @@
+//! The release binary as a user gets it: how soon it answers, how large it is, and what an idle connection through
+//! `murphy serve` costs. `make bench` builds it first; alone: `cargo build --release -p murphy && cargo bench -p murphy-tests`.
+//!
+//! Exits with 1 if a bar of docs/performance.md is missed.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use murphy_tests::{Bench, murphy};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+const LARGEST: u64 = 12_000_000;
+const SLOWEST: Duration = Duration::from_millis(10);
+const SLOWEST_CHECK: Duration = Duration::from_millis(100);
+const SLOWEST_MANY: Duration = Duration::from_secs(1);
+const FILES: usize = 60;
+const IDLE: usize = 10_000;
+
+fn main() -> ExitCode {
+    if !std::env::args().any(|argument| argument == "--bench") {
+        println!("a benchmark: run it with `cargo bench -p murphy-tests`");
+        return ExitCode::SUCCESS;
+    }
+    let size = std::fs::metadata(murphy()).expect("the binary is there").len();
+    println!("release binary            {:.2} MB", size as f64 / 1e6);
+    // In alternation with the smallest program there is. The calmest of several batches: what other work on the machine
+    // takes is not meant.
+    let batches = (0..9).map(|_| {
+        let (mut version, mut nothing) = (Vec::new(), Vec::new());
+        for _ in 0..25 {
+            version.push(timed(Command::new(murphy()).arg("--version")));
+            nothing.push(timed(&mut Command::new("true")));
+        }
+        (median(version), median(nothing))
+    });
+    let (version, nothing) = batches.min().expect("nine batches");
+    println!(
+        "murphy --version          {version:.2?} (`true`: {nothing:.2?}; medians of the calmest of 9 batches)"
+    );
+    let (long, lines) = long_file();
+    println!("murphy check              {long:.2?} for a file of {lines} lines (fastest of 9)");
+    let many = many_files();
+    println!(
+        "murphy check, plan        {many:.2?} for {FILES} files, checked in one call and planned one by one"
+    );
+    let (held, each) = idle();
+    println!("idle through murphy serve {held} open, {each:.1} KiB resident each");
+    let quick = version < SLOWEST && long < SLOWEST_CHECK && many < SLOWEST_MANY;
+    if size < LARGEST && quick { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// How long `murphy check` takes for a scenario of 5,000 lines, and how many they are.
+fn long_file() -> (Duration, usize) {
+    let bench = Bench::new();
+    let text = murphy_tests::long_scenario(5_000);
+    bench.file("long.yaml", &text);
+    let times = (0..9).map(|_| timed(&mut bench.command(&["check", "long.yaml"])));
+    (times.min().expect("nine times"), text.lines().count())
+}
+
+/// How long it takes to check the scenarios of the repository and copies of them in one call, and to plan each.
+fn many_files() -> Duration {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path().join("all")).expect("the bench can be written");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios");
+    let kinds: Vec<_> = std::fs::read_dir(folder)
+        .expect("the scenarios are there")
+        .map(|entry| entry.expect("it can be read").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .collect();
+    let names: Vec<String> = (0..FILES).map(|number| format!("all/{number}.yaml")).collect();
+    for (name, kind) in names.iter().zip(kinds.iter().cycle()) {
+        std::fs::copy(kind, bench.path().join(name)).expect("the bench can be written");
+    }
+    let round = || {
+        let plans = names.iter().map(|name| timed(&mut bench.command(&["plan", name])));
+        timed(&mut bench.command(&["check", "all"])) + plans.sum::<Duration>()
+    };
+    (0..5).map(|_| round()).min().expect("five rounds")
+}
+
+fn timed(command: &mut Command) -> Duration {
+    let begun = Instant::now();
+    let status = command.stdout(Stdio::null()).status().expect("it starts");
+    let took = begun.elapsed();
+    assert!(status.success());
+    took
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+/// Opens as many connections as there are descriptors for, up to [`IDLE`]; answers how many, and what each costs in KiB.
+fn idle() -> (usize, f64) {
+    // This process holds both outer ends.
+    let plenty = 3 * IDLE as u64;
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    if setrlimit(Resource::RLIMIT_NOFILE, plenty, hard.max(plenty)).is_err() {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard).expect("the soft limit may be raised");
+    }
+    let (now, _) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    let count = IDLE.min((now as usize - 100) / 2);
+
+    let bench = Bench::new();
+    let proxies = format!(r#"[{{"name":"echo","listen":"127.0.0.1:0","upstream":"{}"}}]"#, echo());
+    bench.file("proxies.json", &proxies);
+    let mut daemon = bench
+        .command(&["serve", "--port", "0", "--config", "proxies.json"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut line = String::new();
+    BufReader::new(daemon.stderr.take().expect("piped")).read_line(&mut line).expect("it says where");
+    let url = line.split_whitespace().find(|word| word.starts_with("http://")).expect("an address");
+    let url = url.trim_end_matches(',');
+    let list = bench.command(&["toxiproxy", "list"]).env("TOXIPROXY_URL", url).output().expect("a list");
+    let list = String::from_utf8(list.stdout).expect("text");
+    let listen = list.split('\t').nth(1).expect("the address that callers dial");
+
+    drop(held(listen, 50));
+    let before = resident(daemon.id());
+    let held = held(listen, count);
+    let each = (resident(daemon.id()) - before) / held.len() as f64;
+    daemon.kill().expect("the daemon lives");
+    daemon.wait().expect("it ends");
+    (held.len(), each)
+}
+
+/// A server that sends one byte back to each caller and then only holds the connection.
+fn echo() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address");
+    std::thread::spawn(move || {
+        let mut held = Vec::new();
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut byte = [0];
+            if stream.read_exact(&mut byte).is_ok() && stream.write_all(&byte).is_ok() {
+                held.push(stream);
+            }
+        }
+    });
+    address
+}
+
+fn held(address: &str, count: usize) -> Vec<TcpStream> {
+    (0..count)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).expect("a connection");
+            stream.write_all(b"x").expect("a write");
+            stream.read_exact(&mut [0]).expect("an answer");
+            stream
+        })
+        .collect()
+}
+
+/// Resident memory of a process in KiB.
+fn resident(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the daemon lives");
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("a resident size");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
+}

@@ -1,0 +1,17 @@
+//! Drives the built binary end to end, as a user would: what the tests in `tests/` share.
+
+mod bench;
+mod catalogue;
+mod daemon;
+mod foreign;
+mod long;
+mod sitting;
+mod wait;
+
+pub use bench::{Bench, Finished, free_ports, murphy, redis_or_skip};
+pub use catalogue::catalogue_scenario;
+pub use daemon::Daemon;
+pub use foreign::{clients, kept, kept_python, run, skip};
+pub use long::long_scenario;
+pub use sitting::Sitting;
+pub use wait::{eventually, processes_with};

@@ -1,0 +1,480 @@
+"""The cells of the score: services whose truth is known, each with parameters drawn at random from its seed.
+
+A cell is a function of a `random.Random` that gives a `Cell`. No constant of a detector may appear here, and no constant
+of a cell in a detector.
+"""
+import json
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Cell:
+    """One run: the callers, the fault, and what is true.
+
+    truth: {(detector, subject): (state, {parameter: (value, tolerance)})}; a state is `present`, `absent`, `trap` (anything
+    but present) or `open` (must not be decided). A tolerance is a share of the value plus an absolute part.
+    """
+
+    def __init__(self, spec, fault, truth, phases=(1, 8, 12, 8), rate=20, library=None, **more):
+        self.spec, self.fault, self.truth, self.phases, self.rate = spec, fault, truth, phases, rate
+        self.library = library
+        self.loads = more.get("loads", ["/"])
+        self.ready = more.get("ready", False)
+        self.arrivals = more.get("arrivals", "poisson")
+        self.timeout = more.get("timeout", 30)
+        self.callee = more.get("callee", "own")
+        self.front = more.get("front")
+        self.cycles = more.get("cycles")
+
+
+EDGE = "edge"
+
+
+def close(value, share=0.05, plus=0.0):
+    return value, share * abs(value) + plus
+
+
+# ------------------------------------------------------------------- F1: timeouts
+
+
+def deadline(rng, **more):
+    wait = rng.uniform(0.15, 0.9)
+    return Cell(
+        {"timeout": wait, **more.pop("spec", {})},
+        "blackhole",
+        {("timeout", EDGE): ("present", {"timeout": close(wait, 0.03, 0.025)})},
+        **more,
+    )
+
+
+def f1_deadline(rng):
+    return deadline(rng)
+
+
+def f1_none(rng):
+    return Cell({}, "blackhole", {("timeout", EDGE): ("absent", {})}, rate=rng.uniform(8, 20), phases=(1, 8, 12, 4))
+
+
+def f1_requests(rng):
+    return deadline(rng, spec={"library": "requests"}, library="requests (Python)")
+
+
+def f1_httpx(rng):
+    return deadline(rng, spec={"library": "httpx"}, library="httpx (Python)")
+
+
+def f1_urllib3(rng):
+    return deadline(rng, spec={"library": "urllib3"}, library="urllib3 (Python)")
+
+
+def f1_redis(rng):
+    return deadline(rng, spec={"library": "redis"}, library="redis-py (Python)", callee="redis")
+
+
+def f1_nginx(rng):
+    wait = rng.randint(150, 900) / 1000
+    cell = Cell({"timeout": wait}, "blackhole", {("timeout", EDGE): ("present", {"timeout": close(wait, 0.03, 0.025)})})
+    cell.front, cell.library = "nginx", "nginx proxy_read_timeout"
+    return cell
+
+
+def f1_haproxy(rng):
+    wait = rng.randint(150, 900) / 1000
+    cell = Cell({"timeout": wait}, "blackhole", {("timeout", EDGE): ("present", {"timeout": close(wait, 0.03, 0.025)})})
+    cell.front, cell.library = "haproxy", "HAProxy timeout server"
+    return cell
+
+
+def f1_cascade(rng):
+    """No timeout of its own: it lets go when its user does."""
+    return Cell(
+        {"cascades": True},
+        "blackhole",
+        {("timeout", EDGE): ("trap", {})},
+        timeout=round(rng.uniform(0.3, 0.9), 3),
+    )
+
+
+# ------------------------------------------------------------------- F2: tries, waits, jitter
+
+
+def tries(rng, shape, jitter=None, library=None, attempts=None, base=None, callee="own", **more):
+    attempts = attempts or rng.randint(4, 5)
+    base = base or rng.uniform(0.03, 0.07)
+    spec = {
+        "attempts": attempts,
+        "wait": {"shape": shape, "base": base, "jitter": jitter, "factor": 2.0 if library else rng.uniform(1.8, 2.6)},
+        **more.pop("spec", {}),
+    }
+    if library:
+        spec["library"] = library[0]
+    truth = {
+        ("attempts", EDGE): ("present", {"attempts": (attempts, 0)}),
+        ("back-off", EDGE): ("present", {"shape": shape, "first": close(base if jitter != "full" else base / 2, 0.1 if not jitter else 0.5, 0.012)}),
+        ("jitter", EDGE): ("present" if jitter else "absent", {}),
+    }
+    return Cell(
+        spec, "reset", truth, phases=(1, 25, 45, 2), rate=1, arrivals="constant", timeout=8,
+        library=library and library[1], callee=callee,
+    )
+
+
+def f2_constant(rng):
+    return tries(rng, "constant")
+
+
+def f2_linear(rng):
+    return tries(rng, "linear")
+
+
+def f2_exponential(rng):
+    return tries(rng, "exponential")
+
+
+def f2_jitter(rng):
+    return tries(rng, "exponential", jitter=rng.uniform(0.3, 0.5))
+
+
+def f2_full_jitter(rng):
+    return tries(rng, "exponential", jitter="full", attempts=4)
+
+
+def f2_tenacity_fixed(rng):
+    return tries(rng, "constant", library=("tenacity", "tenacity wait_fixed"))
+
+
+def f2_tenacity_linear(rng):
+    return tries(rng, "linear", library=("tenacity", "tenacity wait_incrementing"))
+
+
+def f2_tenacity_exponential(rng):
+    return tries(rng, "exponential", library=("tenacity", "tenacity wait_exponential"))
+
+
+def f2_tenacity_random(rng):
+    return tries(rng, "exponential", jitter="full", attempts=4, library=("tenacity", "tenacity wait_random_exponential"))
+
+
+def f2_urllib3(rng):
+    # urllib3 waits nothing before the second try, then factor * 2 ** (tries - 1).
+    cell = tries(rng, "exponential", attempts=rng.randint(4, 5), base=rng.uniform(0.03, 0.06), library=("urllib3", "urllib3.Retry"))
+    cell.truth[("back-off", EDGE)] = ("present", {})
+    return cell
+
+
+def f2_redis(rng):
+    # redis-py counts failures from 1: the first wait is base * 2.
+    cell = tries(rng, "exponential", base=rng.uniform(0.02, 0.04), library=("redis", "redis-py ExponentialBackoff"), callee="redis")
+    cell.truth[("back-off", EDGE)] = ("present", {"shape": "exponential"})
+    return cell
+
+
+def f2_at_once(rng):
+    cell = tries(rng, "constant", attempts=rng.randint(2, 4))
+    del cell.spec["wait"]
+    cell.truth[("back-off", EDGE)] = ("absent", {})
+    cell.truth[("jitter", EDGE)] = ("trap", {})
+    return cell
+
+
+def f2_nginx(rng):
+    attempts = rng.randint(2, 4)
+    cell = tries(rng, "constant", attempts=attempts)
+    cell.spec = {"attempts": attempts, "timeout": 5}
+    cell.truth = {
+        ("attempts", EDGE): ("present", {"attempts": (attempts, 0)}),
+        ("back-off", EDGE): ("absent", {}),
+        ("jitter", EDGE): ("trap", {}),
+    }
+    cell.front, cell.library = "nginx", "nginx proxy_next_upstream"
+    return cell
+
+
+def f2_haproxy(rng):
+    attempts = rng.randint(2, 4)
+    cell = f2_nginx(rng)
+    cell.spec = {"attempts": attempts, "timeout": 5}
+    cell.truth[("attempts", EDGE)] = ("present", {"attempts": (attempts, 0)})
+    cell.truth[("back-off", EDGE)] = ("trap", {})
+    cell.front, cell.library = "haproxy", "HAProxy retries"
+    return cell
+
+
+def f2_once(rng):
+    cell = tries(rng, "constant", attempts=1)
+    cell.spec = {"timeout": 2.0}
+    cell.truth = {("attempts", EDGE): ("absent", {}), ("back-off", EDGE): ("trap", {}), ("jitter", EDGE): ("trap", {})}
+    return cell
+
+
+def f2_fan_out(rng):
+    cell = f2_once(rng)
+    cell.spec = {"fan": rng.randint(2, 4), "timeout": 0.3, "stale": True}
+    cell.fault = f"latency {rng.randint(40, 90)}ms"
+    cell.truth = {("attempts", EDGE): ("trap", {}), ("back-off", EDGE): ("trap", {})}
+    return cell
+
+
+def f2_hedge(rng):
+    cell = f2_once(rng)
+    cell.spec = {"hedge": rng.uniform(0.05, 0.1), "timeout": 0.5}
+    cell.fault = "blackhole"
+    cell.truth = {("attempts", EDGE): ("trap", {}), ("back-off", EDGE): ("trap", {})}
+    return cell
+
+
+# ------------------------------------------------------------------- F3: calls for each request
+
+
+def f3_storm(rng):
+    attempts = rng.randint(2, 4)
+    return Cell(
+        {"attempts": attempts, "wait": {"shape": "constant", "base": rng.uniform(0.02, 0.1)}},
+        "reset",
+        {("amplification", EDGE): ("present", {"ratio": close(attempts, 0.05)})},
+    )
+
+
+def f3_budget(rng):
+    budget = rng.choice([0.05, 0.1])
+    # The bucket holds 5 tokens at the start: a retry for each of them, once.
+    return Cell(
+        {"attempts": 3, "budget": budget},
+        "reset",
+        {("amplification", EDGE): ("absent", {"ratio": close(1 + budget, 0.06)})},
+        rate=25,
+    )
+
+
+def f3_none(rng):
+    return Cell({"timeout": rng.uniform(1.0, 2.0)}, "reset", {("amplification", EDGE): ("absent", {"ratio": close(1, 0.05)})})
+
+
+# ------------------------------------------------------------------- F4: breakers
+
+
+def breaker(rng, library=None, **more):
+    failures, window = rng.randint(3, 9), rng.uniform(1.5, 3.5)
+    spec = {"breaker": {"failures": failures, "open": window}}
+    if library:
+        spec["library"] = library[0]
+    truth = {
+        ("breaker", EDGE): ("present", {"calls-to-open": (failures, 1), "silence": close(window, 0.05, 0.12)}),
+    }
+    return Cell(spec, "reset", truth, phases=(1, 8, 16, 6), library=library and library[1], **more)
+
+
+def f4_breaker(rng):
+    return breaker(rng)
+
+
+def f4_pybreaker(rng):
+    return breaker(rng, library=("pybreaker", "pybreaker"))
+
+
+def f4_nginx(rng):
+    cell = breaker(rng)
+    window = rng.randint(2, 3)
+    cell.spec = {"max_fails": rng.randint(1, 3), "fail_timeout": window, "timeout": 1, "attempts": 1}
+    cell.truth = {("breaker", EDGE): ("present", {})}
+    cell.front, cell.library = "nginx", "nginx max_fails"
+    return cell
+
+
+def f4_long(rng):
+    """Opens once, for longer than the fault."""
+    cell = breaker(rng)
+    cell.spec["breaker"]["open"] = 40.0
+    cell.truth = {("breaker", EDGE): ("present", {"calls-to-open": (cell.spec["breaker"]["failures"], 1)})}
+    return cell
+
+
+def f4_none(rng):
+    return Cell({}, "reset", {("breaker", EDGE): ("absent", {})}, rate=rng.uniform(18, 30), phases=(1, 8, 12, 4))
+
+
+def f4_retries(rng):
+    """Tries again and again, and never stops."""
+    spec = {"attempts": rng.randint(2, 3), "wait": {"shape": "exponential", "base": 0.05}}
+    return Cell(spec, "reset", {("breaker", EDGE): ("absent", {})}, phases=(1, 8, 12, 4))
+
+
+def f4_pool(rng):
+    """Silent because its pool is full."""
+    return Cell({"pool": rng.randint(6, 14)}, "blackhole", {("breaker", EDGE): ("trap", {})}, rate=30)
+
+
+def f4_exit(rng):
+    """Silent because it is dead."""
+    return Cell({"die": rng.randint(5, 20)}, "reset", {("breaker", EDGE): ("trap", {})})
+
+
+def f4_cache(rng):
+    """Silent because it has a cache."""
+    return Cell(
+        {"cache": rng.uniform(1.0, 2.5), "timeout": 0.4, "stale": True},
+        f"latency {rng.randint(50, 120)}ms",
+        {("breaker", EDGE): ("trap", {})},
+    )
+
+
+# ------------------------------------------------------------------- F5: pools and isolation
+
+
+def f5_shared(rng):
+    places = rng.randint(6, 14)
+    return Cell(
+        {"pool": places, "shared": True},
+        "blackhole",
+        {("pool", EDGE): ("present", {"limit": (places, 1)}), ("isolation", "free"): ("absent", {})},
+        loads=["/", "/free"],
+        phases=(1, 20, 12, 6),
+        timeout=5,
+    )
+
+
+def f5_apart(rng):
+    places = rng.randint(6, 14)
+    return Cell(
+        {"pool": places},
+        "blackhole",
+        {("pool", EDGE): ("present", {"limit": (places, 1)}), ("isolation", "free"): ("present", {})},
+        loads=["/", "/free"],
+        phases=(1, 20, 12, 6),
+        timeout=5,
+    )
+
+
+def f5_unbounded(rng):
+    return Cell(
+        {},
+        "blackhole",
+        {("pool", EDGE): ("absent", {}), ("isolation", "free"): ("present", {})},
+        loads=["/", "/free"],
+        phases=(1, 20, 12, 6),
+        timeout=rng.uniform(5, 7),
+    )
+
+
+def f5_low(rng):
+    """A shared pool that is never full."""
+    return Cell(
+        {"pool": rng.randint(12, 20), "shared": True, "timeout": rng.uniform(0.1, 0.2)},
+        "blackhole",
+        {("pool", EDGE): ("trap", {}), ("isolation", "free"): ("trap", {})},
+        loads=["/", "/free"],
+        phases=(1, 20, 12, 6),
+        rate=15,
+    )
+
+
+# ------------------------------------------------------------------- F6: fallbacks and dependency
+
+
+def f6_stale(rng):
+    return Cell(
+        {"stale": True, "timeout": rng.uniform(0.2, 0.5)},
+        rng.choice(["reset", "blackhole"]),
+        {("fallback", "user"): ("present", {}), ("dependency", "user"): ("absent", {})},
+        phases=(1, 12, 15, 6),
+        rate=30,
+    )
+
+
+def f6_error(rng):
+    return Cell(
+        {"timeout": rng.uniform(0.2, 0.5)},
+        rng.choice(["reset", "blackhole"]),
+        {("fallback", "user"): ("trap", {}), ("dependency", "user"): ("present", {})},
+    )
+
+
+# ------------------------------------------------------------------- F7: shedding
+
+
+def f7_shed(rng):
+    limit = rng.randint(12, 25)
+    return Cell(
+        {"shed": limit},
+        f"latency {rng.randint(1200, 1600)}ms",
+        {("shedding", "user"): ("present", {"limit": (limit, 2)})},
+        rate=40,
+    )
+
+
+def f7_queue(rng):
+    return Cell({"pool": rng.randint(8, 14)}, f"latency {rng.randint(800, 1200)}ms", {("shedding", "user"): ("absent", {})}, rate=40)
+
+
+def f7_passed_on(rng):
+    """503, but it is the dependency's error."""
+    return Cell({"error": 503}, "reset", {("shedding", "user"): ("trap", {})})
+
+
+def f7_breaker(rng):
+    """503, but from an open breaker."""
+    cell = breaker(rng)
+    cell.spec["error"] = 503
+    cell.truth = {("shedding", "user"): ("trap", {})}
+    return cell
+
+
+# ------------------------------------------------------------------- F8: health checks
+
+
+def f8_deep(rng):
+    fault = rng.choice(["reset", "blackhole"])
+    return Cell({"ready": "deep", "timeout": 0.5}, fault, {("health", "ready"): ("present", {"lag": (1.0, 2.0)})}, ready=True)
+
+
+def f8_shallow(rng):
+    fault = rng.choice(["reset", "blackhole"])
+    return Cell({"timeout": 0.5}, fault, {("health", "ready"): ("absent", {})}, ready=True)
+
+
+# ------------------------------------------------------------------- F9: connections
+
+
+def f9_herd(rng):
+    spec = {"timeout": 0.3, "herd": {"connections": rng.randint(40, 60), "wait": rng.uniform(0.3, 0.5), "spread": False}}
+    return Cell(spec, "reset", {("reconnect", EDGE): ("present", {})}, rate=5, phases=(2, 10, 8, 12))
+
+
+def f9_spread(rng):
+    spec = {"timeout": 0.3, "herd": {"connections": rng.randint(40, 60), "wait": rng.uniform(4.0, 5.0), "spread": True}}
+    return Cell(spec, "reset", {("reconnect", EDGE): ("absent", {})}, rate=5, phases=(2, 10, 8, 12))
+
+
+def f9_poisson(rng):
+    """Opens a connection for each call, all the time."""
+    return Cell({"timeout": 0.3}, "blackhole", {("reconnect", EDGE): ("absent", {})}, rate=rng.uniform(10, 30), phases=(1, 12, 8, 12))
+
+
+def f9_leak(rng):
+    spec = {"timeout": rng.uniform(0.2, 0.4), "leak": True}
+    return Cell(spec, "blackhole", {("leak", EDGE): ("present", {})}, rate=rng.uniform(4, 8), phases=(1, 10, 40, 10), cycles=5)
+
+
+def f9_closed(rng):
+    spec = {"timeout": rng.uniform(0.2, 0.4)}
+    return Cell(spec, "blackhole", {("leak", EDGE): ("absent", {})}, rate=rng.uniform(4, 8), phases=(1, 10, 40, 10), cycles=5)
+
+
+# ------------------------------------------------------------------- F10: coming back
+
+
+def f10_cool(rng):
+    wait = rng.uniform(3.0, 6.0)
+    spec = {"timeout": 2.0, "cool": wait}
+    return Cell(spec, "reset", {("recovery", "user"): ("present", {"time": (wait, 1.6)}), ("metastability", "user"): ("absent", {})}, rate=30, phases=(1, 10, 6, 16))
+
+
+def f10_at_once(rng):
+    return Cell({"timeout": 2.0}, "reset", {("recovery", "user"): ("present", {"time": (0, 1.6)}), ("metastability", "user"): ("absent", {})}, rate=30, phases=(1, 10, 6, 12))
+
+
+CELLS = {name: cell for name, cell in sorted(globals().items()) if name[:1] == "f" and name[1:2].isdigit()}
+
+SMOKE = ["f1_deadline", "f1_cascade", "f4_breaker", "f4_none", "f5_shared", "f6_stale", "f7_shed", "f8_deep"]

@@ -1,0 +1,482 @@
+"""Small services whose behaviour is known because it was asked for: what the detectors of Murphy are held to.
+
+    fixture.py callee --listen HOST:PORT
+    fixture.py caller --listen HOST:PORT --upstream HOST:PORT --spec JSON [--truth FILE]
+
+The caller serves `/` (asks the callee), `/free` (does not), `/live` and `/ready`. `spec` says how it treats its callee; see
+`Own` for its own loops and `LIBRARIES` for real libraries. Counts go to the truth file, not through the proxy.
+Needs Python 3.9 and nothing else, but for the library that a spec names.
+"""
+import argparse
+import asyncio
+import json
+import os
+import random
+import sys
+import threading
+import time
+
+
+def address(text):
+    host, port = text.rsplit(":", 1)
+    return host, int(port)
+
+
+# ---------------------------------------------------------------- a small HTTP server and client, on asyncio
+
+REASONS = {200: "OK", 502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}
+
+
+async def read_head(reader):
+    """The first line and the length of the body; None at the end of the stream."""
+    first = await reader.readline()
+    if not first:
+        return None
+    length, close = 0, False
+    while True:
+        line = (await reader.readline()).strip().lower()
+        if not line:
+            return first.decode("latin-1").split(), length, close
+        if line.startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+        if line == b"connection: close":
+            close = True
+
+
+async def serve(listen, handler, obliging=True):
+    """`handler(path)` gives (status, headers, body). `obliging` closes where it is asked to; else the caller must."""
+
+    async def connection(reader, writer):
+        try:
+            while True:
+                head = await read_head(reader)
+                if head is None:
+                    return
+                (_, path, *_), length, close = head
+                await reader.readexactly(length)
+                task = asyncio.ensure_future(handler(path))
+                gone = asyncio.ensure_future(reader.read(1)) if getattr(handler, "cascades", False) else None
+                if gone is not None:
+                    await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+                    if not task.done():
+                        task.cancel()  # the user has left: so does the call
+                        return
+                    gone.cancel()
+                status, headers, body = await task
+                more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+                writer.write(
+                    f"HTTP/1.1 {status} {REASONS.get(status, 'Error')}\r\nContent-Type: application/json\r\n"
+                    f"Content-Length: {len(body)}\r\n{more}\r\n".encode() + body
+                )
+                await writer.drain()
+                if close and obliging or gone is not None:
+                    return
+        except (ConnectionError, asyncio.IncompleteReadError, OSError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(connection, *address(listen), backlog=1024)
+    async with server:
+        await server.serve_forever()
+
+
+async def get(upstream, keep=None):
+    """One GET on a connection of its own. `keep` gets the connection instead of closing it where the call fails."""
+    reader, writer = await asyncio.open_connection(*address(upstream))
+    try:
+        writer.write(b"GET / HTTP/1.1\r\nHost: callee\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        head = await read_head(reader)
+        if head is None:
+            raise ConnectionError("closed without an answer")
+        (_, status, *_), length, _ = head
+        body = await reader.readexactly(length)
+        if status != "200":
+            raise ConnectionError(f"status {status}")
+    except BaseException:
+        if keep is not None:
+            keep.append(writer)
+        else:
+            writer.transport.abort() if not isinstance(sys.exc_info()[1], ConnectionError) else writer.close()
+        raise
+    writer.close()
+    return body
+
+
+async def callee(args):
+    count = 0
+
+    async def handler(_path):
+        nonlocal count
+        count += 1
+        await asyncio.sleep(random.uniform(0.001, 0.004))
+        return 200, {}, json.dumps({"count": count}).encode()
+
+    await serve(args.listen, handler, obliging=False)
+
+
+# ---------------------------------------------------------------- a caller with loops of its own
+
+
+class Truth:
+    """What really happened, on a way that does not pass the proxy."""
+
+    def __init__(self, path):
+        self.path, self.counts, self.lock = path, {}, threading.Lock()
+
+    def count(self, what, by=1):
+        with self.lock:
+            self.counts[what] = self.counts.get(what, 0) + by
+
+    def write(self):
+        if self.path:
+            with self.lock, open(self.path, "w") as file:
+                json.dump(self.counts, file)
+
+
+class Own:
+    """timeout, attempts, wait {shape, base, factor, cap, jitter}, budget, breaker {failures, open}, pool, shared, shed,
+    stale, fan, hedge, leak, die, cache, cool, ready (deep, shallow), herd {connections, spread}"""
+
+    def __init__(self, spec, upstream, truth):
+        self.spec, self.upstream, self.truth = spec, upstream, truth
+        self.places = asyncio.Semaphore(spec["pool"]) if spec.get("pool") else None
+        self.running, self.last_good, self.last_good_at = 0, None, 0.0
+        self.failures, self.open_until, self.trying = 0, 0.0, False
+        self.leaked, self.tokens, self.bad_until = [], 5.0, 0.0
+        self.cached_until = 0.0
+
+    async def call(self):
+        self.truth.count("calls")
+        keep = self.leaked if self.spec.get("leak") else None
+        wait = self.spec.get("timeout")
+        if wait is None:
+            return await get(self.upstream, keep)
+        return await asyncio.wait_for(get(self.upstream, keep), wait)
+
+    def wait(self, index):
+        how = self.spec.get("wait")
+        if not how:
+            return 0.0
+        base = how["base"]
+        wait = {
+            "constant": base,
+            "linear": base * (index + 1),
+            "exponential": base * how.get("factor", 2.0) ** index,
+        }[how["shape"]]
+        wait = min(wait, how.get("cap", 1e9))
+        jitter = how.get("jitter")
+        if jitter == "full":
+            return random.uniform(0.0, wait)
+        return wait * (1.0 + random.uniform(-1.0, 1.0) * (jitter or 0.0))
+
+    async def guarded(self):
+        """A call through the breaker."""
+        limits = self.spec.get("breaker")
+        now = time.monotonic()
+        if limits and self.failures >= limits["failures"]:
+            if now < self.open_until or self.trying:
+                raise ConnectionError("open")
+            self.trying = True
+        try:
+            body = await self.call()
+        except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
+            self.failures += 1
+            if limits and self.failures >= limits["failures"]:
+                self.open_until = time.monotonic() + limits["open"]
+                self.truth.count("opened")
+            raise
+        finally:
+            self.trying = False
+        self.failures = 0
+        return body
+
+    async def tried(self):
+        attempts = self.spec.get("attempts", 1)
+        for index in range(attempts):
+            try:
+                if self.spec.get("hedge"):
+                    return await self.hedged()
+                return await self.guarded()
+            except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
+                if index + 1 == attempts or not self.may_retry():
+                    raise
+                await asyncio.sleep(self.wait(index))
+
+    def may_retry(self):
+        budget = self.spec.get("budget")
+        if budget is None:
+            return True
+        if self.tokens < 1.0:
+            return False
+        self.tokens -= 1.0
+        return True
+
+    async def hedged(self):
+        first = asyncio.ensure_future(self.call())
+        done, _ = await asyncio.wait({first}, timeout=self.spec["hedge"])
+        if done:
+            return first.result()
+        second = asyncio.ensure_future(self.call())
+        done, left = await asyncio.wait({first, second}, return_when=asyncio.FIRST_COMPLETED)
+        for task in left:
+            task.cancel()
+        return done.pop().result()
+
+    async def asked(self):
+        if self.places is None:
+            return await self.tried()
+        async with self.places:
+            return await self.tried()
+
+    async def __call__(self, path):
+        if path.startswith("/free"):
+            if self.places is not None and self.spec.get("shared"):
+                async with self.places:
+                    return 200, {}, b"{}"
+            return 200, {}, b"{}"
+        if path.startswith("/live"):
+            return 200, {}, b"{}"
+        if path.startswith("/ready"):
+            if self.spec.get("ready") != "deep":
+                return 200, {}, b"{}"
+            try:
+                await asyncio.wait_for(get(self.upstream), 0.5)
+                return 200, {}, b"{}"
+            except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
+                return 503, {}, b"{}"
+        shed = self.spec.get("shed")
+        if shed and self.running >= shed:
+            self.truth.count("shed")
+            return 503, {"Retry-After": "1"}, b"{}"
+        if self.spec.get("budget") is not None:
+            self.tokens = min(self.tokens + self.spec["budget"], 5.0)
+        now = time.monotonic()
+        cache = self.spec.get("cache")
+        if cache and now < self.cached_until:
+            return 200, {}, self.last_good
+        self.running += 1
+        try:
+            body = b"{}"
+            for _ in range(self.spec.get("fan", 1)):
+                body = await self.asked()
+            self.last_good, self.last_good_at = body, time.monotonic()
+            if cache:
+                self.cached_until = self.last_good_at + cache
+            if time.monotonic() < self.bad_until:
+                return 502, {}, b"{}"
+            return 200, {}, body
+        except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
+            self.truth.count("failed")
+            if self.spec.get("die") and self.truth.counts["failed"] >= self.spec["die"]:
+                self.truth.write()
+                os._exit(3)
+            if self.spec.get("cool"):
+                self.bad_until = time.monotonic() + self.spec["cool"]
+            if self.spec.get("stale") and self.last_good is not None:
+                age = int(time.monotonic() - self.last_good_at)
+                return 200, {"X-Served": "stale", "Age": str(age)}, self.last_good
+            return self.spec.get("error", 502), {}, b"{}"
+        finally:
+            self.running -= 1
+
+
+async def herd(spec, upstream):
+    """Holds connections open, as a pool does, and opens each anew when it breaks."""
+
+    async def member():
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection(*address(upstream))
+                while await reader.read(100):
+                    pass
+                writer.close()
+            except OSError:
+                pass
+            wait = spec["wait"]
+            await asyncio.sleep(random.uniform(0.0, 2.0 * wait) if spec["spread"] else wait)
+
+    await asyncio.gather(*(member() for _ in range(spec["connections"])))
+
+
+# ---------------------------------------------------------------- callers made of real libraries
+
+
+def plain(upstream, timeout):
+    """A GET by the standard library; raises on anything but 200."""
+    import http.client
+
+    connection = http.client.HTTPConnection(*address(upstream), timeout=timeout)
+    try:
+        connection.request("GET", "/", headers={"Connection": "close"})
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            raise ConnectionError(f"status {answer.status}")
+        return body
+    finally:
+        connection.close()
+
+
+def with_tenacity(spec, upstream):
+    import tenacity
+
+    how = spec["wait"]
+    wait = {
+        "constant": lambda: tenacity.wait_fixed(how["base"]),
+        "linear": lambda: tenacity.wait_incrementing(start=how["base"], increment=how["base"]),
+        # tenacity waits multiplier * 2 ** (attempt - 1)
+        "exponential": lambda: tenacity.wait_exponential(multiplier=how["base"], min=0, max=how.get("cap", 60)),
+        "full": lambda: tenacity.wait_random_exponential(multiplier=how["base"], max=how.get("cap", 60)),
+    }["full" if how.get("jitter") == "full" else how["shape"]]()
+    call = tenacity.retry(stop=tenacity.stop_after_attempt(spec["attempts"]), wait=wait, reraise=True)(plain)
+    return lambda: call(upstream, spec.get("timeout", 10))
+
+
+def with_pybreaker(spec, upstream):
+    import pybreaker
+
+    limits = spec["breaker"]
+    breaker = pybreaker.CircuitBreaker(fail_max=limits["failures"], reset_timeout=limits["open"])
+    return lambda: breaker.call(plain, upstream, spec.get("timeout", 10))
+
+
+def with_urllib3(spec, upstream):
+    import urllib3
+
+    how = spec.get("wait") or {}
+    retries = urllib3.Retry(
+        total=spec.get("attempts", 1) - 1,
+        backoff_factor=how.get("base", 0),
+        backoff_jitter=how.get("jitter") or 0.0,
+        allowed_methods=None,
+    )
+    pool = urllib3.PoolManager(num_pools=1, maxsize=64, retries=retries, timeout=urllib3.Timeout(spec.get("timeout", 10)))
+
+    def call():
+        answer = pool.request("GET", f"http://{upstream}/", headers={"Connection": "close"})
+        if answer.status != 200:
+            raise ConnectionError(f"status {answer.status}")
+        return answer.data
+
+    return call
+
+
+def with_httpx(spec, upstream):
+    import httpx
+
+    client = httpx.Client(timeout=spec.get("timeout", 10), limits=httpx.Limits(max_connections=None))
+
+    def call():
+        answer = client.get(f"http://{upstream}/", headers={"Connection": "close"})
+        answer.raise_for_status()
+        return answer.content
+
+    return call
+
+
+def with_requests(spec, upstream):
+    import requests
+
+    def call():
+        answer = requests.get(f"http://{upstream}/", timeout=spec.get("timeout"), headers={"Connection": "close"})
+        answer.raise_for_status()
+        return answer.content
+
+    return call
+
+
+def with_redis(spec, upstream):
+    import redis
+    from redis.backoff import ConstantBackoff, ExponentialBackoff, FullJitterBackoff, NoBackoff
+    from redis.retry import Retry
+
+    host, port = address(upstream)
+    how = spec.get("wait")
+    if not how:
+        backoff = NoBackoff()
+    elif how.get("jitter") == "full":
+        backoff = FullJitterBackoff(cap=how.get("cap", 60), base=how["base"])
+    elif how["shape"] == "constant":
+        backoff = ConstantBackoff(how["base"])
+    else:
+        backoff = ExponentialBackoff(cap=how.get("cap", 60), base=how["base"])
+    errors = (redis.ConnectionError, redis.TimeoutError, OSError)
+    client = redis.Redis(
+        host=host,
+        port=port,
+        socket_timeout=spec.get("timeout", 10),
+        retry=Retry(backoff, spec.get("attempts", 1) - 1, supported_errors=errors),
+        max_connections=200,
+        driver_info=None,
+    )
+    return lambda: str(client.get("key")).encode()
+
+
+LIBRARIES = {
+    "tenacity": with_tenacity,
+    "pybreaker": with_pybreaker,
+    "urllib3": with_urllib3,
+    "httpx": with_httpx,
+    "requests": with_requests,
+    "redis": with_redis,
+}
+
+
+async def caller(args):
+    spec, truth = json.loads(args.spec), Truth(args.truth)
+
+    async def note():
+        while True:
+            await asyncio.sleep(0.5)
+            truth.write()
+
+    noting = asyncio.ensure_future(note())
+    if spec.get("library"):
+        from concurrent.futures import ThreadPoolExecutor
+
+        call = LIBRARIES[spec["library"]](spec, args.upstream)
+        threads = ThreadPoolExecutor(max_workers=200)
+
+        async def handler(path):
+            if path != "/":
+                return 200, {}, b"{}"
+            truth.count("requests")
+            try:
+                return 200, {}, await asyncio.get_running_loop().run_in_executor(threads, call)
+            except Exception as error:  # whatever a library makes of a failure
+                truth.count(type(error).__name__)
+                return 502, {}, b"{}"
+    else:
+        own = Own(spec, args.upstream, truth)
+
+        async def handler(path):
+            return await own(path)
+
+        handler.cascades = bool(spec.get("cascades"))
+    holding = asyncio.ensure_future(herd(spec["herd"], args.upstream)) if spec.get("herd") else None
+    try:
+        await serve(args.listen, handler)
+    finally:
+        noting.cancel()
+        if holding:
+            holding.cancel()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("role", choices=["callee", "caller"])
+    parser.add_argument("--listen", required=True)
+    parser.add_argument("--upstream")
+    parser.add_argument("--spec", default="{}")
+    parser.add_argument("--truth")
+    args = parser.parse_args()
+    try:
+        asyncio.run({"callee": callee, "caller": caller}[args.role](args))
+    except KeyboardInterrupt:
+        pass
+
+
+if __name__ == "__main__":
+    main()

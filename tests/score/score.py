@@ -1,0 +1,387 @@
+"""Runs the cells through the real proxy and scores what the detectors say against what is true.
+
+    score.py --murphy target/debug/murphy [--runs 3] [--jobs 4] [--only f4] [--smoke] [--table docs/detectors.md]
+
+Needs Python 3.9; cells of libraries that are not installed, and of nginx, HAProxy and Redis where these are not there, are
+skipped by name. Exit code 0 if no answer is wrong, 1 otherwise, 3 if a run could not be carried out.
+"""
+import argparse
+import concurrent.futures
+import json
+import math
+import os
+import random
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from cells import CELLS, EDGE, HERE, SMOKE
+
+FIXTURE = os.path.join(HERE, "fixture.py")
+
+
+def free_ports(count):
+    held = []
+    for _ in range(count):
+        while True:
+            one = socket.socket()
+            port = random.randint(17000, 29999)  # below the range from which the system itself draws
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                one.close()
+                continue
+            held.append(one)
+            break
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports
+
+
+NGINX = """daemon off; master_process off; error_log {dir}/nginx.log; pid {dir}/nginx.pid;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off; client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; fastcgi_temp_path {dir}/f;
+  uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;
+  upstream callee {{ {servers} }}
+  server {{
+    listen {listen};
+    location / {{
+      proxy_pass http://callee; proxy_connect_timeout {timeout}ms; proxy_read_timeout {timeout}ms;
+      proxy_next_upstream error timeout; proxy_next_upstream_tries {attempts};
+    }}
+    location = /live {{ return 200; }}
+  }}
+}}
+"""
+
+HAPROXY = """global
+  maxconn 2000
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server {timeout}ms
+  retries {retries}
+  {retry_on}
+frontend front
+  bind {listen}
+  http-request return status 200 if {{ path /live }}
+  default_backend callee
+backend callee
+  http-reuse never
+  server one {upstream}
+"""
+
+
+def front(cell, where, listen, upstream):
+    """The command of a caller that is nginx or HAProxy, with its configuration written."""
+    spec = cell.spec
+    attempts = spec.get("attempts", 1)
+    timeout = int(spec["timeout"] * 1000)
+    if cell.front == "nginx":
+        if "max_fails" in spec:
+            # A lone server is never taken out; two of one address are.
+            server = f"server {upstream} max_fails={spec['max_fails']} fail_timeout={spec['fail_timeout']}s;"
+            servers = server * 2
+        else:
+            servers = f"server {upstream} max_fails=0;" * max(attempts, 1)
+        text = NGINX.format(dir=where, servers=servers, listen=listen, timeout=timeout, attempts=attempts)
+        path = os.path.join(where, "nginx.conf")
+        command = ["nginx", "-e", os.path.join(where, "nginx.log"), "-c", path]
+    else:
+        retry_on = "retry-on all-retryable-errors" if attempts > 1 else ""
+        text = HAPROXY.format(listen=listen, timeout=timeout, retries=attempts - 1, retry_on=retry_on, upstream=upstream)
+        path = os.path.join(where, "haproxy.cfg")
+        command = ["haproxy", "-db", "-f", path]
+    with open(path, "w") as file:
+        file.write(text)
+    return command
+
+
+def scenario(cell, name, seed, where):
+    listen, proxied, direct = (f"127.0.0.1:{port}" for port in free_ports(3))
+    if cell.callee == "redis":
+        port = direct.rsplit(":", 1)[1]
+        callee = {
+            "run": ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+            "ready": {"tcp": direct},
+            "within": "30s",
+        }
+    else:
+        callee = {"run": [sys.executable, FIXTURE, "callee", "--listen", direct], "ready": {"tcp": direct}, "within": "30s"}
+    if cell.front:
+        command = front(cell, where, listen, proxied)
+    else:
+        truth = os.path.join(where, "truth.json")
+        command = [sys.executable, FIXTURE, "caller", "--listen", listen, "--upstream", proxied]
+        command += ["--spec", json.dumps(cell.spec), "--truth", truth]
+    warm, base, fault, after = cell.phases
+    loads = {}
+    for path in cell.loads:
+        load = "user" if path == "/" else path.strip("/")
+        loads[load] = {
+            "http": f"GET http://{listen}{path}",
+            "rate": f"{cell.rate:.2f}/s",
+            "arrivals": cell.arrivals,
+            "timeout": f"{cell.timeout * 1000:.0f}ms",
+        }
+    name_of, _, setting = cell.fault.partition(" ")
+    inject = {name_of: setting} if setting else name_of if name_of == "refuse" else {name_of: {}}
+    faults = []
+    cycles = cell.cycles or 1
+    each = fault / cycles
+    for cycle in range(cycles):
+        on = each * (0.3 if cell.cycles else 1.0)
+        faults.append({"edge": EDGE, "inject": inject, "at": f"{each * cycle * 1000:.0f}ms", "for": f"{on * 1000:.0f}ms"})
+    document = {
+        "murphy": 1,
+        "name": f"{name} {seed}",
+        "seed": seed,
+        "services": {
+            "callee": callee,
+            "caller": {"run": command, "ready": {"http": f"GET http://{listen}/live"}, "within": "30s"},
+        },
+        "edges": {EDGE: {"listen": proxied, "to": direct, "protocol": "redis" if cell.callee == "redis" else "http"}},
+        "load": loads,
+        "phases": {"warm-up": f"{warm}s", "baseline": f"{base}s", "fault": f"{fault}s", "recovery": f"{after}s"},
+        "faults": faults,
+        "learn": "all",
+    }
+    if cell.ready:
+        document["probes"] = {"ready": {"http": f"GET http://{listen}/ready", "every": "1s"}}
+    path = os.path.join(where, "scenario.yaml")
+    with open(path, "w") as file:
+        json.dump(document, file, indent=1)
+    return path
+
+
+def missing(cell):
+    """What a cell needs and is not there; None if it can run."""
+    library = cell.spec.get("library")
+    if library:
+        try:
+            __import__(library)
+        except ImportError:
+            return f"no {library}"
+    for program, wanted in (("nginx", cell.front == "nginx"), ("haproxy", cell.front == "haproxy"), ("redis-server", cell.callee == "redis")):
+        if wanted and not shutil.which(program):
+            return f"no {program}"
+    return None
+
+
+def run(job):
+    name, seed, murphy, keep = job
+    cell = CELLS[name](random.Random(f"{name}/{seed}"))
+    why = missing(cell)
+    if why:
+        return {"cell": name, "seed": seed, "skipped": why}
+    where = tempfile.mkdtemp(prefix=f"murphy-score-{name}-")
+    try:
+        path = scenario(cell, name, seed, where)
+        out = os.path.join(where, "out.json")
+        environment = dict(os.environ, MURPHY_STATE_DIR=os.path.join(where, "state"))
+        done = subprocess.run(
+            [murphy, "run", path, "--json", out, "--report-dir", os.path.join(where, "runs"), "--inconclusive", "warn"],
+            capture_output=True,
+            text=True,
+            env=environment,
+            cwd=where,
+            timeout=sum(cell.phases) + 120,
+        )
+        if not os.path.exists(out):
+            return {"cell": name, "seed": seed, "error": (done.stdout + done.stderr)[-1500:]}
+        with open(out) as file:
+            judgement = json.load(file)[0]
+        return {"cell": name, "seed": seed, "library": cell.library, "answers": list(answers(cell, judgement)), "late": any(gate["id"] == "load-on-time" and not gate["holds"] for gate in judgement["gates"]), "gates": [gate["text"] for gate in judgement["gates"] if not gate["holds"]], "where": where if keep else None}
+    except subprocess.TimeoutExpired:
+        return {"cell": name, "seed": seed, "error": "took too long"}
+    finally:
+        if not keep:
+            shutil.rmtree(where, ignore_errors=True)
+
+
+def subject(finding):
+    value = finding["subject"]
+    return next(iter(value.values())) if isinstance(value, dict) else value
+
+
+def answers(cell, judgement):
+    for (detector, about), (wanted, parameters) in cell.truth.items():
+        found = [f for f in judgement["findings"] if f["detector"] == detector and subject(f) == about]
+        if not found:
+            yield {"detector": detector, "wanted": wanted, "said": "nothing", "text": "", "parameters": {}}
+            continue
+        finding = found[0]
+        state = next(iter(finding["state"]))
+        told = finding["state"][state].get("params", {})
+        checked = {}
+        for parameter, expected in parameters.items():
+            reading = told.get(parameter)
+            if isinstance(expected, str):
+                # `growing` and `unresolved` leave a shape open; they do not name a wrong one.
+                text = reading["text"] if reading else None
+                checked[parameter] = {"true": expected, "told": text, "good": text == expected, "open": text in (None, "growing", "unresolved")}
+            else:
+                value, tolerance = expected
+                told_value = reading["value"] if reading else None
+                off = abs(told_value - value) if told_value is not None else None
+                checked[parameter] = {"true": value, "told": told_value, "good": off is not None and off <= tolerance + 1e-9, "open": told_value is None}
+        yield {"detector": detector, "wanted": wanted, "said": state, "text": finding["text"], "parameters": checked}
+
+
+def verdict(answer):
+    """right, wrong or open"""
+    said, wanted = answer["said"], answer["wanted"]
+    if wanted == "trap":
+        return "wrong" if said == "present" else "right"
+    if said in ("inconclusive", "not-applicable", "nothing"):
+        return "open"
+    return "right" if said == wanted else "wrong"
+
+
+def wilson(good, n):
+    if n == 0:
+        return 0.0, 1.0
+    z = 1.959963984540054
+    p = good / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def share(good, n):
+    if n == 0:
+        return "-"
+    low, high = wilson(good, n)
+    return f"{good}/{n} [{low:.2f}, {high:.2f}]"
+
+
+def table(results):
+    by = {}
+    for result in results:
+        for answer in result.get("answers", []):
+            by.setdefault(answer["detector"], []).append((result, answer))
+    lines = [
+        "| detector | runs | sensitivity | specificity | wrong when decided | open on clean cells | parameters within tolerance | median error |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for detector in sorted(by):
+        rows = by[detector]
+        of = lambda keep: [answer for _, answer in rows if keep(answer)]
+        present = of(lambda a: a["wanted"] == "present")
+        not_present = of(lambda a: a["wanted"] in ("absent", "trap"))
+        clean = of(lambda a: a["wanted"] != "trap")
+        decided = of(lambda a: verdict(a) != "open" and a["said"] in ("present", "absent"))
+        wrong = [a for a in decided if verdict(a) == "wrong"]
+        parameters = [p for _, a in rows for p in a["parameters"].values() if a["said"] == a["wanted"] and not p["open"]]
+        errors = [abs(p["told"] - p["true"]) / p["true"] for p in parameters if isinstance(p["true"], (int, float)) and p["true"]]
+        error = f"{statistics.median(errors) * 100:.1f} %" if errors else "-"
+        lines.append(
+            f"| {detector} | {len(rows)} | {share(sum(a['said'] == 'present' for a in present), len(present))} "
+            f"| {share(sum(a['said'] != 'present' for a in not_present), len(not_present))} "
+            f"| {share(len(wrong), len(decided))} "
+            f"| {share(sum(verdict(a) == 'open' for a in clean), len(clean))} "
+            f"| {share(sum(p['good'] for p in parameters), len(parameters))} | {error} |"
+        )
+    return "\n".join(lines)
+
+
+def cell_table(results):
+    by = {}
+    for result in results:
+        by.setdefault(result["cell"], []).append(result)
+    lines = ["| cell | caller | runs | right | open | wrong |", "|---|---|---|---|---|---|"]
+    for cell in sorted(by):
+        all_answers = [answer for result in by[cell] for answer in result.get("answers", [])]
+        library = next((result.get("library") for result in by[cell] if result.get("library")), None)
+        count = lambda what: sum(verdict(answer) == what for answer in all_answers)
+        skipped = next((result["skipped"] for result in by[cell] if "skipped" in result), None)
+        runs = sum("answers" in result for result in by[cell])
+        lines.append(f"| {cell} | {library or 'own loop'}{f' (skipped: {skipped})' if skipped else ''} | {runs} | {count('right')} | {count('open')} | {count('wrong')} |")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--murphy", required=True)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
+    parser.add_argument("--jobs", type=int, default=4)
+    parser.add_argument("--only", action="append", default=[])
+    parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--keep", action="store_true", help="keep the directories of all runs")
+    parser.add_argument("--results", help="append one JSON line a run to this file")
+    parser.add_argument("--table", help="write the tables into this file, between its markers")
+    parser.add_argument("--from-results", action="store_true", help="run nothing, read --results")
+    args = parser.parse_args()
+    if args.from_results and not args.results:
+        parser.error("--from-results needs --results")
+    if args.from_results:
+        with open(args.results) as file:
+            results = [json.loads(line) for line in file]
+    else:
+        results = carry_out(args)
+    bad = False
+    for result in results:
+        for answer in result.get("answers", []):
+            wrong = verdict(answer) == "wrong"
+            off = [f"{name}: {p['told']} is not {p['true']}" for name, p in answer["parameters"].items() if answer["said"] == answer["wanted"] and not p["good"] and not p["open"]]
+            bad |= wrong
+            if wrong or off:
+                print(f"{'WRONG' if wrong else 'off'} {result['cell']}/{result['seed']} {answer['detector']}: wanted {answer['wanted']}, said {answer['said']} ({answer['text']}) {'; '.join(off)}")
+    print(table(results))
+    print()
+    print(cell_table(results))
+    if args.table:
+        write(args.table, results)
+    errors = [result for result in results if "error" in result]
+    for result in errors:
+        print(f"error {result['cell']}/{result['seed']}: {result['error']}", file=sys.stderr)
+    sys.exit(3 if errors else 1 if bad else 0)
+
+
+def carry_out(args):
+    names = [name for name in (SMOKE if args.smoke else CELLS) if not args.only or any(name.startswith(only) for only in args.only)]
+    seeds = range(args.first, args.first + (1 if args.smoke else args.runs))
+    murphy = os.path.abspath(args.murphy)
+    jobs = [(name, seed, murphy, args.keep) for seed in seeds for name in names]
+    results = []
+    log = open(args.results, "a") if args.results else None
+    began = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        waiting = [pool.submit(run, job) for job in jobs]
+        for number, done in enumerate(concurrent.futures.as_completed(waiting), 1):
+            result = done.result()
+            results.append(result)
+            said = ", ".join(f"{a['detector']} {a['said']} ({verdict(a)})" for a in result.get("answers", []))
+            said = said or f"skipped: {result['skipped']}" if "skipped" in result else said or "error"
+            print(f"[{number}/{len(jobs)} {time.monotonic() - began:.0f}s] {result['cell']}/{result['seed']}: {said}", file=sys.stderr)
+            if log:
+                log.write(json.dumps(result) + "\n")
+                log.flush()
+    return sorted(results, key=lambda result: (result["cell"], result["seed"]))
+
+
+BEGIN, END = "<!-- score -->", "<!-- /score -->"
+
+
+def write(path, results):
+    with open(path) as file:
+        text = file.read()
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    runs = sum("answers" in result for result in results)
+    late = sum(result.get("late", False) for result in results)
+    body = f"{BEGIN}\n{runs} runs, {late} of them on a machine so busy that requests were sent late (p99 beyond 10 ms).\n\n{table(results)}\n\n{cell_table(results)}\n{END}"
+    with open(path, "w") as file:
+        file.write(before + body + after)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,274 @@
+//! `murphy kill|stop|restart|pause|disconnect|limit|remove` on containers of a real engine, as a person types them.
+
+use std::process::Child;
+use std::time::Duration;
+
+use murphy_testkit::{Member, Sandbox};
+use murphy_tests::{Bench, Finished, eventually, processes_with};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn send(child: &Child, signal: Signal) {
+    kill(Pid::from_raw(child.id() as i32), signal).expect("murphy runs");
+}
+
+fn finish(child: Child) -> Finished {
+    child.wait_with_output().expect("murphy can be waited for").into()
+}
+
+fn events(stdout: &str, name: &str) -> Vec<Value> {
+    let parsed = stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect(line));
+    parsed.filter(|event| event["event"] == name).collect()
+}
+
+/// All that a container's owner would miss: its name, whether it runs, its limits, its networks with addresses and aliases.
+fn essence(sandbox: &Sandbox, member: &Member) -> Value {
+    let all = sandbox.inspect(&member.id);
+    let host = &all["HostConfig"];
+    // Absent, 0 and -1 all mean no limit.
+    let unlimited = |value: &Value| value.as_i64().unwrap_or(0).max(0);
+    let networks: serde_json::Map<String, Value> = all["NetworkSettings"]["Networks"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, on)| (name.clone(), json!([on["IPAddress"], on["Aliases"], on["Links"]])))
+        .collect();
+    json!({
+        "name": all["Name"],
+        "running": all["State"]["Running"],
+        "paused": all["State"]["Paused"],
+        "restart": host["RestartPolicy"],
+        "cpus": [unlimited(&host["NanoCpus"]), unlimited(&host["CpuQuota"])],
+        "memory": unlimited(&host["Memory"]),
+        "pids": unlimited(&host["PidsLimit"]),
+        "networks": networks,
+    })
+}
+
+#[test]
+fn each_command_breaks_its_container_and_gives_it_back_as_it_was() {
+    let Some(sandbox) = Sandbox::open("each_command_breaks_its_container_and_gives_it_back_as_it_was") else {
+        return;
+    };
+    let network = sandbox.network("net", json!({}));
+    let host =
+        json!({ "NetworkMode": network, "PidsLimit": 50, "Memory": 256 << 20, "MemorySwap": 256 << 20 });
+    let member = sandbox.container("web", &["echo", "7"], json!({ "HostConfig": host }));
+    let bench = Bench::new();
+    let before = essence(&sandbox, &member);
+    type Broken = fn(&Value) -> bool;
+    let table: [(&str, &[&str], Broken); 6] = [
+        ("kill", &[], |now| now["running"] == false),
+        ("stop", &["--grace", "1s"], |now| now["running"] == false),
+        ("pause", &[], |now| now["paused"] == true),
+        ("disconnect", &[], |now| now["networks"] == json!({})),
+        ("limit", &["--cpus", "0.2", "--memory", "64MiB", "--pids", "20"], |now| {
+            now["memory"] == 64 << 20 && now["pids"] == 20
+        }),
+        ("remove", &[], |now| {
+            now["running"] == false && now["name"].as_str().is_some_and(|n| n.contains("aside"))
+        }),
+    ];
+    for (command, more, broken) in table {
+        let args = [&[command, &member.name, "--for", "10m"], more].concat();
+        let child = bench.spawn(&args);
+        eventually(command, PATIENCE, || broken(&essence(&sandbox, &member)));
+        send(&child, Signal::SIGINT);
+        let finished = finish(child).expect(130).says("taken back").says("nothing left to take back");
+        assert_eq!(essence(&sandbox, &member), before, "{command}:\n{}", finished.stdout);
+        assert!(bench.undo_logs().is_empty(), "{command}");
+    }
+    let pid = |sandbox: &Sandbox| sandbox.inspect(&member.id)["State"]["Pid"].clone();
+    let first = pid(&sandbox);
+    bench.run(&["restart", &member.name, "--grace", "1s"]).expect(0).says("1 target touched");
+    assert_ne!(pid(&sandbox), first);
+    assert_eq!(essence(&sandbox, &member), before);
+}
+
+#[test]
+fn a_pause_ends_by_itself_and_says_what_it_did() {
+    let Some(sandbox) = Sandbox::open("a_pause_ends_by_itself_and_says_what_it_did") else { return };
+    let member = sandbox.container("db", &[], json!({}));
+    let finished = Bench::new().run(&["pause", &member.name, "--for", "300ms", "--seed", "7"]).expect(0);
+    assert_eq!(sandbox.inspect(&member.id)["State"]["Paused"], false);
+    snapbox::assert_data_eq!(
+        finished.stdout,
+        snapbox::str![[r#"
+pause: 1 container, for 300ms   (round 1, seed 7)
+  target      mt[..]-db ([..])
+  undo        unpause mt[..]-db ([..])
+  done        mt[..]-db ([..]) within [..]
+  taken back  unpause mt[..]-db ([..])
+end: 1 round, 1 target touched, nothing left to take back
+
+"#]]
+    );
+}
+
+#[test]
+fn when_murphy_is_killed_containers_come_back_all_the_same() {
+    let Some(sandbox) = Sandbox::open("when_murphy_is_killed_containers_come_back_all_the_same") else {
+        return;
+    };
+    // A network of its own: on a shared one, another test's container may take the address meanwhile.
+    let network = sandbox.network("net", json!({}));
+    let member = sandbox.container("web", &[], json!({ "HostConfig": { "NetworkMode": network } }));
+    let before = essence(&sandbox, &member);
+    for command in ["pause", "kill", "remove"] {
+        let bench = Bench::new();
+        let child = bench.spawn(&[command, &member.name, "--for", "10m"]);
+        eventually(command, PATIENCE, || essence(&sandbox, &member) != before);
+        send(&child, Signal::SIGKILL);
+        finish(child).expect(137);
+        eventually("the watchdog has taken it back", PATIENCE, || bench.undo_logs().is_empty());
+        assert_eq!(essence(&sandbox, &member), before, "{command}");
+    }
+    // With the watchdog dead too, `murphy undo` does it, and nothing new begins before.
+    let bench = Bench::new();
+    let child = bench.spawn(&["pause", &member.name, "--for", "10m"]);
+    eventually("it is paused", PATIENCE, || essence(&sandbox, &member) != before);
+    send(&child, Signal::SIGSTOP);
+    let state = bench.path().join("state").display().to_string();
+    for watchdog in processes_with(&format!("watchdog {state}")) {
+        kill(Pid::from_raw(watchdog as i32), Signal::SIGKILL).expect("the watchdog lives");
+    }
+    send(&child, Signal::SIGKILL);
+    finish(child).expect(137);
+    bench.run(&["pause", &member.name, "--for", "1s"]).expect(3).says("murphy undo");
+    // The log knows the engine; an environment that names another one does not lead undo astray.
+    let undone: Finished =
+        bench.command(&["undo"]).env("DOCKER_HOST", "unix:///nowhere.sock").output().unwrap().into();
+    undone.expect(0).says("taken back: unpause");
+    assert_eq!(essence(&sandbox, &member), before);
+}
+
+#[test]
+fn targets_are_chosen_as_asked_and_the_protected_are_spared() {
+    let Some(sandbox) = Sandbox::open("targets_are_chosen_as_asked_and_the_protected_are_spared") else {
+        return;
+    };
+    let project = sandbox.name("shop");
+    for number in 1..=4 {
+        let mut labels = sandbox.compose_labels(&project, "web", number);
+        if number == 4 {
+            labels["murphy.protect"] = json!("true");
+        }
+        sandbox.container(&format!("web-{number}"), &[], json!({ "Labels": labels }));
+    }
+    let bench = Bench::new();
+    let service = format!("service:web,project:{project}");
+    let chosen = |args: &[&str]| -> Vec<String> {
+        let all = [&["pause", "--dry-run", "--output", "json"], args].concat();
+        let planned = events(&bench.run(&all).expect(0).stdout, "planned").remove(0);
+        let names = planned["targets"].as_array().unwrap().iter();
+        names.map(|target| target["name"].as_str().unwrap().rsplit('-').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(chosen(&[&service]), ["1", "2", "3"]);
+    assert_eq!(
+        chosen(&[&sandbox.name("web-*"), "--exclude", &format!("/{}/", sandbox.name("web-[12]"))]),
+        ["3"]
+    );
+    let pick = |seed: &str| chosen(&[&service, "--pick", "1", "--seed", seed]);
+    assert_eq!(pick("5"), pick("5"));
+    assert!((0..30).any(|seed| pick(&seed.to_string()) != pick("5")), "another seed, another choice");
+    bench.run(&["pause", &service, "--dry-run"]).expect(0).says("protects it").says("3 containers");
+    bench.run(&["pause", &service, "--max", "2"]).expect(3).says("at most 2 may be");
+    bench.run(&["pause", &service, "--pick", "4"]).expect(3).says("only 3 can be touched");
+    bench.run(&["pause", &sandbox.name("web-4")]).expect(3).says("protected");
+    // Rounds: each picks anew, and gives back before the next.
+    let args = [
+        "pause", &service, "--pick", "1", "--every", "1s", "--for", "200ms", "--times", "3", "--output",
+        "json",
+    ];
+    let finished = bench.run(&args).expect(0);
+    assert_eq!(events(&finished.stdout, "taken-back").len(), 3, "{}", finished.stdout);
+}
+
+#[test]
+fn what_has_no_way_back_is_done_only_if_it_is_asked_for_by_name() {
+    let Some(sandbox) = Sandbox::open("what_has_no_way_back_is_done_only_if_it_is_asked_for_by_name") else {
+        return;
+    };
+    let bench = Bench::new();
+    let member = sandbox.container("gone", &[], json!({}));
+    bench
+        .run(&["remove", &member.name, "--irreversible", "--dry-run"])
+        .expect(0)
+        .says("there is no way back");
+    assert_eq!(sandbox.inspect(&member.id)["State"]["Running"], true);
+    bench.run(&["remove", &member.name, "--irreversible"]).expect(0).says("remove for good");
+    assert_eq!(sandbox.inspect(&member.id), Value::Null);
+    // A container that its own end deletes is not ended in passing.
+    let fleeting = sandbox.container("fleeting", &[], json!({ "HostConfig": { "AutoRemove": true } }));
+    bench.run(&["kill", &fleeting.name]).expect(3).says("--rm");
+    assert_eq!(sandbox.inspect(&fleeting.id)["State"]["Running"], true);
+}
+
+#[test]
+fn no_target_and_no_engine_are_errors_that_help_and_never_a_pass() {
+    let Some(sandbox) = Sandbox::open("no_target_and_no_engine_are_errors_that_help_and_never_a_pass") else {
+        return;
+    };
+    let bench = Bench::new();
+    let project = sandbox.name("shop");
+    sandbox.container("w", &[], json!({ "Labels": sandbox.compose_labels(&project, "webshop", 1) }));
+    bench.run(&["kill", "service:wbshop"]).expect(3).says("did you mean `service:webshop`?");
+    bench.run(&["pause", "sevice:web"]).expect(2).says("did you mean `service:`?");
+    bench.run(&["limit", "w"]).expect(2).says("--cpus");
+    let lost: Finished =
+        bench.command(&["kill", "web"]).env("DOCKER_HOST", "unix:///nowhere.sock").output().unwrap().into();
+    lost.expect(3).says("no container engine found");
+}
+
+#[test]
+fn a_command_and_a_run_do_not_fight_over_one_container() {
+    let Some(sandbox) = Sandbox::open("a_command_and_a_run_do_not_fight_over_one_container") else { return };
+    // Limits of its own: an engine has no word for a limit of memory that was lifted.
+    let host = json!({ "Memory": 256 << 20, "MemorySwap": 256 << 20 });
+    let member = sandbox.container("db", &[], json!({ "HostConfig": host }));
+    let bench = Bench::new();
+    bench.file(
+        "s.yaml",
+        &format!(
+            "murphy: 1\nname: a long run\nprobes: {{ up: {{ command: [\"true\"], every: 200ms }} }}\n\
+             phases: {{ warm-up: 0s, baseline: 200ms, fault: 60s, recovery: 1s }}\nlearn: all\n\
+             faults: [{{ container: {{ name: {} }}, inject: {{ limits: {{ memory: 64MiB }} }} }}]\n",
+            member.name
+        ),
+    );
+    let before = essence(&sandbox, &member);
+    let paused = || sandbox.inspect(&member.id)["State"]["Paused"] == true;
+    let limited = || sandbox.inspect(&member.id)["HostConfig"]["Memory"] == 64 << 20;
+
+    // By hand first.
+    let by_hand = bench.spawn(&["pause", &member.name, "--for", "10m"]);
+    eventually("it is paused", PATIENCE, paused);
+    let held = "in the hands of another run (\"murphy pause";
+    bench.run(&["run", "s.yaml"]).expect(3).says(held);
+    bench.run(&["limit", &member.name, "--pids", "20"]).expect(3).says(held);
+    assert!(paused() && !limited(), "neither has touched it");
+    send(&by_hand, Signal::SIGINT);
+    finish(by_hand).expect(130);
+
+    // Then by a run.
+    let run = bench.spawn(&["run", "s.yaml"]);
+    eventually("it is limited", PATIENCE, limited);
+    bench.run(&["pause", &member.name]).expect(3).says("in the hands of another run (\"a long run\"");
+    assert!(!paused());
+    // Also while its run is dead and not taken back.
+    send(&run, Signal::SIGSTOP);
+    let state = bench.path().join("state").display().to_string();
+    for watchdog in processes_with(&format!("watchdog {state}")) {
+        kill(Pid::from_raw(watchdog as i32), Signal::SIGKILL).expect("the watchdog lives");
+    }
+    send(&run, Signal::SIGKILL);
+    finish(run).expect(137);
+    bench.run(&["pause", &member.name]).expect(3).says("murphy undo");
+    bench.run(&["undo"]).expect(0).says("taken back");
+    assert_eq!(essence(&sandbox, &member), before);
+    assert!(bench.undo_logs().is_empty(), "the locks of the dead are gone too");
+    bench.run(&["pause", &member.name, "--for", "100ms"]).expect(0);
+}

@@ -1,0 +1,93 @@
+//! What is printed for what is typed: the parts that need no service.
+
+use murphy_tests::{Bench, murphy};
+
+#[test]
+fn version_and_help_are_answers() {
+    let bench = Bench::new();
+    let version = bench.run(&["--version"]).expect(0);
+    assert_eq!(version.stdout, format!("murphy {}\n", env!("CARGO_PKG_VERSION")));
+    bench.run(&["--help"]).expect(0).says("murphy demo").says("degraded gracefully");
+    bench.run(&["help", "run"]).expect(0).says("--seed").says("--inconclusive");
+    bench.run(&["rum"]).expect(2).says("run");
+    bench.run(&[]).expect(2);
+}
+
+#[test]
+fn everything_in_the_catalogue_is_explained() {
+    let bench = Bench::new();
+    let list = bench.run(&["explain", "faults"]).expect(0);
+    let names: Vec<&str> =
+        list.stdout.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+    for name in [
+        "latency",
+        "bandwidth",
+        "blackhole",
+        "reset",
+        "drop",
+        "refuse",
+        "limit",
+        "slice",
+        "slow-close",
+        "kill",
+    ] {
+        assert!(names.contains(&name), "{name} is missing from {names:?}");
+    }
+    for name in names {
+        bench.run(&["explain", name]).expect(0).says("for example");
+    }
+    for code in ["0", "1", "2", "3", "4", "5", "129", "130", "143"] {
+        bench.run(&["explain", code]).expect(0).says(&format!("exit code {code}"));
+    }
+    bench.run(&["explain", "latncy"]).expect(2).says("latency");
+}
+
+#[test]
+fn the_published_schema_is_the_binary_s() {
+    let bench = Bench::new();
+    let printed = bench.run(&["schema"]).expect(0).stdout;
+    let published = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/scenario.schema.json");
+    let published = std::fs::read_to_string(published).expect("docs/scenario.schema.json is there");
+    assert!(printed == published, "docs/scenario.schema.json is not current: make schema");
+}
+
+#[test]
+fn completions_know_the_commands() {
+    let bench = Bench::new();
+    for shell in ["bash", "zsh", "fish"] {
+        bench.run(&["completions", shell]).expect(0).says("explain");
+    }
+}
+
+#[test]
+fn a_run_directory_that_is_none_is_said_so() {
+    let bench = Bench::new();
+    bench.run(&["report", "nowhere"]).expect(3).says("nowhere/journal.ndjson");
+    bench.file("journal.ndjson", "{\"not\": \"an event\"}\n");
+    bench.run(&["report", "."]).expect(3).says("line 1");
+}
+
+#[test]
+fn undo_with_nothing_to_undo_says_so() {
+    Bench::new().run(&["undo"]).expect(0).says("nothing to take back");
+}
+
+#[test]
+fn every_scenario_in_the_repository_passes_check_and_plans() {
+    let bench = Bench::new();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios");
+    let mut files: Vec<String> = std::fs::read_dir(folder)
+        .expect("scenarios/ is there")
+        .map(|entry| entry.expect("it can be listed").path().display().to_string())
+        .filter(|path| path.ends_with(".yaml"))
+        .collect();
+    files.sort();
+    assert!(files.len() >= 10, "{files:?}");
+    let args: Vec<&str> = std::iter::once("check").chain(files.iter().map(String::as_str)).collect();
+    bench.run(&args).expect(0);
+    for file in &files {
+        bench.run(&["plan", file]).expect(0).says("undo");
+    }
+    assert!(bench.journals().is_empty(), "nothing was started");
+    assert!(murphy().is_file());
+}

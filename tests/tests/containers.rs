@@ -1,0 +1,165 @@
+//! Scenarios with faults on containers and processes, against the real engine: what is broken is broken while the fault
+//! lasts, and everything is as before afterwards.
+
+mod engine;
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use engine::{Victims, armed};
+use murphy_testkit::Sandbox;
+use murphy_tests::{Bench, eventually};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A scenario of one second of baseline, so many of fault, and two of recovery, judged by a probe alone.
+fn scenario(victims: &Victims, fault_phase: &str, faults: &str) -> String {
+    format!(
+        "murphy: 1\nname: containers\nprobes: {{ up: {{ tcp: \"{}\", every: 200ms, within: 500ms }} }}\n\
+         phases: {{ warm-up: 0s, baseline: 1s, fault: {fault_phase}, recovery: 2s }}\nlearn: all\nfaults:\n{faults}\n",
+        victims.address()
+    )
+}
+
+#[test]
+fn every_fault_of_a_container_takes_effect_and_leaves_it_as_before() {
+    let Some(victims) = Victims::start("every_fault_of_a_container_takes_effect_and_leaves_it_as_before")
+    else {
+        return;
+    };
+    let bench = Bench::new();
+    let label = format!("label: murphy.test={}", victims.sandbox.label());
+    let mut faults = String::new();
+    let all = [
+        "kill",
+        "{ stop: 1s }",
+        "{ restart: 1s }",
+        "pause",
+        "remove",
+        "disconnect",
+        "{ limits: { memory: 32MiB, pids: 50 } }",
+        "{ exec: { command: [/victim, write, /tmp/broken, exit, \"0\"], revert: [/victim, remove, /tmp/broken, exit, \"0\"] } }",
+        "{ signal: SIGHUP }",
+    ];
+    for (number, fault) in all.iter().enumerate() {
+        faults += &format!(
+            "  - {{ container: {{ {label} }}, inject: {fault}, at: {}ms, for: 1s }}\n",
+            number * 2000
+        );
+    }
+    let before = victims.state();
+    // Bad soon after the first fault, good again soon after the last: the probe sees the faults come and go.
+    let judged = scenario(&victims, "19s", &faults) + "expect: { up: { follows: \"<= 6s\" } }\n";
+    bench.file("s.yaml", &judged);
+    let finished = bench.run(&["run", "s.yaml"]);
+    let journal = std::fs::read_to_string(&bench.journals()[0]).unwrap();
+    let finished = finished.expect(0).says("GRACEFUL");
+    assert!(!finished.stdout.contains("nothing asserted"), "{}", finished.stdout);
+    assert_eq!(victims.state(), before, "{}", finished.stderr);
+    assert!(bench.undo_logs().is_empty(), "neither logs nor locks are left: {:?}", bench.undo_logs());
+    for (name, hits) in [("kill-1", 1), ("stop-1", 1), ("pause-1", 1), ("disconnect-1", 1), ("limits-1", 1)] {
+        let lifted =
+            journal.lines().find(|line| line.contains("fault-lifted") && line.contains(name)).unwrap();
+        assert!(lifted.contains(&format!("\"hits\":{hits}")), "{lifted}");
+    }
+    assert!(journal.contains("\"container-exited\"") && journal.contains("\"cause\":\"fault\""), "{journal}");
+    assert!(!journal.contains("\"cause\":\"itself\""), "a fault's deed is no crash: {journal}");
+}
+
+#[test]
+fn no_target_is_an_error_before_anything_is_touched() {
+    let Some(victims) = Victims::start("no_target_is_an_error_before_anything_is_touched") else { return };
+    let bench = Bench::new();
+    bench.file("s.yaml", &scenario(&victims, "1s", "  - { container: { service: nobody }, inject: pause }"));
+    bench.run(&["run", "s.yaml"]).expect(3).says("has no target").says("no running container matches");
+    bench.file(
+        "p.yaml",
+        &scenario(&victims, "1s", "  - { process: { name: no-such-program }, inject: freeze }"),
+    );
+    bench.run(&["run", "p.yaml"]).expect(3).says("no running process matches");
+    assert!(bench.undo_logs().is_empty());
+}
+
+#[test]
+fn two_runs_do_not_fight_over_one_container() {
+    let Some(victims) = Victims::start("two_runs_do_not_fight_over_one_container") else { return };
+    let bench = Bench::new();
+    let fault =
+        format!("  - {{ container: {{ label: murphy.test={} }}, inject: pause }}", victims.sandbox.label());
+    bench.file("long.yaml", &scenario(&victims, "60s", &fault));
+    bench.file("short.yaml", &scenario(&victims, "1s", &fault));
+    let mut first = bench.spawn(&["run", "long.yaml"]);
+    armed(&bench);
+    bench.run(&["run", "short.yaml"]).expect(3).says("in the hands of another run").says("\"containers\"");
+    assert!(victims.is_paused(), "the second run has touched nothing");
+    kill(Pid::from_raw(first.id() as i32), Signal::SIGTERM).unwrap();
+    assert_eq!(first.wait().unwrap().code(), Some(143));
+    assert!(!victims.is_paused());
+    bench.run(&["run", "short.yaml"]).expect(0);
+}
+
+/// A process that Murphy did not start; killed at the end.
+struct Bystander(Child);
+
+impl Drop for Bystander {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_process_that_murphy_did_not_start_is_frozen_and_goes_on() {
+    let Some(victims) = Victims::start("a_process_that_murphy_did_not_start_is_frozen_and_goes_on") else {
+        return;
+    };
+    let bench = Bench::new();
+    let mark = format!("{}.25", 700 + std::process::id());
+    let sleeper = Command::new("sleep").arg(&mark).stdin(Stdio::null()).spawn().unwrap();
+    let sleeper = Bystander(sleeper);
+    let stat = format!("/proc/{}/stat", sleeper.0.id());
+    let is_frozen = || std::fs::read_to_string(&stat).unwrap().contains(") T ");
+    bench.file(
+        "s.yaml",
+        &scenario(
+            &victims,
+            "60s",
+            &format!("  - {{ process: {{ command: \"sleep {mark}\" }}, inject: freeze }}"),
+        ),
+    );
+    let mut run = bench.spawn(&["run", "s.yaml"]);
+    eventually("the process is frozen", PATIENCE, is_frozen);
+    kill(Pid::from_raw(run.id() as i32), Signal::SIGKILL).unwrap();
+    let _ = run.wait();
+    eventually("the watchdog lets it go on", PATIENCE, || !is_frozen());
+    eventually("the undo log is done with, and the locks", PATIENCE, || bench.undo_logs().is_empty());
+    bench.run(&["undo"]).expect(0).says("nothing to take back");
+}
+
+#[test]
+fn a_container_that_is_restarted_in_mid_fault_is_followed() {
+    let Some(victims) = Victims::start("a_container_that_is_restarted_in_mid_fault_is_followed") else {
+        return;
+    };
+    let bench = Bench::new();
+    let fault =
+        format!("  - {{ container: {{ label: murphy.test={} }}, inject: pause }}", victims.sandbox.label());
+    bench.file("s.yaml", &scenario(&victims, "60s", &fault));
+    let mut run = bench.spawn(&["run", "s.yaml"]);
+    armed(&bench);
+    eventually("it is paused", PATIENCE, || victims.is_paused());
+    let began = victims.started_at();
+    Sandbox::post(
+        &victims.sandbox,
+        &format!("/containers/{}/restart?t=0", victims.member.id),
+        &serde_json::Value::Null,
+    );
+    eventually("it is paused again after its restart", PATIENCE, || {
+        victims.started_at() != began && victims.is_paused()
+    });
+    kill(Pid::from_raw(run.id() as i32), Signal::SIGTERM).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(143));
+    assert!(!victims.is_paused());
+}

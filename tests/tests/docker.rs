@@ -1,0 +1,99 @@
+//! The shipped scenarios on the example stack, with its own files over a base image made here: each ends as its first
+//! lines say, for the reason that they say, and the stack is gone afterwards.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use murphy_testkit::engine_or_skip;
+use murphy_tests::{Bench, free_ports};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The base image: made here if it is not there; `None` where that cannot be done.
+fn base_image() -> Option<String> {
+    let script = root().join("examples/compose/local-base.sh");
+    let output = Command::new("bash").arg(script).output().ok()?;
+    if output.status.success() {
+        return Some(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    }
+    let why = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no base image in CI: {why}");
+    eprintln!("skipped: no base image: {why}");
+    None
+}
+
+/// A scenario's file without its ending, its exit code, and what its report must say.
+type Case = (&'static str, i32, &'static [&'static str]);
+
+/// Those that `make test` runs: an edge into the stack behind which the shop holds, one behind which it does not, and a network.
+const SOME: &[Case] = &[
+    ("partition", 0, &["fault hit web | db", "order dependency    fact  hard"]),
+    ("cache-slow", 0, &["held by cache timeout: gives up after", "held by cache breaker: opens"]),
+    (
+        "payments-hang-careless",
+        1,
+        &["calls on payments were held", "was given up: no timeout", "a timeout of"],
+    ),
+];
+
+/// The others, with `MURPHY_COMPOSE=all`: `make compose`.
+const MORE: &[Case] = &[
+    ("db-paused", 0, &["fault hit container service:db", "order dependency    fact  hard"]),
+    ("cache-killed", 0, &["fault ended cache", "product dependency"]),
+    ("payments-hang", 0, &["held by payments timeout: gives up after"]),
+    ("replica-killed", 0, &["fault ended web"]),
+    ("memory-squeezed", 0, &["fault hit container service:web"]),
+];
+
+/// True if everything is to be run.
+fn all() -> bool {
+    std::env::var("MURPHY_COMPOSE").as_deref() == Ok("all")
+}
+
+#[test]
+fn every_compose_scenario_has_its_case_here() {
+    let named = |name: &str| SOME.iter().chain(MORE).any(|case| name == format!("compose-{}.yaml", case.0));
+    let mut count = 0;
+    for entry in std::fs::read_dir(root().join("scenarios")).expect("scenarios") {
+        let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
+        if name.starts_with("compose-") {
+            count += 1;
+            assert!(named(&name), "{name} is run by no test");
+        }
+    }
+    assert_eq!(count, SOME.len() + MORE.len());
+}
+
+#[test]
+fn the_compose_scenarios_end_as_they_say_and_leave_no_stack_behind() {
+    let Some(engine) = engine_or_skip("the_compose_scenarios_end_as_they_say_and_leave_no_stack_behind")
+    else {
+        return;
+    };
+    let Some(base) = base_image() else { return };
+    let more = if all() { MORE } else { &[] };
+    for (name, code, says) in SOME.iter().chain(more) {
+        let bench = Bench::new();
+        let [port] = free_ports();
+        let scenario = root().join(format!("scenarios/compose-{name}.yaml")).display().to_string();
+        let (base, port) = (format!("BASE={base}"), format!("PORT={port}"));
+        let begun = Instant::now();
+        let finished = bench.run_until_decided(*code, &["run", &scenario, "--set", &base, "--set", &port]);
+        println!("{name}: exit {code} in {:.0} s\n{}", begun.elapsed().as_secs_f64(), finished.stdout);
+        // Lines are broken where the terminal ends.
+        let report = finished.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        for text in *says {
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(report.contains(&text), "{name} does not say: {text}\n{}", finished.stdout);
+        }
+        let filter = "filters=%7B%22label%22%3A%5B%22com.docker.compose.project%3Dmurphy-shop%22%5D%7D";
+        for left in ["/containers/json?all=true&", "/networks?"] {
+            let left = engine.call("GET", &format!("{left}{filter}"), None).expect("an answer").json();
+            assert_eq!(left.as_array().map(Vec::len), Some(0), "{name} leaves {left}\n{}", finished.stderr);
+        }
+        assert!(bench.undo_logs().is_empty(), "{:?}", bench.undo_logs());
+    }
+}

@@ -1,0 +1,47 @@
+//! First scenarios: what `murphy init` writes passes `murphy check`, and the first one runs.
+
+use murphy_tests::{Bench, free_ports};
+
+#[test]
+fn the_first_scenario_is_written_checked_and_run() {
+    let bench = Bench::new();
+    bench.run(&["init"]).expect(0).says("murphy.yaml").says("murphy run murphy.yaml");
+    bench.run(&["check", "murphy.yaml"]).expect(0);
+    bench.run(&["plan", "murphy.yaml"]).expect(0).says("undo");
+    // Never written over.
+    bench.run(&["init"]).expect(2).says("there already");
+    // The same with ports of this test and shorter phases: it can be carried out, and ends with a verdict.
+    let mut text = std::fs::read_to_string(bench.path().join("murphy.yaml")).unwrap();
+    let ports: [u16; 4] = free_ports();
+    for (port, free) in [16700, 16701, 16702, 16703].into_iter().zip(ports) {
+        text = text.replace(&format!("127.0.0.1:{port}"), &format!("127.0.0.1:{free}"));
+    }
+    text = text.replace(
+        "warm-up: 2s, baseline: 10s, fault: 10s, recovery: 10s",
+        "warm-up: 1s, baseline: 3s, fault: 3s, recovery: 3s",
+    );
+    text = text.replace("recovery: \"<= 10s\"", "recovery: \"<= 2s\"");
+    bench.file("short.yaml", &text);
+    let ended = bench.run(&["run", "short.yaml"]);
+    assert!(matches!(ended.code, 0 | 1 | 4), "{ended:?}");
+    ended.says("browse success").says("run directory");
+}
+
+#[test]
+fn a_compose_file_gives_scenarios_that_pass() {
+    let bench = Bench::new();
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/compose/compose.yaml");
+    bench.file("compose.yaml", &std::fs::read_to_string(example).unwrap());
+    bench
+        .run(&["init", "--compose", "compose.yaml"])
+        .expect(0)
+        .says("web calls cache:6379    (environment CACHE, depends_on)")
+        .says("murphy/cache-gone.yaml");
+    bench.run(&["check", "murphy"]).expect(0).says("murphy/db-hangs.yaml: ok");
+    bench.run(&["plan", "murphy/cache-hangs.yaml"]).expect(0).says("pause");
+    bench.run(&["init", "--compose", "nowhere.yaml"]).expect(2).says("nowhere.yaml");
+    bench.file("none.yaml", "version: '3'\n");
+    bench.run(&["init", "--compose", "none.yaml"]).expect(2).says("no `services:`");
+    // Without it, it is pointed at.
+    bench.run(&["init"]).expect(0).says("murphy init --compose compose.yaml");
+}

@@ -1,0 +1,367 @@
+//! Edges with `from:`: Murphy sits in on the calls of a container that knows nothing of it, and nothing is left behind,
+//! however it ends. A real Redis and a real caller in containers; the programs are this machine's own, lent to them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use murphy_testkit::{Member, Sandbox};
+use murphy_tests::{Bench, Finished, eventually, murphy};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// `cart` calls `redis`, each in a container of its own on one network.
+struct Stack {
+    sandbox: Sandbox,
+    network: String,
+    redis: Member,
+    cart: Member,
+}
+
+/// A container that runs a program of this machine, with this machine's libraries.
+fn lent(network: &str, program: &Path, alias: &str) -> Value {
+    let mut binds: Vec<String> = ["/usr", "/lib", "/lib64", "/bin"]
+        .into_iter()
+        .filter(|path| Path::new(path).exists())
+        .map(|path| format!("{path}:{path}:ro"))
+        .collect();
+    binds.push(format!("{}:/murphy:ro", murphy().display()));
+    json!({
+        "Entrypoint": [program],
+        "HostConfig": { "Binds": binds, "NetworkMode": network },
+        "NetworkingConfig": { "EndpointsConfig": { network: { "Aliases": [alias] } } },
+    })
+}
+
+impl Stack {
+    fn up(test: &str) -> Option<Stack> {
+        if !nix::unistd::geteuid().is_root() {
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "CI must run these tests as root");
+            eprintln!("skipped: not root");
+            return None;
+        }
+        if !murphy_tests::redis_or_skip() {
+            return None;
+        }
+        let sandbox = Sandbox::open(test)?;
+        let network = sandbox.network("net", json!({}));
+        let redis = redis(&sandbox, &network, "redis");
+        let cart = cart(&sandbox, &network, "cart", &sandbox.name("redis"), json!({}));
+        let stack = Stack { sandbox, network, redis, cart };
+        stack.wait_ready(&stack.cart);
+        Some(stack)
+    }
+
+    fn address(&self, of: &Member) -> String {
+        let networks = &self.sandbox.inspect(&of.id)["NetworkSettings"]["Networks"];
+        networks[&self.network]["IPAddress"].as_str().expect("an address").to_owned()
+    }
+
+    fn wait_ready(&self, cart: &Member) {
+        let url = format!("{}:7004", self.address(cart));
+        eventually("the cart is ready", PATIENCE, || {
+            get(&url, "/ready").is_some_and(|(status, _)| status == 200)
+        });
+    }
+
+    fn pid(&self, of: &Member) -> i64 {
+        self.sandbox.inspect(&of.id)["State"]["Pid"].as_i64().expect("a pid")
+    }
+
+    /// What a program of this machine says in the network of a container.
+    fn inside(&self, of: &Member, program: &[&str]) -> String {
+        let pid = self.pid(of).to_string();
+        let output =
+            Command::new("nsenter").args(["-t", &pid, "-n"]).args(program).output().expect("nsenter");
+        assert!(output.status.success(), "{program:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The engine has tables of its own in there, for its name server.
+    fn tables_of_murphy(&self, of: &Member) -> usize {
+        self.inside(of, &["nft", "list", "tables"]).lines().filter(|line| line.contains(" murphy_")).count()
+    }
+
+    fn scenario(&self, phases: &str, faults: &str, expect: &str) -> String {
+        let (cart, redis) = (&self.cart.name, &self.redis.name);
+        let url = format!("http://{}:7004", self.address(&self.cart));
+        format!(
+            r#"murphy: 1
+name: a cart on whose Redis murphy sits
+seed: 7
+edges:
+  cart-redis: {{ from: {cart}, to: "{redis}:6379", protocol: redis }}
+load:
+  show: {{ http: "GET {url}/cart/7", rate: 40/s, timeout: 2s }}
+phases: {phases}
+faults:
+{faults}
+expect:
+{expect}
+"#
+        )
+    }
+}
+
+fn redis(sandbox: &Sandbox, network: &str, short: &str) -> Member {
+    let words = ["--save", "", "--appendonly", "no", "--protected-mode", "no"];
+    sandbox.container(short, &words, lent(network, Path::new("/usr/bin/redis-server"), short))
+}
+
+fn cart(sandbox: &Sandbox, network: &str, short: &str, redis: &str, more: Value) -> Member {
+    let redis = format!("{redis}:6379");
+    let words = ["demo-service", "cart", "--careful", "--listen", "0.0.0.0:7004", "--redis", &redis];
+    let mut settings = lent(network, Path::new("/murphy"), short);
+    if let (Some(settings), Value::Object(more)) = (settings.as_object_mut(), more) {
+        settings.extend(more);
+    }
+    sandbox.container(short, &words, settings)
+}
+
+/// Status and time of one request, without any of Murphy's code.
+fn get(address: &str, path: &str) -> Option<(u16, Duration)> {
+    use std::io::{Read, Write};
+    let begun = Instant::now();
+    let mut stream =
+        std::net::TcpStream::connect_timeout(&address.parse().ok()?, Duration::from_secs(2)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some((answer.split(' ').nth(1)?.parse().ok()?, begun.elapsed()))
+}
+
+/// The events of a kind in the run's journal.
+fn events(bench: &Bench, kind: &str) -> Vec<Value> {
+    let journals: Vec<PathBuf> = bench.journals();
+    let text =
+        journals.first().map(|path| std::fs::read_to_string(path).unwrap_or_default()).unwrap_or_default();
+    text.lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter_map(|event| event["kind"].get(kind).cloned())
+        .collect()
+}
+
+const SHORT: &str = "{ warm-up: 1s, baseline: 4s, fault: 4s, recovery: 5s }";
+
+#[test]
+fn latency_on_the_calls_of_a_container_that_knows_nothing_of_murphy() {
+    let Some(stack) = Stack::up("latency_on_the_calls_of_a_container") else { return };
+    let bench = Bench::new();
+    let text = stack.scenario(
+        SHORT,
+        "  - { edge: cart-redis, inject: { latency: 700ms } }",
+        "  show: { success: \">= 95%\", may: [stale, default] }\n  cart-redis: { timeout: \"<= 400ms\" }",
+    );
+    bench.file("s.yaml", &text);
+    let shown = get(&format!("{}:7004", stack.address(&stack.cart)), "/cart/7");
+    assert_eq!(shown.expect("an answer").0, 200, "the cart's pool has a connection from now on");
+    let finished: Finished = bench.run(&["run", "s.yaml"]).expect(0);
+    finished.says("GRACEFUL");
+    let seats = events(&bench, "edge-intercepted");
+    assert_eq!(seats[0]["caller"], json!(stack.cart.name));
+    assert!(seats[0]["cut"].as_u64() >= Some(1), "the pool that was open before: {}", seats[0]);
+    assert_eq!(seats[0]["destinations"], json!([format!("{}:6379", stack.address(&stack.redis))]));
+    let tally = &events(&bench, "fault-lifted")[0]["tally"];
+    assert!(tally["hits"].as_u64() > Some(3), "{tally}");
+    assert_eq!(stack.tables_of_murphy(&stack.cart), 0);
+    assert!(bench.undo_logs().is_empty());
+}
+
+#[test]
+fn sigkill_lets_calls_flow_again_within_seconds_and_undo_leaves_no_table() {
+    let Some(stack) = Stack::up("sigkill_lets_calls_flow_again") else { return };
+    let bench = Bench::new();
+    let text = stack.scenario(
+        "{ warm-up: 200ms, baseline: 500ms, fault: 60s, recovery: 5s }",
+        "  - { edge: cart-redis, inject: blackhole }",
+        "  show: { success: \">= 50%\" }",
+    );
+    bench.file("s.yaml", &text);
+    let child = bench.spawn(&["run", "s.yaml"]);
+    eventually("the fault is armed", PATIENCE, || !events(&bench, "fault-armed").is_empty());
+    assert_eq!(stack.tables_of_murphy(&stack.cart), 1);
+    // The watchdog first, so that only the kernel is left.
+    let needle = format!("watchdog {}", bench.path().join("state").display());
+    let watchdogs = murphy_tests::processes_with(&needle);
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGSTOP).unwrap();
+    kill(Pid::from_raw(watchdogs[0] as i32), Signal::SIGKILL).unwrap();
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGKILL).unwrap();
+    let killed = Instant::now();
+    child.wait_with_output().unwrap();
+    assert_eq!(stack.tables_of_murphy(&stack.cart), 1, "nobody was left to delete it");
+
+    let (pid, redis) = (stack.pid(&stack.cart).to_string(), stack.address(&stack.redis));
+    let call = ["-t", &pid, "-n", "redis-cli", "-h", &redis, "ping"];
+    eventually("the caller's calls reach Redis again", PATIENCE, || {
+        Command::new("nsenter").args(call).output().is_ok_and(|output| output.stdout.starts_with(b"PONG"))
+    });
+    // The term is 5 s; the rest is the slack of a busy machine.
+    assert!(killed.elapsed() < Duration::from_secs(9), "{:?}", killed.elapsed());
+
+    bench.run(&["run", "s.yaml"]).expect(3).says("murphy undo");
+    bench.run(&["undo"]).expect(0).says("taken back").says("nftables");
+    assert_eq!(stack.tables_of_murphy(&stack.cart), 0);
+    bench.run(&["undo"]).expect(0).says("nothing to take back");
+}
+
+#[test]
+fn the_watchdog_deletes_the_table_of_a_killed_run() {
+    let Some(stack) = Stack::up("the_watchdog_deletes_the_table") else { return };
+    let bench = Bench::new();
+    let text = stack.scenario(
+        "{ warm-up: 200ms, baseline: 500ms, fault: 60s, recovery: 5s }",
+        "  - { edge: cart-redis, inject: { latency: 100ms } }",
+        "  show: { success: \">= 50%\" }",
+    );
+    bench.file("s.yaml", &text);
+    let child = bench.spawn(&["run", "s.yaml"]);
+    eventually("the fault is armed", PATIENCE, || !events(&bench, "fault-armed").is_empty());
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGKILL).unwrap();
+    let killed = Instant::now();
+    child.wait_with_output().unwrap();
+    eventually("the table is gone", PATIENCE, || stack.tables_of_murphy(&stack.cart) == 0);
+    assert!(killed.elapsed() < Duration::from_secs(4), "the watchdog, not the lease: {:?}", killed.elapsed());
+    eventually("the undo log is done with", PATIENCE, || bench.undo_logs().is_empty());
+}
+
+#[test]
+fn a_restarted_caller_a_new_replica_and_a_moved_destination_are_followed() {
+    let Some(mut stack) = Stack::up("a_restarted_caller") else { return };
+    // The cart as one of two replicas of a compose service.
+    let project = stack.sandbox.name("shop");
+    let replica = |stack: &Stack, number: u32| {
+        let labels = stack.sandbox.compose_labels(&project, "basket", number);
+        let short = format!("basket{number}");
+        cart(
+            &stack.sandbox,
+            &stack.network,
+            &short,
+            &stack.sandbox.name("redis"),
+            json!({ "Labels": labels }),
+        )
+    };
+    stack.cart = replica(&stack, 1);
+    stack.wait_ready(&stack.cart);
+    let bench = Bench::new();
+    let text = stack
+        .scenario(
+            "{ warm-up: 200ms, baseline: 500ms, fault: 60s, recovery: 5s }",
+            "  - { edge: cart-redis, inject: { latency: 100ms } }",
+            "  show: { success: \">= 50%\" }",
+        )
+        .replace(&format!("from: {}", stack.cart.name), "from: basket");
+    bench.file("s.yaml", &text);
+    let child = bench.spawn(&["run", "s.yaml"]);
+    eventually("the fault is armed", PATIENCE, || !events(&bench, "fault-armed").is_empty());
+
+    let second = replica(&stack, 2);
+    let is_sat_in = |name: &str, times: usize| {
+        events(&bench, "edge-intercepted").iter().filter(|seat| seat["caller"] == json!(name)).count()
+            >= times
+    };
+    eventually("a new replica is sat in on", PATIENCE, || is_sat_in(&second.name, 1));
+    stack.sandbox.post(&format!("/containers/{}/restart?t=0", stack.cart.id), &Value::Null);
+    eventually("a restarted caller is sat in on again", PATIENCE, || is_sat_in(&stack.cart.name, 2));
+
+    // Redis comes back elsewhere: a third container holds its address meanwhile.
+    stack.sandbox.post(&format!("/containers/{}/stop?t=0", stack.redis.id), &Value::Null);
+    let holder = json!({ "HostConfig": { "NetworkMode": stack.network } });
+    stack.sandbox.container("holder", &[], holder);
+    stack.sandbox.post(&format!("/containers/{}/start", stack.redis.id), &Value::Null);
+    let moved = json!([format!("{}:6379", stack.address(&stack.redis))]);
+    eventually("the new address is followed in both networks", PATIENCE, || {
+        let seats = events(&bench, "edge-intercepted");
+        [&stack.cart.name, &second.name].iter().all(|name| {
+            seats.iter().any(|seat| seat["caller"] == json!(name) && seat["destinations"] == moved)
+        })
+    });
+    // A call that is made in there now is late by the fault that was armed long before.
+    let (pid, redis) = (stack.pid(&second).to_string(), stack.address(&stack.redis));
+    let begun = Instant::now();
+    let call = ["-t", &pid, "-n", "redis-cli", "-h", &redis, "ping"];
+    let output = Command::new("nsenter").args(call).output().unwrap();
+    assert!(output.stdout.starts_with(b"PONG") && begun.elapsed() >= Duration::from_millis(100));
+
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
+    let finished: Finished = child.wait_with_output().unwrap().into();
+    finished.expect(143);
+    for caller in [&stack.cart, &second] {
+        assert_eq!(stack.tables_of_murphy(caller), 0);
+    }
+    assert!(bench.undo_logs().is_empty());
+}
+
+#[test]
+fn without_root_the_run_says_so_before_anything_is_touched() {
+    let Some(stack) = Stack::up("without_root") else { return };
+    let bench = Bench::new();
+    let text = stack.scenario(
+        SHORT,
+        "  - { edge: cart-redis, inject: { latency: 1s } }",
+        "  show: { success: \">= 50%\" }",
+    );
+    bench.file("s.yaml", &text);
+    std::fs::set_permissions(bench.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let open = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    let mut command = bench.command(&["run", "s.yaml"]);
+    let run = Command::new("setpriv")
+        .args(open)
+        .arg(lent_to_all(&bench))
+        .args(["run", "s.yaml"])
+        .current_dir(bench.path())
+        .env("MURPHY_STATE_DIR", bench.path().join("state"))
+        .output()
+        .expect("setpriv");
+    let finished: Finished = run.into();
+    finished.expect(3).says("cart-redis").says("CAP_SYS_ADMIN").says("sudo").says("listen:");
+    assert!(bench.journals().is_empty(), "nothing was begun");
+    // The same where the engine is on another machine: here, behind a TCP port.
+    let port = forward(stack.sandbox.engine().socket.clone());
+    command.env("DOCKER_HOST", format!("tcp://127.0.0.1:{port}"));
+    let finished: Finished = command.output().expect("the binary starts").into();
+    finished.expect(3).says("cart-redis").says("another machine").says("listen:");
+    assert!(bench.journals().is_empty(), "nothing was begun");
+}
+
+/// A copy of the binary that any user can start: the build folder may be closed to others.
+fn lent_to_all(bench: &Bench) -> PathBuf {
+    let copy = bench.path().join("murphy");
+    std::fs::copy(murphy(), &copy).expect("to copy the binary");
+    copy
+}
+
+/// Passes connections to a port of loopback on to a socket file, as a remote engine's would be; ends with the test.
+fn forward(socket: PathBuf) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for near in listener.incoming().flatten() {
+            let far = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+            let (mut near_in, mut far_out) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut near_in, &mut far_out));
+            let (mut far_in, mut near_out) = (far, near);
+            std::thread::spawn(move || std::io::copy(&mut far_in, &mut near_out));
+        }
+    });
+    port
+}
+
+#[test]
+fn a_caller_that_is_not_there_is_an_error_with_what_runs() {
+    let Some(stack) = Stack::up("a_caller_that_is_not_there") else { return };
+    let bench = Bench::new();
+    let text = stack
+        .scenario(
+            SHORT,
+            "  - { edge: cart-redis, inject: { latency: 1s } }",
+            "  show: { success: \">= 50%\" }",
+        )
+        .replace(&format!("from: {}", stack.cart.name), "from: nobody");
+    bench.file("s.yaml", &text);
+    bench.run(&["run", "s.yaml"]).expect(3).says("cart-redis").says("nobody").says(&stack.cart.name);
+    assert!(bench.undo_logs().is_empty());
+}

@@ -1,0 +1,79 @@
+//! What the scenario language makes of one file, through the real binary: combinations, faults that come again, and what
+//! an answer's JSON must say.
+
+use murphy_tests::{Bench, catalogue_scenario};
+
+fn scenario(more: &str) -> String {
+    let phases = "phases: { warm-up: 500ms, baseline: 3s, fault: 4s, recovery: 3s }\n";
+    catalogue_scenario("said in one file", &format!("{phases}{more}"))
+}
+
+/// All events of a kind in the last journal.
+fn events(bench: &Bench, kind: &str) -> Vec<serde_json::Value> {
+    let journal = bench.journals().pop().expect("a journal");
+    let text = std::fs::read_to_string(journal).unwrap();
+    let events = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    events.filter_map(|event| event["kind"].get(kind).cloned()).collect()
+}
+
+#[test]
+fn every_combination_of_a_matrix_is_run_and_can_be_repeated_alone() {
+    let bench = Bench::new();
+    let text = scenario(
+        "matrix: { delay: [30ms, 600ms] }\nfaults: [{ edge: items, inject: { latency: \"${delay}\" } }]\n\
+         expect: { read: { p95: \"<= 300ms\" } }\n",
+    );
+    bench.file("s.yaml", &text);
+    bench.run(&["check", "s.yaml"]).expect(0).says("2 scenarios of 1 faults");
+    bench.run(&["plan", "s.yaml"]).expect(0).says("(delay=30ms)").says("latency 600ms");
+    let both = bench.run_expecting(1, &["run", "s.yaml", "--junit", "junit.xml"]);
+    both.says("2 scenarios")
+        .says("NOT GRACEFUL    said in one file (delay=600ms)")
+        .says("GRACEFUL        said in one file (delay=30ms)")
+        .says("--set delay=600ms");
+    let junit = std::fs::read_to_string(bench.path().join("junit.xml")).unwrap();
+    assert_eq!(junit.matches("<testsuite ").count(), 2, "{junit}");
+    let alone = bench.run_expecting(0, &["run", "s.yaml", "--set", "delay=30ms"]);
+    assert!(!alone.stdout.contains("600ms"), "{}", alone.stdout);
+    bench.run(&["breaking-point", "s.yaml", "--vary", "rate"]).expect(2);
+}
+
+#[test]
+fn a_fault_comes_again_and_again_and_goes_each_time() {
+    let bench = Bench::new();
+    let text = scenario(
+        "faults: [{ edge: items, inject: { latency: 100ms }, at: 200ms, every: 1s, for: 400ms }]\n\
+         expect: { read: { success: \">= 98%\", p50: \"<= 1s\" } }\n",
+    );
+    bench.file("s.yaml", &text);
+    bench.run(&["plan", "s.yaml"]).expect(0).says("latency-1.4");
+    bench.run_expecting(0, &["run", "s.yaml"]).says("GRACEFUL");
+    let (on, off) = (events(&bench, "fault-armed"), events(&bench, "fault-lifted"));
+    let names: Vec<&str> = on.iter().filter_map(|event| event["fault"].as_str()).collect();
+    assert_eq!(names, ["latency-1", "latency-1.2", "latency-1.3", "latency-1.4"]);
+    assert!(off.len() == 4 && off.iter().all(|event| event["tally"]["hits"].as_u64() > Some(20)), "{off:?}");
+    // 150/s meet a fault for 4 x 400ms; what is under way in its last 100ms is let go with it.
+    let slow = events(&bench, "sample")
+        .iter()
+        .filter(|sample| sample["ended"].as_u64().unwrap() - sample["intended"].as_u64().unwrap() > 90_000)
+        .count();
+    assert!((120..240).contains(&slow), "{slow}");
+}
+
+#[test]
+fn a_probe_holds_an_answer_s_json_against_what_is_expected() {
+    let bench = Bench::new();
+    let rest = "faults: [{ edge: items, inject: { latency: 20ms } }]\n\
+                probes: { item: { http: \"GET http://SERVICE/items/1\", every: 200ms, json: { $.id: \"1\", \
+                $.price_cents: \"LIMIT\" } } }\n\
+                expect: { item: { always: true } }\n";
+    bench.file("s.yaml", &scenario(&rest.replace("LIMIT", ">= 500")));
+    bench.run_expecting(0, &["run", "s.yaml"]).says("GRACEFUL");
+    bench.file("s.yaml", &scenario(&rest.replace("LIMIT", "<= 499")));
+    // What was never so in the baseline cannot be blamed on the fault.
+    let ended = bench.run(&["run", "s.yaml"]);
+    assert!(matches!(ended.code, 1 | 4), "{ended:?}");
+    let said = events(&bench, "probe");
+    assert!(said.iter().all(|probe| probe.to_string().contains("$.price_cents is")), "{said:?}");
+    assert!(said.len() > 20, "{}", said.len());
+}

@@ -1,0 +1,157 @@
+//! `murphy proxy` over real sockets: flags, the summary, the saved scenario.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use murphy_tests::{Bench, Sitting};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+/// A dependency that answers with what it was sent. It lives as long as the test's process.
+fn echo() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut buffer = [0; 4096];
+                while let Ok(read @ 1..) = stream.read(&mut buffer) {
+                    if stream.write_all(&buffer[..read]).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+fn round_trip(stream: &mut TcpStream) -> std::io::Result<Duration> {
+    let begun = Instant::now();
+    stream.write_all(b"hello")?;
+    stream.read_exact(&mut [0; 5])?;
+    Ok(begun.elapsed())
+}
+
+#[test]
+fn flags_put_faults_up_and_the_end_says_what_was_done_to_whom() {
+    let bench = Bench::new();
+    let sitting = Sitting::before(
+        &bench,
+        echo(),
+        &["--latency", "150ms", "--jitter", "10ms", "--output", "json", "--seed", "7"],
+    );
+    let mut stream = TcpStream::connect(&sitting.listen).unwrap();
+    for _ in 0..3 {
+        assert!(round_trip(&mut stream).unwrap() >= Duration::from_millis(140));
+    }
+    drop(stream);
+    let (code, rest) = sitting.end(Some(Signal::SIGINT));
+    assert_eq!(code, 0, "without a time, Ctrl-C is the end that was meant");
+    let summary: Value = serde_json::from_str(rest.lines().last().unwrap()).unwrap();
+    assert_eq!(summary["event"], "summary");
+    assert_eq!((&summary["connections"], &summary["to-client"]), (&1.into(), &15.into()), "{summary}");
+    assert_eq!(summary["calls"]["callers"]["127.0.0.1"], 1);
+    assert_eq!(summary["calls"]["answered"], 3);
+    let fault = &summary["faults"][0];
+    assert_eq!((&fault["switch"], &fault["tally"]["hits"]), (&"off".into(), &3.into()), "{fault}");
+    assert_eq!(fault["fault"]["latency"]["delay"], "150ms");
+}
+
+/// An upstream that answers 200 to every request that ends with an empty line.
+fn fine() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                while let Some(Ok(line)) = lines.next() {
+                    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+                    if line.is_empty() && stream.write_all(answer).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+fn statuses(address: &str, requests: &[&str]) -> Vec<String> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    let ask = |request: &&str| {
+        stream.write_all(format!("{request} HTTP/1.1\r\nHost: shop\r\n\r\n").as_bytes()).unwrap();
+        lines.by_ref().map(Result::unwrap).find(|line| line.starts_with("HTTP/1.1 ")).unwrap()[9..12]
+            .to_owned()
+    };
+    requests.iter().map(ask).collect()
+}
+
+#[test]
+fn a_fault_on_requests_touches_the_chosen_ones_and_is_saved_with_its_choice() {
+    let bench = Bench::new();
+    let fault =
+        ["--abort", "503", "--abort-body", "", "--method", "POST", "--path", "/orders/*", "--first", "2"];
+    let more = ["--save", "mine.yaml", "--output", "json"];
+    let sitting = Sitting::before(&bench, fine(), &[&fault[..], &more[..]].concat());
+    let asked = ["GET /orders/1", "POST /orders/1", "POST /items", "POST /orders/2", "POST /orders/3"];
+    assert_eq!(statuses(&sitting.listen, &asked), ["200", "503", "200", "503", "200"]);
+    let (code, rest) = sitting.end(Some(Signal::SIGINT));
+    assert_eq!(code, 0, "{rest}");
+    let summary: Value = serde_json::from_str(rest.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&summary["calls"]["answered"], &summary["calls"]["failed"]),
+        (&3.into(), &2.into()),
+        "{summary}"
+    );
+    assert_eq!(summary["faults"][0]["tally"]["hits"], 2);
+    bench.run(&["check", "mine.yaml"]).expect(0).says("1 fault");
+    bench.run(&["plan", "mine.yaml"]).expect(0).says("abort 503, the first 2 of POST /orders/*");
+}
+
+#[test]
+fn a_time_ends_it_and_a_signal_before_that_is_told_by_the_code() {
+    let bench = Bench::new();
+    let (code, rest) = Sitting::before(&bench, echo(), &["--for", "500ms", "--refuse"]).end(None);
+    assert_eq!(code, 0, "{rest}");
+    assert!(rest.contains("0 connections in") && rest.contains("refuse: "), "{rest}");
+    let (code, rest) = Sitting::before(&bench, echo(), &["--for", "10m"]).end(Some(Signal::SIGTERM));
+    assert_eq!(code, 143, "{rest}");
+}
+
+#[test]
+fn what_was_done_is_saved_as_a_scenario_that_passes_check_and_plans() {
+    let bench = Bench::new();
+    let args = ["--reset=2s", "--slice", "10B", "--direction", "both", "--chance", "20%"];
+    let more = ["--for", "300ms", "--save", "mine.yaml", "--seed", "7"];
+    let (code, rest) = Sitting::before(&bench, echo(), &[&args[..], &more[..]].concat()).end(None);
+    assert_eq!(code, 0, "{rest}");
+    bench.run(&["check", "mine.yaml"]).expect(0).says("2 faults");
+    bench.run(&["plan", "mine.yaml"]).expect(0).says("reset").says("slice").says("20%").says("both");
+}
+
+#[test]
+fn what_cannot_be_meant_is_answered_with_what_to_type() {
+    let bench = Bench::new();
+    for (args, code, says) in [
+        ("--jitter 5ms", 2, "`--latency` too"),
+        ("--latency 5", 2, "5ms"),
+        ("--latncy 5ms", 2, "--latency"),
+        ("--limit 0B --limit-then stall", 2, "blackhole"),
+        ("--chance 200%", 2, "200%"),
+        ("--latency 5ms --path /orders", 2, "--abort 503"),
+        ("--abort 503 --fail 3", 2, "`fail` without `pass`"),
+        ("--abort 99", 2, "status"),
+    ] {
+        let args: Vec<&str> =
+            ["proxy", "127.0.0.1:0", "127.0.0.1:9"].into_iter().chain(args.split(' ')).collect();
+        bench.run(&args).expect(code).says(says);
+    }
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    bench.run(&["proxy", &address, "127.0.0.1:9"]).expect(3).says("is taken by process");
+    bench.run(&["proxy", "--help"]).expect(0).says("--bandwidth").says("--connection-limit");
+}

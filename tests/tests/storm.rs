@@ -1,0 +1,279 @@
+//! The crash storm: Murphy is SIGKILLed at random instants of runs with every kind of fault, every third time together with
+//! its watchdog. Within five seconds, or after `murphy undo`, containers, limits, networks, nftables tables, interfaces,
+//! processes and ports are as before. `MURPHY_STORM=1000` makes it a long one.
+
+mod engine;
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use engine::Victims;
+use murphy_core::UndoEntry;
+use murphy_testkit::Member;
+use murphy_tests::{Bench, eventually, free_ports, processes_with};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Runs that are killed at the same time, each on targets of its own.
+const LANES: u32 = 4;
+/// Kills, if `MURPHY_STORM` names no number: two minutes on two cores.
+const USUAL: u32 = 200;
+/// How long after the kill everything may be as before without anybody's help.
+const BY_ITSELF: Duration = Duration::from_secs(5);
+
+/// A process that Murphy did not start; killed at the end.
+struct Bystander(Child);
+
+impl Drop for Bystander {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn is_frozen(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T "))
+}
+
+/// What is done to the container, in turn; one at a time, since one that is paused cannot be stopped as well.
+const ON_CONTAINER: [&str; 7] = [
+    "pause",
+    "{ limits: { memory: 32MiB, pids: 50 } }",
+    "disconnect",
+    "kill",
+    "{ stop: 1s }",
+    "remove",
+    "{ restart: 1s }",
+];
+
+/// A fault of a container, and beside it faults on two edges (one of them in the container's network), on that network, on a
+/// service and on a process that Murphy did not start.
+fn scenario(lane: &Lane, on_container: &str, service: u16, edge: u16) -> String {
+    let Lane { victims, peer, mark, .. } = lane;
+    let name = &victims.member.name;
+    let faults: String = [
+        ("0ms", "1900ms", "edge: items".to_owned(), "{ latency: 50ms }"),
+        ("0ms", "1900ms", "edge: beyond".to_owned(), "reset"),
+        ("0ms", "1800ms", format!("network: {{ between: [{name}, {}] }}", peer.name), "partition"),
+        ("0ms", "1800ms", format!("network: {{ of: {name} }}"), "{ bandwidth: 10MB/s }"),
+        ("100ms", "1700ms", format!("container: {{ name: {name} }}"), on_container),
+        ("200ms", "1500ms", format!("process: {{ command: \"sleep {mark}\" }}"), "freeze"),
+        ("300ms", "900ms", "service: catalogue".to_owned(), "freeze"),
+        ("1300ms", "400ms", "service: catalogue".to_owned(), "kill"),
+    ]
+    .into_iter()
+    .map(|(at, lasts, on, fault)| format!("  - {{ {on}, inject: {fault}, at: {at}, for: {lasts} }}\n"))
+    .collect();
+    format!(
+        r#"murphy: 1
+name: storm
+services:
+  catalogue:
+    run: [murphy, demo-service, catalogue, --listen, "127.0.0.1:{service}"]
+    env: {{ STORM: "{mark}" }}
+    ready: {{ tcp: "127.0.0.1:{service}" }}
+edges:
+  items: {{ listen: "127.0.0.1:{edge}", to: "127.0.0.1:{service}" }}
+  beyond: {{ from: {name}, to: "198.51.100.7:80" }}
+load:
+  read: {{ http: "GET http://127.0.0.1:{edge}/items/1", rate: 20/s, timeout: 1s }}
+phases: {{ warm-up: 0s, baseline: 100ms, fault: 2s, recovery: 100ms }}
+learn: all
+faults:
+{faults}"#
+    )
+}
+
+/// One place where runs are killed again and again.
+struct Lane {
+    victims: Victims,
+    /// A container that is not touched itself.
+    peer: Member,
+    bystander: Bystander,
+    mark: String,
+    dice: murphy_core::Dice,
+    struck: usize,
+}
+
+/// What it took to have everything as before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mended {
+    ByItself,
+    ByUndo,
+}
+
+impl Lane {
+    fn open(number: u32) -> Option<Lane> {
+        let victims = Victims::start("the_storm_leaves_nothing_behind")?;
+        let host = serde_json::json!({ "HostConfig": { "NetworkMode": victims.network } });
+        let peer = victims.sandbox.container("peer", &["echo", "7000"], host);
+        let mark = format!("{}.{}", 100_000 + u64::from(std::process::id()), 10 + number);
+        // In a group of its own, as a stranger's process is.
+        let bystander = Command::new("sleep")
+            .arg(&mark)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("sleep");
+        let dice = murphy_core::Dice::new(murphy_core::Seed(u64::from(number)));
+        Some(Lane { victims, peer, bystander: Bystander(bystander), mark, dice, struck: number as usize })
+    }
+
+    /// One run and its death; how everything came to be as before, and what was in the world at its death.
+    fn strike(&mut self) -> (Mended, Vec<String>) {
+        let bench = Bench::new();
+        let before = self.victims.state();
+        let [service, edge] = free_ports();
+        let on_container = ON_CONTAINER[self.struck % ON_CONTAINER.len()];
+        self.struck += 1;
+        bench.file("s.yaml", &scenario(self, on_container, service, edge));
+        let run = bench
+            .command(&["run", "s.yaml"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        // From its first system calls to a little after its end by itself.
+        let after = Duration::from_micros(self.dice.bits() % 3_000_000);
+        let with_watchdog = self.dice.bits().is_multiple_of(3);
+        std::thread::park_timeout(after);
+        let due = kill_run(&bench, run, with_watchdog);
+        let killed = Instant::now();
+        let as_before = || {
+            !processes_with(&format!("127.0.0.1:{service}")).into_iter().any(is_demo_service)
+                && !is_frozen(self.bystander.0.id())
+                && TcpListener::bind(("127.0.0.1", edge)).is_ok()
+                && self.victims.state() == before
+                && in_network(&self.victims).is_empty()
+        };
+        while !with_watchdog && killed.elapsed() < BY_ITSELF {
+            // The log goes last, when all that it asks for is done.
+            if undo_logs(&bench).is_empty() && as_before() {
+                return (Mended::ByItself, due);
+            }
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+        // A watchdog that is slow may still be at work; both may do the same thing.
+        let undo = bench.run(&["undo"]).expect(0);
+        eventually("everything is as before after murphy undo", Duration::from_secs(10), || {
+            as_before() || {
+                eprintln!(
+                    "killed after {after:?} with {due:?} due; {} instead of {before}; {:?}\n{}",
+                    self.victims.state(),
+                    in_network(&self.victims),
+                    undo.stdout
+                );
+                false
+            }
+        });
+        assert!(undo_logs(&bench).is_empty(), "{:?}", undo_logs(&bench));
+        (Mended::ByUndo, due)
+    }
+}
+
+/// Kills a run, and if asked for its watchdog before it; what the run's undo log asked for at that moment.
+fn kill_run(bench: &Bench, mut run: Child, with_watchdog: bool) -> Vec<String> {
+    let pid = Pid::from_raw(run.id() as i32);
+    if with_watchdog {
+        // Stopped first: it would start another one.
+        let _ = kill(pid, Signal::SIGSTOP);
+        let state = bench.path().join("state").display().to_string();
+        for watchdog in processes_with(&format!("watchdog {state}")) {
+            let _ = kill(Pid::from_raw(watchdog as i32), Signal::SIGKILL);
+        }
+    }
+    let due = undo_logs(bench).iter().flat_map(|log| due_in(log)).collect();
+    let _ = kill(pid, Signal::SIGKILL);
+    let _ = run.wait();
+    due
+}
+
+fn undo_logs(bench: &Bench) -> Vec<PathBuf> {
+    let is_log = |path: &PathBuf| path.to_string_lossy().ends_with(".undo.ndjson");
+    bench.undo_logs().into_iter().filter(is_log).collect()
+}
+
+/// The kinds of undo that a log asks for.
+fn due_in(log: &Path) -> Vec<String> {
+    let mut due = BTreeMap::new();
+    for line in std::fs::read_to_string(log).unwrap_or_default().lines() {
+        match serde_json::from_str(line) {
+            Ok(UndoEntry::Due { id, undo, .. }) => {
+                let kind = serde_json::to_value(undo).expect("plain data");
+                let kind = kind.as_object().and_then(|kind| kind.keys().next().cloned());
+                due.insert(id, kind.unwrap_or_default());
+            }
+            Ok(UndoEntry::Done { id }) => drop(due.remove(&id)),
+            // The first line, and a torn last one.
+            Err(_) => {}
+        }
+    }
+    due.into_values().collect()
+}
+
+/// What of Murphy's is in the network of the container: nftables tables and limits of interfaces.
+fn in_network(victims: &Victims) -> Vec<String> {
+    let pid = victims.sandbox.inspect(&victims.member.id)["State"]["Pid"].to_string();
+    let look = |command: &[&str]| {
+        let output = Command::new("nsenter").args(["-t", &pid, "-n"]).args(command).output();
+        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+    };
+    let all = look(&["nft", "list", "tables"]) + &look(&["tc", "qdisc", "show"]);
+    let is_ours = |line: &&str| line.contains("murphy") || line.contains("tbf");
+    all.lines().filter(is_ours).map(str::to_owned).collect()
+}
+
+/// True if it is a service that a run started, and not something that only names its address.
+fn is_demo_service(pid: u32) -> bool {
+    std::fs::read(format!("/proc/{pid}/cmdline"))
+        .is_ok_and(|line| String::from_utf8_lossy(&line).contains("demo-service"))
+}
+
+#[test]
+fn the_storm_leaves_nothing_behind() {
+    let strikes = std::env::var("MURPHY_STORM").ok().and_then(|text| text.parse().ok()).unwrap_or(USUAL);
+    let lanes: Vec<Lane> = (0..LANES).map_while(Lane::open).collect();
+    if lanes.is_empty() {
+        return;
+    }
+    let begun = Instant::now();
+    let (next, by_itself, by_undo) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0));
+    let (in_the_world, kinds) = (AtomicU32::new(0), Mutex::new(BTreeMap::<String, u32>::new()));
+    std::thread::scope(|scope| {
+        for mut lane in lanes {
+            let (next, by_itself, by_undo) = (&next, &by_itself, &by_undo);
+            let (in_the_world, kinds) = (&in_the_world, &kinds);
+            scope.spawn(move || {
+                while next.fetch_add(1, Ordering::Relaxed) < strikes {
+                    let (mended, due) = lane.strike();
+                    in_the_world.fetch_add(u32::from(!due.is_empty()), Ordering::Relaxed);
+                    let mut kinds = kinds.lock().expect("a lock");
+                    due.into_iter().for_each(|kind| *kinds.entry(kind).or_default() += 1);
+                    match mended {
+                        Mended::ByItself => by_itself.fetch_add(1, Ordering::Relaxed),
+                        Mended::ByUndo => by_undo.fetch_add(1, Ordering::Relaxed),
+                    };
+                }
+            });
+        }
+    });
+    let (by_itself, by_undo) = (by_itself.into_inner(), by_undo.into_inner());
+    let in_the_world = in_the_world.into_inner();
+    println!(
+        "crash storm: {strikes} kills, {} of them with something in the world {:?}; as before: {by_itself} within 5 s \
+         by itself, {by_undo} after murphy undo; 0 left; {:.0} s",
+        in_the_world,
+        kinds.into_inner().expect("a lock"),
+        begun.elapsed().as_secs_f64()
+    );
+    assert_eq!(by_itself + by_undo, strikes);
+    // A run that ends by itself as soon as it begins would leave nothing either.
+    assert!(in_the_world * 2 > strikes, "the runs did not get far");
+}

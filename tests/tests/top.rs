@@ -1,0 +1,160 @@
+//! `murphy top` in a real terminal: tmux presses the keys and reads the screen.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use murphy_tests::{Bench, eventually, free_ports, murphy, processes_with};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// A terminal of 100 × 30 with a shell line in it. Gone when dropped.
+struct Terminal {
+    socket: String,
+}
+
+impl Terminal {
+    /// `None` without tmux, said out loud; in CI that is a failure.
+    fn open(test: &str, bench: &Bench, line: &str) -> Option<Terminal> {
+        if Command::new("tmux").arg("-V").output().is_err() {
+            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "CI=true, but there is no tmux");
+            eprintln!("skipped: no tmux: {test}");
+            return None;
+        }
+        let terminal = Terminal { socket: format!("murphy-{}-{test}", std::process::id()) };
+        let shell = format!("{line}; echo ended with $?; exec sleep 60");
+        let state = format!("MURPHY_STATE_DIR={}", bench.path().join("state").display());
+        let args = ["new-session", "-d", "-x", "100", "-y", "30", "-e", &state, "-c"];
+        let here = bench.path().to_str().expect("a readable path");
+        let out = terminal.tmux(&[&args[..], &[here, &shell]].concat());
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        Some(terminal)
+    }
+
+    fn tmux(&self, args: &[&str]) -> Output {
+        Command::new("tmux").args(["-L", &self.socket]).args(args).output().expect("tmux")
+    }
+
+    fn key(&self, name: &str) {
+        self.tmux(&["send-keys", name]);
+    }
+
+    fn typed(&self, text: &str) {
+        self.tmux(&["send-keys", "-l", text]);
+    }
+
+    fn screen(&self) -> String {
+        String::from_utf8_lossy(&self.tmux(&["capture-pane", "-p"]).stdout).into_owned()
+    }
+
+    #[track_caller]
+    fn shows(&self, text: &str) {
+        let mut screen = String::new();
+        let seen = || {
+            screen = self.screen();
+            screen.contains(text)
+        };
+        eventually(&format!("`{text}` on the screen"), Duration::from_secs(20), seen);
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.tmux(&["kill-server"]);
+    }
+}
+
+/// Sends back what comes, for ever.
+fn echo() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let (mut from, mut to) = (&stream, &stream);
+                let _ = std::io::copy(&mut from, &mut to);
+            });
+        }
+    });
+    address
+}
+
+fn round_trip(stream: &mut TcpStream) -> Duration {
+    let began = Instant::now();
+    stream.write_all(b"ping").expect("to write");
+    stream.read_exact(&mut [0; 4]).expect("the echo");
+    began.elapsed()
+}
+
+#[test]
+fn a_fault_is_put_on_tuned_saved_and_gone_at_the_end_by_keys_alone() {
+    let bench = Bench::new();
+    let (upstream, [port]) = (echo(), free_ports());
+    let line = format!("{} top --edge cache 127.0.0.1:{port} {upstream}", murphy().display());
+    let Some(terminal) = Terminal::open("keys", &bench, &line) else { return };
+    terminal.shows("no fault stands");
+    let mut call = TcpStream::connect(("127.0.0.1", port)).expect("the proxy listens");
+    round_trip(&mut call);
+
+    terminal.typed("alatency 150");
+    terminal.key("Enter");
+    terminal.shows("150ms");
+    terminal.typed("ms");
+    terminal.key("Enter");
+    terminal.shows("1 FAULT STANDS");
+    // On the connection that was open before, once each way.
+    assert!(round_trip(&mut call) >= Duration::from_millis(300));
+
+    terminal.key("Right");
+    terminal.shows("ON  latency 170ms");
+    terminal.typed("1");
+    terminal.shows("off latency 170ms");
+    assert!(round_trip(&mut call) < Duration::from_millis(300));
+
+    terminal.typed("s");
+    terminal.key("Enter");
+    terminal.shows("saved to recorded.yaml");
+    bench.run(&["check", "recorded.yaml"]).expect(0).says("2 faults");
+
+    terminal.typed("1");
+    terminal.shows("1 FAULT STANDS");
+    terminal.typed("q");
+    terminal.shows("ended with 0");
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "the proxy is gone");
+}
+
+#[test]
+fn a_closed_terminal_ends_it_and_its_proxies() {
+    let bench = Bench::new();
+    let (upstream, [port]) = (echo(), free_ports());
+    let line = format!("{} top --edge cache 127.0.0.1:{port} {upstream}", murphy().display());
+    let Some(terminal) = Terminal::open("hang-up", &bench, &line) else { return };
+    terminal.shows("no fault stands");
+    drop(terminal);
+    let gone = || TcpStream::connect(("127.0.0.1", port)).is_err();
+    eventually("the proxy is gone with its terminal", Duration::from_secs(20), gone);
+}
+
+#[test]
+fn a_signal_gives_the_terminal_back_and_its_own_code() {
+    let bench = Bench::new();
+    let (upstream, [port]) = (echo(), free_ports());
+    let line = format!("{} top --edge cache 127.0.0.1:{port} {upstream}", murphy().display());
+    let Some(terminal) = Terminal::open("signal", &bench, &line) else { return };
+    terminal.shows("no fault stands");
+    // The shell's own command line holds the words too, and more.
+    let shells = processes_with("ended with $?");
+    let mut found = processes_with(&format!("top --edge cache 127.0.0.1:{port}"));
+    found.retain(|pid| !shells.contains(pid));
+    let [pid] = found[..] else { panic!("{found:?}") };
+    kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM).expect("it lives");
+    terminal.shows("ended with 143");
+}
+
+#[test]
+fn without_a_terminal_it_says_what_to_use_instead() {
+    let bench = Bench::new();
+    bench.run(&["top", "--edge", "x", "127.0.0.1:0", "127.0.0.1:9"]).expect(2).says("murphy run");
+    bench.run(&["top"]).expect(2).says("--edge");
+}
