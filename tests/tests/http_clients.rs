@@ -66,7 +66,7 @@ fn nginx(bench: &Bench) -> Option<Nginx> {
         .expect("nginx starts");
     let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
     let nginx = Nginx { child, one: at(one), two: at(two) };
-    eventually("nginx listens", Duration::from_secs(10), || TcpStream::connect(nginx.two).is_ok());
+    eventually("nginx listens", Duration::from_secs(60), || TcpStream::connect(nginx.two).is_ok());
     Some(nginx)
 }
 

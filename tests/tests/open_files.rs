@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use murphy_tests::{Bench, eventually, free_ports};
 
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_service_gets_the_limit_that_the_user_set_and_murphy_the_highest() {

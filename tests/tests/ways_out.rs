@@ -11,7 +11,7 @@ use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A run of a minute, in mid-fault. The service leaves a grandchild in a session of its own behind, so that a group kill
 /// would miss it. `mark` is in the command line of everything that the run starts.

@@ -3,7 +3,6 @@
 //! Every call returns at once: it changes a value that the connections watch, and never waits for one of them.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use murphy_core::{ConnId, FaultId, Protocol, Tally};
 use tokio::sync::watch;
@@ -31,7 +30,6 @@ impl ProxyHandle {
     }
 
     fn edit<T>(&self, edit: impl FnOnce(&mut Table) -> T) -> T {
-        self.shared.edits.fetch_add(1, Ordering::Release);
         let mut result = None;
         self.state.send_modify(|state| result = Some(edit(&mut state.table)));
         // `send_modify` runs its closure exactly once, so this cannot fail.

@@ -19,6 +19,7 @@ mod line;
 mod link;
 mod listener;
 mod meter;
+mod nudge;
 mod pump;
 mod roster;
 mod running;

@@ -8,7 +8,6 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -24,6 +23,7 @@ use crate::exchange::{Exchanges, Parting};
 use crate::goodbye::{Farewells, close_alone, rejects};
 use crate::http::{self, Ends};
 use crate::leg::Leg;
+use crate::nudge::Heeded;
 use crate::pump::{Around, Found, Input, Pump};
 use crate::roster::Live;
 use crate::shared::{Shared, State};
@@ -210,16 +210,12 @@ impl Link<'_> {
                 self.to_upstream.line.sync(&current.table, draws, now);
                 self.to_client.line.sync(&current.table, draws, now);
             }
-            let seen = self.shared.edits.load(Ordering::Acquire);
             // Never starved of its budget: its waker is left once, not at each turn.
             let mut changed = pin!(tokio::task::unconstrained(state.changed()));
-            let mut registered = false;
+            let mut heeded = Heeded::default();
             let over = std::future::poll_fn(|cx| {
-                if !registered || self.shared.edits.load(Ordering::Acquire) != seen {
-                    registered = true;
-                    if changed.as_mut().poll(cx).is_ready() {
-                        return Poll::Ready(None);
-                    }
+                if heeded.poll(changed.as_mut(), cx).is_ready() {
+                    return Poll::Ready(None);
                 }
                 self.poll(cx).map(Some)
             })

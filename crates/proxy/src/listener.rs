@@ -109,7 +109,6 @@ impl Proxy {
                         limits,
                         meter: Meter::default(),
                         timer,
-                        edits: AtomicU64::new(0),
                         carried: AtomicU64::new(0),
                         left: Notify::new(),
                         held: AtomicUsize::new(0),
@@ -190,7 +189,6 @@ impl Proxy {
             }
         }
         self.door = Door::Closed(None);
-        self.shared.edits.fetch_add(1, std::sync::atomic::Ordering::Release);
         self.state.send_modify(|state| state.stopping = true);
         while links.join_next().await.is_some() {}
     }

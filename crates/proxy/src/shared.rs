@@ -47,8 +47,6 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) meter: Meter,
     pub(crate) timer: Arc<Timer>,
-    /// Counts edits; raised *before* the state changes, so that a woken connection never overlooks one.
-    pub(crate) edits: AtomicU64,
     /// Connections that have been admitted and not ended.
     pub(crate) carried: AtomicU64,
     /// An admitted connection has ended.

@@ -134,16 +134,17 @@ impl Record {
             rounded(last.since(first)).max(Span::from_millis(100))
         );
         for act in &self.acts {
-            let lasts = rounded(end(act).since(act.from));
+            // Moments are rounded, never lengths: two lengths rounded up would end behind the phase.
+            let (from, until) = (rounded(act.from.since(first)), rounded(end(act).since(first)));
+            let lasts = Span::from_micros(until.as_micros().saturating_sub(from.as_micros()));
             if lasts.is_zero() {
                 continue;
             }
             let _ = write!(
                 text,
-                "  - edge: {}\n    inject: {}\n    at: {}\n    for: {lasts}\n",
+                "  - edge: {}\n    inject: {}\n    at: {from}\n    for: {lasts}\n",
                 plain(act.edge.as_str()),
                 inject(&act.fault),
-                rounded(act.from.since(first)),
             );
         }
         text.push_str("\nlearn: all\n");
@@ -256,6 +257,18 @@ mod tests {
 
         learn: all
         ");
+    }
+
+    #[test]
+    fn a_fault_that_ends_the_recording_ends_with_its_phase_whatever_the_fractions() {
+        let (mut record, edge, id) = record();
+        let (latency, fine) = (fault("latency 5ms").unwrap(), Offset::from_micros);
+        record.armed(fine(0), &edge, &id, &latency);
+        record.lifted(fine(300_000), &edge, &id);
+        record.armed(fine(351_500), &edge, &id, &latency);
+        record.lifted(fine(407_200), &edge, &id);
+        let text = record.scenario(fine(500_000)).unwrap();
+        assert!(text.contains("fault: 407ms") && text.contains("at: 352ms\n    for: 55ms"), "{text}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub(crate) struct Reply {
 }
 
 /// No call may take longer, whatever is under way.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn call(api: SocketAddr, method: &str, path: &str, body: &str) -> Reply {
     let begun = Instant::now();

@@ -5,7 +5,6 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -27,6 +26,7 @@ use super::wire::{ClientIo, Gone, Wire};
 use crate::armed::Draws;
 use crate::effect::{Ending, Farewell};
 use crate::line::Line;
+use crate::nudge::Heeded;
 use crate::roster::Live;
 use crate::shared::{Shared, State};
 use crate::timer::Alarm;
@@ -162,15 +162,11 @@ pub(crate) async fn carry(
             let mut draws = connection.draws.lock().unwrap_or_else(PoisonError::into_inner);
             io.lock().sync(&current.table, &mut draws);
         }
-        let seen = shared.edits.load(Ordering::Acquire);
         let mut changed = pin!(tokio::task::unconstrained(state.changed()));
-        let mut registered = false;
+        let mut heeded = Heeded::default();
         let over = std::future::poll_fn(|cx| {
-            if !registered || shared.edits.load(Ordering::Acquire) != seen {
-                registered = true;
-                if changed.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(None);
-                }
+            if heeded.poll(changed.as_mut(), cx).is_ready() {
+                return Poll::Ready(None);
             }
             connection.poll(cx, alarm).map(Some)
         })
