@@ -144,7 +144,7 @@ fn slowest<'a>(run: &'a RunView<'_>, subject: &Subject) -> Option<&'a LoadView> 
         return run.load(name);
     }
     run.loads.iter().max_by_key(|load| match recovered(run, load) {
-        Recovered::NotYet { watched, .. } => (2, watched),
+        Recovered::NotYet { watched, .. } | Recovered::Unclear { watched, .. } => (2, watched),
         Recovered::Within { high, .. } => (1, high),
         Recovered::TooFew { .. } | Recovered::Unknown(_) => (0, 0),
     })

@@ -34,7 +34,7 @@ pub(super) fn detect(run: &RunView<'_>, load: &LoadView) -> Found {
             }
             Found::absent(found, text)
         }
-        Recovered::NotYet { watched, .. } => {
+        Recovered::NotYet { watched, .. } | Recovered::Unclear { watched, .. } => {
             let after = blocks(load.within(&run.after));
             let Some(share) = after.share() else {
                 return Found::not_applicable("no requests after the fault");

@@ -55,8 +55,18 @@ pub(super) fn detect(run: &RunView<'_>, load: &LoadView) -> Found {
             }
             Found::absent(found, text)
         }
+        Recovered::Unclear { watched, .. } => {
+            found.insert("watched".to_owned(), Reading::time(watched as f64, None, None, n));
+            Found::inconclusive(
+                format!(
+                    "in {} no five windows in a row are good, nor are they bad",
+                    words::micros(watched as f64)
+                ),
+                "a longer baseline, which tells what is usual, a higher rate, or a calmer machine",
+            )
+        }
         Recovered::TooFew { windows, seconds } => Found::inconclusive(
-            format!("good in all {}, five are needed", words::plural(windows as u64, "window")),
+            format!("bad in none of {}, five are needed", words::plural(windows as u64, "window")),
             format!("a recovery phase of {seconds}s or more, or a higher rate"),
         ),
         Recovered::Unknown(why) => Found::inconclusive(why, "a recovery phase with load"),

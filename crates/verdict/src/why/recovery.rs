@@ -13,6 +13,7 @@ pub(super) fn recovery(run: &RunView<'_>, load: Option<&LoadView>, edges: &[Edge
     let late = match recovered(run, load) {
         Recovered::Within { high, .. } => high,
         Recovered::NotYet { last_bad, .. } => last_bad,
+        Recovered::Unclear { last_bad, watched } => last_bad.unwrap_or(watched),
         Recovered::TooFew { .. } | Recovered::Unknown(_) => return nothing_seen(),
     };
     let Some(edge) = edges.first() else { return nothing_seen() };
