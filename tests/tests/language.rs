@@ -77,3 +77,29 @@ fn a_probe_holds_an_answer_s_json_against_what_is_expected() {
     assert!(said.iter().all(|probe| probe.to_string().contains("$.price_cents is")), "{said:?}");
     assert!(said.len() > 20, "{}", said.len());
 }
+
+#[test]
+fn a_scenario_of_several_files_is_run_as_one_and_a_mistake_is_told_in_its_own_file() {
+    let bench = Bench::new();
+    std::fs::create_dir_all(bench.path().join("s/parts")).unwrap();
+    let part = catalogue_scenario("of a part", "faults: [{ edge: items, inject: { latency: 30ms } }]\n");
+    let part: String = part.lines().skip(2).map(|line| format!("{line}\n")).collect();
+    bench.file("s/parts/shop.yaml", &part);
+    bench.file(
+        "s/whole.yaml",
+        "murphy: 1\nname: put together\ninclude: parts/shop.yaml\n\
+         phases: { warm-up: 500ms, baseline: 3s, fault: 3s, recovery: 3s }\n\
+         faults: [{ edge: items, inject: { latency: 30ms } }]\n\
+         expect: { read: { success: \">= 98%\", p50: \"<= 1s\" } }\n",
+    );
+    // A part is no scenario of the directory.
+    let ended = bench.run_expecting(0, &["run", "s", "--json", "out.json"]);
+    ended.says("passed over: s/parts/shop.yaml").says("put together");
+    let names: Vec<String> = events(&bench, "fault-armed")
+        .iter()
+        .map(|event| event["fault"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(names, ["latency-1", "latency-2"]);
+    bench.file("s/parts/shop.yaml", &part.replace("30ms", "30"));
+    bench.run(&["check", "s/whole.yaml"]).expect(2).says("--> s/parts/shop.yaml:");
+}

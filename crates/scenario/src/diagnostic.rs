@@ -127,7 +127,9 @@ fn render_one(out: &mut String, file: &str, one: &Diagnostic, paint: &Paint) {
         Severity::Error => ("error", "1;31"),
         Severity::Warning => ("warning", "1;33"),
     };
-    let file: String = file.chars().map(shown).collect();
+    let file_of = |at: Option<&Location>| -> String {
+        at.and_then(|at| at.file.as_deref()).unwrap_or(file).chars().map(shown).collect()
+    };
     let message: String = one.message.chars().map(shown).collect();
     let _ = writeln!(out, "{}: {}", paint.in_code(code, word), paint.in_code("1", &message));
     let lines = one.location.iter().chain(one.also.iter().map(|also| &also.location)).map(|at| at.line);
@@ -135,18 +137,20 @@ fn render_one(out: &mut String, file: &str, one: &Diagnostic, paint: &Paint) {
     let gap = " ".repeat(width);
     match &one.location {
         None => {
-            let _ = writeln!(out, "{gap}{} {file}", paint.frame("-->"));
+            let _ = writeln!(out, "{gap}{} {}", paint.frame("-->"), file_of(None));
         }
         Some(at) => {
-            let _ = writeln!(out, "{gap}{} {file}:{}:{}", paint.frame("-->"), at.line, at.column);
+            let _ =
+                writeln!(out, "{gap}{} {}:{}:{}", paint.frame("-->"), file_of(Some(at)), at.line, at.column);
             render_line(out, width, at, &paint.in_code(code, &marks('^', at, &one.label)), paint);
         }
     }
     if let Some(also) = &one.also {
         let _ = writeln!(
             out,
-            "{gap}{} {file}:{}:{}",
+            "{gap}{} {}:{}:{}",
             paint.frame(":::"),
+            file_of(Some(&also.location)),
             also.location.line,
             also.location.column
         );

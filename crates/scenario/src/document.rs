@@ -34,6 +34,10 @@ pub(crate) struct Document {
     /// What is claimed, in a sentence: the headline of every report.
     #[schemars(required, with = "String")]
     pub(crate) name: Option<String>,
+    /// Other files with sections of a scenario, relative to this file. What this file says itself wins over theirs, key by
+    /// key; lists are joined, theirs first. `murphy` and `name` need not stand in them.
+    #[expect(dead_code, reason = "read before the document is: their sections are merged by then")]
+    pub(crate) include: Option<Texts>,
     /// Root of all choices. The same file has the same seed in every run; if it is left out, one is made of the name.
     pub(crate) seed: Option<Seed>,
     /// Ready-made phase lengths: quick (1s, 5s, 5s, 5s), ci (5s, 20s, 30s, 30s; the default) or release (10s, 60s,

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use crate::diagnostic::{Diagnostics, Findings, Severity};
+use crate::include::Gathered;
 use crate::plan::Plan;
+use crate::readable::{self, Unreadable};
 use crate::settings::Settings;
 use crate::source_map::{Region, Source};
 
@@ -18,10 +20,7 @@ pub struct Loaded {
     pub cell: Vec<(String, String)>,
 }
 
-/// The largest file, in bytes.
-const LARGEST: u64 = 1 << 20;
-
-/// Reads, fills and checks a scenario file. At most 1 MiB of it is read. Of a `matrix` the first combination.
+/// Reads, fills and checks a scenario file. At most 1 MiB is read, with all that it includes. Of a `matrix` the first combination.
 ///
 /// # Errors
 /// All problems of the file, each with its place.
@@ -35,29 +34,8 @@ pub fn load(path: &Path, settings: &Settings) -> Result<Loaded, Diagnostics> {
 /// All problems of the file, each with its place; of a `matrix` those of the first combination that has any.
 pub fn load_all(path: &Path, settings: &Settings) -> Result<Vec<Loaded>, Diagnostics> {
     let name = path.display().to_string();
-    let bytes = read_file(path).map_err(|error| {
-        let (message, help) = match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                ("there is no such file", "check the path; `murphy init` writes a first one")
-            }
-            std::io::ErrorKind::IsADirectory => ("this is a directory", "give the file in it"),
-            std::io::ErrorKind::PermissionDenied => ("this file may not be read", "check its permissions"),
-            _ => ("this file cannot be read", "check that it is a plain file"),
-        };
-        let full = match error.kind() {
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory => message.to_owned(),
-            _ => format!("{message}: {error}"),
-        };
-        refusal(&name, full, help)
-    })?;
-    load_bytes(&name, bytes, settings)
-}
-
-fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
-    use std::io::Read;
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    let text = readable::read(path).map_err(|why| refusal(&name, why))?;
+    load_gathered(&name, &Gathered::file(path, text), settings)
 }
 
 /// Fills and checks a scenario text. `name` stands for the file in messages and in the plan.
@@ -73,48 +51,34 @@ pub fn load_text(name: &str, text: &str, settings: &Settings) -> Result<Loaded, 
 /// # Errors
 /// All problems of the text, each with its place.
 pub fn load_all_text(name: &str, text: &str, settings: &Settings) -> Result<Vec<Loaded>, Diagnostics> {
-    load_bytes(name, text.as_bytes().to_vec(), settings)
+    let text = readable::text(text.as_bytes().to_vec()).map_err(|why| refusal(name, why))?;
+    load_gathered(name, &Gathered::text(text), settings)
 }
 
 fn first(mut all: Vec<Loaded>) -> Loaded {
     all.swap_remove(0)
 }
 
-fn refusal(name: &str, message: impl Into<String>, help: impl Into<String>) -> Diagnostics {
-    let source = Source::new(String::new());
+fn refusal(name: &str, why: Unreadable) -> Diagnostics {
+    let (message, help) = (why.to_string(), why.help());
+    let (text, good) = match why {
+        Unreadable::NotUtf8 { lossy, good } => (lossy, Some(good)),
+        _ => (String::new(), None),
+    };
+    let source = Source::new(text);
     let mut findings = Findings::new(&source);
-    findings.whole(Severity::Error, message).help(help);
+    match good {
+        Some(good) => findings.error(Region { start: good, end: good + 1 }, message),
+        None => findings.whole(Severity::Error, message),
+    }
+    .help(help);
     findings.finish(name)
 }
 
-/// The text of a file, or why it is none.
-fn text_of(name: &str, bytes: Vec<u8>) -> Result<String, Diagnostics> {
-    if bytes.len() as u64 > LARGEST {
-        return Err(refusal(name, "larger than 1 MiB", "no scenario needs this size; is it the right file?"));
-    }
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(refusal(name, "written in UTF-16", "save it as UTF-8"));
-    }
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(bytes);
-    if bytes.contains(&0) {
-        return Err(refusal(name, "a binary file, not text", "give a YAML file"));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let source = Source::new(String::from_utf8_lossy(error.as_bytes()).into_owned());
-        let mut findings = Findings::new(&source);
-        findings
-            .error(Region { start: good, end: good + 1 }, "not UTF-8 from here on")
-            .help("save it as UTF-8");
-        findings.finish(name)
-    })
-}
-
-fn load_bytes(name: &str, bytes: Vec<u8>, settings: &Settings) -> Result<Vec<Loaded>, Diagnostics> {
-    let source = Source::new(text_of(name, bytes)?);
+fn load_gathered(name: &str, gathered: &Gathered, settings: &Settings) -> Result<Vec<Loaded>, Diagnostics> {
     let mut all = Vec::new();
-    for cell in crate::experiment::cells(&source, settings) {
-        let mut loaded = load_source(name, &source, settings, &cell)?;
+    for cell in crate::experiment::cells(gathered, settings) {
+        let mut loaded = load_one(name, gathered, settings, &cell)?;
         if !cell.is_empty() {
             loaded.plan.name = format!("{} ({})", loaded.plan.name, crate::matrix::label(&cell));
         }
@@ -124,18 +88,18 @@ fn load_bytes(name: &str, bytes: Vec<u8>, settings: &Settings) -> Result<Vec<Loa
     Ok(all)
 }
 
-fn load_source(
+fn load_one(
     name: &str,
-    source: &Source,
+    gathered: &Gathered,
     settings: &Settings,
     cell: &crate::matrix::Cell,
 ) -> Result<Loaded, Diagnostics> {
-    let mut findings = Findings::new(source);
-    if source.text().trim().is_empty() {
+    let mut findings = Findings::new(gathered.source());
+    if gathered.source().text().trim().is_empty() {
         crate::experiment::nothing(&mut findings);
         return Err(findings.finish(name));
     }
-    let plan = crate::experiment::plan(name, source, settings, cell, &mut findings);
+    let plan = crate::experiment::plan(name, gathered, settings, cell, &mut findings);
     let all = findings.finish(name);
     match plan {
         Some(plan) if !all.has_errors() => Ok(Loaded { plan, warnings: all, cell: Vec::new() }),

@@ -208,7 +208,8 @@ mod tests {
     fn filled(value: &str) -> Result<String, String> {
         let source = Source::new(format!("a: '{value}'\n"));
         let mut findings = Findings::new(&source);
-        let mut root = crate::yaml::read(&source, &mut findings).unwrap();
+        let mut root =
+            crate::yaml::read(&source, &source.parts()[0], &mut Default::default(), &mut findings).unwrap();
         let table = [("HOST", "db"), ("EMPTY", ""), ("BIG", &"x".repeat(100_000))];
         let table = table.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let set = [("PORT".to_owned(), "1".to_owned())];

@@ -11,7 +11,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use crate::diagnostic::Findings;
 use crate::node::{Entry, Kind, Node, NodeId, Scalar, Style, shortened};
-use crate::source_map::{Region, Source};
+use crate::source_map::{Part, Region, Source};
 use crate::syntax;
 
 /// The deepest nesting.
@@ -21,18 +21,25 @@ const MOST_NODES: u32 = 200_000;
 /// The most text that aliases may stand for, in bytes.
 const MOST_COPIED: usize = 4 << 20;
 
-/// Reads the one document of a source. `None` if it cannot be read at all; the findings say why.
-pub(crate) fn read(source: &Source, findings: &mut Findings<'_>) -> Option<Node> {
-    let mut builder = Builder {
-        source,
-        findings,
-        nodes: 0,
-        copied: 0,
-        open: Vec::new(),
-        anchors: BTreeMap::new(),
-        root: None,
-    };
-    let mut parser = Parser::new_from_str(source.text());
+/// What all files of a source may take together.
+#[derive(Debug, Default)]
+pub(crate) struct Budget {
+    /// Nodes so far: the last identity given.
+    nodes: u32,
+    /// Bytes of text in copies.
+    copied: usize,
+}
+
+/// Reads the one document of a file. `None` if it cannot be read at all; the findings say why.
+pub(crate) fn read(
+    source: &Source,
+    part: &Part,
+    budget: &mut Budget,
+    findings: &mut Findings<'_>,
+) -> Option<Node> {
+    let mut builder =
+        Builder { source, part, findings, budget, open: Vec::new(), anchors: BTreeMap::new(), root: None };
+    let mut parser = Parser::new_from_str(source.text_of(part));
     let mut documents = 0;
     while let Some(next) = parser.next_event() {
         match next {
@@ -77,10 +84,9 @@ enum OpenKind {
 
 struct Builder<'a, 's, 'f> {
     source: &'s Source,
+    part: &'s Part,
     findings: &'a mut Findings<'f>,
-    nodes: u32,
-    /// Bytes of text in copies.
-    copied: usize,
+    budget: &'a mut Budget,
     open: Vec<Open>,
     anchors: BTreeMap<usize, Node>,
     root: Option<Node>,
@@ -88,18 +94,18 @@ struct Builder<'a, 's, 'f> {
 
 impl Builder<'_, '_, '_> {
     fn region(&self, span: Span) -> Region {
-        self.source.between_chars(span.start.index(), span.end.index())
+        self.source.between_chars(self.part, span.start.index(), span.end.index())
     }
 
     fn new_id(&mut self, region: Region) -> Option<NodeId> {
-        self.nodes += 1;
-        if self.nodes > MOST_NODES {
+        self.budget.nodes += 1;
+        if self.budget.nodes > MOST_NODES {
             self.findings
                 .error(region, format!("more than {MOST_NODES} values, with aliases followed"))
                 .help("write fewer; no scenario needs this many");
             return None;
         }
-        Some(NodeId(self.nodes))
+        Some(NodeId(self.budget.nodes))
     }
 
     /// `None` stops the reading.
@@ -212,7 +218,7 @@ impl Builder<'_, '_, '_> {
         let id = self.new_id(at)?;
         let kind = match &node.kind {
             Kind::Scalar(scalar) => {
-                self.copied += scalar.text.len();
+                self.budget.copied += scalar.text.len();
                 Kind::Scalar(scalar.clone())
             }
             Kind::List(items) => {
@@ -220,14 +226,14 @@ impl Builder<'_, '_, '_> {
             }
             Kind::Map(entries) => {
                 let copies = entries.iter().map(|entry| {
-                    self.copied += entry.key.len();
+                    self.budget.copied += entry.key.len();
                     let value = self.copy(&entry.value, at, depth + 1)?;
                     Some(Entry { key: entry.key.clone(), key_region: entry.key_region, value })
                 });
                 Kind::Map(copies.collect::<Option<_>>()?)
             }
         };
-        if self.copied > MOST_COPIED {
+        if self.budget.copied > MOST_COPIED {
             self.findings
                 .error(at, format!("aliases stand for more than {} MiB of text", MOST_COPIED >> 20))
                 .help("write fewer; no scenario needs this much");
@@ -279,10 +285,10 @@ impl Builder<'_, '_, '_> {
     fn syntax_error(&mut self, error: &ScanError) {
         let info = error.info();
         let at = error.marker().index();
-        let region = self.source.between_chars(at, at + 1);
+        let region = self.source.between_chars(self.part, at, at + 1);
         let line = self.source.slice(self.source.line_region(self.source.line_of(region.start)));
         let tab_indents = line.trim_start_matches(' ').starts_with('\t');
-        let before = &self.source.text()[..region.start];
+        let before = &self.source.text()[self.part.start()..region.start];
         let variable = before.ends_with("${") || (before.ends_with('$') && self.source.slice(region) == "{");
         let (message, help) = if variable {
             let help = "write \"${NAME}\" with quotes; without them, the brace begins a map".to_owned();
@@ -328,7 +334,7 @@ mod tests {
     fn read_text(text: &str) -> Result<Node, String> {
         let source = Source::new(text.to_owned());
         let mut findings = Findings::new(&source);
-        let node = read(&source, &mut findings);
+        let node = read(&source, &source.parts()[0], &mut Budget::default(), &mut findings);
         let all = findings.finish("x");
         if all.is_empty() { Ok(node.unwrap()) } else { Err(all.render(Colour::Never)) }
     }

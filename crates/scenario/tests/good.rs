@@ -211,7 +211,7 @@ fn the_schema_names_every_key_and_no_planned_one() {
     };
     let mut root = keys(&schema);
     root.sort();
-    let expected = "abort-if control edges expect faults learn load matrix murphy name phases probes profile secrets seed services stack";
+    let expected = "abort-if control edges expect faults include learn load matrix murphy name phases probes profile secrets seed services stack";
     assert_eq!(root.join(" "), expected);
     assert_eq!(schema["required"], serde_json::json!(["murphy", "name"]));
     assert_eq!(schema["$defs"]["Load"]["required"], serde_json::json!(["http", "rate"]));

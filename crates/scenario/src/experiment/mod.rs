@@ -20,13 +20,14 @@ use murphy_core::{LoadName, Purpose, Secrets, Seed};
 
 use crate::diagnostic::Findings;
 use crate::document::Document;
+use crate::include::{Gathered, Together};
 use crate::matrix::Cell;
 use crate::node::{Gone, Node};
 use crate::plan::{AbortRule, Plan};
 use crate::problem;
 use crate::sentence;
 use crate::settings::Settings;
-use crate::source_map::{Region, Source};
+use crate::source_map::Region;
 use context::{Check, Cursor};
 
 /// The version of the scenario language.
@@ -35,13 +36,14 @@ const VERSION: u32 = 1;
 /// Reads, fills and checks a source, with one combination of its `matrix`. The plan is whole only if the findings have no errors.
 pub(crate) fn plan(
     name: &str,
-    source: &Source,
+    gathered: &Gathered,
     settings: &Settings,
     cell: &Cell,
     findings: &mut Findings<'_>,
 ) -> Option<Plan> {
-    let mut root = match crate::yaml::read(source, findings) {
-        Some(root) if !root.scalar().is_some_and(|scalar| scalar.is_absent()) => root,
+    let source = gathered.source();
+    let Together { mut root, is_whole } = match crate::include::read(gathered, findings) {
+        Some(read) if !read.root.scalar().is_some_and(|scalar| scalar.is_absent()) => read,
         _ => {
             if findings.error_count() == 0 {
                 nothing(findings);
@@ -54,6 +56,10 @@ pub(crate) fn plan(
     let mut gone = Gone::new();
     let secrets = crate::variables::fill(&mut root, settings, cell, findings, &mut gone);
     let document: Document = problem::read(&root, &mut gone, findings)?;
+    if !is_whole {
+        // Names that are missed may stand in what could not be included.
+        return None;
+    }
     let mut plan = resolve(name, &document, &root, &gone, settings, findings);
     // The name is in every path and headline.
     plan.name = secrets.hide(&plan.name).into_owned();
@@ -62,11 +68,11 @@ pub(crate) fn plan(
 }
 
 /// The scenarios that a source makes: one, or one for each combination of its `matrix`.
-pub(crate) fn cells(source: &Source, settings: &Settings) -> Vec<Cell> {
+pub(crate) fn cells(gathered: &Gathered, settings: &Settings) -> Vec<Cell> {
     // What is wrong with the text itself is found again, and told, when it is read for a plan.
-    let mut findings = Findings::new(source);
-    match crate::yaml::read(source, &mut findings) {
-        Some(root) => crate::matrix::cells(&root, source, settings, &mut findings),
+    let mut findings = Findings::new(gathered.source());
+    match crate::include::read(gathered, &mut findings) {
+        Some(read) => crate::matrix::cells(&read.root, gathered.source(), settings, &mut findings),
         None => vec![Cell::new()],
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn plan(
     Some(ServicePlan {
         name: name_good?,
         run: document.run.clone().filter(|argv| !argv.is_empty())?,
-        dir: document.dir.as_ref().map(Into::into),
+        dir: document.dir.as_ref().map(|dir| check.findings.source().relative(dir, here.value("dir"))),
         env: document.env.clone(),
         ready,
         within: document.within.unwrap_or(WITHIN),

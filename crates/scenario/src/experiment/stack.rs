@@ -66,8 +66,9 @@ pub(super) fn plan(
         (true, Some(false)) => StackKeep::Left,
         (true, _) => StackKeep::TakenDown,
     };
+    let written_at = here.value("compose");
     Some(StackPlan {
-        compose: files.iter().map(Into::into).collect(),
+        compose: files.iter().map(|file| check.findings.source().relative(file, written_at)).collect(),
         project: document.project.clone(),
         keep,
         wait: document.wait.unwrap_or(WAIT),
