@@ -17,6 +17,9 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+/// For what a busy machine may take its time over.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What the shop answered.
 #[derive(Debug)]
 struct Answer {
@@ -67,7 +70,7 @@ impl Shop {
     async fn product_succeeds_again(&self, number: u32) {
         let begun = Instant::now();
         while self.product(number).await.status != 200 {
-            assert!(begun.elapsed() < Duration::from_secs(20), "product {number} is not answered");
+            assert!(begun.elapsed() < PATIENCE, "product {number} is not answered");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -80,9 +83,10 @@ impl Shop {
         let cache =
             self.engine.targets(&target, Seed(7), Wanted::Running).await.unwrap().targets.remove(0).identity;
         let begun = Instant::now();
-        while self.engine.apply(&cache, &exists, &[]).await.unwrap().notes != ["1"] {
+        // A cache that was just started refuses its own command line for a moment.
+        while !self.engine.apply(&cache, &exists, &[]).await.is_ok_and(|applied| applied.notes == ["1"]) {
             assert!(
-                begun.elapsed() < Duration::from_secs(20),
+                begun.elapsed() < PATIENCE,
                 "product {number} does not get into the cache"
             );
             assert_eq!(self.product(number).await.status, 200);
@@ -94,7 +98,7 @@ impl Shop {
     async fn orders_succeed_again(&self) {
         let begun = Instant::now();
         while self.order().await.status != 201 {
-            assert!(begun.elapsed() < Duration::from_secs(20), "orders do not succeed again");
+            assert!(begun.elapsed() < PATIENCE, "orders do not succeed again");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
