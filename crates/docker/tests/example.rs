@@ -85,10 +85,7 @@ impl Shop {
         let begun = Instant::now();
         // A cache that was just started refuses its own command line for a moment.
         while !self.engine.apply(&cache, &exists, &[]).await.is_ok_and(|applied| applied.notes == ["1"]) {
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "product {number} does not get into the cache"
-            );
+            assert!(begun.elapsed() < PATIENCE, "product {number} does not get into the cache");
             assert_eq!(self.product(number).await.status, 200);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
