@@ -1,7 +1,7 @@
 //! A daemon as a person starts it, on a free port; ended with the test.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStderr};
+use std::process::{Child, ChildStderr, Command};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -45,6 +45,18 @@ impl Daemon {
         let mut rest = String::new();
         self.stderr.read_to_string(&mut rest).expect("its last words");
         (self.child.wait().expect("it ended").code(), rest)
+    }
+
+    /// Calls `murphy` with words that are for it, such as `proxies list`, without spaces in any of them.
+    pub fn run(&self, bench: &Bench, args: &str) -> Finished {
+        self.command(bench, args).output().expect("the binary starts").into()
+    }
+
+    /// The same, ready to be started.
+    pub fn command(&self, bench: &Bench, args: &str) -> Command {
+        let mut command = bench.command(&args.split(' ').collect::<Vec<_>>());
+        command.env("MURPHY_API", &self.url);
+        command
     }
 
     /// Calls `murphy toxiproxy` for it, with arguments without spaces.

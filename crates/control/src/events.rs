@@ -13,7 +13,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use murphy_core::{Demand, Event, EventKind, FaultId, LeaseName, Tally};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::time::Interval;
 
@@ -32,7 +32,7 @@ pub enum LiftedBy {
 }
 
 /// What a fault did while it stood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct TallyDoc {
     /// Connections that it touched, also refused ones.

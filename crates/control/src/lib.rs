@@ -17,7 +17,9 @@ mod traffic;
 pub use client::{Client, ClientError, ProxyView, ToxicOrder, ToxicSettings, ToxicView};
 pub use events::{EventBody, Events, LiftedBy, Notice, TallyDoc, TooManyListeners};
 pub use metrics::{MetricsChoice, Served};
-pub use native::{Guard, Token, openapi};
+pub use native::{
+    FaultDoc, FaultOrder, Guard, NewFault, NewProxy, ProxyDoc, ProxyPatch, Token, TrafficDoc, openapi,
+};
 pub use proxies::{
     FaultPlan, LeaseHold, LeaseState, LiveConnection, Owner, Placed, Proxies, ProxyChange, ProxyError,
     ProxySpec, RulePlan, Source, StandingFault,

@@ -9,6 +9,7 @@ use crate::by_hand_args::{
     DisconnectArgs, FreezeArgs, KillArgs, LimitArgs, PauseArgs, RemoveArgs, RestartArgs, SignalArgs, StopArgs,
 };
 use crate::daemon_args::{ServeArgs, ToxiproxyArgs};
+use crate::native_args::{FaultArgs, ProxiesArgs};
 use crate::proxy_args::ProxyArgs;
 
 /// Murphy makes things go wrong on purpose, in front of real services, and says with evidence whether they degraded
@@ -87,6 +88,10 @@ pub enum Command {
     Man(ManArgs),
     /// Serve proxies that are made, broken and mended through an HTTP API, as Toxiproxy's clients know it
     Serve(ServeArgs),
+    /// List, make, edit, switch and remove the proxies of a running `murphy serve`
+    Proxies(ProxiesArgs),
+    /// List, put up, edit and take off the faults on the proxies of a running `murphy serve`
+    Fault(FaultArgs),
     /// Drive a running `murphy serve` or a Toxiproxy server, with the words of toxiproxy-cli
     Toxiproxy(ToxiproxyArgs),
     /// Watch edges live, and put faults on, tune and take them off by key

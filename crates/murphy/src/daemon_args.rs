@@ -49,6 +49,9 @@ pub struct ToxiproxyArgs {
     /// Address of the control API
     #[arg(long, short = 'h', global = true, default_value = "http://localhost:8474", env = "TOXIPROXY_URL")]
     pub host: String,
+    /// The daemon's token, if it wants one
+    #[arg(long, global = true, env = "MURPHY_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
     /// Print help
     #[arg(long, global = true, action = ArgAction::Help)]
     pub help: Option<bool>,

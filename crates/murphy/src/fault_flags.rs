@@ -7,8 +7,9 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use murphy_faults::{Fault, Flag, FlagError, FlagValue, Place, faults_of_flags, flags};
 
 /// Names that commands with faults use for themselves.
-const TAKEN: [&str; 27] = [
+const TAKEN: [&str; 32] = [
     "after",
+    "api",
     "chance",
     "color",
     "direction",
@@ -21,8 +22,10 @@ const TAKEN: [&str; 27] = [
     "help",
     "host",
     "http",
+    "lease",
     "listen",
     "method",
+    "name",
     "off",
     "output",
     "pass",
@@ -33,8 +36,10 @@ const TAKEN: [&str; 27] = [
     "seed",
     "source",
     "to",
+    "token",
     "upstream",
     "version",
+    "wait",
 ];
 
 static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| flags(Place::Edge));
@@ -49,6 +54,23 @@ impl FaultFlags {
     /// The faults that were asked for.
     pub fn faults(&self) -> Result<Vec<Fault>, FlagError> {
         faults_of_flags(Place::Edge, &self.given)
+    }
+
+    /// The same over a fault that stands: if all flags are for that one, its other settings stay.
+    pub fn faults_over(&self, standing: &Fault) -> Result<Vec<Fault>, FlagError> {
+        let mut given = self.given.clone();
+        let own = |flag: &&Flag| flag.fault == standing.name();
+        if given.keys().all(|name| FLAGS.iter().filter(own).any(|flag| flag.name == *name)) {
+            let settings = standing.settings();
+            for flag in FLAGS.iter().filter(own) {
+                let setting = flag.field.as_ref().and_then(|field| settings.get(field));
+                if let Some(value) = setting.filter(|value| *value != "null") {
+                    given.entry(flag.name.clone()).or_insert_with(|| Some(value.clone()));
+                }
+            }
+            given.entry(standing.name().to_owned()).or_insert(None);
+        }
+        faults_of_flags(Place::Edge, &given)
     }
 }
 
@@ -104,5 +126,31 @@ impl FromArgMatches for FaultFlags {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         *self = FaultFlags::from_arg_matches(matches)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(flags: &[&str]) -> FaultFlags {
+        let words = ["murphy"].iter().chain(flags);
+        let matches = FaultFlags::augment_args(Command::new("murphy")).get_matches_from(words);
+        FaultFlags::from_arg_matches(&matches).unwrap()
+    }
+
+    fn over(standing: &[&str], flags: &[&str]) -> String {
+        let standing = typed(standing).faults().unwrap().remove(0);
+        typed(flags).faults_over(&standing).unwrap().iter().map(Fault::text).collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn what_is_not_given_stays_unless_it_becomes_another_fault() {
+        let latency = ["--latency", "200ms", "--jitter", "50ms", "--latency-distribution", "normal"];
+        assert_eq!(over(&latency, &[]), "latency 200ms ± 50ms normal");
+        assert_eq!(over(&latency, &["--jitter", "10ms"]), "latency 200ms ± 10ms normal");
+        assert_eq!(over(&latency, &["--latency", "1s"]), "latency 1s ± 50ms normal");
+        assert_eq!(over(&latency, &["--bandwidth", "1MB/s"]), over(&["--reset"], &["--bandwidth", "1MB/s"]));
+        assert_eq!(over(&["--reset=2s"], &[]), over(&["--reset=2s"], &["--reset=2s"]));
     }
 }

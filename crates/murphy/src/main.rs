@@ -7,11 +7,13 @@ mod commands;
 mod daemon_args;
 mod exit;
 mod fault_flags;
+mod native_args;
 mod progress;
 mod proxy_args;
 mod request_flags;
 mod signals;
 mod style;
+mod table;
 
 use std::process::ExitCode;
 
@@ -57,6 +59,8 @@ fn main() -> ExitCode {
         Command::Completions(args) => commands::completions::run(&args),
         Command::Man(args) => commands::man::run(&args),
         Command::Serve(args) => commands::serve::run(&args),
+        Command::Proxies(args) => commands::proxies::run(&args),
+        Command::Fault(args) => commands::fault::run(&args),
         Command::Toxiproxy(args) => commands::toxiproxy::run(&args),
         Command::Top(args) => commands::top::run(&args),
         Command::DemoService(args) => commands::demo_service::run(args),

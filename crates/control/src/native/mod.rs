@@ -13,3 +13,4 @@ mod types;
 pub use api::NativeApi;
 pub use guard::{Guard, Token};
 pub use openapi::document as openapi;
+pub use types::{FaultDoc, FaultOrder, NewFault, NewProxy, ProxyDoc, ProxyPatch, TrafficDoc};

@@ -33,7 +33,7 @@ fn no_match(matching: &Match) -> bool {
 }
 
 /// A proxy to be made.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct NewProxy {
     /// Its name, unique in the daemon.
@@ -52,7 +52,7 @@ pub struct NewProxy {
 }
 
 /// What is to be changed of a proxy; what is left out stays. Another address or upstream ends all its connections.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ProxyPatch {
     /// Where it shall listen.
@@ -64,7 +64,7 @@ pub struct ProxyPatch {
 }
 
 /// A fault to be put on a proxy, for open connections too.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FaultOrder {
     /// What happens: a fault on connections or on requests, with its settings.
@@ -89,7 +89,7 @@ pub struct FaultOrder {
 }
 
 /// A fault with its name.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct NewFault {
     /// Its name, unique on the proxy; the fault's own name if left out.
@@ -172,7 +172,7 @@ pub struct VersionDoc {
 }
 
 /// What has passed through a proxy since it was started.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct TrafficDoc {
     /// Connections accepted.
@@ -209,7 +209,7 @@ impl From<MeterSnapshot> for TrafficDoc {
 }
 
 /// A proxy.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ProxyDoc {
     /// Its name.
@@ -247,7 +247,7 @@ impl ProxyDoc {
 }
 
 /// A fault that stands on a proxy.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct FaultDoc {
     /// Its name.
@@ -261,12 +261,10 @@ pub struct FaultDoc {
     /// On which share of connections.
     pub chance: Chance,
     /// The requests that are meant, if not all.
-    #[serde(rename = "match", skip_serializing_if = "no_match")]
-    #[schemars(default)]
+    #[serde(default, rename = "match", skip_serializing_if = "no_match")]
     pub matching: Box<Match>,
     /// Which of these are touched, if not all.
-    #[serde(skip_serializing_if = "Which::is_empty")]
-    #[schemars(default)]
+    #[serde(default, skip_serializing_if = "Which::is_empty")]
     pub which: Which,
     /// It ends by itself after this time.
     pub ends_in: Option<Span>,

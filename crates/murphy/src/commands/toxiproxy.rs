@@ -6,15 +6,17 @@ use std::io::IsTerminal as _;
 
 use murphy_control::{Client, ClientError, ProxyView, ToxicOrder, ToxicSettings, ToxicView};
 
+use super::daemon::client;
 use super::{fail, print, runtime};
 use crate::daemon_args::{ToxicCommand, ToxicSettingsArgs, ToxiproxyArgs, ToxiproxyCommand};
 use crate::exit::Exit;
+use crate::table::columns;
 
 /// Does one thing and prints what was done.
 pub fn run(args: &ToxiproxyArgs) -> Exit {
-    let client = match Client::new(&args.host) {
+    let client = match client(&args.host, args.token.as_deref()) {
         Ok(client) => client,
-        Err(error) => return fail(Exit::Usage, &error),
+        Err(exit) => return exit,
     };
     let runtime = match runtime() {
         Ok(runtime) => runtime,
@@ -24,6 +26,9 @@ pub fn run(args: &ToxiproxyArgs) -> Exit {
         Ok(text) => {
             print(&text);
             Exit::Graceful
+        }
+        Err(error @ ClientError::Unreachable { .. }) => {
+            fail(Exit::Failed, &format_args!("{error}, or give another address with --host"))
         }
         Err(error) => fail(Exit::Failed, &error),
     }
@@ -108,24 +113,11 @@ fn toxic_line(toxic: &ToxicView) -> String {
 }
 
 fn table(proxies: &[ProxyView]) -> String {
-    const HEAD: [&str; 5] = ["name", "listen", "upstream", "state", "toxics"];
-    let rows: Vec<[String; 5]> = std::iter::once(HEAD.map(str::to_owned))
-        .chain(proxies.iter().map(|proxy| {
-            let (state, toxics) = (state(proxy.enabled).to_owned(), proxy.toxics.len().to_string());
-            [proxy.name.clone(), proxy.listen.clone(), proxy.upstream.clone(), state, toxics]
-        }))
-        .collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            let _ = write!(line, "{cell:<width$}  ");
-        }
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
-    text
+    let rows = proxies.iter().map(|proxy| {
+        let (state, toxics) = (state(proxy.enabled).to_owned(), proxy.toxics.len().to_string());
+        [proxy.name.clone(), proxy.listen.clone(), proxy.upstream.clone(), state, toxics]
+    });
+    columns(["name", "listen", "upstream", "state", "toxics"], rows)
 }
 
 #[cfg(test)]

@@ -1,55 +1,12 @@
-//! A small client of the control API, for the command line. It works on Toxiproxy's own server as well.
-//!
-//! One connection for each call, and a bound on how long each may take.
+//! The calls of Toxiproxy's API. They work on Toxiproxy's own server as well.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
-use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use hyper::Method;
 
 use crate::json::{DecodeError, Json, Kind, Object, Writer, first_value};
 
-/// Why a call failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// Not an address of an API.
-    #[error("`{url}` is not the address of a control API; write for example http://127.0.0.1:8474")]
-    BadUrl {
-        /// As given.
-        url: String,
-    },
-    /// Nobody answers there.
-    #[error(
-        "no control API at {authority}: {why}; start one with `murphy serve`, or give another address with --host"
-    )]
-    Unreachable {
-        /// Host and port.
-        authority: String,
-        /// What the system said.
-        why: String,
-    },
-    /// The API said no.
-    #[error("{message} (HTTP {status})")]
-    Refused {
-        /// The status.
-        status: StatusCode,
-        /// Its words.
-        message: String,
-    },
-    /// What answers there is not such an API.
-    #[error("{authority} does not answer as a control API does: {why}")]
-    NotAnApi {
-        /// Host and port.
-        authority: String,
-        /// What was wrong.
-        why: String,
-    },
-}
+use super::connection::{Client, ClientError, path};
 
 /// A proxy as the API shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,30 +73,7 @@ impl ToxicSettings {
     }
 }
 
-/// A client of one API.
-#[derive(Debug, Clone)]
-pub struct Client {
-    authority: String,
-}
-
-/// The longest that a call may take: longer than a look-up of a name by the daemon.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// The longest answer that is read.
-const ANSWER: usize = 64 * 1024 * 1024;
-
 impl Client {
-    /// A client of the API at `http://host:port`; `host:port` alone will do.
-    pub fn new(url: &str) -> Result<Client, ClientError> {
-        let bad = || ClientError::BadUrl { url: url.to_owned() };
-        let rest = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
-        let (host, port) = rest.rsplit_once(':').ok_or_else(bad)?;
-        let plain = !host.is_empty() && !rest.contains(['/', '?', '#', '@', ' ']);
-        if !plain || port.parse::<u16>().is_err() {
-            return Err(bad());
-        }
-        Ok(Client { authority: rest.to_owned() })
-    }
-
     /// All proxies, by name.
     pub async fn list(&self) -> Result<Vec<ProxyView>, ClientError> {
         match self.call(Method::GET, "/proxies", None).await? {
@@ -213,50 +147,8 @@ impl Client {
         self.call(Method::DELETE, &path, None).await.map(|_| ())
     }
 
-    fn odd(&self, why: &dyn std::fmt::Display) -> ClientError {
-        ClientError::NotAnApi { authority: self.authority.clone(), why: why.to_string() }
-    }
-
     async fn call(&self, method: Method, path: &str, body: Option<String>) -> Result<Json, ClientError> {
-        match tokio::time::timeout(PATIENCE, self.exchange(method, path, body)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(ClientError::Unreachable {
-                authority: self.authority.clone(),
-                why: format!("no answer within {} s", PATIENCE.as_secs()),
-            }),
-        }
-    }
-
-    async fn exchange(&self, method: Method, path: &str, body: Option<String>) -> Result<Json, ClientError> {
-        let unreachable = |why: String| ClientError::Unreachable { authority: self.authority.clone(), why };
-        let stream =
-            TcpStream::connect(&self.authority).await.map_err(|error| unreachable(error.to_string()))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| unreachable(error.to_string()))?;
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, &self.authority)
-            .header(USER_AGENT, concat!("murphy/", env!("CARGO_PKG_VERSION")))
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::<Bytes>::from(body.unwrap_or_default()))
-            .map_err(|error| self.odd(&error))?;
-        let talk = async {
-            let answer = sender.send_request(request).await.map_err(|error| self.odd(&error))?;
-            let status = answer.status();
-            let body = Limited::new(answer.into_body(), ANSWER).collect().await;
-            Ok((status, body.map_err(|error| self.odd(&error))?.to_bytes()))
-        };
-        // The connection is driven until the answer is there, then dropped.
-        let (status, bytes): (StatusCode, Bytes) = tokio::select! {
-            biased;
-            answer = talk => answer?,
-            Err(error) = connection => return Err(unreachable(error.to_string())),
-        };
-        if !status.is_success() {
-            return Err(ClientError::Refused { status, message: message(&bytes) });
-        }
+        let bytes = self.exchange(method, path, body.unwrap_or_default()).await?;
         if bytes.is_empty() {
             return Ok(Json::Null);
         }
@@ -264,38 +156,10 @@ impl Client {
     }
 }
 
-/// The words of an error answer.
-fn message(bytes: &[u8]) -> String {
-    let text = || String::from_utf8_lossy(bytes).trim().to_owned();
-    let Ok(json) = first_value(bytes) else { return text() };
-    let Ok(object) = Object::of(&json, "", Kind::Struct("")) else { return text() };
-    match object.field("error").text() {
-        Ok(Some(message)) => message.to_owned(),
-        _ => text(),
-    }
-}
-
 fn body(fields: impl FnOnce(&mut Writer)) -> String {
     let mut writer = Writer::new();
     writer.object(fields);
     writer.finish()
-}
-
-/// A path of escaped segments.
-fn path(segments: &[&str]) -> String {
-    use std::fmt::Write as _;
-    let mut path = String::new();
-    for segment in segments {
-        path.push('/');
-        for byte in segment.bytes() {
-            if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-                path.push(char::from(byte));
-            } else {
-                let _ = write!(path, "%{byte:02X}");
-            }
-        }
-    }
-    path
 }
 
 fn proxy_view(json: &Json) -> Result<ProxyView, DecodeError> {
@@ -329,27 +193,4 @@ fn toxic_view(json: &Json) -> Result<ToxicView, DecodeError> {
         toxicity: object.field("toxicity").single()?.unwrap_or(1.0),
         attributes: attributes.iter().filter_map(number).collect(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_needs_a_port_and_no_path() {
-        for good in ["http://localhost:8474", "127.0.0.1:8474", "http://[::1]:1/"] {
-            assert!(Client::new(good).is_ok(), "{good}");
-        }
-        for bad in ["", "localhost", "https://a:1", "http://a:x", "http://a:1/b", "http://:1", "http://u@a:1"]
-        {
-            assert!(Client::new(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn names_are_escaped_and_errors_keep_their_words() {
-        assert_eq!(path(&["proxies", "<a b>/ü"]), "/proxies/%3Ca%20b%3E%2F%C3%BC");
-        assert_eq!(message(br#"{"error":"proxy not found","status":404}"#), "proxy not found");
-        assert_eq!(message(b"404 page not found\n"), "404 page not found");
-    }
 }

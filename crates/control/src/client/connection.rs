@@ -1,0 +1,229 @@
+//! One call: a connection of its own, a bound on how long it may take and on how long its answer may be.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use murphy_core::Span;
+use tokio::net::TcpStream;
+
+use crate::json::{Kind, Object, first_value};
+use crate::listen::system_text;
+use crate::native::Token;
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Not an address of an API.
+    #[error("`{url}` is not the address of a control API; write for example http://127.0.0.1:8474")]
+    BadUrl {
+        /// As given.
+        url: String,
+    },
+    /// Nobody answers there.
+    #[error("no control API at {authority}: {why}; start one with `murphy serve`")]
+    Unreachable {
+        /// Host and port.
+        authority: String,
+        /// What the system said.
+        why: String,
+    },
+    /// The API said no.
+    #[error("{message} (HTTP {status})")]
+    Refused {
+        /// The status.
+        status: StatusCode,
+        /// Its words.
+        message: String,
+    },
+    /// A server of Toxiproxy's API alone.
+    #[error(
+        "{authority} has no /v1, so it is not `murphy serve`; `murphy toxiproxy` drives Toxiproxy's own server"
+    )]
+    NotNative {
+        /// Host and port.
+        authority: String,
+    },
+    /// What answers there is not such an API.
+    #[error("{authority} does not answer as a control API does: {why}")]
+    NotAnApi {
+        /// Host and port.
+        authority: String,
+        /// What was wrong.
+        why: String,
+    },
+}
+
+/// A client of one API.
+#[derive(Clone)]
+pub struct Client {
+    authority: String,
+    token: Option<Token>,
+}
+
+/// The longest that a call may take: longer than a look-up of a name by the daemon.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest answer that is read.
+const ANSWER: usize = 64 * 1024 * 1024;
+/// Between two looks for a daemon that is not there yet.
+const LOOK: Duration = Duration::from_millis(50);
+
+impl Client {
+    /// A client of the API at `http://host:port`; `host:port` alone will do. The token is sent with every call.
+    pub fn new(url: &str, token: Option<Token>) -> Result<Client, ClientError> {
+        let bad = || ClientError::BadUrl { url: url.to_owned() };
+        let rest = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
+        let (host, port) = rest.rsplit_once(':').ok_or_else(bad)?;
+        let plain = !host.is_empty() && !rest.contains(['/', '?', '#', '@', ' ']);
+        if !plain || port.parse::<u16>().is_err() {
+            return Err(bad());
+        }
+        Ok(Client { authority: rest.to_owned(), token })
+    }
+
+    /// Waits until something listens there, at most so long; then the error is that of the last look.
+    pub async fn reachable_within(&self, wait: Span) -> Result<(), ClientError> {
+        let end = Instant::now() + wait.as_duration();
+        loop {
+            match TcpStream::connect(&self.authority).await {
+                Ok(_) => return Ok(()),
+                Err(error) if Instant::now() >= end => return Err(self.unreachable(system_text(&error))),
+                Err(_) => tokio::time::sleep(LOOK).await,
+            }
+        }
+    }
+
+    pub(super) fn odd(&self, why: &dyn std::fmt::Display) -> ClientError {
+        ClientError::NotAnApi { authority: self.authority.clone(), why: why.to_string() }
+    }
+
+    fn unreachable(&self, why: String) -> ClientError {
+        ClientError::Unreachable { authority: self.authority.clone(), why }
+    }
+
+    /// Sends a request; the body of an answer that says that it went well.
+    pub(super) async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+    ) -> Result<Bytes, ClientError> {
+        match tokio::time::timeout(PATIENCE, self.try_exchange(method, path, body)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.unreachable(format!("no answer within {} s", PATIENCE.as_secs()))),
+        }
+    }
+
+    async fn try_exchange(&self, method: Method, path: &str, body: String) -> Result<Bytes, ClientError> {
+        let stream = TcpStream::connect(&self.authority)
+            .await
+            .map_err(|error| self.unreachable(system_text(&error)))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| self.unreachable(error.to_string()))?;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, &self.authority)
+            .header(USER_AGENT, concat!("murphy/", env!("CARGO_PKG_VERSION")))
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, format!("Bearer {}", token.reveal()));
+        }
+        let request = request.body(Full::<Bytes>::from(body)).map_err(|error| self.odd(&error))?;
+        let talk = async {
+            let answer = sender.send_request(request).await.map_err(|error| self.odd(&error))?;
+            let status = answer.status();
+            let body = Limited::new(answer.into_body(), ANSWER).collect().await;
+            Ok((status, body.map_err(|error| self.odd(&error))?.to_bytes()))
+        };
+        // The connection is driven until the answer is there, then dropped.
+        let (status, bytes): (StatusCode, Bytes) = tokio::select! {
+            biased;
+            answer = talk => answer?,
+            Err(error) = connection => return Err(self.unreachable(error.to_string())),
+        };
+        if status.is_success() {
+            return Ok(bytes);
+        }
+        // The words of Toxiproxy's router: no answer of ours to a path below /v1.
+        if status == StatusCode::NOT_FOUND && path.starts_with("/v1/") && bytes.starts_with(b"404 page") {
+            return Err(ClientError::NotNative { authority: self.authority.clone() });
+        }
+        Err(ClientError::Refused { status, message: message(&bytes) })
+    }
+}
+
+/// The words of an error answer, with all findings.
+fn message(bytes: &[u8]) -> String {
+    let text = || String::from_utf8_lossy(bytes).trim().to_owned();
+    let Ok(json) = first_value(bytes) else { return text() };
+    let Ok(object) = Object::of(&json, "", Kind::Struct("")) else { return text() };
+    let Ok(Some(error)) = object.field("error").text() else { return text() };
+    let mut message = error.to_owned();
+    let findings = object.field("findings").list(Kind::List("list of findings"));
+    for finding in findings.ok().flatten().unwrap_or_default() {
+        let Ok(finding) = Object::of(finding, "finding", Kind::Struct("finding")) else { continue };
+        let text = |name| finding.field(name).text().ok().flatten().unwrap_or_default();
+        let field = match text("field") {
+            "" => String::new(),
+            field => format!("{field}: "),
+        };
+        message += &format!("\n  {field}{}; {}", text("message"), text("help"));
+    }
+    message
+}
+
+/// A path of escaped segments.
+pub(super) fn path(segments: &[&str]) -> String {
+    use std::fmt::Write as _;
+    let mut path = String::new();
+    for segment in segments {
+        path.push('/');
+        for byte in segment.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+                path.push(char::from(byte));
+            } else {
+                let _ = write!(path, "%{byte:02X}");
+            }
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_needs_a_port_and_no_path() {
+        for good in ["http://localhost:8474", "127.0.0.1:8474", "http://[::1]:1/"] {
+            assert!(Client::new(good, None).is_ok(), "{good}");
+        }
+        for bad in ["", "localhost", "https://a:1", "http://a:x", "http://a:1/b", "http://:1", "http://u@a:1"]
+        {
+            assert!(Client::new(bad, None).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_are_escaped_and_errors_keep_their_words() {
+        assert_eq!(path(&["proxies", "<a b>/ü"]), "/proxies/%3Ca%20b%3E%2F%C3%BC");
+        assert_eq!(message(br#"{"error":"proxy not found","status":404}"#), "proxy not found");
+        assert_eq!(message(b"404 page not found\n"), "404 page not found");
+    }
+
+    #[test]
+    fn all_findings_are_told() {
+        let answer = br#"{"error":"latency cannot be meant so","findings":[
+            {"field":"jitter","message":"1h is too long","help":"write less"},
+            {"field":null,"message":"it does nothing","help":"leave it out"}]}"#;
+        assert_eq!(
+            message(answer),
+            "latency cannot be meant so\n  jitter: 1h is too long; write less\n  it does nothing; leave it out"
+        );
+    }
+}

@@ -1,0 +1,8 @@
+//! A small client of both control APIs, for the command line.
+
+mod connection;
+mod native;
+mod toxiproxy;
+
+pub use connection::{Client, ClientError};
+pub use toxiproxy::{ProxyView, ToxicOrder, ToxicSettings, ToxicView};

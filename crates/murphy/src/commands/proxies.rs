@@ -1,0 +1,102 @@
+//! `murphy proxies`: the proxies of a running daemon, through its native API.
+
+use murphy_control::{NewProxy, ProxyDoc, ProxyPatch, TrafficDoc};
+use murphy_core::Protocol;
+use serde_json::json;
+
+use super::daemon::{proxies, shown, watch, with_daemon};
+use super::print;
+use crate::by_hand_args::OutputChoice;
+use crate::exit::Exit;
+use crate::native_args::{ProxiesArgs, ProxiesCommand};
+use crate::table::columns;
+
+/// Does one thing and prints what there is afterwards.
+pub fn run(args: &ProxiesArgs) -> Exit {
+    let output = args.api.output;
+    with_daemon(&args.api, async |client| {
+        match &args.command {
+            None => print(&list(&proxies(client, None).await?, output)),
+            Some(ProxiesCommand::List { proxy, watch: true }) => {
+                return watch(client, proxy.as_deref(), |proxies| list(proxies, output)).await;
+            }
+            Some(ProxiesCommand::List { proxy, watch: false }) => {
+                print(&list(&proxies(client, proxy.as_deref()).await?, output));
+            }
+            Some(ProxiesCommand::Add { proxy, upstream, listen, http, off }) => {
+                let order = NewProxy {
+                    name: proxy.clone(),
+                    listen: listen.clone(),
+                    upstream: upstream.clone(),
+                    protocol: if *http { Protocol::Http } else { Protocol::Tcp },
+                    enabled: !off,
+                };
+                tell(output, &client.add_proxy(&order).await?);
+            }
+            Some(ProxiesCommand::Edit { proxy, listen, upstream }) => {
+                let patch = ProxyPatch { listen: listen.clone(), upstream: upstream.clone(), enabled: None };
+                tell(output, &client.change_proxy(proxy, &patch).await?);
+            }
+            Some(ProxiesCommand::Toggle { proxy }) => {
+                let enabled = Some(!client.proxy(proxy).await?.enabled);
+                let patch = ProxyPatch { listen: None, upstream: None, enabled };
+                tell(output, &client.change_proxy(proxy, &patch).await?);
+            }
+            Some(ProxiesCommand::Remove { proxy }) => {
+                for proxy in proxy {
+                    client.remove_proxy(proxy).await?;
+                    print(&shown(output, &json!({ "removed": proxy }), || format!("{proxy} is gone\n")));
+                }
+            }
+        }
+        Ok(Exit::Graceful)
+    })
+}
+
+fn list(proxies: &[ProxyDoc], output: OutputChoice) -> String {
+    shown(output, &proxies, || table(proxies))
+}
+
+fn tell(output: OutputChoice, proxy: &ProxyDoc) {
+    print(&shown(output, proxy, || sentence(proxy)));
+}
+
+fn sentence(proxy: &ProxyDoc) -> String {
+    let ProxyDoc { name, listen, upstream, .. } = proxy;
+    match proxy.enabled {
+        true => format!("{name} listens on {listen}, dials {upstream}\n"),
+        false => format!("{name} is off: callers of {listen} are refused\n"),
+    }
+}
+
+fn table(proxies: &[ProxyDoc]) -> String {
+    if proxies.is_empty() {
+        return "no proxies; make one with `murphy proxies add NAME UPSTREAM`\n".to_owned();
+    }
+    let rows = proxies.iter().map(|proxy| {
+        let protocol = match proxy.protocol {
+            Protocol::Http => "http",
+            _ => "tcp",
+        };
+        let count = |of: fn(&TrafficDoc) -> u64| {
+            proxy.traffic.as_ref().map_or("-".to_owned(), |traffic| of(traffic).to_string())
+        };
+        let faults: Vec<String> = proxy
+            .faults
+            .iter()
+            .map(|fault| fault.text.clone())
+            .chain(proxy.toxics.iter().map(|toxic| format!("toxic {toxic}")))
+            .collect();
+        [
+            proxy.name.clone(),
+            proxy.listen.clone(),
+            proxy.upstream.clone(),
+            protocol.to_owned(),
+            if proxy.enabled { "on" } else { "off" }.to_owned(),
+            count(|traffic| traffic.accepted),
+            count(|traffic| traffic.open),
+            if faults.is_empty() { "none".to_owned() } else { faults.join(", ") },
+        ]
+    });
+    columns(["proxy", "listen", "upstream", "protocol", "state", "accepted", "open", "faults"], rows)
+}
