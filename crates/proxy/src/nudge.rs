@@ -58,6 +58,17 @@ mod tests {
     use std::pin::pin;
     use tokio::sync::Notify;
 
+    struct Nobody;
+
+    impl Wake for Nobody {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    /// The waker of one task: the same for every poll, which `Waker::noop()` does not promise.
+    fn task() -> Waker {
+        Waker::from(Arc::new(Nobody))
+    }
+
     #[test]
     fn it_is_polled_first_and_then_once_for_each_call() {
         let (polls, waker) = (Cell::new(0), RefCell::new(None::<Waker>));
@@ -66,7 +77,8 @@ mod tests {
             waker.replace(Some(cx.waker().clone()));
             if polls.get() == 3 { Poll::Ready(()) } else { Poll::Pending }
         }));
-        let (mut heeded, cx) = (Heeded::default(), Context::from_waker(Waker::noop()));
+        let task = task();
+        let (mut heeded, cx) = (Heeded::default(), Context::from_waker(&task));
         for calls in 1..3 {
             for _ in 0..5 {
                 assert!(heeded.poll(future.as_mut(), &cx).is_pending());
@@ -90,7 +102,8 @@ mod tests {
                 notified.await;
             }
         });
-        let (mut heeded, cx) = (Heeded::default(), Context::from_waker(Waker::noop()));
+        let task = task();
+        let (mut heeded, cx) = (Heeded::default(), Context::from_waker(&task));
         assert!(heeded.poll(moved.as_mut(), &cx).is_pending());
         notify.notify_waiters();
         assert!(heeded.poll(moved.as_mut(), &cx).is_pending());
