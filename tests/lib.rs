@@ -6,6 +6,7 @@ mod daemon;
 mod foreign;
 mod long;
 mod sitting;
+mod three;
 mod wait;
 
 pub use bench::{Bench, Finished, free_ports, murphy, redis_or_skip};
@@ -14,4 +15,5 @@ pub use daemon::Daemon;
 pub use foreign::{clients, kept, kept_python, run, skip};
 pub use long::long_scenario;
 pub use sitting::Sitting;
+pub use three::Three;
 pub use wait::{eventually, processes_with};

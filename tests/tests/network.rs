@@ -1,154 +1,15 @@
 //! Faults on the network between containers of a real engine, looked at from inside these containers' networks: what is
 //! broken is broken there and nowhere else, and is gone when the run is over or Murphy dead.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
-use std::process::{Child, Command};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use murphy_testkit::{Member, Sandbox};
-use murphy_tests::{Bench, Finished, eventually, processes_with};
-use nix::sched::{CloneFlags, setns};
+use murphy_tests::{Bench, Three, eventually, processes_with};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::json;
 
-const SHORT: Duration = Duration::from_millis(700);
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Three containers on one network, each of which echoes on port 7000.
-struct Three {
-    sandbox: Sandbox,
-    network: String,
-    members: Vec<Member>,
-}
-
-impl Three {
-    fn start(test: &str) -> Option<Three> {
-        let sandbox = Sandbox::open(test)?;
-        let network = sandbox.network("net", json!({}));
-        let settings = json!({ "HostConfig": { "NetworkMode": network } });
-        let members =
-            ["a", "b", "c"].map(|name| sandbox.container(name, &["echo", "7000"], settings.clone())).into();
-        Some(Three { sandbox, network, members })
-    }
-
-    fn name(&self, of: usize) -> &str {
-        &self.members[of].name
-    }
-
-    fn ip(&self, of: usize) -> IpAddr {
-        let networks = &self.sandbox.inspect(&self.members[of].id)["NetworkSettings"]["Networks"];
-        networks[&self.network]["IPAddress"].as_str().and_then(|ip| ip.parse().ok()).expect("an address")
-    }
-
-    fn echo(&self, of: usize) -> SocketAddr {
-        SocketAddr::new(self.ip(of), 7000)
-    }
-
-    fn pid(&self, of: usize) -> String {
-        self.sandbox.inspect(&self.members[of].id)["State"]["Pid"].to_string()
-    }
-
-    /// Does something in the network of a container, on a thread that lives for this only.
-    fn inside<T: Send>(&self, of: usize, act: impl FnOnce() -> T + Send) -> T {
-        let namespace = File::open(format!("/proc/{}/ns/net", self.pid(of))).expect("a namespace");
-        std::thread::scope(|scope| {
-            let acting = scope.spawn(move || {
-                setns(namespace, CloneFlags::CLONE_NEWNET).expect("to enter it");
-                act()
-            });
-            acting.join().expect("no panic in there")
-        })
-    }
-
-    /// How long it takes one to get its line back from another.
-    fn line(&self, from: usize, to: usize) -> io::Result<Duration> {
-        let address = self.echo(to);
-        self.inside(from, || {
-            let begun = Instant::now();
-            let mut stream = TcpStream::connect_timeout(&address, SHORT)?;
-            stream.set_read_timeout(Some(2 * SHORT))?;
-            stream.write_all(b"line\n")?;
-            stream.read_exact(&mut [0; 5])?;
-            Ok(begun.elapsed())
-        })
-    }
-
-    /// How many of so many datagrams arrive.
-    fn datagrams(&self, from: usize, to: usize, count: usize) -> usize {
-        let ear = self.inside(to, || UdpSocket::bind("0.0.0.0:7100").expect("a port"));
-        ear.set_read_timeout(Some(Duration::from_millis(300))).expect("a limit");
-        let address = SocketAddr::new(self.ip(to), 7100);
-        self.inside(from, || {
-            let mouth = UdpSocket::bind("0.0.0.0:0").expect("a port");
-            for _ in 0..count {
-                // Full queues are no loss.
-                while mouth
-                    .send_to(b"x", address)
-                    .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-                {}
-            }
-        });
-        let mut heard = 0;
-        while ear.recv(&mut [0; 8]).is_ok() {
-            heard += 1;
-        }
-        heard
-    }
-
-    /// What of Murphy's is in the network of a container.
-    fn left(&self, of: usize) -> String {
-        let look = |command: &[&str]| {
-            let output = Command::new("nsenter").args(["-t", &self.pid(of), "-n"]).args(command).output();
-            String::from_utf8_lossy(&output.expect("nsenter").stdout).into_owned()
-        };
-        let all = look(&["nft", "list", "tables"]) + &look(&["tc", "qdisc", "show"]);
-        all.lines().filter(|line| line.contains("murphy") || line.contains("tbf")).collect()
-    }
-
-    fn untouched(&self) {
-        for of in 0..3 {
-            assert_eq!(self.left(of), "", "{}", self.name(of));
-        }
-        for (from, to) in [(0, 1), (1, 0), (0, 2), (2, 1)] {
-            self.line(from, to).unwrap_or_else(|error| panic!("{from} does not reach {to}: {error}"));
-        }
-    }
-
-    /// A run with this fault in the world. `network` names `a`, `b` and `c`.
-    fn begin(&self, bench: &Bench, network: &str, fault: &str) -> Child {
-        let network = ["a", "b", "c"]
-            .iter()
-            .enumerate()
-            .fold(network.to_owned(), |text, (of, name)| text.replace(&format!("<{name}>"), self.name(of)));
-        bench.file(
-            "s.yaml",
-            &format!(
-                "murphy: 1\nname: network\nprobes: {{ up: {{ tcp: \"{}\", every: 200ms }} }}\n\
-                 phases: {{ warm-up: 0s, baseline: 300ms, fault: 60s, recovery: 1s }}\nlearn: all\n\
-                 faults: [{{ network: {network}, inject: {fault} }}]\n",
-                self.echo(2)
-            ),
-        );
-        let run = bench.spawn(&["run", "s.yaml"]);
-        eventually("the fault is in the world", PATIENCE, || {
-            let journal = bench.journals().first().map(std::fs::read_to_string);
-            journal.is_some_and(|text| text.is_ok_and(|text| text.contains("\"fault-armed\"")))
-        });
-        run
-    }
-
-    fn end(&self, bench: &Bench, run: Child) -> String {
-        kill(Pid::from_raw(run.id() as i32), Signal::SIGTERM).expect("it runs");
-        let finished: Finished = run.wait_with_output().expect("it ends").into();
-        finished.expect(143);
-        assert!(bench.undo_logs().is_empty(), "{:?}", bench.undo_logs());
-        self.untouched();
-        std::fs::read_to_string(&bench.journals()[0]).expect("a journal")
-    }
-}
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the journal says that the fault did.
 fn hits(journal: &str) -> u64 {
@@ -279,6 +140,32 @@ fn latency_between_two_is_felt_on_the_calls_that_they_make_to_each_other() {
     let journal = three.end(&bench, run);
     assert!(hits(&journal) >= 4, "{journal}");
     assert_eq!(open.read(&mut [0; 1]).map_err(|error| error.kind()), Ok(0), "ended with the run, not before");
+}
+
+#[test]
+fn both_sides_of_a_network_fault_are_in_one_hand_at_a_time() {
+    let Some(three) = Three::start("both_sides_of_a_network_fault_are_in_one_hand_at_a_time") else { return };
+    let bench = Bench::new();
+    let run = three.begin(&bench, "{ between: [<a>, <b>] }", "partition");
+    let (b, c) = (three.name(1), three.name(2));
+    let of_pid = format!("{{ of: \"pid:{}\" }}", three.pid(0));
+    for (network, fault) in [
+        ("{ between: [<b>, <c>] }", "partition"),
+        ("{ from: <c>, to: <a> }", "{ latency: 10ms }"),
+        (of_pid.as_str(), "{ bandwidth: 1MB/s }"),
+    ] {
+        let other = three.scenario(network, fault).replace("name: network", "name: other");
+        bench.file("other.yaml", &other);
+        bench
+            .run(&["run", "other.yaml"])
+            .expect(3)
+            .says("in the hands of another run (\"network\", process ");
+    }
+    bench.run(&["pause", b, "--for", "1s"]).expect(3).says("in the hands of another run");
+    bench.run(&["pause", c, "--for", "100ms"]).expect(0);
+    assert!(three.line(0, 1).is_err(), "the first run is not disturbed");
+    three.end(&bench, run);
+    bench.run(&["pause", b, "--for", "100ms"]).expect(0);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::{Arc, OnceLock};
 
-use murphy_core::{NamespaceIdentity, ProcessIdentity, Seed, ServiceName};
+use murphy_core::{ContainerIdentity, NamespaceIdentity, ProcessIdentity, Seed, ServiceName};
 use murphy_docker::{
     Container, Endpoint, Engine, EngineError, Scope, SelectError, Selector, SelectorError, Target,
     TargetError, Wanted, choose,
@@ -18,6 +18,7 @@ use murphy_netns::{NetnsError, identify};
 use murphy_scenario::Caller;
 use tokio::sync::OnceCell;
 
+use crate::lock::Lockable;
 use crate::services::Services;
 
 /// One process whose network is meant. Of a container it is the main process.
@@ -27,6 +28,8 @@ pub(crate) struct Found {
     pub(crate) name: String,
     /// Which network.
     pub(crate) namespace: NamespaceIdentity,
+    /// Whose lock it is.
+    pub(crate) owner: Lockable,
 }
 
 /// Why nobody was found.
@@ -134,7 +137,8 @@ impl Callers {
         let mut found = match caller {
             Caller::Process(pid) => {
                 let process = host::identity_of(*pid).ok_or(CallerError::NoProcess { pid: *pid })?;
-                vec![Found { name: format!("pid {pid}"), namespace: identify(process)? }]
+                let owner = owner_of(process);
+                vec![Found { name: format!("pid {pid}"), namespace: identify(process)?, owner }]
             }
             Caller::Named(name) => match self.services.processes(name) {
                 Ok(processes) => of_service(name, processes)?,
@@ -156,8 +160,9 @@ impl Callers {
             // One that ends in this moment is looked for again.
             if let Some(pid) = engine.main_pid(&container.identity).await? {
                 let process = main_process(&container, pid)?;
-                let name = container.identity.name;
-                found.push(Found { name, namespace: identify(process)? });
+                let name = container.name().to_owned();
+                let owner = Lockable::Container(container.identity);
+                found.push(Found { name, namespace: identify(process)?, owner });
             }
         }
         Ok(found)
@@ -178,9 +183,13 @@ fn of_service(service: &ServiceName, processes: Vec<ProcessIdentity>) -> Result<
     let found: Vec<Found> = processes
         .into_iter()
         // One that ended in the meantime is nobody's network.
-        .filter_map(|process| Some((process.pid, identify(process).ok()?)))
+        .filter_map(|process| Some((process, identify(process).ok()?)))
         .filter(|(_, namespace)| namespace.inode != own)
-        .map(|(pid, namespace)| Found { name: format!("{service} (process {pid})"), namespace })
+        .map(|(process, namespace)| Found {
+            name: format!("{service} (process {})", process.pid),
+            namespace,
+            owner: Lockable::Process(process),
+        })
         .collect();
     if found.is_empty() { Err(CallerError::OwnNetwork { service: service.clone() }) } else { Ok(found) }
 }
@@ -222,4 +231,48 @@ pub(crate) fn main_process(container: &Container, pid: i64) -> Result<ProcessIde
     // Engines name the control group after the container's id.
     let groups = fs::read_to_string(format!("/proc/{here}/cgroup")).unwrap_or_default();
     if groups.contains(&container.identity.id) { Ok(process) } else { Err(other()) }
+}
+
+/// The container that a process lives in, or the process itself: whoever breaks one must not find the other in other hands.
+fn owner_of(process: ProcessIdentity) -> Lockable {
+    let groups = fs::read_to_string(format!("/proc/{}/cgroup", process.pid)).unwrap_or_default();
+    match container_in(&groups) {
+        Some(id) => {
+            let name = format!("of process {}", process.pid);
+            Lockable::Container(ContainerIdentity { id: id.to_owned(), name })
+        }
+        None => Lockable::Process(process),
+    }
+}
+
+/// The id of a container in the names of control groups: 64 hexadecimal digits, the innermost if one is within another.
+fn container_in(groups: &str) -> Option<&str> {
+    let mut words = groups.split(|c: char| !c.is_ascii_alphanumeric());
+    words.rfind(|word| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_is_known_by_its_control_group() {
+        let id = "0123456789abcdef".repeat(4);
+        for groups in [
+            format!("12:memory:/docker/{id}\n1:name=systemd:/docker/{id}\n"),
+            format!("0::/system.slice/docker-{id}.scope\n"),
+            format!("0::/machine.slice/libpod-{id}.scope/container\n"),
+            format!("0::/../{id}\n"),
+            format!("4:cpu:/docker/{}/docker/{id}\n", "f".repeat(64)),
+        ] {
+            assert_eq!(container_in(&groups), Some(id.as_str()), "{groups}");
+        }
+        assert_eq!(container_in("0::/user.slice/user-1000.slice/session-3.scope\n"), None);
+        assert_eq!(owner_of(host::myself()) == Lockable::Process(host::myself()), !in_container());
+    }
+
+    /// True if these tests run in a container.
+    fn in_container() -> bool {
+        fs::read_to_string("/proc/self/cgroup").is_ok_and(|groups| container_in(&groups).is_some())
+    }
 }

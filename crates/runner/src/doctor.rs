@@ -131,9 +131,7 @@ fn needed_for(ability: Ability) -> &'static str {
     match ability {
         Ability::Rights | Ability::Enter | Ability::Intercept => "edges with `from:`",
         Ability::EndSockets => "`open-connections: cut` at once, also of idle connections",
-        Ability::Cut | Ability::LoseUnnoticed | Ability::Bandwidth => {
-            "faults on packets; no run of this version"
-        }
+        Ability::Cut | Ability::LoseUnnoticed | Ability::Bandwidth => "faults on `network:`",
         Ability::Latency => "nothing: latency goes through the proxy",
     }
 }

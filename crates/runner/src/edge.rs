@@ -6,14 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use murphy_core::{EdgeName, EventKind, Protocol, Recorder, Seed, Undo, UndoId};
 use murphy_netns::{
     Destinations, Intercept, Lease, LeaseTerm, NetFault, Netns, NetnsError, OpenConnections as Open,
-    ProxyPorts, ResolveError, TableName,
+    ProxyPorts, ResolveError,
 };
 use murphy_proxy::{BindError, Limits, Proxy, ProxyConfig};
 use murphy_scenario::{Address, Caller, OpenConnections};
@@ -21,64 +21,19 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::callers::{CallerError, Callers, Found};
+use crate::callers::{CallerError, Found};
 use crate::ground::NamespaceGround;
 use crate::hands::EdgeHands;
+use crate::lock::LockError;
 use crate::peers::Peers;
-use crate::undo::revert;
-use crate::undo_log::{UndoLog, UndoLogError};
+use crate::site::Site;
+use crate::undo_log::UndoLogError;
 
 /// How often callers and addresses are looked for again.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Connections that one proxy of an edge numbers before the next proxy's numbers begin: numbers stay below 2^53, which
 /// any reader of JSON can hold.
 const NUMBERS: u64 = 1 << 40;
-
-/// What everything that is done in other networks needs.
-#[derive(Debug)]
-pub(crate) struct Site {
-    pub(crate) recorder: Recorder,
-    pub(crate) log: Arc<UndoLog>,
-    pub(crate) callers: Callers,
-    /// The run's name, by which its tables are known.
-    pub(crate) run: String,
-    tables: AtomicU32,
-    failures: Mutex<Vec<String>>,
-}
-
-impl Site {
-    pub(crate) fn new(recorder: Recorder, log: Arc<UndoLog>, callers: Callers, run: String) -> Site {
-        Site { recorder, log, callers, run, tables: AtomicU32::new(0), failures: Mutex::default() }
-    }
-
-    /// The name of the next table of this run.
-    pub(crate) fn table(&self) -> TableName {
-        TableName::new(&self.run, self.tables.fetch_add(1, Ordering::Relaxed))
-    }
-
-    /// Takes one thing back in another network, and notes it.
-    pub(crate) async fn take_back(&self, id: UndoId, undo: Undo) -> Result<(), String> {
-        match revert(&undo).await {
-            Ok(()) => {
-                // If this cannot be noted, doing it once more later is harmless.
-                let _ = self.log.done(id);
-                self.recorder.record(EventKind::Undone { undo });
-                Ok(())
-            }
-            Err(error) => {
-                let why = error.to_string();
-                self.recorder.record(EventKind::UndoFailed { undo, why: why.clone() });
-                self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(why.clone());
-                Err(why)
-            }
-        }
-    }
-
-    /// What could not be taken back so far.
-    pub(crate) fn failures(&self) -> Vec<String> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
 
 /// What an intercepted edge is made of.
 #[derive(Debug, Clone)]
@@ -123,6 +78,9 @@ pub(crate) enum SitError {
     /// No undo can be put on disk, so nothing is done.
     #[error(transparent)]
     UndoLog(#[from] UndoLogError),
+    /// Another run has it in hand.
+    #[error(transparent)]
+    Lock(#[from] LockError),
 }
 
 /// Sits in until `close`. Says by `ready` that all callers are sat in on, or why not; then it has taken back what it had
@@ -260,7 +218,11 @@ impl Sitting {
     }
 
     async fn sit(&mut self, caller: Found) -> Result<(), SitError> {
-        let Found { name, namespace } = caller;
+        // The calls of an edge's caller may be of interest to several runs; the target of a fault is one run's.
+        if matches!(self.what.to, Dialled::Peers(_)) {
+            self.site.lock(&caller)?;
+        }
+        let Found { name, namespace, .. } = caller;
         let netns_said = |source| SitError::Netns { caller: name.clone(), source };
         let netns = Netns::enter(namespace.process).await.map_err(netns_said)?;
         let destinations = self.addresses(&netns, &name).await?;
@@ -336,7 +298,8 @@ impl Sitting {
                 .await
                 .map_err(|source| SitError::Resolve { caller: name.to_owned(), source }),
             Dialled::Peers(peers) => {
-                let found = self.peers.addresses(&self.site.callers, peers).await?;
+                let peers = self.site.callers.find_all(peers).await?;
+                let found = self.peers.addresses(&peers).await?;
                 Ok(found.into_iter().map(|ip| SocketAddr::new(ip.to_canonical(), 0)).collect())
             }
         }

@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use murphy_core::{ContainerIdentity, ProcessIdentity};
+use murphy_core::{ContainerIdentity, NamespaceIdentity, ProcessIdentity};
 
 use crate::state::{StateDir, StateError};
 
@@ -20,6 +20,9 @@ pub enum Lockable {
     Container(ContainerIdentity),
     /// A process.
     Process(ProcessIdentity),
+    /// A network namespace, which several containers may share. The kernel gives a freed number out again: to be released
+    /// when the network is gone.
+    Network(NamespaceIdentity),
     /// A compose project, while it is brought up, used and taken down by its run.
     Project(String),
 }
@@ -29,6 +32,7 @@ impl Lockable {
         match self {
             Lockable::Container(container) => format!("container-{}.lock", container.id),
             Lockable::Process(process) => format!("process-{}-{}.lock", process.pid, process.born),
+            Lockable::Network(network) => format!("network-{}.lock", network.inode),
             Lockable::Project(project) => format!("project-{project}.lock"),
         }
     }
@@ -39,6 +43,7 @@ impl fmt::Display for Lockable {
         match self {
             Lockable::Container(container) => write!(f, "container {container}"),
             Lockable::Process(process) => write!(f, "process {}", process.pid),
+            Lockable::Network(network) => write!(f, "the network of process {}", network.process.pid),
             Lockable::Project(project) => write!(f, "compose project {project}"),
         }
     }
@@ -75,7 +80,8 @@ pub enum LockError {
 pub struct Locks {
     state: StateDir,
     holder: String,
-    held: Mutex<BTreeMap<Lockable, Held>>,
+    /// By the name of the file: one container may have been found under two names.
+    held: Mutex<BTreeMap<String, Held>>,
 }
 
 #[derive(Debug)]
@@ -101,10 +107,11 @@ impl Locks {
     /// Takes a lock; one that this run has already is no error.
     pub fn take(&self, what: &Lockable) -> Result<(), LockError> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.contains_key(what) {
+        let name = what.file_name();
+        if held.contains_key(&name) {
             return Ok(());
         }
-        let path = self.state.path().join(what.file_name());
+        let path = self.state.path().join(&name);
         let failed = |source| LockError::File { what: what.clone(), path: path.clone(), source };
         loop {
             let mut file = OpenOptions::new()
@@ -141,9 +148,14 @@ impl Locks {
                 file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", self.holder));
             // A full disk does not unlock it: the name is for people.
             drop(written);
-            held.insert(what.clone(), Held { path, _file: file });
+            held.insert(name, Held { path, _file: file });
             return Ok(());
         }
+    }
+
+    /// Gives a lock back before the end; one that is not held is no error.
+    pub(crate) fn release(&self, what: &Lockable) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&what.file_name());
     }
 }
 
@@ -195,6 +207,33 @@ mod tests {
         second.take(&web()).unwrap();
         drop(second);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "no file is left");
+    }
+
+    #[test]
+    fn one_container_under_two_names_is_one_target() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::at(dir.path().to_owned()).unwrap();
+        let renamed = Lockable::Container(ContainerIdentity { id: "ab".repeat(32), name: "web-old".into() });
+        let locks = Locks::new(&state, "a run");
+        locks.take(&web()).unwrap();
+        locks.take(&renamed).unwrap();
+        Locks::new(&state, "another").take(&renamed).unwrap_err();
+    }
+
+    #[test]
+    fn a_network_is_one_target_whoever_lives_in_it_until_it_is_released() {
+        let network = |pid| {
+            let process = ProcessIdentity { pid, born: 1 };
+            Lockable::Network(NamespaceIdentity { inode: 4_026_532_000, process })
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::at(dir.path().to_owned()).unwrap();
+        let (first, second) = (Locks::new(&state, "a run"), Locks::new(&state, "another"));
+        first.take(&network(7)).unwrap();
+        second.take(&network(8)).unwrap_err();
+        first.release(&network(9));
+        first.release(&network(9));
+        second.take(&network(8)).unwrap();
     }
 
     #[test]

@@ -11,14 +11,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use murphy_core::{
-    Chance, Directions, EdgeName, EventKind, FaultId, Protocol, Recorder, Seed, Tally, Undo, UndoId,
+    Chance, Directions, EdgeName, EventKind, FaultId, NamespaceIdentity, Protocol, Recorder, Seed, Tally,
+    Undo, UndoId,
 };
 use murphy_faults::{Effect, NetworkAction, Place};
 use murphy_netns::{
-    Destinations, Lease, LeaseTerm, Loss, NetFault, Netns, NetnsError, Partition, Reset, Shape, Shaping, Way,
+    Destinations, Lease, LeaseTerm, Loss, NetFault, Netns, NetnsError, Partition, Reset, Shape, Shaping,
 };
 use murphy_proxy::Armed;
-use murphy_scenario::{Caller, FaultStep, FaultTarget, OpenConnections, Stretch};
+use murphy_scenario::{FaultStep, FaultTarget, OpenConnections, Stretch};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -26,9 +27,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::RunError;
 use crate::callers::Found;
-use crate::edge::{Dialled, Interception, SitError, Site};
+use crate::edge::{Dialled, Interception, SitError};
 use crate::hands::EdgeHands;
+use crate::legs::{Leg, legs, slow_legs};
 use crate::peers::Peers;
+use crate::site::Site;
 
 /// How often callers and addresses are looked for again.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -48,17 +51,25 @@ enum Standing {
     Slow(Vec<EdgeHands>),
 }
 
-/// Rules that are put into the network of each of `at`.
-#[derive(Debug, Clone)]
-struct Leg {
-    at: Vec<Caller>,
-    peers: Vec<Caller>,
-    way: Way,
-}
-
 impl Networks {
     pub(crate) fn new(site: Arc<Site>) -> Networks {
         Networks { site, tasks: TaskTracker::new(), standing: Mutex::default(), slow: Mutex::default() }
+    }
+
+    /// Looks whether each fault will find its targets, and locks these. Touches nothing.
+    pub(crate) async fn look_ahead(&self, steps: &[FaultStep]) -> Result<(), RunError> {
+        for step in steps {
+            let FaultTarget::Network { network } = &step.target else { continue };
+            let failed = |why: String| RunError::Inject { fault: step.id.clone(), why };
+            for leg in legs(network) {
+                let all = [leg.at, leg.peers].concat();
+                let found = self.site.callers.find_all(&all).await;
+                for one in found.map_err(|error| failed(error.to_string()))? {
+                    self.site.lock(&one)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What must be sat in on from the beginning for this fault; empty for faults without a proxy.
@@ -115,6 +126,7 @@ impl Networks {
                 action,
                 posts: BTreeMap::new(),
                 peers: Peers::default(),
+                locked: BTreeMap::new(),
                 gone: Tally::default(),
             };
             let done = self.tasks.spawn(holder.hold(lift.clone(), ready));
@@ -160,43 +172,6 @@ fn sum(a: Tally, b: Tally) -> Tally {
     Tally { connections: a.connections + b.connections, hits: a.hits + b.hits, bytes: a.bytes + b.bytes }
 }
 
-/// Rules on one side hold both ways, so each pair of groups has them on one side only.
-fn legs(stretch: &Stretch) -> Vec<Leg> {
-    match stretch {
-        Stretch::Between { groups } => (0..groups.len().saturating_sub(1))
-            .map(|index| Leg {
-                at: groups[index].clone(),
-                peers: groups[index + 1..].concat(),
-                way: Way::Both,
-            })
-            .collect(),
-        Stretch::OneWay { from, to } => vec![Leg { at: from.clone(), peers: to.clone(), way: Way::Out }],
-        Stretch::Of { callers } => vec![Leg { at: callers.clone(), peers: Vec::new(), way: Way::Out }],
-    }
-}
-
-/// Who calls whom, and which way of these calls is meant. A call is delayed where it is made, whichever side makes it.
-fn slow_legs(stretch: &Stretch) -> Vec<(Vec<Caller>, Vec<Caller>, Directions)> {
-    match stretch {
-        Stretch::Between { groups } => (0..groups.len())
-            .map(|index| {
-                let others: Vec<Caller> = groups
-                    .iter()
-                    .enumerate()
-                    .filter(|(other, _)| *other != index)
-                    .flat_map(|(_, g)| g.clone())
-                    .collect();
-                (groups[index].clone(), others, Directions::Both)
-            })
-            .collect(),
-        Stretch::OneWay { from, to } => vec![
-            (from.clone(), to.clone(), Directions::ToUpstream),
-            (to.clone(), from.clone(), Directions::ToClient),
-        ],
-        Stretch::Of { .. } => Vec::new(),
-    }
-}
-
 /// What stands in one network.
 struct Post {
     lease: Option<Lease>,
@@ -213,6 +188,8 @@ struct Holder {
     /// By leg and by the inode of the network.
     posts: BTreeMap<(usize, u64), Post>,
     peers: Peers,
+    /// Networks that are locked, by inode.
+    locked: BTreeMap<u64, NamespaceIdentity>,
     /// What was counted in networks that are gone.
     gone: Tally,
 }
@@ -234,9 +211,12 @@ impl Holder {
     }
 
     async fn look(&mut self, look: Look) -> Result<(), SitError> {
+        let mut inhabited = BTreeSet::new();
         for (index, leg) in self.legs.clone().into_iter().enumerate() {
-            let peers = self.peers.addresses(&self.site.callers, &leg.peers).await?;
-            let found = self.site.callers.find_all(&leg.at).await?;
+            let far = self.lock(self.site.callers.find_all(&leg.peers).await?, look)?;
+            let peers = self.peers.addresses(&far).await?;
+            let found = self.lock(self.site.callers.find_all(&leg.at).await?, look)?;
+            inhabited.extend(far.iter().chain(&found).map(|one| one.namespace.inode));
             let present: BTreeSet<u64> = found.iter().map(|one| one.namespace.inode).collect();
             let left: Vec<(usize, u64)> = self
                 .posts
@@ -261,7 +241,31 @@ impl Holder {
                 }
             }
         }
+        let site = &self.site;
+        self.locked.retain(|inode, network| {
+            let lives = inhabited.contains(inode);
+            if !lives {
+                site.release(*network);
+            }
+            lives
+        });
         Ok(())
+    }
+
+    /// Those that are in this run's hands. One that comes later and is in those of another run is left alone.
+    fn lock(&mut self, found: Vec<Found>, look: Look) -> Result<Vec<Found>, SitError> {
+        let mut ours = Vec::with_capacity(found.len());
+        for one in found {
+            match self.site.lock(&one) {
+                Ok(()) => {
+                    self.locked.entry(one.namespace.inode).or_insert(one.namespace);
+                    ours.push(one);
+                }
+                Err(error) if look == Look::First => return Err(error.into()),
+                Err(_) => {}
+            }
+        }
+        Ok(ours)
     }
 
     async fn post(&self, at: Found, leg: &Leg, peers: &BTreeSet<IpAddr>) -> Result<Post, SitError> {
@@ -380,33 +384,5 @@ impl ShapeError {
             ShapeError::Netns(source) => SitError::Netns { caller: caller.to_owned(), source },
             ShapeError::Log(error) => SitError::UndoLog(error),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn group(names: &[&str]) -> Vec<Caller> {
-        names.iter().map(|name| name.parse().unwrap()).collect()
-    }
-
-    #[test]
-    fn each_pair_of_groups_is_parted_on_one_side() {
-        let groups = vec![group(&["a", "b"]), group(&["c"]), group(&["d"])];
-        let legs = legs(&Stretch::Between { groups });
-        let pairs: Vec<_> = legs.iter().map(|leg| (leg.at.clone(), leg.peers.clone(), leg.way)).collect();
-        assert_eq!(
-            pairs,
-            [(group(&["a", "b"]), group(&["c", "d"]), Way::Both), (group(&["c"]), group(&["d"]), Way::Both)]
-        );
-    }
-
-    #[test]
-    fn one_way_delays_the_same_packets_whoever_made_the_connection() {
-        let stretch = Stretch::OneWay { from: group(&["a"]), to: group(&["b"]) };
-        let legs = slow_legs(&stretch);
-        assert_eq!(legs[0], (group(&["a"]), group(&["b"]), Directions::ToUpstream));
-        assert_eq!(legs[1], (group(&["b"]), group(&["a"]), Directions::ToClient));
     }
 }

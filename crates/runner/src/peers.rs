@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use murphy_netns::Netns;
-use murphy_scenario::Caller;
 
-use crate::callers::Callers;
+use crate::callers::Found;
 use crate::edge::SitError;
 
 /// Networks that have been entered to look at their addresses; entered once and kept while somebody lives there.
@@ -18,12 +17,7 @@ pub(crate) struct Peers {
 
 impl Peers {
     /// All addresses of all of these, as they are now.
-    pub(crate) async fn addresses(
-        &mut self,
-        callers: &Callers,
-        of: &[Caller],
-    ) -> Result<BTreeSet<IpAddr>, SitError> {
-        let found = callers.find_all(of).await?;
+    pub(crate) async fn addresses(&mut self, found: &[Found]) -> Result<BTreeSet<IpAddr>, SitError> {
         self.entered.retain(|inode, _| found.iter().any(|one| one.namespace.inode == *inode));
         let mut addresses = BTreeSet::new();
         for one in found {

@@ -19,13 +19,14 @@ use tokio_util::task::TaskTracker;
 use crate::abort::AbortWatch;
 use crate::callers::Callers;
 use crate::containers::Containers;
-use crate::edge::{Dialled, Interception, Site, sit_in};
+use crate::edge::{Dialled, Interception, sit_in};
 use crate::hands::EdgeHands;
 use crate::inject::Injector;
 use crate::journal::{JournalWriter, Observer};
 use crate::lock::Locks;
 use crate::network::Networks;
 use crate::services::Services;
+use crate::site::Site;
 use crate::stack::Stack;
 use crate::timeline::{Act, timeline};
 use crate::undo_log::{Owner, UndoLog};
@@ -118,7 +119,8 @@ pub async fn run(
         folder_of(plan),
     ));
     let callers = Callers::new(Arc::clone(&services));
-    let site = Arc::new(Site::new(recorder.clone(), Arc::clone(&log), callers, dir.name()));
+    let site =
+        Arc::new(Site::new(recorder.clone(), Arc::clone(&log), callers, Arc::clone(&locks), dir.name()));
     let world = Arc::new(World {
         plan: plan.clone(),
         recorder: recorder.clone(),
@@ -241,6 +243,7 @@ impl World {
             self.open_edge(edge).await?;
         }
         self.injector.look_ahead(&self.plan.faults).await?;
+        self.networks.look_ahead(&self.plan.faults).await?;
         for step in &self.plan.faults {
             let seed = self.plan.seed.derive(step.id.as_str(), 0);
             for (what, hands) in self.networks.interceptions(step, seed) {
