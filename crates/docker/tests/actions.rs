@@ -7,7 +7,7 @@ use common::{connect, identity, snapshot};
 use murphy_core::{Span, Undo};
 use murphy_docker::{
     ActError, Action, Command, Cpus, Engine, EngineError, Limits, Networks, Removal, RevertError, Reverted,
-    Signal,
+    Signal, restoring_options,
 };
 use murphy_testkit::{Member, Sandbox};
 use serde_json::{Value, json};
@@ -344,6 +344,39 @@ async fn a_container_without_limits_has_none_again_as_the_kernel_sees_it() {
         after["host"][field] = before["host"][field].clone();
     }
     assert_eq!(after, before);
+}
+
+#[tokio::test]
+async fn limits_are_given_back_by_the_options_that_a_person_is_told_to_type() {
+    let Some(sandbox) = Sandbox::open("limits_are_given_back_by_the_options_that_a_person_is_told_to_type")
+    else {
+        return;
+    };
+    let engine = connect(&sandbox).await;
+    let mib = 1 << 20;
+    for (short, limits) in [
+        ("free", json!({})),
+        (
+            "nanos",
+            json!({ "Memory": 64 * mib, "MemorySwap": 128 * mib, "NanoCpus": 1_500_000_000i64, "PidsLimit": 100 }),
+        ),
+        ("quota", json!({ "Memory": 64 * mib, "MemorySwap": -1, "CpuQuota": 80_000, "CpuPeriod": 100_000 })),
+    ] {
+        let member = sandbox.container(short, &[], json!({ "HostConfig": limits }));
+        let kernel = kernel_limits(&member);
+        let undos = act(&engine, &member, &squeeze()).await;
+        let [Undo::RestoreLimits { limits, .. }] = &undos[..] else { panic!("{undos:?}") };
+        let spellings = restoring_options(limits);
+        // As a shell does it with `||` between them.
+        let done = spellings.iter().any(|options| {
+            let mut typed = std::process::Command::new("docker");
+            typed.arg("update").args(options).arg(&member.name);
+            typed.output().expect("the docker command is there where its engine is").status.success()
+        });
+        assert!(done, "{short}: {spellings:?}");
+        assert_eq!(kernel_limits(&member), kernel, "{short}: {spellings:?}");
+        assert_eq!(take_back(&engine, &undos).await, [Reverted::AlreadyAsBefore], "{short}: {spellings:?}");
+    }
 }
 
 #[tokio::test]

@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::RunError;
+use crate::by_hand::by_hand;
 use crate::lock::{Lockable, Locks};
-use crate::undo::by_hand;
 use crate::undo_log::UndoLog;
 
 /// How long an engine that has gone (a restart of its daemon) is waited for when something is to be taken back.

@@ -5,6 +5,7 @@
 //! (`watchdog`) carries the undos out if this one dies without doing so.
 
 mod abort;
+mod by_hand;
 mod callers;
 mod containers;
 mod doctor;
@@ -33,6 +34,7 @@ mod undo;
 mod undo_log;
 mod watchdog;
 
+pub use by_hand::by_hand;
 pub use doctor::{Examined, Need, examine};
 pub use error::RunError;
 pub use journal::{JournalWriter, Observer, read_events};
@@ -42,6 +44,6 @@ pub use run::{Outcome, RunOptions, run};
 pub use run_dir::{RunDir, RunId};
 pub use state::{Leftover, StateDir, StateError};
 pub use stop::{Stop, StopReason};
-pub use undo::{RevertError, Reverter, by_hand, revert};
+pub use undo::{RevertError, Reverter, revert};
 pub use undo_log::{Outstanding, Owner, UndoLog, UndoLogError};
 pub use watchdog::{Watchdog, watch_and_revert};

@@ -6,6 +6,8 @@ use murphy_host::{self as host, SendError, StopError};
 use murphy_netns as netns;
 use tokio::sync::OnceCell;
 
+use crate::by_hand::by_hand;
+
 /// Why something could not be taken back. The message names the command that does it by hand.
 #[derive(Debug, thiserror::Error)]
 pub enum RevertError {
@@ -117,28 +119,4 @@ impl Reverter {
 /// Takes one thing back, with the engine of this process's environment.
 pub async fn revert(undo: &Undo) -> Result<(), RevertError> {
     Reverter::new(Environment::of_process()).revert(undo).await
-}
-
-/// What a person types to take it back without Murphy.
-pub fn by_hand(undo: &Undo) -> String {
-    match undo {
-        Undo::Continue { process, .. } => format!("kill -CONT {}", process.pid),
-        Undo::Unpause { container } => format!("docker unpause {}", container.name),
-        Undo::Start { container, .. } => format!("docker start {}", container.id),
-        Undo::Rename { container } => format!("docker rename {} {}", container.id, container.name),
-        Undo::Reconnect { container, network, .. } => {
-            format!("docker network connect {} {}", network.name, container.name)
-        }
-        Undo::RestoreLimits { container, .. } => format!("docker update {}", container.name),
-        Undo::Exec { container, command, .. } => {
-            format!("docker exec {} {}", container.name, command.join(" "))
-        }
-        Undo::DropTable { namespace, family, table } => {
-            format!("nsenter -t {} -n nft delete table {family} {table}", namespace.process.pid)
-        }
-        Undo::RemoveQdisc { namespace, interface, .. } => {
-            format!("nsenter -t {} -n tc qdisc del dev {interface} root", namespace.process.pid)
-        }
-        _ => "murphy undo".to_owned(),
-    }
 }

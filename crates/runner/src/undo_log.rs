@@ -238,6 +238,19 @@ mod tests {
     }
 
     #[test]
+    fn nobody_else_can_read_a_log_for_it_may_hold_a_secret() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("undo.ndjson");
+        let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+        let log = UndoLog::create(&path, &owner()).unwrap();
+        assert_eq!(mode(), 0o600, "{:o}", mode());
+        log.due(None, &stop("a")).unwrap();
+        UndoLog::reopen(&path).unwrap().done(UndoId(1)).unwrap();
+        assert_eq!(mode(), 0o600, "{:o}", mode());
+    }
+
+    #[test]
     fn a_log_that_exists_is_never_overwritten() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("undo.ndjson");

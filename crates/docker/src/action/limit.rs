@@ -79,6 +79,28 @@ pub(super) fn restore(old: &LimitsRecord) -> Vec<ContainerUpdateBody> {
     }
 }
 
+/// The options of `docker update` that ask for the old limits: spellings to try one after the other.
+pub fn restoring_options(old: &LimitsRecord) -> Vec<Vec<String>> {
+    restore(old).iter().map(options).collect()
+}
+
+fn options(body: &ContainerUpdateBody) -> Vec<String> {
+    let cpus = body.nano_cpus.map(|nanos| {
+        let text = format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    });
+    let all = [
+        ("--cpus", cpus),
+        ("--cpu-quota", body.cpu_quota.map(|quota| quota.to_string())),
+        ("--memory", body.memory.map(|bytes| bytes.to_string())),
+        ("--memory-swap", body.memory_swap.map(|bytes| bytes.to_string())),
+        // Here "no limit" is -1 and not 0.
+        ("--pids-limit", body.pids_limit.map(|limit| if limit > 0 { limit } else { -1 }.to_string())),
+    ];
+    let given = all.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?]));
+    given.flatten().collect()
+}
+
 /// True if the limits that were recorded are in force, whichever way the engine spells "no limit".
 pub(super) fn in_force(now: &HostConfig, old: &LimitsRecord) -> bool {
     let cpu = old.cpu.is_none_or(|cpu| {

@@ -13,6 +13,7 @@ mod signal;
 
 pub use apply::Applied;
 pub use kind::{Action, Command, Cpus, CpusError, Limits, Networks, Removal};
+pub use limit::restoring_options;
 pub use many::Prepared;
 pub use revert::{RevertError, Reverted};
 pub use signal::{Signal, SignalError};
