@@ -1,4 +1,5 @@
-# The static binary and nothing else. Build the binary first, on a machine with the musl target:
+# The static binary and nothing else: enough for faults on containers, services and edges with `listen:`. Edges with `from:` and
+# faults on `network:` need `nft` in the image and more rights: docs/containers.md. Build the binary first, on a machine with the musl target:
 #
 #   rustup target add x86_64-unknown-linux-musl
 #   cargo build --release --target x86_64-unknown-linux-musl -p murphy
