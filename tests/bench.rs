@@ -159,22 +159,9 @@ impl Bench {
     /// the load on time proves nothing either way, and is made again, twice at most.
     #[track_caller]
     pub fn run_expecting(&self, code: i32, args: &[&str]) -> Finished {
-        self.run_unless(code, args, Finished::was_late)
-    }
-
-    /// As [`Bench::run_expecting`]; a run that ends undecided is made again too. For a whole stack beside its load, which now
-    /// and then comes back so late that its recovery is undecided: that is neither right nor wrong. A wrong verdict is.
-    #[track_caller]
-    pub fn run_until_decided(&self, code: i32, args: &[&str]) -> Finished {
-        const UNDECIDED: i32 = 4;
-        self.run_unless(code, args, |finished| finished.was_late() || finished.code == UNDECIDED)
-    }
-
-    #[track_caller]
-    fn run_unless(&self, code: i32, args: &[&str], proves_nothing: impl Fn(&Finished) -> bool) -> Finished {
         let mut finished = self.run(args);
         for _ in 0..2 {
-            if finished.code == code || !proves_nothing(&finished) {
+            if finished.code == code || !finished.was_late() {
                 break;
             }
             eprintln!("again, for it proves nothing:\n{}", finished.stdout);

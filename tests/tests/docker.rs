@@ -81,7 +81,7 @@ fn the_compose_scenarios_end_as_they_say_and_leave_no_stack_behind() {
         let scenario = root().join(format!("scenarios/compose-{name}.yaml")).display().to_string();
         let (base, port) = (format!("BASE={base}"), format!("PORT={port}"));
         let begun = Instant::now();
-        let finished = bench.run_until_decided(*code, &["run", &scenario, "--set", &base, "--set", &port]);
+        let finished = bench.run_expecting(*code, &["run", &scenario, "--set", &base, "--set", &port]);
         println!("{name}: exit {code} in {:.0} s\n{}", begun.elapsed().as_secs_f64(), finished.stdout);
         // Lines are broken where the terminal ends.
         let report = finished.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
