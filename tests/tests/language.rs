@@ -103,3 +103,38 @@ fn a_scenario_of_several_files_is_run_as_one_and_a_mistake_is_told_in_its_own_fi
     bench.file("s/parts/shop.yaml", &part.replace("30ms", "30"));
     bench.run(&["check", "s/whole.yaml"]).expect(2).says("--> s/parts/shop.yaml:");
 }
+
+#[test]
+fn a_probe_of_redis_meets_the_faults_of_the_edge_that_it_asks_through() {
+    if !murphy_tests::redis_or_skip() {
+        return;
+    }
+    let bench = Bench::new();
+    let [redis, edge]: [u16; 2] = murphy_tests::free_ports();
+    let text = format!(
+        "murphy: 1\nname: asked through an edge\nsecrets: [WORD]\n\
+         services:\n  redis: {{ run: [redis-server, --port, \"{redis}\", --save, \"\", --requirepass, \"${{WORD}}\"], \
+         ready: {{ redis: \"127.0.0.1:{redis}\", password: \"${{WORD}}\" }}, within: 30s }}\n\
+         edges: {{ cache: {{ listen: \"127.0.0.1:{edge}\", to: \"127.0.0.1:{redis}\" }} }}\n\
+         probes:\n\
+         \x20 through: {{ redis: \"127.0.0.1:{edge}\", password: \"${{WORD}}\", send: [ECHO, \"7\"], reply: \">= 7\", every: 100ms }}\n\
+         \x20 beside: {{ redis: \"127.0.0.1:{redis}\", password: \"${{WORD}}\", every: 100ms }}\n\
+         phases: {{ warm-up: 500ms, baseline: 3s, fault: 3s, recovery: 3s }}\n\
+         faults: [{{ edge: cache, inject: {{ refuse: {{}} }} }}]\n\
+         expect: {{ through: {{ follows: \"<= 3s\" }}, beside: {{ always: true }} }}\n"
+    );
+    bench.file("s.yaml", &text);
+    let set = ["--set", "WORD=only-for-this-run"];
+    bench.run(&[&["plan", "s.yaml"], &set[..]].concat()).expect(0).says("ECHO 7 on 127.0.0.1");
+    bench.run_expecting(0, &[&["run", "s.yaml"], &set[..]].concat()).says("GRACEFUL");
+    let answers = events(&bench, "probe");
+    let said = |name: &str, ok: bool| {
+        answers.iter().filter(|probe| probe["probe"] == name && probe["ok"] == ok).collect::<Vec<_>>()
+    };
+    assert!(said("through", true).iter().all(|probe| probe["saw"] == "7"), "{answers:?}");
+    assert!(said("through", false).len() > 10 && said("beside", false).is_empty(), "{answers:?}");
+    let journal = std::fs::read_to_string(bench.journals().pop().unwrap()).unwrap();
+    assert!(!journal.contains("only-for-this-run"));
+    bench.file("s.yaml", &text.replace("through: { follows: \"<= 3s\" }", "through: { always: true }"));
+    bench.run_expecting(1, &[&["run", "s.yaml"], &set[..]].concat()).says("NOT GRACEFUL");
+}

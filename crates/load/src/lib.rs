@@ -4,6 +4,8 @@
 //! an earlier one. A slow service therefore cannot slow down the measurement of itself (coordinated omission). This
 //! crate must never skip a planned request in silence, and never repeat one behind the caller's back.
 
+mod ask_postgres;
+mod ask_redis;
 mod command;
 mod connection;
 mod drive;
@@ -12,14 +14,18 @@ mod probe;
 mod ready;
 mod request;
 mod schedule;
+mod server;
 mod status;
 mod ticket;
 mod watch;
 
+pub use ask_postgres::PostgresQuestion;
+pub use ask_redis::RedisQuestion;
 pub use drive::{BodyRule, HttpLoad, LoadSummary, drive};
 pub use probe::{CommandQuestion, Question, Reply, ask};
 pub use ready::{NotReady, wait_ready};
 pub use request::{HttpRequest, RequestError};
 pub use schedule::{Arrival, Arrivals, ArrivalsError, Schedule};
+pub use server::{Expected, Server};
 pub use status::{StatusError, StatusSet};
 pub use watch::watch;

@@ -13,6 +13,8 @@ use murphy_core::{JsonPath, JsonTest, Span};
 use regex::Regex;
 use tokio::net::TcpStream;
 
+use crate::ask_postgres::{self, PostgresQuestion};
+use crate::ask_redis::{self, RedisQuestion};
 use crate::command::{self, Ended};
 use crate::connection::{Connection, Failure};
 use crate::request::HttpRequest;
@@ -42,6 +44,10 @@ pub enum Question {
     },
     /// Does this command exit with 0, and does its output match?
     Command(CommandQuestion),
+    /// Does this Redis reply as expected?
+    Redis(RedisQuestion),
+    /// Does this query of PostgreSQL have the expected result?
+    Postgres(PostgresQuestion),
 }
 
 /// A command that answers a question.
@@ -75,6 +81,8 @@ impl fmt::Display for Question {
             Question::Http { request, .. } => request.fmt(f),
             Question::Tcp { address } => write!(f, "connect {address}"),
             Question::Command(question) => f.write_str(&question.argv.join(" ")),
+            Question::Redis(question) => question.fmt(f),
+            Question::Postgres(question) => question.fmt(f),
         }
     }
 }
@@ -103,6 +111,8 @@ pub async fn ask(question: &Question, within: Span) -> Reply {
                 Err(error) => (false, connect_words(&error)),
             },
             Question::Command(question) => ask_command(question).await,
+            Question::Redis(question) => ask_redis::ask(question).await,
+            Question::Postgres(question) => ask_postgres::ask(question).await,
         }
     };
     let (ok, saw) = match tokio::time::timeout(within.as_duration(), answer).await {
@@ -201,7 +211,7 @@ async fn ask_command(question: &CommandQuestion) -> (bool, String) {
     }
 }
 
-fn connect_words(error: &io::Error) -> String {
+pub(crate) fn connect_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "refused".to_owned(),
         io::ErrorKind::ConnectionReset => "reset".to_owned(),

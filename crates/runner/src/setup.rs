@@ -54,7 +54,31 @@ pub(crate) fn question(question: &scenario::Question, dir: Option<&Path>) -> Res
             dir: dir.map(Path::to_owned),
             ..CommandQuestion::default()
         }),
+        scenario::Question::Redis { address, login, send, reply, matches } => {
+            load::Question::Redis(load::RedisQuestion {
+                server: server(address, login),
+                command: send.clone(),
+                expected: load::Expected { reply: reply.clone(), matches: pattern(matches.as_deref())? },
+            })
+        }
+        scenario::Question::Postgres { address, login, query, reply, matches } => {
+            load::Question::Postgres(load::PostgresQuestion {
+                server: server(address, login),
+                query: query.clone(),
+                expected: load::Expected { reply: reply.clone(), matches: pattern(matches.as_deref())? },
+            })
+        }
     })
+}
+
+fn server(address: &scenario::Address, login: &scenario::Login) -> load::Server {
+    load::Server {
+        host: address.host().trim_matches(['[', ']']).to_owned(),
+        port: address.port(),
+        user: login.user.clone(),
+        password: login.password.clone(),
+        database: login.database.clone(),
+    }
 }
 
 fn request(plan: &scenario::HttpRequest) -> Result<load::HttpRequest, String> {

@@ -16,6 +16,7 @@ use crate::caller::OpenConnections;
 use crate::names::Names;
 use crate::plan::Arrivals;
 use crate::profile::Profile;
+use crate::question_document::{ProbeDoc, QuestionDoc};
 use crate::status::StatusSet;
 use crate::table::Table;
 
@@ -207,32 +208,6 @@ pub(crate) struct ServiceDoc {
     pub(crate) within: Option<Span>,
 }
 
-/// A question with one of `http`, `tcp` and `command`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a question, as `{ http: http://… }`")]
-#[schemars(rename = "Question")]
-pub(crate) struct QuestionDoc {
-    /// A request: `GET http://127.0.0.1:8000/ready`, or only the URL.
-    pub(crate) http: Option<String>,
-    /// A connection: `127.0.0.1:6379`.
-    pub(crate) tcp: Option<Address>,
-    /// A command: program and arguments. Exit code 0 means yes.
-    pub(crate) command: Option<Vec<String>>,
-    /// Headers of the request.
-    #[serde(default)]
-    pub(crate) headers: BTreeMap<String, String>,
-    /// Statuses that mean yes; 2xx if left out.
-    pub(crate) status: Option<StatusSet>,
-    /// A regular expression that the answer's body must contain.
-    pub(crate) body: Option<String>,
-    /// What the answer's JSON must say, by place: `{ $.status: ok, "$.queue[0].depth": "<= 10" }`.
-    #[serde(default)]
-    pub(crate) json: BTreeMap<String, serde_json::Value>,
-    /// A regular expression that the command's output must contain.
-    #[serde(rename = "match")]
-    pub(crate) matches: Option<String>,
-}
-
 /// The calls between a caller and a dependency: `listen` and `to`, or `from` and `to`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(
@@ -288,56 +263,6 @@ pub(crate) struct LoadDoc {
     pub(crate) expect_status: Option<StatusSet>,
     /// Requests in flight at which further ones are dropped, and counted; 10000 if left out.
     pub(crate) in_flight_max: Option<u32>,
-}
-
-/// A question asked now and then, with one of `http`, `tcp` and `command`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "kebab-case",
-    expecting = "a probe, as `{ http: http://…, every: 1s }`"
-)]
-#[schemars(rename = "Probe")]
-pub(crate) struct ProbeDoc {
-    /// A request: `GET http://127.0.0.1:8000/ready`, or only the URL.
-    pub(crate) http: Option<String>,
-    /// A connection: `127.0.0.1:6379`.
-    pub(crate) tcp: Option<Address>,
-    /// A command: program and arguments. Exit code 0 means yes.
-    pub(crate) command: Option<Vec<String>>,
-    /// Headers of the request.
-    #[serde(default)]
-    pub(crate) headers: BTreeMap<String, String>,
-    /// Statuses that mean yes; 2xx if left out.
-    pub(crate) status: Option<StatusSet>,
-    /// A regular expression that the answer's body must contain.
-    pub(crate) body: Option<String>,
-    /// What the answer's JSON must say, by place: `{ $.status: ok, "$.queue[0].depth": "<= 10" }`.
-    #[serde(default)]
-    pub(crate) json: BTreeMap<String, serde_json::Value>,
-    /// A regular expression that the command's output must contain.
-    #[serde(rename = "match")]
-    pub(crate) matches: Option<String>,
-    /// Time between two questions; 1s if left out.
-    pub(crate) every: Option<Span>,
-    /// The time an answer may take; 2s if left out.
-    pub(crate) within: Option<Span>,
-}
-
-impl ProbeDoc {
-    /// The question alone.
-    pub(crate) fn question(&self) -> QuestionDoc {
-        QuestionDoc {
-            http: self.http.clone(),
-            tcp: self.tcp.clone(),
-            command: self.command.clone(),
-            headers: self.headers.clone(),
-            status: self.status.clone(),
-            body: self.body.clone(),
-            json: self.json.clone(),
-            matches: self.matches.clone(),
-        }
-    }
 }
 
 /// One fault, where and when.

@@ -18,6 +18,7 @@ mod plan;
 mod plan_text;
 mod problem;
 mod profile;
+mod question_document;
 mod readable;
 mod schema;
 mod secret;
@@ -38,7 +39,7 @@ pub use caller::{Caller, CallerError, OpenConnections};
 pub use diagnostic::{Also, Colour, Diagnostic, Diagnostics, Severity};
 pub use load::{Loaded, load, load_all, load_all_text, load_text};
 pub use plan::{
-    AbortRule, Arrivals, EdgePlan, FaultStep, FaultTarget, HttpRequest, LoadPlan, Plan, ProbePlan,
+    AbortRule, Arrivals, EdgePlan, FaultStep, FaultTarget, HttpRequest, LoadPlan, Login, Plan, ProbePlan,
     ProcessSelector, Question, Route, ServicePlan, StackKeep, StackPlan, command_text,
 };
 pub use plan_text::plan_text;

@@ -152,6 +152,51 @@ pub enum Question {
         #[serde(skip_serializing_if = "Option::is_none")]
         matches: Option<String>,
     },
+    /// A command for Redis; yes is a reply that is no error and is as expected.
+    Redis {
+        /// The server.
+        address: Address,
+        /// Who asks; a database is a number here.
+        login: Login,
+        /// The command, never empty.
+        #[serde(serialize_with = "secret::masked_argv")]
+        send: Vec<String>,
+        /// What the reply must be.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reply: Option<JsonTest>,
+        /// A pattern (known to compile) that the reply must contain.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        matches: Option<String>,
+    },
+    /// A query to PostgreSQL; yes is a result that is as expected.
+    Postgres {
+        /// The server.
+        address: Address,
+        /// Who asks.
+        login: Login,
+        /// The query, not blank.
+        query: String,
+        /// What the result must be.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reply: Option<JsonTest>,
+        /// A pattern (known to compile) that the result must contain.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        matches: Option<String>,
+    },
+}
+
+/// Who asks a server, and in which of its databases.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Login {
+    /// The user's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The user's password.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "secret::hidden")]
+    pub password: Option<String>,
+    /// The database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
 }
 
 /// One HTTP request, complete.
@@ -389,6 +434,8 @@ impl Question {
             Question::Http { request, .. } => request.text(),
             Question::Tcp { address } => format!("connect {address}"),
             Question::Command { argv, .. } => command_text(argv),
+            Question::Redis { address, send, .. } => format!("{} on {address}", command_text(send)),
+            Question::Postgres { address, query, .. } => format!("{} on {address}", query.trim()),
         }
     }
 }
@@ -527,7 +574,11 @@ impl Plan {
     /// The service that answers its ready check at this address, else the address.
     fn name_of(&self, address: &Address) -> String {
         let answers = |service: &&ServicePlan| match &service.ready {
-            Some(Question::Tcp { address: ready }) => ready.overlaps(address),
+            Some(
+                Question::Tcp { address: ready }
+                | Question::Redis { address: ready, .. }
+                | Question::Postgres { address: ready, .. },
+            ) => ready.overlaps(address),
             Some(Question::Http { request, .. }) => {
                 crate::url::address_of(&request.url).is_some_and(|ready| ready.overlaps(address))
             }

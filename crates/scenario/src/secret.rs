@@ -38,6 +38,12 @@ pub(crate) fn body_length<S: Serializer>(body: &Option<Vec<u8>>, serializer: S) 
     body.as_ref().map(|body| format!("{} bytes", body.len())).serialize(serializer)
 }
 
+/// Writes that there is a value, and not which.
+#[expect(clippy::ref_option, reason = "the form that serde calls")]
+pub(crate) fn hidden<S: Serializer>(value: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.as_ref().map(|_| MASK).serialize(serializer)
+}
+
 /// Writes a command with its secrets masked.
 pub(crate) fn masked_argv<S: Serializer>(argv: &[String], serializer: S) -> Result<S::Ok, S::Error> {
     mask_argv(argv).serialize(serializer)

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use murphy_core::{JsonPath, JsonTest, ProbeName, Span};
 
 use super::context::{Check, Cursor};
-use crate::document::{ProbeDoc, QuestionDoc};
 use crate::node::shortened;
-use crate::plan::{HttpRequest, ProbePlan, Question};
+use crate::plan::{HttpRequest, Login, ProbePlan, Question};
+use crate::question_document::{ProbeDoc, QuestionDoc};
 use crate::status::StatusSet;
 use crate::url;
 
@@ -35,7 +35,22 @@ pub(super) fn probe(
 }
 
 /// What can be asked.
-const KINDS: [&str; 3] = ["http", "tcp", "command"];
+const KINDS: [&str; 5] = ["http", "tcp", "command", "redis", "postgres"];
+
+/// The kinds of question that each key belongs to.
+const KEYS: [(&str, &[&str]); 11] = [
+    ("status", &["http"]),
+    ("headers", &["http"]),
+    ("body", &["http"]),
+    ("json", &["http"]),
+    ("match", &["command", "redis", "postgres"]),
+    ("send", &["redis"]),
+    ("query", &["postgres"]),
+    ("reply", &["redis", "postgres"]),
+    ("user", &["redis", "postgres"]),
+    ("password", &["redis", "postgres"]),
+    ("database", &["redis", "postgres"]),
+];
 
 /// The one question that is asked; reports none, several, and keys that belong to another kind.
 pub(super) fn plan(
@@ -51,7 +66,7 @@ pub(super) fn plan(
             None => check
                 .findings
                 .error(here.own(), format!("`{}` does not say what to ask", shortened(owner)))
-                .help("write one of `http: GET http://…`, `tcp: HOST:PORT` and `command: [program]`"),
+                .help("write one of `http: GET http://…`, `tcp: HOST:PORT`, `command: [program]`, `redis: HOST:PORT` and `postgres: HOST:PORT`"),
             Some(second) => check
                 .findings
                 .error(here.key(second), format!("`{}` and `{second}` in one question", kinds[0]))
@@ -60,18 +75,17 @@ pub(super) fn plan(
         };
         return None;
     };
-    for (key, of) in
-        [("status", "http"), ("headers", "http"), ("body", "http"), ("json", "http"), ("match", "command")]
-    {
-        if kind != of && here.has(key) {
+    for (key, of) in KEYS {
+        if !of.contains(&kind) && here.has(key) {
             let help = match (key, kind) {
-                ("match", "http") => "write `body:` for a pattern of the answer's body",
-                ("body", "command") => "write `match:` for a pattern of the output",
+                ("match" | "reply", "http") => "write `body:` for a pattern of the answer's body",
+                ("body", "command" | "redis" | "postgres") => "write `match:` for a pattern of what is said",
                 _ => "remove it",
             };
+            let of = of.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(" and ");
             check
                 .findings
-                .error(here.key(key), format!("`{key}` belongs to `{of}`, not to `{kind}`"))
+                .error(here.key(key), format!("`{key}` belongs to {of}, not to `{kind}`"))
                 .help(help);
         }
     }
@@ -88,6 +102,48 @@ pub(super) fn plan(
             json: json(check, here, &document.json),
         }),
         "tcp" => Some(Question::Tcp { address: document.tcp.clone()? }),
+        "redis" => {
+            let send = document.send.clone().unwrap_or_else(|| vec!["PING".to_owned()]);
+            if send.first().is_none_or(|word| word.trim().is_empty()) && !here.is_gone("send") {
+                check
+                    .findings
+                    .error(here.value("send"), "`send` is no command")
+                    .help("write for example `send: [GET, \"cart:7\"]`");
+            }
+            let database = document.database.as_deref();
+            if database.is_some_and(|text| text.parse::<u32>().is_err()) {
+                check
+                    .findings
+                    .error(here.value("database"), "a database of Redis is a number")
+                    .help("write for example `database: 2`");
+            }
+            Some(Question::Redis {
+                address: document.redis.clone()?,
+                login: login(document),
+                send,
+                reply: reply(check, here, document),
+                matches: document.matches.clone(),
+            })
+        }
+        "postgres" => {
+            match &document.query {
+                None => check.missing(here, "`postgres`", "query", "select count(*) from orders"),
+                Some(query) if query.trim().is_empty() || query.contains('\0') => {
+                    check
+                        .findings
+                        .error(here.value("query"), "`query` asks nothing")
+                        .help("write for example `query: select count(*) from orders`");
+                }
+                Some(_) => {}
+            }
+            Some(Question::Postgres {
+                address: document.postgres.clone()?,
+                login: login(document),
+                query: document.query.clone()?,
+                reply: reply(check, here, document),
+                matches: document.matches.clone(),
+            })
+        }
         _ => {
             let command = document.command.clone()?;
             argv(check, here, "command", &command);
@@ -107,6 +163,33 @@ pub(super) fn argv(check: &mut Check<'_, '_>, here: Cursor<'_>, key: &str, words
     }
     if words.iter().any(|word| word.contains('\0')) {
         check.findings.error(here.value(key), "a command cannot have a zero byte in it").help("remove it");
+    }
+}
+
+fn login(document: &QuestionDoc) -> Login {
+    let QuestionDoc { user, password, database, .. } = document.clone();
+    Login { user, password, database }
+}
+
+/// What a reply must be; reports a comparison that means nothing.
+fn reply(check: &mut Check<'_, '_>, here: Cursor<'_>, document: &QuestionDoc) -> Option<JsonTest> {
+    let value = document.reply.as_ref()?;
+    if value.is_array() || value.is_object() {
+        check
+            .findings
+            .error(here.value("reply"), "`reply` is one text or number")
+            .help("write for example `reply: \">= 1\"`; for a reply of several parts, a pattern: `match:`");
+        return None;
+    }
+    match JsonTest::of(value) {
+        Ok(test) => Some(test),
+        Err(error) => {
+            check
+                .findings
+                .error(here.value("reply"), error.to_string())
+                .help("write for example `reply: \">= 3\"`");
+            None
+        }
     }
 }
 

@@ -1,0 +1,128 @@
+//! What a file says about questions: of probes, and of services that start.
+
+use std::collections::BTreeMap;
+
+use murphy_core::Span;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::address::Address;
+use crate::status::StatusSet;
+
+/// A question with one of `http`, `tcp`, `command`, `redis` and `postgres`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a question, as `{ http: http://… }`")]
+#[schemars(rename = "Question")]
+pub(crate) struct QuestionDoc {
+    /// A request: `GET http://127.0.0.1:8000/ready`, or only the URL.
+    pub(crate) http: Option<String>,
+    /// A connection: `127.0.0.1:6379`.
+    pub(crate) tcp: Option<Address>,
+    /// A command: program and arguments. Exit code 0 means yes.
+    pub(crate) command: Option<Vec<String>>,
+    /// A Redis server, `127.0.0.1:6379`, that is sent a command. Any reply but an error means yes, if no `reply` is given.
+    pub(crate) redis: Option<Address>,
+    /// The command for `redis`: `[GET, "cart:7"]`; `[PING]` if left out.
+    pub(crate) send: Option<Vec<String>>,
+    /// A PostgreSQL server, `127.0.0.1:5432`, that is asked a `query`; without TLS.
+    pub(crate) postgres: Option<Address>,
+    /// The query for `postgres`: `select count(*) from orders`.
+    pub(crate) query: Option<String>,
+    /// Who asks `redis` or `postgres`; for `postgres`, `postgres` if left out.
+    pub(crate) user: Option<String>,
+    /// The password for `redis` or `postgres`: `${DB_PASSWORD}`.
+    pub(crate) password: Option<String>,
+    /// The database of `redis` (a number) or `postgres`; the user's own if left out.
+    pub(crate) database: Option<String>,
+    /// What the reply of `redis` or `postgres` must be: a text, a number, or compared, as `">= 1"`. A reply of several parts is
+    /// written with `|` between columns and a line for each row or entry; nothing at all is `nil`.
+    pub(crate) reply: Option<serde_json::Value>,
+    /// Headers of the request.
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
+    /// Statuses that mean yes; 2xx if left out.
+    pub(crate) status: Option<StatusSet>,
+    /// A regular expression that the answer's body must contain.
+    pub(crate) body: Option<String>,
+    /// What the answer's JSON must say, by place: `{ $.status: ok, "$.queue[0].depth": "<= 10" }`.
+    #[serde(default)]
+    pub(crate) json: BTreeMap<String, serde_json::Value>,
+    /// A regular expression that the output of `command`, or the reply of `redis` or `postgres`, must contain.
+    #[serde(rename = "match")]
+    pub(crate) matches: Option<String>,
+}
+
+/// A question asked now and then, with one of `http`, `tcp`, `command`, `redis` and `postgres`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    expecting = "a probe, as `{ http: http://…, every: 1s }`"
+)]
+#[schemars(rename = "Probe")]
+pub(crate) struct ProbeDoc {
+    /// A request: `GET http://127.0.0.1:8000/ready`, or only the URL.
+    pub(crate) http: Option<String>,
+    /// A connection: `127.0.0.1:6379`.
+    pub(crate) tcp: Option<Address>,
+    /// A command: program and arguments. Exit code 0 means yes.
+    pub(crate) command: Option<Vec<String>>,
+    /// A Redis server, `127.0.0.1:6379`, that is sent a command. Any reply but an error means yes, if no `reply` is given.
+    pub(crate) redis: Option<Address>,
+    /// The command for `redis`: `[GET, "cart:7"]`; `[PING]` if left out.
+    pub(crate) send: Option<Vec<String>>,
+    /// A PostgreSQL server, `127.0.0.1:5432`, that is asked a `query`; without TLS.
+    pub(crate) postgres: Option<Address>,
+    /// The query for `postgres`: `select count(*) from orders`.
+    pub(crate) query: Option<String>,
+    /// Who asks `redis` or `postgres`; for `postgres`, `postgres` if left out.
+    pub(crate) user: Option<String>,
+    /// The password for `redis` or `postgres`: `${DB_PASSWORD}`.
+    pub(crate) password: Option<String>,
+    /// The database of `redis` (a number) or `postgres`; the user's own if left out.
+    pub(crate) database: Option<String>,
+    /// What the reply of `redis` or `postgres` must be: a text, a number, or compared, as `">= 1"`. A reply of several parts is
+    /// written with `|` between columns and a line for each row or entry; nothing at all is `nil`.
+    pub(crate) reply: Option<serde_json::Value>,
+    /// Headers of the request.
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
+    /// Statuses that mean yes; 2xx if left out.
+    pub(crate) status: Option<StatusSet>,
+    /// A regular expression that the answer's body must contain.
+    pub(crate) body: Option<String>,
+    /// What the answer's JSON must say, by place: `{ $.status: ok, "$.queue[0].depth": "<= 10" }`.
+    #[serde(default)]
+    pub(crate) json: BTreeMap<String, serde_json::Value>,
+    /// A regular expression that the output of `command`, or the reply of `redis` or `postgres`, must contain.
+    #[serde(rename = "match")]
+    pub(crate) matches: Option<String>,
+    /// Time between two questions; 1s if left out.
+    pub(crate) every: Option<Span>,
+    /// The time an answer may take; 2s if left out.
+    pub(crate) within: Option<Span>,
+}
+
+impl ProbeDoc {
+    /// The question alone.
+    pub(crate) fn question(&self) -> QuestionDoc {
+        QuestionDoc {
+            http: self.http.clone(),
+            tcp: self.tcp.clone(),
+            command: self.command.clone(),
+            redis: self.redis.clone(),
+            send: self.send.clone(),
+            postgres: self.postgres.clone(),
+            query: self.query.clone(),
+            user: self.user.clone(),
+            password: self.password.clone(),
+            database: self.database.clone(),
+            reply: self.reply.clone(),
+            headers: self.headers.clone(),
+            status: self.status.clone(),
+            body: self.body.clone(),
+            json: self.json.clone(),
+            matches: self.matches.clone(),
+        }
+    }
+}
