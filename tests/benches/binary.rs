@@ -1,5 +1,5 @@
-//! The release binary as a user gets it: how soon it answers, how large it is, and what an idle connection through
-//! `murphy serve` costs. `make bench` builds it first; alone: `cargo build --release -p murphy && cargo bench -p murphy-tests`.
+//! The release binary as a user gets it: how soon it answers, how large it is, what an idle connection through
+//! `murphy serve` costs, and how much a flood can make it hold. `make bench` builds it first; alone: `cargo build --release -p murphy && cargo bench -p murphy-tests`.
 //!
 //! Exits with 1 if a bar of docs/performance.md is missed.
 
@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use murphy_tests::{Bench, murphy};
+use murphy_tests::{Bench, Daemon, murphy};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 const LARGEST: u64 = 12_000_000;
@@ -17,6 +17,8 @@ const SLOWEST_CHECK: Duration = Duration::from_millis(100);
 const SLOWEST_MANY: Duration = Duration::from_secs(1);
 const FILES: usize = 60;
 const IDLE: usize = 10_000;
+const FLOODED: usize = 10;
+const FLOODED_MOST: f64 = 64.0;
 
 fn main() -> ExitCode {
     if !std::env::args().any(|argument| argument == "--bench") {
@@ -47,8 +49,12 @@ fn main() -> ExitCode {
     );
     let (held, each) = idle();
     println!("idle through murphy serve {held} open, {each:.1} KiB resident each");
+    let (peak, sent) = flood();
+    println!(
+        "flood under latency 60s   {peak:.1} MiB at most, {FLOODED} connections, {sent:.0} MiB taken until they stood"
+    );
     let quick = version < SLOWEST && long < SLOWEST_CHECK && many < SLOWEST_MANY;
-    if size < LARGEST && quick { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if size < LARGEST && quick && peak < FLOODED_MOST { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// How long `murphy check` takes for a scenario of 5,000 lines, and how many they are.
@@ -122,12 +128,48 @@ fn idle() -> (usize, f64) {
     let listen = list.split('\t').nth(1).expect("the address that callers dial");
 
     drop(held(listen, 50));
-    let before = resident(daemon.id());
+    let before = memory(daemon.id(), "VmRSS:");
     let held = held(listen, count);
-    let each = (resident(daemon.id()) - before) / held.len() as f64;
+    let each = (memory(daemon.id(), "VmRSS:") - before) / held.len() as f64;
     daemon.kill().expect("the daemon lives");
     daemon.wait().expect("it ends");
     (held.len(), each)
+}
+
+/// Dependencies that send all that is taken from them, under a latency of a minute: the most memory that the daemon has had,
+/// in MiB, and how many MiB it took.
+fn flood() -> (f64, f64) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let upstream = listener.local_addr().expect("its address");
+    let bench = Bench::new();
+    let daemon = Daemon::start(&bench, &[]);
+    let made = daemon.run(&bench, &format!("proxies add flood {upstream} --output json")).expect(0);
+    let made: serde_json::Value = serde_json::from_str(&made.stdout).expect("a proxy");
+    daemon.run(&bench, "fault add flood --latency 60s --direction both").expect(0);
+    let listen = made["listen"].as_str().expect("the address that callers dial");
+    let callers: Vec<TcpStream> =
+        (0..FLOODED).map(|_| TcpStream::connect(listen).expect("a connection")).collect();
+    let floods: Vec<_> = (0..FLOODED)
+        .map(|_| {
+            let (mut stream, _) = listener.accept().expect("a caller comes through");
+            std::thread::spawn(move || {
+                // Nothing taken for so long: the flood has met its bound.
+                stream.set_write_timeout(Some(Duration::from_secs(2))).expect("an option");
+                let block = vec![0x5a; 64 * 1024];
+                let mut sent = 0;
+                while let Ok(written) = stream.write(&block) {
+                    sent += written;
+                }
+                (stream, sent)
+            })
+        })
+        .collect();
+    let floods: Vec<(TcpStream, usize)> =
+        floods.into_iter().map(|flood| flood.join().expect("it ends")).collect();
+    let sent: usize = floods.iter().map(|(_, sent)| sent).sum();
+    let peak = memory(daemon.pid().as_raw().unsigned_abs(), "VmHWM:");
+    drop((callers, floods));
+    (peak / 1024.0, sent as f64 / f64::from(1 << 20))
 }
 
 /// A server that sends one byte back to each caller and then only holds the connection.
@@ -157,9 +199,9 @@ fn held(address: &str, count: usize) -> Vec<TcpStream> {
         .collect()
 }
 
-/// Resident memory of a process in KiB.
-fn resident(pid: u32) -> f64 {
+/// Resident memory of a process in KiB: `VmRSS:` now, `VmHWM:` at most.
+fn memory(pid: u32, what: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the daemon lives");
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("a resident size");
+    let line = status.lines().find(|line| line.starts_with(what)).expect("a resident size");
     line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
 }

@@ -141,6 +141,10 @@ pub fn table(plan: &Plan) {
     }
     println!("\n{:<26}{:>12}{:>16}", "HTTP, 16 kept alive", "requests/s", "CPU us/request");
     for ((name, _, _), [rates, cpu]) in RIVALS.iter().zip(figures.clone().iter_mut()) {
+        if rates.is_empty() {
+            println!("{name:<26}skipped: it is not installed, or does not start");
+            continue;
+        }
         println!("{name:<26}{:>12.0}{:>16.2}", median(rates), median(cpu));
     }
     let ratio = |mine: usize, other: usize, column: usize| {

@@ -1,5 +1,6 @@
 //! Measures the data path against yardsticks in the same alternation: `cargo bench -p murphy-proxy [-- --quick]`;
-//! `-- --http` measures requests only.
+//! `-- --carrying`, `--delays`, `--rates`, `--idle`, `--http` measure that part only. nginx and HAProxy are skipped where they are not installed
+//! (Debian: `nginx libnginx-mod-stream haproxy`).
 //!
 //! Every proxy and the dependency run in processes of their own. Absolute figures belong to the machine and the
 //! moment; ratios within one run are what counts. Faults' errors are absolute.
@@ -10,12 +11,16 @@
 mod child;
 mod client;
 mod http;
+mod others;
 mod process;
 mod yardstick;
 
 use std::time::Duration;
 
 use process::{Child, Kind};
+
+/// One part of the bench.
+type Measure = fn(&Plan);
 
 struct Plan {
     rounds: usize,
@@ -58,15 +63,20 @@ fn main() {
     let descriptors = process::raise_descriptors();
     let plan = Plan { idle: plan.idle.min((descriptors as usize).saturating_sub(200) / 2), ..plan };
     println!("congestion control {}; {} rounds in alternation, medians", process::congestion(), plan.rounds);
-    let upstream = Child::start(Kind::Upstream, "", "");
-    if args.iter().any(|arg| arg == "--http") {
-        return http::table(&plan);
+    let parts: [(&str, Measure); 5] = [
+        ("--carrying", carrying),
+        ("--delays", delays),
+        ("--rates", rates),
+        ("--idle", idle),
+        ("--http", http::table),
+    ];
+    let asked = |part: &str| args.iter().any(|arg| arg == part);
+    let all = !parts.iter().any(|(part, _)| asked(part));
+    for (part, measure) in parts {
+        if all || asked(part) {
+            measure(&plan);
+        }
     }
-    carrying(&plan, &upstream);
-    delays(&plan, &upstream);
-    rates(&plan, &upstream);
-    idle(&plan, &upstream);
-    http::table(&plan);
 }
 
 fn median(values: &mut [f64]) -> f64 {
@@ -75,23 +85,27 @@ fn median(values: &mut [f64]) -> f64 {
 }
 
 /// The proxies of the first table: a name, a kind, a fault.
-const RIVALS: [(&str, Kind, &str); 7] = [
+const RIVALS: [(&str, Kind, &str); 9] = [
     ("direct", Kind::Direct, ""),
     ("copy 8 KiB", Kind::Copy8, ""),
     ("copy 64 KiB", Kind::Copy64, ""),
     ("lazy 64 KiB", Kind::Lazy, ""),
+    ("nginx stream", Kind::NginxStream, ""),
+    ("HAProxy tcp", Kind::HaProxy, ""),
     ("murphy", Kind::Murphy, ""),
     ("murphy, neutral fault", Kind::Murphy, "latency: 0ms"),
     ("murphy, recording", Kind::Recorded, ""),
 ];
-const COLUMNS: [&str; 6] = ["GB/s 1", "GB/s 8", "CPU s/GB", "RTT p50 us", "RTT p99 us", "connects/s"];
+const COLUMNS: [&str; 7] =
+    ["GB/s 1", "GB/s 8", "CPU s/GB", "RTT p50 us", "RTT p99 us", "connects/s", "CPU us each"];
 
-fn carrying(plan: &Plan, upstream: &Child) {
+fn carrying(plan: &Plan) {
+    let upstream = Child::start(Kind::Upstream, "", "");
     let mut figures = vec![vec![Vec::new(); COLUMNS.len()]; RIVALS.len()];
     for _ in 0..plan.rounds {
         for (rival, (_, kind, fault)) in RIVALS.iter().enumerate() {
-            let proxy = Child::start(*kind, &upstream.address, fault);
-            let target = if *kind == Kind::Direct { &upstream.address } else { &proxy.address };
+            let Some(proxy) = Child::try_start(*kind, &upstream.address, fault) else { continue };
+            let target = &proxy.address;
             let before = proxy.cpu();
             let one = client::download(target, 1, plan.slice);
             let eight = client::download(target, 8, plan.slice);
@@ -99,18 +113,24 @@ fn carrying(plan: &Plan, upstream: &Child) {
             let mut trips = client::pings(target, plan.pings);
             trips.sort_by(f64::total_cmp);
             let at = |quantile: f64| trips[(trips.len() as f64 * quantile) as usize];
+            let before = proxy.cpu();
             let opened = client::connects(target, plan.slice);
-            let row = [one.gigabytes_per_sec(), eight.gigabytes_per_sec(), cpu, at(0.5), at(0.99), opened];
+            let each = (proxy.cpu() - before) * 1e6 / (opened * plan.slice.as_secs_f64());
+            let row =
+                [one.gigabytes_per_sec(), eight.gigabytes_per_sec(), cpu, at(0.5), at(0.99), opened, each];
             for (column, value) in row.into_iter().enumerate() {
                 figures[rival][column].push(value);
             }
         }
     }
-    let rounds = figures.clone();
     println!("\n{:<24}{}", "no fault", COLUMNS.map(|name| format!("{name:>12}")).concat());
-    for ((name, _, _), columns) in RIVALS.iter().zip(&mut figures) {
-        let cells = columns.iter_mut().map(|values| {
-            let value = median(values);
+    for ((name, _, _), columns) in RIVALS.iter().zip(&figures) {
+        if columns[0].is_empty() {
+            println!("{name:<24}skipped: it is not installed, or does not start");
+            continue;
+        }
+        let cells = columns.iter().map(|values| {
+            let value = median(&mut values.clone());
             let digits = if value >= 100.0 {
                 0
             } else if value >= 10.0 {
@@ -124,12 +144,16 @@ fn carrying(plan: &Plan, upstream: &Child) {
     }
     // Ratios are taken round by round, so that a slow round slows both sides of one.
     let ratio = |mine: usize, other: usize, column: usize| {
-        let pairs = rounds[mine][column].iter().zip(&rounds[other][column]);
+        let pairs = figures[mine][column].iter().zip(&figures[other][column]);
         median(&mut pairs.map(|(mine, other)| mine / other).collect::<Vec<f64>>())
     };
-    for (mine, other) in [(4, 1), (4, 2), (4, 3), (5, 4), (6, 4)] {
+    for (mine, other) in [(6, 1), (6, 2), (6, 3), (6, 4), (6, 5), (7, 6), (8, 6)] {
+        if figures[other][0].is_empty() {
+            continue;
+        }
         println!(
-            "{} / {}: {:.2}x GB/s on 1, {:.2}x on 8, {:.2}x CPU/GB, {:.2}x RTT p50, {:.2}x RTT p99, {:.2}x connects/s",
+            "{} / {}: {:.2}x GB/s on 1, {:.2}x on 8, {:.2}x CPU/GB, {:.2}x RTT p50, {:.2}x RTT p99, {:.2}x connects/s, \
+             {:.2}x CPU/connect",
             RIVALS[mine].0,
             RIVALS[other].0,
             ratio(mine, other, 0),
@@ -138,11 +162,13 @@ fn carrying(plan: &Plan, upstream: &Child) {
             ratio(mine, other, 3),
             ratio(mine, other, 4),
             ratio(mine, other, 5),
+            ratio(mine, other, 6),
         );
     }
 }
 
-fn delays(plan: &Plan, upstream: &Child) {
+fn delays(plan: &Plan) {
+    let upstream = Child::start(Kind::Upstream, "", "");
     println!(
         "\nlatency fault, 200 messages/s: error in ms, median of 3 rounds (early and out of order: all rounds)"
     );
@@ -159,9 +185,12 @@ fn delays(plan: &Plan, upstream: &Child) {
             _ => 20.0,
         };
         let (mut p50, mut p99, mut early, mut disorder, mut count) = (Vec::new(), Vec::new(), 0, 0, 0);
+        let mut cpu = 0.0;
         for _ in 0..3 {
             let proxy = Child::start(Kind::Murphy, &upstream.address, fault);
+            let before = proxy.cpu();
             let (mut delays, swapped) = client::messages(&proxy.address, connections, plan.messages);
+            cpu += proxy.cpu() - before;
             delays.sort_by(f64::total_cmp);
             early += delays.iter().filter(|delay| **delay < nominal).count();
             disorder += swapped;
@@ -171,9 +200,10 @@ fn delays(plan: &Plan, upstream: &Child) {
             p99.push(at(0.99));
         }
         println!(
-            "{name:<26}p50 {:.3}  p99 {:.3}  ({count} messages, {early} early, {disorder} out of order)",
+            "{name:<26}p50 {:.3}  p99 {:.3}  CPU us each {:.0}  ({count} messages, {early} early, {disorder} out of order)",
             median(&mut p50),
-            median(&mut p99)
+            median(&mut p99),
+            cpu * 1e6 / count as f64
         );
     }
     let proxy = Child::start(Kind::Murphy, &upstream.address, "latency: 100ms");
@@ -198,7 +228,8 @@ fn delays(plan: &Plan, upstream: &Child) {
     );
 }
 
-fn rates(plan: &Plan, upstream: &Child) {
+fn rates(plan: &Plan) {
+    let upstream = Child::start(Kind::Upstream, "", "");
     println!("\nbandwidth fault: delivered / nominal, the largest error of 3 rounds");
     for (name, rate) in [("100kB/s", 1e5), ("1MB/s", 1e6), ("10MB/s", 1e7), ("100MB/s", 1e8)] {
         let mut worst: f64 = 1.0;
@@ -214,10 +245,20 @@ fn rates(plan: &Plan, upstream: &Child) {
     }
 }
 
-fn idle(plan: &Plan, upstream: &Child) {
+fn idle(plan: &Plan) {
+    let upstream = Child::start(Kind::Upstream, "", "");
     println!();
-    for (name, kind) in [("copy 8 KiB", Kind::Copy8), ("lazy 64 KiB", Kind::Lazy), ("murphy", Kind::Murphy)] {
-        let proxy = Child::start(kind, &upstream.address, "");
+    for (name, kind) in [
+        ("copy 8 KiB", Kind::Copy8),
+        ("lazy 64 KiB", Kind::Lazy),
+        ("nginx stream", Kind::NginxStream),
+        ("HAProxy tcp", Kind::HaProxy),
+        ("murphy", Kind::Murphy),
+    ] {
+        let Some(proxy) = Child::try_start(kind, &upstream.address, "") else {
+            println!("idle connections, {name:<12} skipped: it is not installed, or does not start");
+            continue;
+        };
         drop(client::hold(&proxy.address, 50));
         let before = proxy.rss();
         let held = client::hold(&proxy.address, plan.idle);

@@ -1,10 +1,14 @@
-//! Child processes: this program again, with another role; and what the kernel tells of them.
+//! Child processes: this program again, with another role, or another's; and what the kernel tells of them.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::others::{self, Invocation};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -13,6 +17,8 @@ pub enum Kind {
     Copy8,
     Copy64,
     Lazy,
+    NginxStream,
+    HaProxy,
     Murphy,
     Recorded,
     HttpUpstream,
@@ -30,6 +36,8 @@ impl Kind {
             Kind::Copy8 => "copy8",
             Kind::Copy64 => "copy64",
             Kind::Lazy => "lazy",
+            Kind::NginxStream => "nginx-stream",
+            Kind::HaProxy => "haproxy",
             Kind::Murphy => "murphy",
             Kind::Recorded => "recorded",
             Kind::HttpUpstream => "http-upstream",
@@ -41,7 +49,7 @@ impl Kind {
     }
 }
 
-/// A process that ends with its standard input.
+/// A process that ends with its standard input, or by a signal if it is another's program.
 pub struct Child {
     process: Option<std::process::Child>,
     pub address: String,
@@ -66,61 +74,58 @@ impl Child {
         Child { process: Some(process), address: address.trim().to_owned(), config: None }
     }
 
-    /// The same; `None` for an nginx that is not there.
+    /// The same; `None` for another's program that is not there or does not start.
     pub fn try_start(kind: Kind, upstream: &str, fault: &str) -> Option<Child> {
-        if kind == Kind::Nginx { Child::nginx(upstream) } else { Some(Child::start(kind, upstream, fault)) }
+        match others::invocation(kind, upstream) {
+            Some(invocation) => Child::others(invocation),
+            None => Some(Child::start(kind, upstream, fault)),
+        }
     }
 
-    /// One process, so that what it costs is told by that alone.
-    fn nginx(upstream: &str) -> Option<Child> {
-        let dir = tempfile::tempdir().expect("a directory");
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .expect("a port")
-            .local_addr()
-            .expect("an address")
-            .port();
-        let at = dir.path().display();
-        let temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .map(|kind| format!("{kind}_temp_path {at}/{kind};"));
-        let conf = format!(
-            "daemon off; master_process off; pid {at}/pid; error_log /dev/null; events {{ worker_connections 4096; }}
-             http {{ access_log off; {} keepalive_requests 100000000;
-               upstream shop {{ server {upstream}; keepalive 64; keepalive_requests 100000000; }}
-               server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://shop; proxy_http_version 1.1;
-                 proxy_set_header Connection \"\"; }} }} }}",
-            temp.concat()
-        );
-        fs::write(dir.path().join("nginx.conf"), conf).expect("a file");
-        let process = Command::new("nginx")
-            .args(["-e", "/dev/null", "-c"])
-            .arg(dir.path().join("nginx.conf"))
-            .stdin(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        let address = format!("127.0.0.1:{port}");
+    fn others(invocation: Invocation) -> Option<Child> {
+        let Invocation { mut command, address, config } = invocation;
+        let process =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
+        let mut child = Child { process: Some(process), address, config: Some(config) };
         // Nothing tells when it listens.
-        while std::net::TcpStream::connect(&address).is_err() {
+        while std::net::TcpStream::connect(&child.address).is_err() {
+            if let Some(Ok(Some(_))) = child.process.as_mut().map(std::process::Child::try_wait) {
+                return None;
+            }
             std::thread::park_timeout(std::time::Duration::from_millis(5));
         }
-        Some(Child { process: Some(process), address, config: Some(dir) })
+        Some(child)
+    }
+
+    /// The process and its children: nginx has workers.
+    fn pids(&self) -> Vec<u32> {
+        let Some(process) = &self.process else { return Vec::new() };
+        let pid = process.id();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        let children = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+        std::iter::once(pid).chain(children).collect()
     }
 
     /// Processor time so far, in seconds; clock ticks are hundredths on every Linux that this runs on.
     pub fn cpu(&self) -> f64 {
-        let Some(process) = &self.process else { return 0.0 };
-        let stat = fs::read_to_string(format!("/proc/{}/stat", process.id())).expect("the child lives");
-        let fields: Vec<&str> = stat.rsplit(')').next().expect("a stat line").split_whitespace().collect();
-        let ticks = |index: usize| fields[index].parse::<f64>().expect("a number");
-        (ticks(11) + ticks(12)) / 100.0
+        let of = |pid: u32| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the child lives");
+            let fields: Vec<&str> =
+                stat.rsplit(')').next().expect("a stat line").split_whitespace().collect();
+            let ticks = |index: usize| fields[index].parse::<f64>().expect("a number");
+            (ticks(11) + ticks(12)) / 100.0
+        };
+        self.pids().into_iter().map(of).sum()
     }
 
     /// Resident memory in KiB.
     pub fn rss(&self) -> f64 {
-        let Some(process) = &self.process else { return 0.0 };
-        let status = fs::read_to_string(format!("/proc/{}/status", process.id())).expect("the child lives");
-        let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("a resident size");
-        line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
+        let of = |pid: u32| {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the child lives");
+            let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("a resident size");
+            line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).expect("a number")
+        };
+        self.pids().into_iter().map(of).sum()
     }
 }
 
@@ -129,7 +134,8 @@ impl Drop for Child {
         if let Some(mut process) = self.process.take() {
             drop(process.stdin.take());
             if self.config.is_some() {
-                let _ = process.kill();
+                // Not SIGKILL, which would leave nginx's workers behind.
+                let _ = kill(Pid::from_raw(process.id() as i32), Signal::SIGTERM);
             }
             let _ = process.wait();
         }
