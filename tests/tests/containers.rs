@@ -11,6 +11,7 @@ use murphy_testkit::Sandbox;
 use murphy_tests::{Bench, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::json;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -162,4 +163,62 @@ fn a_container_that_is_restarted_in_mid_fault_is_followed() {
     kill(Pid::from_raw(run.id() as i32), Signal::SIGTERM).unwrap();
     assert_eq!(run.wait().unwrap().code(), Some(143));
     assert!(!victims.is_paused());
+}
+
+#[test]
+fn a_probe_sees_what_containers_do_how_they_are_and_what_they_write() {
+    let Some(sandbox) = Sandbox::open("a_probe_sees_what_containers_do_how_they_are_and_what_they_write")
+    else {
+        return;
+    };
+    // Says it once for each start: before the run, which does not count, and when the fault starts it again.
+    let talker = sandbox.container("talker", &["print", "here I am", "echo", "7000"], json!({}));
+    let check = json!({ "Test": ["CMD", "/victim", "exit", "0"], "Interval": 500_000_000 });
+    let well = sandbox.container("well", &["echo", "7000"], json!({ "Healthcheck": check }));
+    eventually("it is healthy", Duration::from_secs(60), || {
+        sandbox.inspect(&well.id)["State"]["Health"]["Status"] == "healthy"
+    });
+    let bench = Bench::new();
+    let (talker, well) = (&talker.name, &well.name);
+    let text = format!(
+        "murphy: 1\nname: containers looked at\nprobes:\n\
+         \x20 up: {{ container: {talker}, every: 200ms, within: 5s }}\n\
+         \x20 said: {{ container: {talker}, log: \"^here\", every: 200ms, within: 5s }}\n\
+         \x20 quiet: {{ container: {{ name: [{talker}] }}, log-not: \"I am$\", every: 200ms, within: 5s }}\n\
+         \x20 well: {{ container: {well}, health: healthy, every: 200ms, within: 5s }}\n\
+         \x20 unchecked: {{ container: {talker}, health: healthy, every: 200ms, within: 5s }}\n\
+         \x20 nobody: {{ container: {talker}-2, every: 200ms, within: 5s }}\n\
+         phases: {{ warm-up: 0s, baseline: 2s, fault: 7s, recovery: 2s }}\n\
+         faults:\n\
+         \x20 - {{ container: {talker}, inject: pause, for: 2s }}\n\
+         \x20 - {{ container: {talker}, inject: {{ restart: 1s }}, at: 4s, for: 1s }}\n\
+         expect: {{ up: {{ always: true }}, well: {{ always: true }} }}\n"
+    );
+    bench.file("s.yaml", &text);
+    bench.run(&["plan", "s.yaml"]).expect(0).says("is running and healthy");
+    bench.run(&["run", "s.yaml"]).expect(1).says("NOT GRACEFUL");
+    let journal = std::fs::read_to_string(&bench.journals()[0]).unwrap();
+    let answers: Vec<serde_json::Value> = journal
+        .lines()
+        .filter_map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["kind"].get("probe").cloned()
+        })
+        .collect();
+    let said = |name: &str, ok: bool, text: &str| {
+        answers
+            .iter()
+            .filter(|one| {
+                one["probe"] == name && one["ok"] == ok && one["saw"].as_str().unwrap().contains(text)
+            })
+            .count()
+    };
+    assert!(
+        said("up", true, "1 running") > 5 && said("up", false, "is paused, not running") > 2,
+        "{answers:?}"
+    );
+    assert!(said("said", false, "nothing written") > 5 && said("said", true, "") > 2);
+    assert_eq!(said("quiet", false, "wrote `here I am`"), 1, "told once, when it was written");
+    assert!(said("well", true, "1 running, healthy") > 5 && said("well", false, "") == 0);
+    assert!(said("unchecked", true, "") == 0 && said("unchecked", false, "has no health check") > 5);
+    assert!(said("nobody", true, "") == 0 && said("nobody", false, "no container") > 5);
 }

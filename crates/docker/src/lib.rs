@@ -29,4 +29,4 @@ pub use select::{
     Choice, Pattern, Pick, PickError, SelectError, Selector, SelectorError, Target, TargetError, Wanted,
     choose,
 };
-pub use watch::{Change, ExitCauses, Watch, Watched};
+pub use watch::{Change, ExitCauses, Watch, Watched, stamp};

@@ -7,6 +7,8 @@ use std::fmt;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Instant;
 
 use murphy_core::{JsonPath, JsonTest, Span};
@@ -48,6 +50,14 @@ pub enum Question {
     Redis(RedisQuestion),
     /// Does this query of PostgreSQL have the expected result?
     Postgres(PostgresQuestion),
+    /// What only somebody else can find out.
+    Other(Arc<dyn Asker>),
+}
+
+/// Who answers a question that is not asked over the network: of containers, through their engine.
+pub trait Asker: fmt::Debug + fmt::Display + Send + Sync {
+    /// Asks once: whether all is as expected, and what was seen. May be cancelled at any time.
+    fn ask(&self) -> Pin<Box<dyn Future<Output = (bool, String)> + Send + '_>>;
 }
 
 /// A command that answers a question.
@@ -83,6 +93,7 @@ impl fmt::Display for Question {
             Question::Command(question) => f.write_str(&question.argv.join(" ")),
             Question::Redis(question) => question.fmt(f),
             Question::Postgres(question) => question.fmt(f),
+            Question::Other(asker) => asker.fmt(f),
         }
     }
 }
@@ -113,6 +124,7 @@ pub async fn ask(question: &Question, within: Span) -> Reply {
             Question::Command(question) => ask_command(question).await,
             Question::Redis(question) => ask_redis::ask(question).await,
             Question::Postgres(question) => ask_postgres::ask(question).await,
+            Question::Other(asker) => asker.ask().await,
         }
     };
     let (ok, saw) = match tokio::time::timeout(within.as_duration(), answer).await {

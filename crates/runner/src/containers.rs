@@ -8,7 +8,7 @@ use std::time::Duration;
 use murphy_core::{ContainerIdentity, EventKind, ExitCause, FaultId, Recorder, Seed, Tally, Undo, UndoId};
 use murphy_docker::{
     Action, Change, Container, Engine, EngineError, ExitCauses, FindError, Pattern, Removal, RevertError,
-    Reverted, SelectError, Selector, Target, Wanted, Watched,
+    Reverted, Scope, SelectError, Selector, Target, Wanted, Watched,
 };
 use murphy_faults::Fault;
 use murphy_scenario::FaultStep;
@@ -120,7 +120,24 @@ impl Containers {
         if outside.is_empty() { Ok(()) } else { self.watch(Watched::These(outside)).await }
     }
 
-    async fn targets(&self, step: &FaultStep, target: &Target) -> Result<Vec<Container>, RunError> {
+    /// All containers that a target means, whatever they do.
+    pub(crate) async fn matching(&self, target: &Target) -> Result<Vec<Container>, EngineError> {
+        let target = self.within_project(target);
+        let all = self.engine.containers(Scope::All).await?;
+        Ok(all.into_iter().filter(|container| target.matches(container)).collect())
+    }
+
+    /// What a container wrote after a timestamp of the engine's.
+    pub(crate) async fn output_after(
+        &self,
+        container: &ContainerIdentity,
+        after: &str,
+    ) -> Result<Vec<(String, String)>, EngineError> {
+        self.engine.output_after(container, after).await
+    }
+
+    /// Of the run's stack, unless the target says another project.
+    fn within_project(&self, target: &Target) -> Target {
         let names_project = |one: &Selector| matches!(one, Selector::Project(_));
         let mut target = target.clone();
         if let Some(project) = &*lock(&self.project)
@@ -128,6 +145,11 @@ impl Containers {
         {
             target.all_of.push(Selector::Project(Pattern::Exact(project.clone())));
         }
+        target
+    }
+
+    async fn targets(&self, step: &FaultStep, target: &Target) -> Result<Vec<Container>, RunError> {
+        let target = self.within_project(target);
         let seed = self.seed.derive(step.id.as_str(), 0);
         let choice = match self.engine.targets(&target, seed, Wanted::Running).await {
             Ok(choice) => choice,

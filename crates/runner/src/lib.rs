@@ -7,6 +7,7 @@
 mod abort;
 mod by_hand;
 mod callers;
+mod container_question;
 mod containers;
 mod doctor;
 mod edge;

@@ -9,7 +9,7 @@ use murphy_core::{EventKind, FaultId, Recorder, RunClock, Seed, Timestamp};
 use murphy_docker::{Engine, Environment};
 use murphy_host as host;
 use murphy_proxy::{Limits, Proxy, ProxyConfig};
-use murphy_scenario::{Address, EdgePlan, FaultStep, FaultTarget, Plan, Route};
+use murphy_scenario::{Address, EdgePlan, FaultStep, FaultTarget, Plan, Question, Route};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
@@ -257,6 +257,17 @@ impl World {
         }
         for probe in probes {
             let setup::Probe { name, question, every, within } = probe;
+            let question = match question {
+                setup::Asked::Load(question) => question,
+                setup::Asked::Containers(question) => {
+                    let containers = self.injector.containers.get().map(Arc::clone);
+                    let containers = containers.ok_or_else(|| RunError::Setup {
+                        what: format!("probe {name}"),
+                        why: "there is no container engine".to_owned(),
+                    })?;
+                    murphy_load::Question::Other(Arc::new(question.of(containers)))
+                }
+            };
             let (recorder, end) = (self.recorder.clone(), self.end_load.clone());
             self.load.spawn(murphy_load::watch(name, question, every, within, recorder, end));
         }
@@ -276,7 +287,8 @@ impl World {
     async fn reach_containers(&self) -> Result<(), RunError> {
         let of_containers =
             self.plan.faults.iter().any(|step| matches!(step.target, FaultTarget::Container { .. }));
-        if self.plan.stack.is_none() && !of_containers {
+        let looked_at = self.plan.probes.iter().any(|probe| matches!(probe.question, Question::Container(_)));
+        if self.plan.stack.is_none() && !of_containers && !looked_at {
             return Ok(());
         }
         let engine = Engine::connect().await?;

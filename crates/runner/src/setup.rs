@@ -8,14 +8,24 @@ use murphy_scenario::{self as scenario, LoadPlan, ProbePlan};
 use regex::Regex;
 
 use crate::RunError;
+use crate::container_question::ContainerQuestion;
 
 /// A probe that is ready to be watched.
 #[derive(Debug)]
 pub(crate) struct Probe {
     pub(crate) name: ProbeName,
-    pub(crate) question: load::Question,
+    pub(crate) question: Asked,
     pub(crate) every: Span,
     pub(crate) within: Span,
+}
+
+/// What a probe asks.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// Complete.
+    Load(load::Question),
+    /// Of containers, for which an engine must be reached first.
+    Containers(ContainerQuestion),
 }
 
 pub(crate) fn http_load(plan: &LoadPlan, seed: Seed) -> Result<HttpLoad, RunError> {
@@ -33,8 +43,11 @@ pub(crate) fn http_load(plan: &LoadPlan, seed: Seed) -> Result<HttpLoad, RunErro
 }
 
 pub(crate) fn probe(plan: &ProbePlan) -> Result<Probe, RunError> {
-    let question = question(&plan.question, None)
-        .map_err(|why| RunError::Setup { what: format!("probe {}", plan.name), why })?;
+    let question = match &plan.question {
+        scenario::Question::Container(question) => ContainerQuestion::new(question).map(Asked::Containers),
+        other => question(other, None).map(Asked::Load),
+    }
+    .map_err(|why| RunError::Setup { what: format!("probe {}", plan.name), why })?;
     Ok(Probe { name: plan.name.clone(), question, every: plan.every, within: plan.within })
 }
 
@@ -54,6 +67,7 @@ pub(crate) fn question(question: &scenario::Question, dir: Option<&Path>) -> Res
             dir: dir.map(Path::to_owned),
             ..CommandQuestion::default()
         }),
+        scenario::Question::Container(_) => return Err("only a probe looks at containers".to_owned()),
         scenario::Question::Redis { address, login, send, reply, matches } => {
             load::Question::Redis(load::RedisQuestion {
                 server: server(address, login),
@@ -96,6 +110,6 @@ fn statuses(set: &scenario::StatusSet) -> Result<load::StatusSet, String> {
     set.to_string().parse().map_err(|error: load::StatusError| error.to_string())
 }
 
-fn pattern(text: Option<&str>) -> Result<Option<Regex>, String> {
+pub(crate) fn pattern(text: Option<&str>) -> Result<Option<Regex>, String> {
     text.map(Regex::new).transpose().map_err(|error| error.to_string())
 }

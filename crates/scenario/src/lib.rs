@@ -4,6 +4,7 @@
 
 mod address;
 mod caller;
+mod container_state;
 mod deserialize;
 mod diagnostic;
 mod document;
@@ -36,11 +37,12 @@ mod yaml;
 
 pub use address::{Address, AddressError};
 pub use caller::{Caller, CallerError, OpenConnections};
+pub use container_state::{ContainerState, Health};
 pub use diagnostic::{Also, Colour, Diagnostic, Diagnostics, Severity};
 pub use load::{Loaded, load, load_all, load_all_text, load_text};
 pub use plan::{
-    AbortRule, Arrivals, EdgePlan, FaultStep, FaultTarget, HttpRequest, LoadPlan, Login, Plan, ProbePlan,
-    ProcessSelector, Question, Route, ServicePlan, StackKeep, StackPlan, command_text,
+    AbortRule, Arrivals, ContainerQuestion, EdgePlan, FaultStep, FaultTarget, HttpRequest, LoadPlan, Login,
+    Plan, ProbePlan, ProcessSelector, Question, Route, ServicePlan, StackKeep, StackPlan, command_text,
 };
 pub use plan_text::plan_text;
 pub use profile::{Profile, ProfileError};

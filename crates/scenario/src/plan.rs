@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::address::Address;
 use crate::caller::{Caller, OpenConnections};
+use crate::container_state::{ContainerState, Health};
 use crate::secret;
 use crate::status::StatusSet;
 use crate::stretch::Stretch;
@@ -183,6 +184,43 @@ pub enum Question {
         #[serde(skip_serializing_if = "Option::is_none")]
         matches: Option<String>,
     },
+    /// A look at containers.
+    Container(ContainerQuestion),
+}
+
+/// What is asked of containers; yes if there are some, and all are as expected.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ContainerQuestion {
+    /// Which ones; all that match are meant.
+    pub container: ContainerTarget,
+    /// What each must be doing.
+    pub state: ContainerState,
+    /// What the health check of each must say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
+    /// A pattern (known to compile) that a line of one of them must match, written since the run began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// A pattern (known to compile) that no line of any may match, written since the question before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_not: Option<String>,
+}
+
+impl ContainerQuestion {
+    /// `service:worker is running and healthy`, for people.
+    pub fn text(&self) -> String {
+        let mut text = format!("{} is {}", self.container, self.state);
+        if let Some(health) = self.health {
+            text += &format!(" and {health}");
+        }
+        if let Some(pattern) = &self.log {
+            text += &format!(", wrote /{pattern}/");
+        }
+        if let Some(pattern) = &self.log_not {
+            text += &format!(", does not write /{pattern}/");
+        }
+        text
+    }
 }
 
 /// Who asks a server, and in which of its databases.
@@ -436,6 +474,7 @@ impl Question {
             Question::Command { argv, .. } => command_text(argv),
             Question::Redis { address, send, .. } => format!("{} on {address}", command_text(send)),
             Question::Postgres { address, query, .. } => format!("{} on {address}", query.trim()),
+            Question::Container(question) => question.text(),
         }
     }
 }
@@ -582,7 +621,7 @@ impl Plan {
             Some(Question::Http { request, .. }) => {
                 crate::url::address_of(&request.url).is_some_and(|ready| ready.overlaps(address))
             }
-            Some(Question::Command { .. }) | None => false,
+            Some(Question::Command { .. } | Question::Container(_)) | None => false,
         };
         match self.services.iter().find(answers) {
             Some(service) => service.name.to_string(),

@@ -99,6 +99,7 @@ fn answer_text(question: &Question) -> String {
         Question::Command { argv, matches: Some(pattern) } => {
             format!("{} exits with 0 and prints /{pattern}/", command_text(argv))
         }
+        Question::Container(question) => question.text(),
         Question::Redis { reply, matches, .. } | Question::Postgres { reply, matches, .. } => {
             let mut text = format!("{} is answered", question.text());
             if let Some(reply) = reply {

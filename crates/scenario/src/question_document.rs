@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use murphy_core::Span;
+use murphy_faults::ContainerTarget;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::address::Address;
+use crate::container_state::{ContainerState, Health};
+use crate::plan::ContainerQuestion;
 use crate::status::StatusSet;
 
 /// A question with one of `http`, `tcp`, `command`, `redis` and `postgres`.
@@ -50,9 +53,12 @@ pub(crate) struct QuestionDoc {
     /// A regular expression that the output of `command`, or the reply of `redis` or `postgres`, must contain.
     #[serde(rename = "match")]
     pub(crate) matches: Option<String>,
+    /// Only of a probe.
+    #[serde(skip)]
+    pub(crate) container: Option<ContainerQuestion>,
 }
 
-/// A question asked now and then, with one of `http`, `tcp`, `command`, `redis` and `postgres`.
+/// A question asked now and then, with one of `http`, `tcp`, `command`, `redis`, `postgres` and `container`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
@@ -97,6 +103,17 @@ pub(crate) struct ProbeDoc {
     /// A regular expression that the output of `command`, or the reply of `redis` or `postgres`, must contain.
     #[serde(rename = "match")]
     pub(crate) matches: Option<String>,
+    /// Containers, as in a fault: `{ service: worker }`. All of them must be as expected, and there must be one. With a
+    /// `stack`, only containers of the stack are meant unless `project` is given.
+    pub(crate) container: Option<ContainerTarget>,
+    /// What each container must be doing; `running` if left out.
+    pub(crate) state: Option<ContainerState>,
+    /// What each container's own health check must say.
+    pub(crate) health: Option<Health>,
+    /// A regular expression that a line must match which one of the containers wrote since the run began.
+    pub(crate) log: Option<String>,
+    /// A regular expression that no line may match which one of the containers wrote since the question before.
+    pub(crate) log_not: Option<String>,
     /// Time between two questions; 1s if left out.
     pub(crate) every: Option<Span>,
     /// The time an answer may take; 2s if left out.
@@ -118,6 +135,13 @@ impl ProbeDoc {
             password: self.password.clone(),
             database: self.database.clone(),
             reply: self.reply.clone(),
+            container: self.container.clone().map(|container| ContainerQuestion {
+                container,
+                state: self.state.unwrap_or_default(),
+                health: self.health,
+                log: self.log.clone(),
+                log_not: self.log_not.clone(),
+            }),
             headers: self.headers.clone(),
             status: self.status.clone(),
             body: self.body.clone(),

@@ -11,6 +11,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
 use super::selector::{Selector, SelectorError};
+use crate::container::Container;
 
 /// How many of the containers that match.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -106,6 +107,12 @@ impl Target {
             return Err(TargetError::NoSelector);
         }
         Ok(Target { all_of, exclude: Vec::new(), pick: Pick::All, max: None })
+    }
+
+    /// True if the container fulfils all conditions and is not excluded, be it protected or not: who only looks may.
+    pub fn matches(&self, container: &Container) -> bool {
+        self.all_of.iter().all(|selector| selector.matches(container))
+            && !self.exclude.iter().any(|selector| selector.matches(container))
     }
 }
 

@@ -6,6 +6,8 @@ mod happening;
 mod ledger;
 mod output;
 
+pub use output::stamp;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 

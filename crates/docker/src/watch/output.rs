@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use murphy_core::{ContainerIdentity, EventKind, Offset, OutputStream, Recorder, Span, Timestamp};
 
 use crate::engine::Engine;
+use crate::error::EngineError;
 
 /// Lines of one container that are written down in a second; more are counted.
 const LINES_A_SECOND: u32 = 100;
@@ -94,12 +95,36 @@ pub(super) async fn follow(
 }
 
 /// A timestamp as engines write them in front of a line; they sort as text.
-pub(super) fn stamp(since_epoch: Duration) -> String {
+pub fn stamp(since_epoch: Duration) -> String {
     let seconds = Timestamp::from_unix(since_epoch.as_secs());
     format!("{}.{:09}Z", seconds.as_str().trim_end_matches('Z'), since_epoch.subsec_nanos())
 }
 
 impl Engine {
+    /// What a container wrote after a timestamp (as [`stamp`] writes it), each line with its own: of its last 1000 lines.
+    ///
+    /// # Errors
+    /// An engine that does not answer, or does not keep this container's output.
+    pub async fn output_after(
+        &self,
+        container: &ContainerIdentity,
+        after: &str,
+    ) -> Result<Vec<(String, String)>, EngineError> {
+        let options =
+            LogsOptionsBuilder::new().stdout(true).stderr(true).timestamps(true).tail(BURST).build();
+        let collect = async {
+            let mut output = Box::pin(self.docker().logs(&container.id, Some(options)));
+            let mut lines = Vec::new();
+            while let Some(chunk) = output.next().await {
+                if let Some((stamp, _, line)) = read(chunk?).filter(|(stamp, ..)| stamp.as_str() > after) {
+                    lines.push((stamp, line));
+                }
+            }
+            Ok(lines)
+        };
+        self.call("logs", collect).await
+    }
+
     /// The last lines that a container wrote, oldest first; none if the engine does not keep them or is too slow.
     pub async fn last_output(&self, container: &ContainerIdentity) -> Vec<String> {
         let options =

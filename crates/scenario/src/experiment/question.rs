@@ -35,10 +35,10 @@ pub(super) fn probe(
 }
 
 /// What can be asked.
-const KINDS: [&str; 5] = ["http", "tcp", "command", "redis", "postgres"];
+const KINDS: [&str; 6] = ["http", "tcp", "command", "redis", "postgres", "container"];
 
 /// The kinds of question that each key belongs to.
-const KEYS: [(&str, &[&str]); 11] = [
+const KEYS: [(&str, &[&str]); 15] = [
     ("status", &["http"]),
     ("headers", &["http"]),
     ("body", &["http"]),
@@ -50,6 +50,10 @@ const KEYS: [(&str, &[&str]); 11] = [
     ("user", &["redis", "postgres"]),
     ("password", &["redis", "postgres"]),
     ("database", &["redis", "postgres"]),
+    ("state", &["container"]),
+    ("health", &["container"]),
+    ("log", &["container"]),
+    ("log-not", &["container"]),
 ];
 
 /// The one question that is asked; reports none, several, and keys that belong to another kind.
@@ -66,7 +70,7 @@ pub(super) fn plan(
             None => check
                 .findings
                 .error(here.own(), format!("`{}` does not say what to ask", shortened(owner)))
-                .help("write one of `http: GET http://…`, `tcp: HOST:PORT`, `command: [program]`, `redis: HOST:PORT` and `postgres: HOST:PORT`"),
+                .help("write one of `http: GET http://…`, `tcp: HOST:PORT`, `command: [program]`, `redis: HOST:PORT`, `postgres: HOST:PORT` and, in a probe, `container: { service: NAME }`"),
             Some(second) => check
                 .findings
                 .error(here.key(second), format!("`{}` and `{second}` in one question", kinds[0]))
@@ -78,6 +82,7 @@ pub(super) fn plan(
     for (key, of) in KEYS {
         if !of.contains(&kind) && here.has(key) {
             let help = match (key, kind) {
+                ("match" | "body", "container") => "write `log:` for a pattern of what it writes",
                 ("match" | "reply", "http") => "write `body:` for a pattern of the answer's body",
                 ("body", "command" | "redis" | "postgres") => "write `match:` for a pattern of what is said",
                 _ => "remove it",
@@ -89,7 +94,14 @@ pub(super) fn plan(
                 .help(help);
         }
     }
-    for (key, text) in [("body", &document.body), ("match", &document.matches)] {
+    let container = document.container.as_ref();
+    let patterns = [
+        ("body", document.body.as_ref()),
+        ("match", document.matches.as_ref()),
+        ("log", container.and_then(|question| question.log.as_ref())),
+        ("log-not", container.and_then(|question| question.log_not.as_ref())),
+    ];
+    for (key, text) in patterns {
         if let Some(text) = text {
             pattern(check, here, key, text);
         }
@@ -102,6 +114,21 @@ pub(super) fn plan(
             json: json(check, here, &document.json),
         }),
         "tcp" => Some(Question::Tcp { address: document.tcp.clone()? }),
+        "container" => {
+            let question = document.container.clone()?;
+            for key in ["pick", "max"] {
+                if let Some(at) = here.child("container").filter(|at| at.has(key)) {
+                    check
+                        .findings
+                        .error(
+                            at.key(key),
+                            format!("`{key}` is for faults: a probe looks at all containers that match"),
+                        )
+                        .help("remove it");
+                }
+            }
+            Some(Question::Container(question))
+        }
         "redis" => {
             let send = document.send.clone().unwrap_or_else(|| vec!["PING".to_owned()]);
             if send.first().is_none_or(|word| word.trim().is_empty()) && !here.is_gone("send") {
