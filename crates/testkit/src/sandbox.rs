@@ -31,18 +31,17 @@ pub struct Sandbox {
 impl Sandbox {
     /// A sandbox, or `None` where there is no engine and a test may be skipped.
     pub fn open(test: &str) -> Option<Sandbox> {
+        engine_or_skip(test).map(Sandbox::on)
+    }
+
+    /// A sandbox on this engine.
+    pub fn on(engine: Engine) -> Sandbox {
         static ORDINAL: AtomicU32 = AtomicU32::new(0);
-        let engine = engine_or_skip(test)?;
         remove_left_over(&engine);
         let image = victim_image(&engine);
         let ordinal = ORDINAL.fetch_add(1, Ordering::Relaxed);
         let pid = std::process::id();
-        Some(Sandbox {
-            engine,
-            image,
-            label: format!("{pid}-{ordinal}"),
-            prefix: format!("mt{pid}x{ordinal}-"),
-        })
+        Sandbox { engine, image, label: format!("{pid}-{ordinal}"), prefix: format!("mt{pid}x{ordinal}-") }
     }
 
     /// The engine.

@@ -1,0 +1,139 @@
+//! The engine itself is restarted in mid-run: a second, real one that belongs to the test. Whether its containers live
+//! through that (`live-restore`) or not, nothing is left behind.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use murphy_testkit::{Engine, Sandbox};
+use murphy_tests::{Bench, Finished, eventually};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::json;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What becomes of containers when their engine stops.
+#[derive(Clone, Copy, PartialEq)]
+enum Containers {
+    LiveOn,
+    Stop,
+}
+
+/// An engine with a socket, a store and containers of its own. Ended when dropped.
+struct OwnEngine {
+    folder: tempfile::TempDir,
+    daemon: Child,
+}
+
+impl OwnEngine {
+    /// `None` without the daemon's program or without root, said out loud.
+    fn start(test: &str, containers: Containers) -> Option<OwnEngine> {
+        if !nix::unistd::geteuid().is_root() || Command::new("dockerd").arg("--version").output().is_err() {
+            eprintln!("skipped: no dockerd to start, or no root: {test}");
+            return None;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = json!({ "live-restore": containers == Containers::LiveOn });
+        std::fs::write(folder.path().join("daemon.json"), config.to_string()).expect("to write");
+        let daemon = spawn(folder.path());
+        let engine = OwnEngine { folder, daemon };
+        engine.answers();
+        Some(engine)
+    }
+
+    fn engine(&self) -> Engine {
+        Engine { socket: self.folder.path().join("s.sock") }
+    }
+
+    fn answers(&self) {
+        let pings = || self.engine().call("GET", "/_ping", None).is_ok_and(|answer| answer.status == 200);
+        eventually("the engine answers", PATIENCE, pings);
+    }
+
+    fn stop(&mut self) {
+        let pid = Pid::from_raw(self.daemon.id().cast_signed());
+        if self.daemon.try_wait().is_ok_and(|ended| ended.is_none()) && kill(pid, Signal::SIGTERM).is_ok() {
+            let _ = self.daemon.wait();
+        }
+    }
+
+    fn begin_again(&mut self) {
+        self.daemon = spawn(self.folder.path());
+        self.answers();
+    }
+}
+
+impl Drop for OwnEngine {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn spawn(folder: &Path) -> Child {
+    let at = |name: &str| folder.join(name).display().to_string();
+    let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).expect("a log");
+    Command::new("dockerd")
+        .args(["--config-file", &at("daemon.json"), "--data-root", &at("data"), "--exec-root", &at("exec")])
+        .args(["--pidfile", &at("pid"), "--host", &format!("unix://{}", at("s.sock"))])
+        .args(["--bridge", "none", "--iptables=false", "--ip6tables=false", "--storage-driver", "vfs"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("dockerd")
+}
+
+/// Runs a pause of a minute, restarts the engine under it, and ends the run with SIGTERM. Answers how it ended, and
+/// whether the container runs and is paused.
+fn restarted_in_mid_run(test: &str, containers: Containers) -> Option<(Finished, bool, bool)> {
+    let mut own = OwnEngine::start(test, containers)?;
+    let sandbox = Sandbox::on(own.engine());
+    let settings = json!({ "HostConfig": { "NetworkMode": "none", "RestartPolicy": { "Name": "no" } } });
+    let member = sandbox.container("victim", &["echo", "7000"], settings);
+    let healthy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let scenario = format!(
+        "murphy: 1\nname: restart\nprobes: {{ up: {{ tcp: \"{}\", every: 200ms }} }}\n\
+         phases: {{ warm-up: 0s, baseline: 500ms, fault: 60s, recovery: 1s }}\nlearn: all\n\
+         faults: [{{ container: {{ label: murphy.test={} }}, inject: pause }}]\n",
+        healthy.local_addr().expect("an address"),
+        sandbox.label()
+    );
+    let bench = Bench::new();
+    bench.file("s.yaml", &scenario);
+    let run = bench
+        .command(&["run", "s.yaml"])
+        .env("DOCKER_HOST", format!("unix://{}", own.engine().socket.display()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("murphy");
+    let state = || sandbox.inspect(&member.id)["State"].clone();
+    eventually("it is paused", PATIENCE, || state()["Paused"] == json!(true));
+    own.stop();
+    own.begin_again();
+    if containers == Containers::LiveOn {
+        assert_eq!(state()["Paused"], json!(true), "else there would be nothing to take back");
+    }
+    kill(Pid::from_raw(run.id().cast_signed()), Signal::SIGTERM).expect("it lives");
+    let finished: Finished = run.wait_with_output().expect("its end").into();
+    assert!(bench.undo_logs().is_empty(), "the undo log is gone with what it asked for");
+    let state = state();
+    Some((finished, state["Running"] == json!(true), state["Paused"] == json!(true)))
+}
+
+#[test]
+fn an_engine_that_is_restarted_with_its_containers_alive_leaves_nothing_paused() {
+    let test = "an_engine_that_is_restarted_with_its_containers_alive_leaves_nothing_paused";
+    let Some((finished, running, paused)) = restarted_in_mid_run(test, Containers::LiveOn) else { return };
+    finished.expect(143);
+    assert_eq!((running, paused), (true, false));
+}
+
+#[test]
+fn an_engine_that_is_restarted_and_stops_its_containers_leaves_nothing_paused() {
+    let test = "an_engine_that_is_restarted_and_stops_its_containers_leaves_nothing_paused";
+    let Some((finished, _, paused)) = restarted_in_mid_run(test, Containers::Stop) else { return };
+    finished.expect(143);
+    assert!(!paused);
+}
