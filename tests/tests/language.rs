@@ -117,8 +117,8 @@ fn a_probe_of_redis_meets_the_faults_of_the_edge_that_it_asks_through() {
          ready: {{ redis: \"127.0.0.1:{redis}\", password: \"${{WORD}}\" }}, within: 30s }}\n\
          edges: {{ cache: {{ listen: \"127.0.0.1:{edge}\", to: \"127.0.0.1:{redis}\" }} }}\n\
          probes:\n\
-         \x20 through: {{ redis: \"127.0.0.1:{edge}\", password: \"${{WORD}}\", send: [ECHO, \"7\"], reply: \">= 7\", every: 100ms }}\n\
-         \x20 beside: {{ redis: \"127.0.0.1:{redis}\", password: \"${{WORD}}\", every: 100ms }}\n\
+         \x20 through: {{ redis: \"127.0.0.1:{edge}\", password: \"${{WORD}}\", send: [ECHO, \"7\"], reply: \">= 7\", every: 100ms, within: 10s }}\n\
+         \x20 beside: {{ redis: \"127.0.0.1:{redis}\", password: \"${{WORD}}\", every: 100ms, within: 10s }}\n\
          phases: {{ warm-up: 500ms, baseline: 3s, fault: 3s, recovery: 3s }}\n\
          faults: [{{ edge: cache, inject: {{ refuse: {{}} }} }}]\n\
          expect: {{ through: {{ follows: \"<= 3s\" }}, beside: {{ always: true }} }}\n"
@@ -137,4 +137,42 @@ fn a_probe_of_redis_meets_the_faults_of_the_edge_that_it_asks_through() {
     assert!(!journal.contains("only-for-this-run"));
     bench.file("s.yaml", &text.replace("through: { follows: \"<= 3s\" }", "through: { always: true }"));
     bench.run_expecting(1, &[&["run", "s.yaml"], &set[..]].concat()).says("NOT GRACEFUL");
+}
+
+#[test]
+fn a_fault_with_a_ramp_grows_while_it_lasts_and_is_one_fault() {
+    let bench = Bench::new();
+    let text = scenario(
+        "faults: [{ edge: items, inject: { latency: 10ms }, ramp: { delay: { to: 500ms, over: 3s } } }]\n\
+         expect: { read: { success: \">= 98%\", p50: \"<= 2s\" } }\n",
+    );
+    bench.file("s.yaml", &text);
+    bench.run(&["plan", "s.yaml"]).expect(0).says("~ latency-1  latency 500ms").says("within 3s");
+    bench
+        .run_expecting(0, &["run", "s.yaml"])
+        .says("GRACEFUL")
+        .says("latency 10ms to latency 500ms within 3s");
+    let changed = events(&bench, "fault-changed");
+    assert!(changed.len() > 20, "{}", changed.len());
+    assert_eq!(changed.last().unwrap()["text"], "latency 500ms");
+    let lifted = events(&bench, "fault-lifted");
+    assert!(
+        lifted.len() == 1 && lifted[0]["tally"]["hits"].as_u64() > Some(200),
+        "one count for all steps: {lifted:?}"
+    );
+    let begin = events(&bench, "phase-started").iter().position(|phase| phase["phase"] == "fault").unwrap();
+    assert_eq!(begin, 2);
+    // By the time at which they were due, from 3.5 s on: half a second of warm-up and three of baseline.
+    let median = |from: u64, to: u64| {
+        let samples = events(&bench, "sample");
+        let mut waits: Vec<u64> = samples
+            .iter()
+            .filter(|sample| (from..to).contains(&sample["intended"].as_u64().unwrap()))
+            .map(|sample| sample["ended"].as_u64().unwrap() - sample["intended"].as_u64().unwrap())
+            .collect();
+        waits.sort_unstable();
+        waits[waits.len() / 2]
+    };
+    let (early, late) = (median(3_500_000, 4_300_000), median(6_600_000, 7_000_000));
+    assert!(early < 250_000 && late > 400_000, "{early} {late}");
 }

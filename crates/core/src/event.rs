@@ -261,6 +261,13 @@ pub enum EventKind {
         /// Which.
         fault: FaultId,
     },
+    /// A fault that is in the world has other settings from now on.
+    FaultChanged {
+        /// Which.
+        fault: FaultId,
+        /// The fault with its main settings, as printed: `latency 1.2s`.
+        text: String,
+    },
     /// A fault is out of the world again.
     FaultLifted {
         /// Which.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use murphy_core::{EdgeName, EventKind, FaultId, Recorder, ServiceName, Tally, Undo, UndoId};
-use murphy_faults::{Effect, ProcessAction, SignalName};
+use murphy_faults::{Effect, Fault, ProcessAction, SignalName};
 use murphy_host::Signal;
 use murphy_proxy::Armed;
 use murphy_scenario::{FaultStep, FaultTarget};
@@ -84,17 +84,33 @@ impl Injector {
         }
     }
 
+    /// Gives a fault on an edge other settings. What it has drawn and counted stays. One that is not there is left alone.
+    pub(crate) fn change(&self, step: &FaultStep, fault: &Fault) -> Result<(), RunError> {
+        let failed = |why: String| RunError::Inject { fault: step.id.clone(), why };
+        let (FaultTarget::Edge { edge, directions, chance, .. }, Some(Effect::Edge(effect))) =
+            (&step.target, effect_of(step, fault))
+        else {
+            return Err(failed(format!("{} does not change while it lasts", fault.name())));
+        };
+        let is_there = {
+            let armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
+            armed.iter().any(|(id, _)| *id == step.id)
+        };
+        if is_there {
+            let handle = self.edge(edge).ok_or_else(|| failed(format!("there is no edge {edge}")))?;
+            handle.arm(Armed { id: step.id.clone(), effect, directions: *directions, chance: *chance });
+            self.recorder.record(EventKind::FaultChanged { fault: step.id.clone(), text: fault.text() });
+        }
+        Ok(())
+    }
+
     /// Puts a fault into the world.
     pub(crate) async fn arm(&self, step: &FaultStep) -> Result<(), RunError> {
         let failed = |why: String| RunError::Inject { fault: step.id.clone(), why };
         let armed = |in_world: InWorld| {
             self.armed.lock().unwrap_or_else(PoisonError::into_inner).push((step.id.clone(), in_world));
         };
-        let chosen = match &step.target {
-            FaultTarget::Edge { matching, which, .. } => step.fault.on_requests(matching, which),
-            _ => None,
-        };
-        let effect = chosen.or_else(|| step.fault.effect_on(step.target.place()));
+        let effect = effect_of(step, &step.fault);
         match (&step.target, effect) {
             (FaultTarget::Edge { edge, directions, chance, .. }, Some(Effect::Edge(effect))) => {
                 let handle = self.edge(edge).ok_or_else(|| failed(format!("there is no edge {edge}")))?;
@@ -255,6 +271,15 @@ impl Injector {
     fn edge(&self, edge: &EdgeName) -> Option<EdgeHands> {
         self.edges.lock().unwrap_or_else(PoisonError::into_inner).get(edge).cloned()
     }
+}
+
+/// What a fault does where its step puts it.
+fn effect_of(step: &FaultStep, fault: &Fault) -> Option<Effect> {
+    let chosen = match &step.target {
+        FaultTarget::Edge { matching, which, .. } => fault.on_requests(matching, which),
+        _ => None,
+    };
+    chosen.or_else(|| fault.effect_on(step.target.place()))
 }
 
 fn processes_only(processes: u64) -> Tally {

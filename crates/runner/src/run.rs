@@ -276,6 +276,10 @@ impl World {
             match act {
                 Act::Begin(phase) => self.recorder.record(EventKind::PhaseStarted { phase }),
                 Act::Arm(number) => self.arm(&self.plan.faults[number]).await?,
+                Act::Change(number, stage) => {
+                    let step = &self.plan.faults[number];
+                    self.injector.change(step, &step.ramp.stages[stage].fault)?;
+                }
                 Act::Lift(number) => self.lift(&self.plan.faults[number].id).await,
                 Act::End => {}
             }

@@ -12,6 +12,8 @@ pub(crate) enum Act {
     Begin(Phase),
     /// Put fault number so-and-so into the world.
     Arm(usize),
+    /// Fault number so-and-so reaches stage number so-and-so of its ramp.
+    Change(usize, usize),
     /// The last phase is over.
     End,
 }
@@ -29,6 +31,10 @@ pub(crate) fn timeline(phases: &PhaseLengths, faults: &[FaultStep]) -> Vec<(Span
             for (number, step) in faults.iter().enumerate() {
                 let armed = plus(at, step.at);
                 acts.push((armed, Act::Arm(number)));
+                // A stage at its very end would come too late.
+                let stages =
+                    step.ramp.stages.iter().enumerate().filter(|(_, stage)| stage.after < step.lasts);
+                acts.extend(stages.map(|(at, stage)| (plus(armed, stage.after), Act::Change(number, at))));
                 acts.push((plus(armed, step.lasts), Act::Lift(number)));
             }
         }

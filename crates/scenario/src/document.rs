@@ -300,11 +300,31 @@ pub(crate) struct FaultDoc {
     pub(crate) lasts: Option<Span>,
     /// Again and again: time from one start to the next, to the end of the fault phase. Needs `for`.
     pub(crate) every: Option<Span>,
+    /// Settings that change while it lasts, on an edge: `{ delay: { from: 50ms, to: 2s, over: 20s } }`.
+    pub(crate) ramp: Option<Table<RampDoc>>,
     /// Requests that are meant, on an edge with `protocol: http`; all if left out.
     #[serde(rename = "match")]
     pub(crate) matches: Option<Match>,
     /// Which of these requests are touched; all if left out.
     pub(crate) which: Option<Which>,
+}
+
+/// A setting of a fault that changes in even steps.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    expecting = "a ramp, as `{ from: 50ms, to: 2s, over: 20s }`"
+)]
+#[schemars(rename = "Ramp")]
+pub(crate) struct RampDoc {
+    /// The first value; what `inject` says if left out.
+    pub(crate) from: Option<serde_json::Value>,
+    /// The last value, which stays to the end.
+    #[schemars(required, with = "serde_json::Value")]
+    pub(crate) to: Option<serde_json::Value>,
+    /// The time from one to the other, from the fault's start; as long as it lasts if left out.
+    pub(crate) over: Option<Span>,
 }
 
 /// A stretch of network: `between` groups both ways, one way `from` some `to` others, or all that leaves `of` some.

@@ -42,7 +42,8 @@ pub use diagnostic::{Also, Colour, Diagnostic, Diagnostics, Severity};
 pub use load::{Loaded, load, load_all, load_all_text, load_text};
 pub use plan::{
     AbortRule, Arrivals, ContainerQuestion, EdgePlan, FaultStep, FaultTarget, HttpRequest, LoadPlan, Login,
-    Plan, ProbePlan, ProcessSelector, Question, Route, ServicePlan, StackKeep, StackPlan, command_text,
+    Plan, ProbePlan, ProcessSelector, Question, Ramp, RampStage, Route, ServicePlan, StackKeep, StackPlan,
+    command_text,
 };
 pub use plan_text::plan_text;
 pub use profile::{Profile, ProfileError};

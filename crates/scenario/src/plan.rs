@@ -358,6 +358,9 @@ pub struct FaultStep {
     /// What it does.
     #[serde(serialize_with = "secret::masked_fault")]
     pub fault: Fault,
+    /// What it becomes while it lasts; nothing else if empty.
+    #[serde(skip_serializing_if = "Ramp::is_empty")]
+    pub ramp: Ramp,
     /// Start, from the beginning of the fault phase.
     pub at: Span,
     /// Length; `at` and this together never exceed the fault phase.
@@ -369,6 +372,30 @@ pub struct FaultStep {
     /// Which time it is of a fault that comes again and again, counted from 1.
     #[serde(skip)]
     pub turn: usize,
+}
+
+/// What a fault becomes while it lasts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Ramp {
+    /// In the order of time.
+    pub stages: Vec<RampStage>,
+}
+
+/// A fault from a time on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RampStage {
+    /// From the fault's start.
+    pub after: Span,
+    /// What it does from then on: the same fault with other settings.
+    pub fault: Fault,
+}
+
+impl Ramp {
+    /// True if the fault stays as it is.
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty()
+    }
 }
 
 /// What a fault sits on.
@@ -490,9 +517,26 @@ pub fn command_text(argv: &[String]) -> String {
 }
 
 impl FaultStep {
+    /// The settings as text; of one that changes, `50ms to 2s`.
+    fn settings(&self) -> BTreeMap<String, String> {
+        let mut settings = secret::masked_settings(&self.fault);
+        if let Some(last) = self.ramp.stages.last() {
+            for (name, last) in secret::masked_settings(&last.fault) {
+                let first = settings.entry(name).or_insert_with(|| last.clone());
+                if *first != last {
+                    *first = format!("{first} to {last}");
+                }
+            }
+        }
+        settings
+    }
+
     /// The fault with its main settings and the requests that it is for: `abort 503, the first 3 of POST /charge`.
     pub fn text(&self) -> String {
         let mut text = self.fault.text();
+        if let Some(RampStage { after, fault }) = self.ramp.stages.last() {
+            text.push_str(&format!(" to {} within {after}", fault.text()));
+        }
         if let FaultTarget::Edge { matching, which, .. } = &self.target {
             match (which.is_empty(), matching.is_empty()) {
                 (true, true) => {}
@@ -583,7 +627,7 @@ impl Plan {
             id: step.id.clone(),
             name: step.fault.name().to_owned(),
             text: step.text(),
-            settings: secret::masked_settings(&step.fault),
+            settings: step.settings(),
             edge: match &step.target {
                 FaultTarget::Edge { edge, .. } => Some(edge.clone()),
                 _ => None,

@@ -206,6 +206,10 @@ fn time_line(out: &mut String, plan: &Plan) {
             for step in &plan.faults {
                 let armed = sum(start, step.at);
                 moments.push((armed, 3, format!("+ {}  {}", step.id, step.fault.text())));
+                if let Some(last) = step.ramp.stages.last() {
+                    let reached = format!("~ {}  {}", step.id, last.fault.text());
+                    moments.push((sum(armed, last.after), 0, reached));
+                }
                 moments.push((sum(armed, step.lasts), 1, format!("- {}", step.id)));
             }
         }

@@ -1,4 +1,4 @@
-//! What makes several things of one: `matrix` of a file, `every` of a fault.
+//! What makes several things of one: `matrix` of a file, `every` and `ramp` of a fault.
 
 use murphy_core::Span;
 use murphy_scenario::{Environment, Settings, load_all_text, load_text};
@@ -51,4 +51,30 @@ fn a_fault_comes_again_and_again_and_always_whole() {
             ("latency-1.3", Span::from_secs(21), nine),
         ]
     );
+}
+
+#[test]
+fn a_fault_with_a_ramp_is_planned_step_by_step() {
+    let text = MATRIX
+        .replace("matrix: { delay: [100ms, 2s], rate: [30/s, 60/s, 90/s] }\n", "phases: { fault: 30s }\n")
+        .replace("${rate}", "30/s")
+        .replace(
+            "\"${delay}\" }",
+            "{ delay: 100ms, jitter: 10ms } }, ramp: { delay: { to: 1.1s, over: 10s }, jitter: { from: 0ms, to: 50ms } }",
+        );
+    let plan = load_text("x", &text, &settings()).unwrap_or_else(|error| panic!("{error}")).plan;
+    let step = &plan.faults[0];
+    assert_eq!(step.fault.settings()["delay"], "100ms");
+    assert_eq!(step.fault.settings()["jitter"], "0s", "`from` wins over `inject`");
+    let at = |seconds| {
+        let stage = step.ramp.stages.iter().find(|stage| stage.after == Span::from_secs(seconds)).unwrap();
+        stage.fault.settings()
+    };
+    assert_eq!((at(5)["delay"].as_str(), at(15)["delay"].as_str()), ("600ms", "1.1s"));
+    assert_eq!(at(15)["jitter"], "25ms");
+    assert!(step.ramp.stages.len() <= 200, "{}", step.ramp.stages.len());
+    assert!(step.ramp.stages.is_sorted_by_key(|stage| stage.after));
+    let started = serde_json::from_value(serde_json::json!("2026-11-24T10:00:00.000Z")).unwrap();
+    let brief = plan.brief("0.1.0", "murphy run x", started);
+    assert_eq!(brief.faults[0].settings["delay"], "100ms to 1.1s");
 }

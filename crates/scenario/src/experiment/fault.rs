@@ -50,6 +50,9 @@ pub(super) fn plans(
             (id, target, timing, &document.inject)
         {
             let starts = timing::starts(check, here, document, at, lasts);
+            let Some((fault, ramp)) = super::ramp::ramp(check, here, document, fault, lasts) else {
+                continue;
+            };
             for (turn, at) in (1..).zip(starts) {
                 // The first keeps the name; `latency-1.2` is its second time.
                 let id = match turn {
@@ -57,8 +60,8 @@ pub(super) fn plans(
                     again => FaultId::new(&format!("{id}.{again}")).ok(),
                 };
                 let Some(id) = id else { break };
-                let (target, fault) = (target.clone(), fault.clone());
-                steps.push(FaultStep { id, target, fault, at, lasts, entry, turn });
+                let (target, fault, ramp) = (target.clone(), fault.clone(), ramp.clone());
+                steps.push(FaultStep { id, target, fault, ramp, at, lasts, entry, turn });
             }
         }
     }
@@ -331,7 +334,7 @@ fn settings(check: &mut Check<'_, '_>, here: Cursor<'_>, fault: &Fault) {
     report(check, inject.child(fault.name()).unwrap_or(inject), problems);
 }
 
-fn report(check: &mut Check<'_, '_>, fields: Cursor<'_>, problems: Problems) {
+pub(super) fn report(check: &mut Check<'_, '_>, fields: Cursor<'_>, problems: Problems) {
     for problem in problems {
         // Of settings that were partly passed over, nothing can be said as a whole.
         if problem.field.is_none() && fields.has_gone() {

@@ -12,6 +12,7 @@ mod load;
 mod network;
 mod phases;
 mod question;
+mod ramp;
 mod service;
 mod stack;
 mod timing;
