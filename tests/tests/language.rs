@@ -119,9 +119,9 @@ fn a_probe_of_redis_meets_the_faults_of_the_edge_that_it_asks_through() {
          probes:\n\
          \x20 through: {{ redis: \"127.0.0.1:{edge}\", password: \"${{WORD}}\", send: [ECHO, \"7\"], reply: \">= 7\", every: 100ms, within: 10s }}\n\
          \x20 beside: {{ redis: \"127.0.0.1:{redis}\", password: \"${{WORD}}\", every: 100ms, within: 10s }}\n\
-         phases: {{ warm-up: 500ms, baseline: 3s, fault: 3s, recovery: 3s }}\n\
+         phases: {{ warm-up: 500ms, baseline: 3s, fault: 3s, recovery: 8s }}\n\
          faults: [{{ edge: cache, inject: {{ refuse: {{}} }} }}]\n\
-         expect: {{ through: {{ follows: \"<= 3s\" }}, beside: {{ always: true }} }}\n"
+         expect: {{ through: {{ follows: \"<= 8s\" }}, beside: {{ always: true }} }}\n"
     );
     bench.file("s.yaml", &text);
     let set = ["--set", "WORD=only-for-this-run"];
@@ -135,7 +135,7 @@ fn a_probe_of_redis_meets_the_faults_of_the_edge_that_it_asks_through() {
     assert!(said("through", false).len() > 10 && said("beside", false).is_empty(), "{answers:?}");
     let journal = std::fs::read_to_string(bench.journals().pop().unwrap()).unwrap();
     assert!(!journal.contains("only-for-this-run"));
-    bench.file("s.yaml", &text.replace("through: { follows: \"<= 3s\" }", "through: { always: true }"));
+    bench.file("s.yaml", &text.replace("through: { follows: \"<= 8s\" }", "through: { always: true }"));
     bench.run_expecting(1, &[&["run", "s.yaml"], &set[..]].concat()).says("NOT GRACEFUL");
 }
 

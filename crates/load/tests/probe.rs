@@ -232,10 +232,9 @@ async fn a_slow_answer_does_not_delay_the_next_question() {
     // 16 questions in about 0.75 s, of which those older than 0.3 s are answered; a sequential prober gets 2.
     assert!(asked_at.len() >= 5, "{asked_at:?}");
     let first = asked_at[0];
-    for asked in &asked_at {
-        // Asked at a multiple of 50 ms, or a little after it, never before it: nothing drifts.
-        let after = (asked - first + 2_000) % 50_000;
-        assert!(after < 45_000, "{asked_at:?}");
-    }
+    // Asked at a multiple of 50 ms, or a little after it, never before it: nothing drifts. A machine that stood still for
+    // a moment makes one late; a prober that waits for its answers drifts with all of them.
+    let off_beat = asked_at.iter().filter(|asked| (**asked - first + 2_000) % 50_000 >= 45_000).count();
+    assert!(off_beat * 4 <= asked_at.len(), "{asked_at:?}");
     server.until(|counts| counts.open == 0).await;
 }

@@ -19,9 +19,11 @@ use tokio::io::unix::AsyncFd;
 /// spent turning.
 const LEAD: Duration = Duration::from_micros(40);
 
-/// Within this time after a deadline the processor is taken to be awake, and nothing is aimed early: so turning takes 4 % of
-/// one processor at most, however many deadlines there are.
-const AWAKE: Duration = Duration::from_millis(1);
+/// Turning takes one part in so many of one processor, however many deadlines there are.
+const SHARE: u32 = 25;
+
+/// What may be saved up for deadlines that come close together.
+const SAVED: Duration = Duration::from_millis(1);
 
 struct Clock(TimerFd);
 
@@ -43,21 +45,38 @@ impl Clock {
     }
 }
 
+/// The time that may be spent turning: it grows with time that passes, up to a bound.
+struct Allowance {
+    left: Duration,
+    counted: Option<Instant>,
+}
+
+impl Default for Allowance {
+    fn default() -> Allowance {
+        Allowance { left: SAVED, counted: None }
+    }
+}
+
+impl Allowance {
+    /// How much earlier than a deadline to wake for it.
+    fn lead(&mut self, now: Instant) -> Duration {
+        let passed = self.counted.map_or(Duration::ZERO, |counted| now.saturating_duration_since(counted));
+        self.counted = Some(now);
+        self.left = SAVED.min(self.left + passed / SHARE);
+        if self.left >= LEAD { LEAD } else { Duration::ZERO }
+    }
+
+    fn spend(&mut self, turned: Duration) {
+        self.left = self.left.saturating_sub(turned);
+    }
+}
+
 #[derive(Default)]
 struct Deadlines {
     waiting: BTreeMap<(Instant, u64), Waker>,
     next: u64,
     aimed: Option<Instant>,
-    /// When something was due last.
-    last: Option<Instant>,
-}
-
-impl Deadlines {
-    /// How much earlier than a deadline to wake for it.
-    fn lead(&self, at: Instant) -> Duration {
-        let asleep = self.last.is_none_or(|last| at.saturating_duration_since(last) > AWAKE);
-        if asleep { LEAD } else { Duration::ZERO }
-    }
+    allowance: Allowance,
 }
 
 /// The shared timer of a proxy.
@@ -87,25 +106,24 @@ impl Timer {
         loop {
             let Ok(mut ready) = self.clock.readable().await else { return };
             let _ = ready.try_io(|clock| clock.get_ref().0.wait().map_err(io::Error::from));
+            let woken = Instant::now();
             let first = {
-                let deadlines = self.lock();
-                let first = deadlines.waiting.first_key_value().map(|((at, _), _)| *at);
-                first.filter(|at| !deadlines.lead(*at).is_zero())
+                let mut deadlines = self.lock();
+                let allowed = !deadlines.allowance.lead(woken).is_zero();
+                deadlines.waiting.first_key_value().map(|((at, _), _)| *at).filter(|_| allowed)
             };
-            let now = first.map_or_else(Instant::now, turn_until);
+            let now = first.map_or(woken, turn_until);
             {
                 let mut deadlines = self.lock();
+                deadlines.allowance.spend(now - woken);
                 while let Some(first) = deadlines.waiting.first_entry()
                     && first.key().0 <= now
                 {
                     due.push(first.remove());
                 }
-                if !due.is_empty() {
-                    deadlines.last = Some(now);
-                }
                 deadlines.aimed = deadlines.waiting.first_key_value().map(|((at, _), _)| *at);
                 if let Some(at) = deadlines.aimed {
-                    let _ = self.clock.get_ref().aim(at, deadlines.lead(at));
+                    let _ = self.clock.get_ref().aim(at, deadlines.allowance.lead(now));
                 }
             }
             due.drain(..).for_each(Waker::wake);
@@ -155,7 +173,8 @@ impl Alarm {
         if deadlines.aimed.is_none_or(|aimed| at < aimed) {
             deadlines.aimed = Some(at);
             // Fails only for a wait that the kernel cannot hold, which `aim` excludes.
-            let _ = self.timer.clock.get_ref().aim(at, deadlines.lead(at));
+            let lead = deadlines.allowance.lead(Instant::now());
+            let _ = self.timer.clock.get_ref().aim(at, lead);
         }
     }
 
@@ -218,13 +237,29 @@ mod tests {
     }
 
     #[test]
-    fn a_timer_is_aimed_early_only_where_nothing_was_due_just_now() {
-        let now = Instant::now();
-        let mut deadlines = Deadlines::default();
-        assert_eq!(deadlines.lead(now), LEAD);
-        deadlines.last = Some(now);
-        assert_eq!(deadlines.lead(now + AWAKE / 2), Duration::ZERO);
-        assert_eq!(deadlines.lead(now + AWAKE * 2), LEAD);
+    fn turning_takes_its_share_of_a_processor_and_no_more() {
+        let (mut allowance, begun) = (Allowance::default(), Instant::now());
+        let mut turned = Duration::ZERO;
+        for tick in 0..100_000u32 {
+            // A deadline every 100 us would turn two fifths of the time.
+            let lead = allowance.lead(begun + Duration::from_micros(100) * tick);
+            allowance.spend(lead);
+            turned += lead;
+        }
+        let share = Duration::from_secs(10) / SHARE;
+        assert!(turned <= share + SAVED && turned > share * 9 / 10, "{turned:?}");
+    }
+
+    #[test]
+    fn pairs_of_deadlines_with_time_between_them_are_all_aimed_early() {
+        let (mut allowance, begun) = (Allowance::default(), Instant::now());
+        for pair in 0..1000u32 {
+            for late in [0, 200] {
+                let at = begun + Duration::from_millis(5) * pair + Duration::from_micros(late);
+                assert_eq!(allowance.lead(at), LEAD, "pair {pair}");
+                allowance.spend(LEAD);
+            }
+        }
     }
 
     #[tokio::test]
