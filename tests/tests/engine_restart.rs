@@ -73,7 +73,9 @@ impl Drop for OwnEngine {
 fn spawn(folder: &Path) -> Child {
     let at = |name: &str| folder.join(name).display().to_string();
     let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).expect("a log");
-    Command::new("dockerd")
+    // In a network of its own: without a bridge, dockerd removes the `docker0` that it finds, and that is another engine's.
+    Command::new("unshare")
+        .args(["--net", "dockerd"])
         .args(["--config-file", &at("daemon.json"), "--data-root", &at("data"), "--exec-root", &at("exec")])
         .args(["--pidfile", &at("pid"), "--host", &format!("unix://{}", at("s.sock"))])
         .args(["--bridge", "none", "--iptables=false", "--ip6tables=false", "--storage-driver", "vfs"])
@@ -87,6 +89,7 @@ fn spawn(folder: &Path) -> Child {
 /// Runs a pause of a minute, restarts the engine under it, and ends the run with SIGTERM. Answers how it ended, and
 /// whether the container runs and is paused.
 fn restarted_in_mid_run(test: &str, containers: Containers) -> Option<(Finished, bool, bool)> {
+    let others = Path::new("/sys/class/net/docker0").exists();
     let mut own = OwnEngine::start(test, containers)?;
     let sandbox = Sandbox::on(own.engine());
     let settings = json!({ "HostConfig": { "NetworkMode": "none", "RestartPolicy": { "Name": "no" } } });
@@ -119,6 +122,11 @@ fn restarted_in_mid_run(test: &str, containers: Containers) -> Option<(Finished,
     let finished: Finished = run.wait_with_output().expect("its end").into();
     assert!(bench.undo_logs().is_empty(), "the undo log is gone with what it asked for");
     let state = state();
+    assert_eq!(
+        Path::new("/sys/class/net/docker0").exists(),
+        others,
+        "the bridge of this machine's own engine"
+    );
     Some((finished, state["Running"] == json!(true), state["Paused"] == json!(true)))
 }
 
