@@ -144,3 +144,33 @@ fn a_full_disk_ends_the_run_and_everything_is_taken_back() {
     Finished::from(again).expect(3);
     assert!(!victims.is_paused());
 }
+
+#[test]
+fn a_stop_that_the_engine_goes_on_with_after_murphy_was_killed_is_taken_back() {
+    let Some(victims) =
+        Victims::start("a_stop_that_the_engine_goes_on_with_after_murphy_was_killed_is_taken_back")
+    else {
+        return;
+    };
+    let bench = Bench::new();
+    // The victim is pid 1 and hears no SIGTERM: the stop takes its whole grace.
+    bench.file(
+        "s.yaml",
+        &paused_for_a_minute(&victims).replace("inject: pause", "inject: { stop: { grace: 3s } }"),
+    );
+    let before = victims.started_at();
+    let mut run = bench.command(&["run", "s.yaml"]).spawn().unwrap();
+    eventually("the way back is on disk", PATIENCE, || {
+        bench
+            .undo_logs()
+            .iter()
+            .any(|log| std::fs::read_to_string(log).is_ok_and(|text| text.contains("\"start\"")))
+    });
+    // The request follows at once; what comes of it is seen below.
+    std::thread::park_timeout(std::time::Duration::from_millis(700));
+    run.kill().unwrap();
+    run.wait().unwrap();
+    eventually("the watchdog is done", PATIENCE, || bench.undo_logs().is_empty());
+    assert_ne!(victims.started_at(), before, "the engine went on with the stop, else this shows nothing");
+    assert_eq!(victims.state()["running"], serde_json::json!(true));
+}

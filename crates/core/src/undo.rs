@@ -83,6 +83,9 @@ pub enum Undo {
         /// Its addresses when it ran, by network: after the start they are compared with these.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         addresses: Vec<(NetworkIdentity, EndpointRecord)>,
+        /// The grace of the stop that is taken back: an engine goes on with a stop whose caller has died.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        grace: Span,
     },
     /// Give a container its name back.
     Rename {
@@ -165,6 +168,27 @@ pub enum UndoEntry {
         /// Its ordinal.
         id: UndoId,
     },
+}
+
+fn is_zero(span: &Span) -> bool {
+    span.is_zero()
+}
+
+impl Undo {
+    /// How long after the death of whoever did it the thing may still come about: an engine carries a request out whose
+    /// caller is gone, and a program that was started for it goes on. What is taken back before that is to be looked at
+    /// once more after it.
+    pub fn may_still_come(&self) -> Span {
+        /// An engine's own time for what has no grace.
+        const ENGINE: Span = Span::from_secs(1);
+        match self {
+            Undo::StopMarked { .. } | Undo::StopGroup { .. } | Undo::Continue { .. } => Span::ZERO,
+            Undo::Start { grace, .. } => {
+                Span::from_micros(grace.as_micros().saturating_add(ENGINE.as_micros()))
+            }
+            _ => ENGINE,
+        }
+    }
 }
 
 impl fmt::Display for Undo {

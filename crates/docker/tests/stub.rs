@@ -215,7 +215,7 @@ async fn a_container_that_vanishes_in_mid_revert_is_gone_and_no_failure() {
     stub.then("/json", inspected(&json!({ "Running": false })));
     stub.then("/start", Answer::Json(204, Value::Null));
     stub.then("/json", vanished());
-    let undo = Undo::Start { container: container(), addresses: vec![] };
+    let undo = Undo::Start { container: container(), addresses: vec![], grace: Span::ZERO };
     assert_eq!(engine.revert(&undo).await.unwrap(), Reverted::Gone);
 }
 
@@ -242,7 +242,7 @@ async fn a_container_that_ends_again_right_after_its_start_is_a_failure() {
         ("/json", inspected(&json!({ "Running": false, "ExitCode": 78 }))),
     ]);
     let engine = stub.engine().await.unwrap();
-    let undo = Undo::Start { container: container(), addresses: vec![] };
+    let undo = Undo::Start { container: container(), addresses: vec![], grace: Span::ZERO };
     assert!(engine.revert(&undo).await.unwrap_err().to_string().contains("code 78"));
 }
 
@@ -255,7 +255,7 @@ async fn a_restart_of_the_engines_own_is_awaited_and_not_doubled() {
         ("/json", inspected(&json!({ "Running": true, "Restarting": false }))),
     ]);
     let engine = stub.engine().await.unwrap();
-    let undo = Undo::Start { container: container(), addresses: vec![] };
+    let undo = Undo::Start { container: container(), addresses: vec![], grace: Span::ZERO };
     assert_eq!(engine.revert(&undo).await.unwrap(), Reverted::Restored { notes: vec![] });
     assert!(!stub.asked().iter().any(|asked| asked.contains("/start")));
 }

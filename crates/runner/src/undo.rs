@@ -1,5 +1,7 @@
 //! Carries undos out: idempotent, from any process, each with its own time budget.
 
+use std::time::Instant;
+
 use murphy_core::{Span, Undo};
 use murphy_docker::{self as docker, Engine, EngineError, Environment};
 use murphy_host::{self as host, SendError, StopError};
@@ -98,6 +100,17 @@ impl Reverter {
                 .map(drop)
                 .map_err(|source| RevertError::Network { source, by_hand: by_hand(undo) }),
         }
+    }
+
+    /// Takes one thing back that another process had begun, which died at `died` or before. What could still come about is
+    /// waited for, and taken back once more.
+    pub async fn revert_once_more(&self, undo: &Undo, died: Instant) -> Result<(), RevertError> {
+        let over = died + undo.may_still_come().as_duration();
+        if over > died {
+            tokio::time::sleep_until(over.into()).await;
+            self.revert(undo).await?;
+        }
+        Ok(())
     }
 
     async fn in_engine(&self, undo: &Undo) -> Result<(), RevertError> {

@@ -6,6 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Instant;
 
 use murphy_docker::Environment;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -103,8 +104,16 @@ pub(crate) async fn take_back(log: &Path) -> Result<usize, UndoLogError> {
     let environment = owner.map_or_else(Environment::of_process, |owner| owner.engine.clone());
     let reverter = Reverter::new(environment);
     let mut failed = 0;
+    let died = Instant::now();
+    let mut reverted = Vec::new();
     for (id, undo) in &outstanding.due {
         match reverter.revert(undo).await {
+            Ok(()) => reverted.push((id, undo)),
+            Err(_) => failed += 1,
+        }
+    }
+    for (id, undo) in reverted {
+        match reverter.revert_once_more(undo, died).await {
             Ok(()) => drop(writer.as_ref().map(|writer| writer.done(*id))),
             Err(_) => failed += 1,
         }

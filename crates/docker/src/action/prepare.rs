@@ -1,7 +1,7 @@
 //! Before an act: looks at the container and writes down how to undo it. Touches nothing.
 
 use bollard::models::ContainerInspectResponse;
-use murphy_core::{ContainerIdentity, Undo};
+use murphy_core::{ContainerIdentity, Span, Undo};
 
 use super::attachment::{attachments, identity};
 use super::kind::{Action, Networks, Removal};
@@ -34,7 +34,11 @@ fn undos(inspected: &ContainerInspectResponse, action: &Action) -> Result<Vec<Un
         let state = state.status.map(|status| status.to_string()).unwrap_or_default();
         return Err(ActError::NotRunning { container, state });
     }
-    let start = || Undo::Start { container: container.clone(), addresses: attachments(inspected) };
+    let grace = match action {
+        Action::Stop { grace } | Action::Restart { grace } => *grace,
+        _ => Span::ZERO,
+    };
+    let start = || Undo::Start { container: container.clone(), addresses: attachments(inspected), grace };
     // An engine deletes a container with --rm as soon as it has ended, and then nothing can bring it back.
     let must_survive_its_end = || match host.auto_remove {
         Some(true) => Err(ActError::AutoRemove { container: container.clone(), action: action.name() }),

@@ -71,7 +71,7 @@ impl Engine {
     pub async fn revert(&self, undo: &Undo) -> Result<Reverted, RevertError> {
         let outcome = match undo {
             Undo::Unpause { container } => self.unpause(container).await,
-            Undo::Start { container, addresses } => self.start_again(container, addresses).await,
+            Undo::Start { container, addresses, .. } => self.start_again(container, addresses).await,
             Undo::Rename { container } => self.rename_back(container).await,
             Undo::Reconnect { container, network, endpoint } => {
                 self.reconnect(container, network, endpoint).await

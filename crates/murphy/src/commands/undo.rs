@@ -1,5 +1,7 @@
 //! `murphy undo`: takes back whatever dead runs left behind. Doing it twice is harmless.
 
+use std::time::Instant;
+
 use murphy_runner::{StateDir, UndoLog};
 
 use super::{fail, print, runtime};
@@ -31,12 +33,24 @@ pub fn run() -> Exit {
         };
         let reverter = leftover.reverter();
         let mut all_done = true;
+        let died = Instant::now();
+        let mut reverted = Vec::new();
         for (id, undo) in &leftover.due {
             match runtime.block_on(reverter.revert(undo)) {
                 Ok(()) => {
                     print(&format!("  taken back: {undo}\n"));
-                    all_done &= log.done(*id).is_ok();
+                    reverted.push((id, undo));
                 }
+                Err(error) => {
+                    all_done = false;
+                    exit = exit.worst(fail(Exit::NotReverted, &error));
+                }
+            }
+        }
+        // An engine may still have been at it when its caller died.
+        for (id, undo) in reverted {
+            match runtime.block_on(reverter.revert_once_more(undo, died)) {
+                Ok(()) => all_done &= log.done(*id).is_ok(),
                 Err(error) => {
                     all_done = false;
                     exit = exit.worst(fail(Exit::NotReverted, &error));
