@@ -3,6 +3,7 @@
 mod bench;
 mod catalogue;
 mod daemon;
+mod echo;
 mod foreign;
 mod long;
 mod sitting;
@@ -12,6 +13,7 @@ mod wait;
 pub use bench::{Bench, Finished, free_ports, murphy, redis_or_skip};
 pub use catalogue::catalogue_scenario;
 pub use daemon::Daemon;
+pub use echo::{echo, round_trip};
 pub use foreign::{clients, kept, kept_python, run, skip};
 pub use long::long_scenario;
 pub use sitting::Sitting;

@@ -1,40 +1,14 @@
 //! `murphy proxies` and `murphy fault` against a running daemon, as a person and a script type them.
 
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::net::TcpStream;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use murphy_tests::{Bench, Daemon, free_ports};
+use murphy_tests::{Bench, Daemon, echo, free_ports, round_trip};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-
-/// A dependency that answers with what it was sent. It lives as long as the test's process.
-fn echo() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                let mut buffer = [0; 4096];
-                while let Ok(read @ 1..) = stream.read(&mut buffer) {
-                    if stream.write_all(&buffer[..read]).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    address
-}
-
-fn round_trip(stream: &mut TcpStream) -> std::io::Result<Duration> {
-    let begun = Instant::now();
-    stream.write_all(b"hello")?;
-    stream.read_exact(&mut [0; 5])?;
-    Ok(begun.elapsed())
-}
 
 fn json(daemon: &Daemon, bench: &Bench, args: &str) -> Value {
     let said = daemon.run(bench, &format!("{args} --output json")).expect(0).stdout;

@@ -1,11 +1,11 @@
 //! The limit of open files: Murphy uses all it may have, leaves services theirs, and lives on when there is no more.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::Stdio;
 use std::time::Duration;
 
-use murphy_tests::{Bench, eventually, free_ports};
+use murphy_tests::{Bench, echo, eventually, free_ports};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -45,18 +45,6 @@ expect:
 fn is_served(stream: &mut TcpStream) -> bool {
     stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     stream.write_all(b"x").is_ok() && stream.read_exact(&mut [0]).is_ok()
-}
-
-/// A server that sends back what it gets, for as long as this process lives.
-fn echo() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || std::io::copy(&mut &stream, &mut &stream));
-        }
-    });
-    address
 }
 
 #[test]

@@ -1,38 +1,12 @@
 //! `murphy proxy` over real sockets: flags, the summary, the saved scenario.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use murphy_tests::{Bench, Sitting};
+use murphy_tests::{Bench, Sitting, echo, round_trip};
 use nix::sys::signal::Signal;
 use serde_json::Value;
-
-/// A dependency that answers with what it was sent. It lives as long as the test's process.
-fn echo() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                let mut buffer = [0; 4096];
-                while let Ok(read @ 1..) = stream.read(&mut buffer) {
-                    if stream.write_all(&buffer[..read]).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    address
-}
-
-fn round_trip(stream: &mut TcpStream) -> std::io::Result<Duration> {
-    let begun = Instant::now();
-    stream.write_all(b"hello")?;
-    stream.read_exact(&mut [0; 5])?;
-    Ok(begun.elapsed())
-}
 
 #[test]
 fn flags_put_faults_up_and_the_end_says_what_was_done_to_whom() {

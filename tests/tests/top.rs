@@ -1,11 +1,10 @@
 //! `murphy top` in a real terminal: tmux presses the keys and reads the screen.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use murphy_tests::{Bench, eventually, free_ports, murphy, processes_with};
+use murphy_tests::{Bench, echo, eventually, free_ports, murphy, processes_with, round_trip};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -72,28 +71,6 @@ impl Drop for Terminal {
     }
 }
 
-/// Sends back what comes, for ever.
-fn echo() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                let (mut from, mut to) = (&stream, &stream);
-                let _ = std::io::copy(&mut from, &mut to);
-            });
-        }
-    });
-    address
-}
-
-fn round_trip(stream: &mut TcpStream) -> Duration {
-    let began = Instant::now();
-    stream.write_all(b"ping").expect("to write");
-    stream.read_exact(&mut [0; 4]).expect("the echo");
-    began.elapsed()
-}
-
 #[test]
 fn a_fault_is_put_on_tuned_saved_and_gone_at_the_end_by_keys_alone() {
     let bench = Bench::new();
@@ -102,7 +79,7 @@ fn a_fault_is_put_on_tuned_saved_and_gone_at_the_end_by_keys_alone() {
     let Some(terminal) = Terminal::open("keys", &bench, &line) else { return };
     terminal.shows("no fault stands");
     let mut call = TcpStream::connect(("127.0.0.1", port)).expect("the proxy listens");
-    round_trip(&mut call);
+    round_trip(&mut call).expect("the echo");
 
     terminal.typed("alatency 150");
     terminal.key("Enter");
@@ -111,13 +88,13 @@ fn a_fault_is_put_on_tuned_saved_and_gone_at_the_end_by_keys_alone() {
     terminal.key("Enter");
     terminal.shows("1 FAULT STANDS");
     // On the connection that was open before, once each way.
-    assert!(round_trip(&mut call) >= Duration::from_millis(300));
+    assert!(round_trip(&mut call).expect("the echo") >= Duration::from_millis(300));
 
     terminal.key("Right");
     terminal.shows("ON  latency 170ms");
     terminal.typed("1");
     terminal.shows("off latency 170ms");
-    assert!(round_trip(&mut call) < Duration::from_millis(300));
+    assert!(round_trip(&mut call).expect("the echo") < Duration::from_millis(300));
 
     terminal.typed("s");
     terminal.key("Enter");
