@@ -256,7 +256,7 @@ pub enum EventKind {
         /// Why.
         why: String,
     },
-    /// A fault is in the world.
+    /// A fault is in the world. Its time is read before the act, so whatever meets the fault ends later.
     FaultArmed {
         /// Which.
         fault: FaultId,

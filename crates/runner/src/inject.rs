@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 use murphy_core::{EdgeName, EventKind, FaultId, Recorder, ServiceName, Tally, Undo, UndoId};
 use murphy_faults::{Effect, Fault, ProcessAction, SignalName};
@@ -111,6 +112,8 @@ impl Injector {
             self.armed.lock().unwrap_or_else(PoisonError::into_inner).push((step.id.clone(), in_world));
         };
         let effect = effect_of(step, &step.fault);
+        // Read before the act: whatever meets the fault ends after this.
+        let felt = Instant::now();
         match (&step.target, effect) {
             (FaultTarget::Edge { edge, directions, chance, .. }, Some(Effect::Edge(effect))) => {
                 let handle = self.edge(edge).ok_or_else(|| failed(format!("there is no edge {edge}")))?;
@@ -141,7 +144,7 @@ impl Injector {
                 return Err(failed(format!("{} does not act on this kind of target", step.fault.name())));
             }
         }
-        self.recorder.record(EventKind::FaultArmed { fault: step.id.clone() });
+        self.recorder.record_at_instant(felt, EventKind::FaultArmed { fault: step.id.clone() });
         Ok(())
     }
 

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use murphy_core::{
     Chance, Directions, EdgeName, EventKind, FaultId, NamespaceIdentity, Protocol, Recorder, Seed, Tally,
@@ -107,6 +107,7 @@ impl Networks {
         let Some(Effect::Network(action)) = step.fault.effect_on(Place::Network) else {
             return Err(failed(format!("{} does not act on a network", step.fault.name())));
         };
+        let mut felt = Instant::now();
         if let NetworkAction::Latency { effect } = action {
             let slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner).get(&step.id).cloned();
             let slow = slow.unwrap_or_default();
@@ -128,16 +129,17 @@ impl Networks {
                 peers: Peers::default(),
                 locked: BTreeMap::new(),
                 gone: Tally::default(),
+                felt: None,
             };
             let done = self.tasks.spawn(holder.hold(lift.clone(), ready));
             // Known before it stands: whatever ends the run from here on takes it back.
             self.lock().insert(step.id.clone(), Standing::Held { lift, done });
             match is_ready.await {
-                Ok(begun) => begun.map_err(|error| failed(error.to_string()))?,
+                Ok(begun) => felt = begun.map_err(|error| failed(error.to_string()))?,
                 Err(_) => return Err(failed("its task has ended".into())),
             }
         }
-        self.site.recorder.record(EventKind::FaultArmed { fault: step.id.clone() });
+        self.site.recorder.record_at_instant(felt, EventKind::FaultArmed { fault: step.id.clone() });
         Ok(())
     }
 
@@ -192,11 +194,18 @@ struct Holder {
     locked: BTreeMap<u64, NamespaceIdentity>,
     /// What was counted in networks that are gone.
     gone: Tally,
+    /// Since when the fault may be felt: before its first act.
+    felt: Option<Instant>,
 }
 
 impl Holder {
-    async fn hold(mut self, lift: CancellationToken, ready: oneshot::Sender<Result<(), SitError>>) -> Tally {
+    async fn hold(
+        mut self,
+        lift: CancellationToken,
+        ready: oneshot::Sender<Result<Instant, SitError>>,
+    ) -> Tally {
         let first = self.look(Look::First).await;
+        let first = first.map(|()| self.felt.unwrap_or_else(Instant::now));
         // Nobody waits any more if the run was stopped meanwhile; then it is lifted as well.
         let begun = ready.send(first).is_ok();
         while begun && tokio::time::timeout(LOOK_AGAIN, lift.cancelled()).await.is_err() {
@@ -233,11 +242,14 @@ impl Holder {
                 let key = (index, one.namespace.inode);
                 match self.posts.get_mut(&key) {
                     Some(post) => follow(post, &peers).await,
-                    None => match self.post(one, &leg, &peers).await {
-                        Ok(post) => drop(self.posts.insert(key, post)),
-                        Err(error) if look == Look::First => return Err(error),
-                        Err(_) => {}
-                    },
+                    None => {
+                        self.felt.get_or_insert_with(Instant::now);
+                        match self.post(one, &leg, &peers).await {
+                            Ok(post) => drop(self.posts.insert(key, post)),
+                            Err(error) if look == Look::First => return Err(error),
+                            Err(_) => {}
+                        }
+                    }
                 }
             }
         }

@@ -189,6 +189,17 @@ pub(crate) struct ProbeAnswer {
     pub saw: String,
 }
 
+impl ProbeAnswer {
+    /// When the answer counts: a question that was open when the fault was armed (`None`: never) is the fault's, for it
+    /// may have met it.
+    pub fn counts_at(&self, armed: Option<u64>) -> u64 {
+        match armed {
+            Some(armed) if self.ended > armed => self.asked.max(armed),
+            _ => self.asked,
+        }
+    }
+}
+
 /// What went wrong with Murphy itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Loss {

@@ -105,6 +105,34 @@ fn a_probe_that_stays_good_follows_nothing() {
 }
 
 #[test]
+fn a_question_that_the_fault_found_open_does_not_spoil_the_baseline() {
+    let ready = Subject::Probe(Golden::probe());
+    let golden = Golden::new("facts", Caller::careless(), Break::Reset).expect(
+        "ready.follows",
+        ready,
+        Rule::Follows { at_most: Span::from_secs(5) },
+        "<= 5s",
+    );
+    let mut journal = golden.journal();
+    let at = |journal: &[Event], wanted: fn(&EventKind) -> bool| {
+        journal.iter().find(|event| wanted(&event.kind)).expect("one such event").at.as_micros()
+    };
+    let armed = at(&journal, |kind| matches!(kind, EventKind::FaultArmed { .. }));
+    let lifted = at(&journal, |kind| matches!(kind, EventKind::FaultLifted { .. }));
+    let mut open = 0;
+    for event in &mut journal {
+        let ended = event.at.as_micros();
+        if let EventKind::Probe { asked, ok, .. } = &mut event.kind {
+            open += u64::from(asked.as_micros() < armed && armed < ended);
+            *ok = ended < armed || lifted <= asked.as_micros();
+        }
+    }
+    assert_eq!(open, 1, "asked before the fault, answered after it");
+    let row = judge(&journal).rows.remove(0);
+    assert_eq!(row.answer, Answer::Pass, "{}", row.reason);
+}
+
+#[test]
 fn a_shared_pool_makes_bystanders_suffer_and_one_of_its_own_does_not() {
     let state = |bystander| {
         let caller = Caller { pool: Some(8), ..Caller::careless() };

@@ -15,11 +15,12 @@ const HANGS: u64 = 1_000_000;
 pub(super) fn detect(run: &RunView<'_>, answers: &[ProbeAnswer]) -> Found {
     let Some(armed) = run.first_armed() else { return Found::not_applicable("nothing was broken") };
     let end = run.during.iter().map(|window| window.to).max().unwrap_or(armed);
+    let when = |answer: &ProbeAnswer| answer.counts_at(Some(armed));
     let within = |window: Window| -> Vec<&ProbeAnswer> {
-        answers.iter().filter(|answer| window.holds(answer.asked)).collect()
+        answers.iter().filter(|answer| window.holds(when(answer))).collect()
     };
     let before: Vec<&ProbeAnswer> =
-        answers.iter().filter(|answer| run.baseline.holds(answer.asked)).collect();
+        answers.iter().filter(|answer| run.baseline.holds(when(answer))).collect();
     if before.len() < IN_A_ROW || before.iter().any(|answer| !answer.ok) {
         return Found::inconclusive(
             "not well before the fault, or not asked often enough",

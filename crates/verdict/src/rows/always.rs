@@ -18,10 +18,7 @@ pub(super) fn row(case: &Case<'_>, name: &ProbeName, want: &str) -> Draft {
     );
     let none = Vec::new();
     let answers = case.run.probes.get(name.as_str()).unwrap_or(&none);
-    // A question that was open when the fault was armed is the fault's.
-    let armed = case.run.first_armed().unwrap_or(u64::MAX);
-    let when =
-        |answer: &ProbeAnswer| if answer.ended > armed { answer.asked.max(armed) } else { answer.asked };
+    let when = |answer: &ProbeAnswer| answer.counts_at(case.run.first_armed());
     let read = |windows: &Windows| {
         let asked: Vec<&ProbeAnswer> = answers.iter().filter(|answer| windows.holds(when(answer))).collect();
         let good = asked.iter().filter(|answer| answer.ok).count() as u64;
