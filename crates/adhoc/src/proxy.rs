@@ -8,8 +8,9 @@ use murphy_core::{
     Chance, Directions, EdgeName, FaultId, NameError, Protocol, Recorder, RunClock, Seed, Span, Tally,
 };
 use murphy_faults::{Effect, Fault, Match, Which};
-use murphy_proxy::{Armed, BindError, Limits, MeterSnapshot, Proxy, ProxyConfig, ProxyHandle};
-use murphy_runner::Stop;
+use murphy_proxy::{Armed, BindError, EdgeTls, Limits, MeterSnapshot, Proxy, ProxyConfig, ProxyHandle};
+use murphy_runner::{StateDir, Stop};
+use murphy_tls::{TlsError, TlsSettings};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -21,7 +22,7 @@ use crate::calls::{Calls, CallsSeen};
 const QUEUE: usize = 100_000;
 
 /// A proxy with its faults, as asked for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Seat {
     /// The address that callers dial.
     pub listen: String,
@@ -29,6 +30,10 @@ pub struct Seat {
     pub upstream: String,
     /// What is spoken; faults on requests want HTTP.
     pub protocol: Protocol,
+    /// On which sides TLS is spoken.
+    pub tls: Option<TlsSettings>,
+    /// Where the local authority is kept.
+    pub state: StateDir,
     /// The faults, each with whether it stands from the beginning.
     pub faults: Vec<(Fault, Switch)>,
     /// The ways on which they sit.
@@ -73,6 +78,17 @@ pub enum SeatError {
     /// It cannot listen.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// TLS cannot be set up.
+    #[error("tls: {0}")]
+    Tls(#[from] TlsError),
+    /// A fault on handshakes where there are none.
+    #[error(
+        "{fault} acts on TLS handshakes of callers: add `--tls`, or `--tls=terminate` if the dependency speaks no TLS"
+    )]
+    NoHandshakes {
+        /// Which.
+        fault: &'static str,
+    },
     /// A fault of another kind.
     #[error("{fault} does not act on connections")]
     NotOfConnections {
@@ -129,6 +145,9 @@ pub struct Sight {
     pub chance: Chance,
     /// What is spoken.
     pub protocol: Protocol,
+    /// On which sides TLS is spoken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSettings>,
     /// The requests that faults on requests are for.
     #[serde(rename = "match", skip_serializing_if = "Match::is_empty")]
     pub matching: Match,
@@ -173,12 +192,22 @@ pub async fn sit(
     keys: &mut mpsc::Receiver<usize>,
     tell: &mut (dyn FnMut(Told) + Send),
 ) -> Result<Sight, SeatError> {
+    let tls = match &seat.tls {
+        Some(settings) => EdgeTls::open(settings, seat.state.path(), &seat.upstream)?,
+        None => EdgeTls::default(),
+    };
+    if let Some((fault, _)) = seat.faults.iter().find(|(fault, _)| fault.acts_on_handshakes())
+        && tls.terminate.is_none()
+    {
+        return Err(SeatError::NoHandshakes { fault: fault.name() });
+    }
     let (recorder, mut recording) = Recorder::new(RunClock::start(), QUEUE);
     let proxy = Proxy::bind(ProxyConfig {
         name: EdgeName::new("proxy")?,
         protocol: seat.protocol,
         listen: seat.listen.clone(),
         upstream: seat.upstream.clone(),
+        tls,
         seed: seat.seed,
         recorder,
         limits: Limits::default(),
@@ -329,6 +358,7 @@ impl Desk {
             directions: self.seat.directions,
             chance: self.seat.chance,
             protocol: self.seat.protocol,
+            tls: self.seat.tls.clone(),
             matching: self.seat.matching.clone(),
             which: self.seat.which_with_chance(),
             elapsed: self.now(),

@@ -30,7 +30,9 @@ impl Sight {
         let _ = writeln!(text, "seed: {}\n", self.seed);
         let (listen, to) = (scalar(&self.listen), scalar(&self.upstream));
         let protocol = if self.protocol == Protocol::Http { ", protocol: http" } else { "" };
-        let _ = writeln!(text, "edges:\n  proxy: {{ listen: {listen}, to: {to}{protocol} }}\n");
+        let tls = self.tls.as_ref().and_then(|tls| serde_json::to_value(tls).ok());
+        let tls = tls.map(|tls| format!(", tls: {}", flow(&tls))).unwrap_or_default();
+        let _ = writeln!(text, "edges:\n  proxy: {{ listen: {listen}, to: {to}{protocol}{tls} }}\n");
         let _ = writeln!(text, "probes:\n  dependency: {{ tcp: {to}, every: 1s }}\n");
         let fault = self.elapsed.max(SHORTEST);
         let _ = writeln!(

@@ -162,6 +162,7 @@ mod tests {
             seed: Seed(7),
             directions: Directions::ToClient,
             protocol: Protocol::Tcp,
+            tls: None,
             matching: Match::default(),
             which: Which::default(),
             chance: Chance::ALWAYS,

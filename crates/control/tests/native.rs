@@ -141,6 +141,11 @@ async fn every_fault_on_connections_or_requests_of_the_catalogue_can_be_put_on()
             assert!(text.contains("murphy explain"), "{text}");
             continue;
         }
+        if fault.acts_on_handshakes() {
+            let text = refused(&daemon, "PUT", &path, json!({ "inject": fault }), 422).await;
+            assert!(text.contains("passes them through"), "{text}");
+            continue;
+        }
         count += 1;
         let order = if fault.acts_on_requests() {
             json!({ "inject": fault, "which": { "chance": "10%" } })

@@ -32,6 +32,6 @@ pub use process::{Freeze, Kill, ProcessAction, SendSignal, SignalName};
 pub use registry::{Fault, NAMES};
 pub use spec::{Effect, FaultSpec, Grain, Place};
 pub use stream::{
-    Bandwidth, Beyond, Blackhole, ConnectionLimit, Corrupt, Distribution, Drop, Latency, Limit, Loss, Refuse,
-    Reset, Scope, Slice, SlowClose, SlowOpen, Then, Timeout,
+    Bandwidth, Beyond, Blackhole, ConnectionLimit, Corrupt, Distribution, Drop, Latency, Limit, Loss, Meets,
+    Refuse, Reset, Scope, Slice, SlowClose, SlowOpen, Then, Timeout, TlsHandshake,
 };

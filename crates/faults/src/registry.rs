@@ -23,7 +23,7 @@ use crate::read::{Settings, bare};
 use crate::spec::{Effect, FaultSpec, Place};
 use crate::stream::{
     Bandwidth, Blackhole, ConnectionLimit, Corrupt, Drop, Latency, Limit, Loss, Refuse, Reset, Slice,
-    SlowClose, SlowOpen, Timeout,
+    SlowClose, SlowOpen, Timeout, TlsHandshake,
 };
 
 macro_rules! registry {
@@ -185,6 +185,11 @@ impl Fault {
         matches!(self.effect(), Effect::Edge(murphy_proxy::EdgeEffect::Http(_)))
     }
 
+    /// True if it acts on the TLS handshakes of callers, and so only where callers speak TLS with Murphy.
+    pub fn acts_on_handshakes(&self) -> bool {
+        matches!(self.effect(), Effect::Edge(murphy_proxy::EdgeEffect::Handshake(_)))
+    }
+
     /// What it does to the requests that are chosen. `None` if it does not act on requests.
     pub fn on_requests(&self, matching: &Match, which: &Which) -> Option<Effect> {
         let Effect::Edge(murphy_proxy::EdgeEffect::Http(effect)) = self.effect() else { return None };
@@ -227,6 +232,8 @@ registry! {
     SlowOpen(SlowOpen),
     /// New connections are refused.
     Refuse(Refuse),
+    /// TLS handshakes go wrong.
+    TlsHandshake(TlsHandshake),
     /// Only so many connections at a time.
     ConnectionLimit(ConnectionLimit),
     /// Requests are answered with an error.

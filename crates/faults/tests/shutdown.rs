@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use murphy_core::{EdgeName, FaultId, Protocol, Recorder, RunClock, Seed, Span};
 use murphy_faults::{FaultSpec, Latency};
-use murphy_proxy::{Limits, Proxy, ProxyConfig};
+use murphy_proxy::{EdgeTls, Limits, Proxy, ProxyConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -20,6 +20,7 @@ async fn a_stop_behind_an_edit_is_never_overlooked_by_an_open_connection() {
             protocol: Protocol::Tcp,
             listen: "127.0.0.1:0".to_owned(),
             upstream: server.local_addr().unwrap().to_string(),
+            tls: EdgeTls::default(),
             seed: Seed(round),
             recorder,
             limits: Limits::default(),

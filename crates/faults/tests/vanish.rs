@@ -3,12 +3,16 @@
 #[path = "../../proxy/tests/support/mod.rs"]
 mod support;
 
+use std::sync::Arc;
+
 use murphy_core::Directions;
 use murphy_faults::{Effect, Fault, catalogue};
-use murphy_proxy::EdgeEffect;
-use support::http::{canned, http_stage};
-use support::{Stage, armed, reset, stage};
+use murphy_proxy::{EdgeEffect, EdgeTls};
+use murphy_tls::{Authority, Upstream, UpstreamSettings};
+use support::http::{canned, http_stage, http_stage_with};
+use support::{Stage, armed, fault, reset, stage, within};
 use tokio::io::AsyncWriteExt;
+use tokio_rustls::TlsConnector;
 
 const FAULTS: [&str; 18] = [
     "latency: 100ms",
@@ -49,6 +53,10 @@ const ON_REQUESTS: [&str; 14] = [
     "stale-keep-alive",
 ];
 
+/// The same for faults on handshakes.
+const ON_HANDSHAKES: [&str; 3] =
+    ["tls-handshake: stalled", "tls-handshake: refused", "{ tls-handshake: { meets: expired } }"];
+
 fn effect(yaml: &str) -> Option<EdgeEffect> {
     let fault: Fault = serde_yaml::from_str(yaml).unwrap();
     match fault.effect() {
@@ -66,6 +74,7 @@ fn every_fault_of_the_catalogue_that_sits_on_an_edge_is_among_these() {
     let names: Vec<String> = FAULTS
         .iter()
         .chain(&ON_REQUESTS)
+        .chain(&ON_HANDSHAKES)
         .map(|yaml| serde_yaml::from_str::<Fault>(yaml).unwrap().name().to_owned())
         .collect();
     for entry in catalogue().iter().filter(|entry| effect(entry.example).is_some()) {
@@ -101,6 +110,44 @@ async fn a_caller_that_vanishes_leaves_no_socket_behind_any_fault_on_requests() 
     }
     while let Some(check) = checks.join_next().await {
         check.unwrap();
+    }
+}
+
+/// Nor in the midst of a handshake.
+#[tokio::test]
+async fn a_caller_that_vanishes_leaves_no_socket_behind_any_fault_on_handshakes() {
+    let state = tempfile::tempdir().unwrap();
+    let authority = Arc::new(Authority::of_state(state.path()).unwrap());
+    let upstream = canned(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    let settings = UpstreamSettings { ca: Some(authority.certificate().to_owned()), ..Default::default() };
+    let trust = Upstream::read(&settings, "localhost").unwrap();
+    for yaml in ON_HANDSHAKES {
+        for how in ["close", "reset"] {
+            let tls = EdgeTls { terminate: Some(Arc::clone(&authority)), originate: None };
+            let stage = http_stage_with(upstream.address, tls).await;
+            arm(&stage, yaml, Directions::default());
+            let client = stage.dial().await;
+            if how == "reset" {
+                socket2::SockRef::from(&client).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+            }
+            {
+                let greeting = TlsConnector::from(trust.offering(&[])).connect(trust.name(), client);
+                let met = async {
+                    while stage.handle.tally(&fault("f")).is_none_or(|tally| tally.hits == 0) {
+                        tokio::task::yield_now().await;
+                    }
+                };
+                let both = async {
+                    tokio::select! {
+                        shaken = greeting => assert!(shaken.is_err(), "{yaml}"),
+                        () = met => {}
+                    }
+                };
+                within(yaml, both).await;
+            }
+            stage.meter(&format!("{yaml} {how}"), |meter| meter.accepted == 1 && meter.open == 0).await;
+            stage.finish().await;
+        }
     }
 }
 

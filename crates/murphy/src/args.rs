@@ -76,6 +76,8 @@ pub enum Command {
     Compare(CompareArgs),
     /// Take back whatever a dead run left behind
     Undo,
+    /// The local authority whose certificates `tls:` shows callers: made if missing, with what to hand to clients
+    Ca(CaArgs),
     /// Say what works on this machine, what does not, and how to mend it; change nothing
     Doctor(DoctorArgs),
     /// Explain a fault, an exit code, or list what there is
@@ -279,6 +281,13 @@ pub struct ReportArgs {
     pub json: bool,
     #[command(flatten)]
     pub reports: NamedReports,
+}
+
+#[derive(Debug, Args)]
+pub struct CaArgs {
+    /// Print only the path of its certificate, for scripts
+    #[arg(long)]
+    pub path: bool,
 }
 
 #[derive(Debug, Args)]

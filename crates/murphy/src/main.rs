@@ -53,6 +53,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Proxy(args) => commands::proxy::run(&args),
         Command::Compare(args) => commands::compare::run(&args, cli.color),
+        Command::Ca(args) => commands::ca::run(&args),
         Command::Undo => commands::undo::run(),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Schema => commands::schema::run(),

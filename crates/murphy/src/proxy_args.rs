@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use murphy_core::{Chance, Directions, Seed, Span};
+use murphy_tls::{TlsMode, TlsSettings, Verify};
 
 use crate::by_hand_args::OutputChoice;
 use crate::fault_flags::FaultFlags;
@@ -14,6 +15,7 @@ For example:
   murphy proxy 127.0.0.1:16379 127.0.0.1:6379 --latency 200ms --jitter 50ms
   murphy proxy 127.0.0.1:18080 shop:80 --reset=2s --off      key 1 switches it on
   murphy proxy 127.0.0.1:18080 shop:80 --abort 503 --method POST --path /orders --first 3
+  murphy proxy 127.0.0.1:18443 shop:443 --tls --http --tls-handshake expired
 Callers must dial LISTEN. `murphy explain latency` tells all about one fault.";
 
 #[derive(Debug, Args)]
@@ -23,9 +25,28 @@ pub struct ProxyArgs {
     pub listen: String,
     /// Address of the dependency, HOST:PORT
     pub upstream: String,
-    /// Read requests (HTTP/1.1, HTTP/2 without TLS), also without a fault on requests, which implies it
+    /// Read requests (HTTP/1.1, HTTP/2), also without a fault on requests, which implies it
     #[arg(long)]
     pub http: bool,
+    /// Speak TLS on both sides, with callers only (`terminate`) or with the dependency only (`originate`); callers must
+    /// trust `murphy ca`. Without it TLS passes through untouched
+    #[arg(long, value_enum, value_name = "SIDES", num_args = 0..=1, require_equals = true, default_missing_value = "both")]
+    pub tls: Option<TlsChoice>,
+    /// Name that the dependency's certificate must have; the host of UPSTREAM if not given
+    #[arg(long, value_name = "HOST", requires = "tls")]
+    pub tls_name: Option<String>,
+    /// Authorities that are trusted instead of the system's: a PEM file, or `murphy` for its own
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    pub tls_ca: Option<PathBuf>,
+    /// Certificate that is shown to the dependency, a PEM file
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    pub tls_cert: Option<PathBuf>,
+    /// Key of that certificate, a PEM file
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    pub tls_key: Option<PathBuf>,
+    /// How far the dependency's certificate is checked
+    #[arg(long, value_enum, value_name = "HOW", requires = "tls")]
+    pub tls_verify: Option<VerifyChoice>,
     /// End after this time; without it, on Ctrl-C
     #[arg(long = "for", value_name = "TIME")]
     pub hold: Option<Span>,
@@ -51,6 +72,41 @@ pub struct ProxyArgs {
     pub requests: RequestFlags,
     #[command(flatten)]
     pub faults: FaultFlags,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TlsChoice {
+    Both,
+    Terminate,
+    Originate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum VerifyChoice {
+    Full,
+    Nothing,
+}
+
+impl ProxyArgs {
+    /// What is said of TLS.
+    pub fn tls(&self) -> Option<TlsSettings> {
+        let mode = match self.tls? {
+            TlsChoice::Both => TlsMode::Both,
+            TlsChoice::Terminate => TlsMode::Terminate,
+            TlsChoice::Originate => TlsMode::Originate,
+        };
+        Some(TlsSettings {
+            mode,
+            name: self.tls_name.clone(),
+            ca: self.tls_ca.clone(),
+            cert: self.tls_cert.clone(),
+            key: self.tls_key.clone(),
+            verify: match self.tls_verify {
+                Some(VerifyChoice::Nothing) => Verify::Nothing,
+                Some(VerifyChoice::Full) | None => Verify::Full,
+            },
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

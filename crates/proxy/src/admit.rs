@@ -83,7 +83,7 @@ pub(crate) async fn reach(
                 continue;
             }
             match &standing.armed.effect {
-                EdgeEffect::Stream(_) | EdgeEffect::Http(_) => {}
+                EdgeEffect::Stream(_) | EdgeEffect::Http(_) | EdgeEffect::Handshake(_) => {}
                 EdgeEffect::Refuse => {
                     standing.tally.add_connection();
                     return reset;

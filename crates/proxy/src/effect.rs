@@ -12,6 +12,7 @@ use murphy_core::{Dice, Span};
 
 use crate::chunk::{Chunk, Due, Wait};
 use crate::http::HttpEffect;
+use crate::tls::HandshakeEffect;
 
 /// How a fault ends a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -156,6 +157,8 @@ pub enum EdgeEffect {
         /// What happens to others.
         then: Overflow,
     },
+    /// Something happens to the handshakes of callers. Only on an edge that speaks TLS with them.
+    Handshake(HandshakeEffect),
     /// Something happens to requests. Only on an edge that speaks HTTP.
     Http(HttpEffect),
 }
@@ -181,6 +184,7 @@ impl fmt::Debug for EdgeEffect {
             EdgeEffect::Crowd { max, then } => {
                 f.debug_struct("Crowd").field("max", max).field("then", then).finish()
             }
+            EdgeEffect::Handshake(effect) => f.debug_tuple("Handshake").field(effect).finish(),
             EdgeEffect::Http(effect) => f.debug_tuple("Http").field(effect).finish(),
         }
     }

@@ -11,6 +11,7 @@ use crate::armed::{Armed, Table};
 use crate::meter::MeterSnapshot;
 use crate::roster::Connection;
 use crate::shared::{Shared, State};
+use crate::tls::EdgeTls;
 
 /// All control over one proxy. Cheap to clone.
 #[derive(Clone)]
@@ -84,6 +85,11 @@ impl ProxyHandle {
     /// What travels on the edge. Effects on requests act only where it is HTTP.
     pub fn protocol(&self) -> Protocol {
         self.shared.protocol
+    }
+
+    /// On which sides TLS is spoken. Effects on handshakes act only where callers speak it.
+    pub fn tls(&self) -> &EdgeTls {
+        &self.shared.tls
     }
 
     /// What has passed so far.

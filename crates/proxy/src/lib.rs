@@ -25,6 +25,7 @@ mod roster;
 mod running;
 mod shared;
 mod timer;
+mod tls;
 
 pub use armed::{Armed, Draws, EdgeTally, Standing, Table};
 pub use bind::BindError;
@@ -38,3 +39,4 @@ pub use meter::MeterSnapshot;
 pub use roster::{Connection, Decision, Stage};
 pub use running::RunningProxy;
 pub use shared::Limits;
+pub use tls::{EdgeTls, HandshakeEffect};

@@ -142,7 +142,7 @@ pub(crate) async fn carry(
     };
 
     books.live.carried();
-    if shared.protocol == Protocol::Http {
+    if shared.protocol == Protocol::Http || !shared.tls.is_none() {
         let (client, upstream) = (Arc::new(client), Arc::new(upstream));
         let lines = (to_upstream.line, to_client.line);
         let (near, far) = (Arc::clone(&client), Arc::clone(&upstream));

@@ -28,6 +28,7 @@ use crate::meter::Meter;
 use crate::roster::Roster;
 use crate::shared::{Limits, Shared, State};
 use crate::timer::Timer;
+use crate::tls::EdgeTls;
 
 /// What a proxy is made of.
 #[derive(Debug, Clone)]
@@ -40,6 +41,8 @@ pub struct ProxyConfig {
     pub listen: String,
     /// The address that is dialled on, `host:port`.
     pub upstream: String,
+    /// On which sides TLS is spoken.
+    pub tls: EdgeTls,
     /// Root of all choices.
     pub seed: Seed,
     /// Where events go.
@@ -84,7 +87,7 @@ impl Proxy {
     /// Takes the address on this ground, and dials from there. A name in `listen` is looked up on Murphy's own ground;
     /// on another one, give an address.
     pub async fn bind_on(config: ProxyConfig, ground: Arc<dyn Ground>) -> Result<Proxy, BindError> {
-        let ProxyConfig { name, protocol, listen, upstream, seed, recorder, limits } = config;
+        let ProxyConfig { name, protocol, listen, upstream, tls, seed, recorder, limits } = config;
         if !is_host_port(&upstream, false) {
             return Err(BindError::BadUpstream { edge: name, upstream });
         }
@@ -103,6 +106,7 @@ impl Proxy {
                         edge: name,
                         protocol,
                         upstream,
+                        tls,
                         ground,
                         seed,
                         recorder,

@@ -10,6 +10,7 @@ use crate::bind::BindError;
 use crate::handle::ProxyHandle;
 use crate::listener::{Proxy, ProxyConfig};
 use crate::shared::Limits;
+use crate::tls::EdgeTls;
 
 /// A proxy that is served. Everything that a [`ProxyHandle`] can do can be done to it. Dropping it ends its connections.
 pub struct RunningProxy {
@@ -27,6 +28,7 @@ impl Proxy {
             protocol: Protocol::Tcp,
             listen: "127.0.0.1:0".to_owned(),
             upstream: upstream.to_owned(),
+            tls: EdgeTls::default(),
             seed,
             recorder: Recorder::disabled(),
             limits: Limits::default(),

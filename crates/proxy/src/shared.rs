@@ -11,6 +11,7 @@ use crate::ground::Ground;
 use crate::meter::Meter;
 use crate::roster::Roster;
 use crate::timer::Timer;
+use crate::tls::EdgeTls;
 
 /// Bounds on what a proxy waits for and holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) edge: EdgeName,
     pub(crate) protocol: Protocol,
     pub(crate) upstream: String,
+    pub(crate) tls: EdgeTls,
     pub(crate) ground: Arc<dyn Ground>,
     pub(crate) seed: Seed,
     pub(crate) recorder: Recorder,

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use murphy_core::{CloseHow, EdgeName, EventKind, ExchangeEnd, Protocol, Recorder, Seed, Side, Span};
-use murphy_proxy::{BindError, Limits, Proxy, ProxyConfig};
+use murphy_proxy::{BindError, EdgeTls, Limits, Proxy, ProxyConfig};
 use support::{reset, stage, stage_to, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
@@ -189,6 +189,7 @@ async fn a_taken_port_names_its_holder_and_the_way_out() {
         protocol: Protocol::Tcp,
         listen: taken.local_addr().unwrap().to_string(),
         upstream: "127.0.0.1:1".to_owned(),
+        tls: EdgeTls::default(),
         seed: Seed(1),
         recorder: Recorder::disabled(),
         limits: Limits::default(),

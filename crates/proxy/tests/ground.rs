@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use murphy_core::{ConnId, Directions, EdgeName, EventKind, Protocol, Recorder, RunClock, Seed};
-use murphy_proxy::{Dialling, EdgeEffect, Ground, Limits, OwnGround, Proxy, ProxyConfig};
+use murphy_proxy::{Dialling, EdgeEffect, EdgeTls, Ground, Limits, OwnGround, Proxy, ProxyConfig};
 use socket2::Socket;
 use support::{PATIENCE, armed, fault, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -47,6 +47,7 @@ async fn every_socket_of_a_proxy_comes_from_its_ground() {
         listen: "127.0.0.1:0".to_owned(),
         // Nobody is there: only the ground's own choice can be reached.
         upstream: "192.0.2.1:9".to_owned(),
+        tls: EdgeTls::default(),
         seed: Seed(7),
         recorder,
         limits: Limits::default(),

@@ -15,7 +15,7 @@ use murphy_netns::{
     Destinations, Intercept, Lease, LeaseTerm, NetFault, Netns, NetnsError, OpenConnections as Open,
     ProxyPorts, ResolveError,
 };
-use murphy_proxy::{BindError, Limits, Proxy, ProxyConfig};
+use murphy_proxy::{BindError, EdgeTls, Limits, Proxy, ProxyConfig};
 use murphy_scenario::{Address, Caller, OpenConnections};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -40,6 +40,7 @@ const NUMBERS: u64 = 1 << 40;
 pub(crate) struct Interception {
     pub(crate) edge: EdgeName,
     pub(crate) protocol: Protocol,
+    pub(crate) tls: EdgeTls,
     pub(crate) from: Vec<Caller>,
     pub(crate) to: Dialled,
     pub(crate) open: OpenConnections,
@@ -279,6 +280,7 @@ impl Sitting {
                 // Nobody is there: only calls that were redirected are dialled on.
                 Dialled::Peers(_) => "127.0.0.1:1".to_owned(),
             },
+            tls: self.what.tls.clone(),
             seed: self.what.seed,
             recorder: self.what.calls.clone(),
             limits: Limits::default(),

@@ -56,6 +56,14 @@ pub enum RunError {
         /// Why, and what to do.
         why: String,
     },
+    /// TLS on an edge cannot be set up.
+    #[error("tls of edge {edge}: {why}")]
+    Tls {
+        /// Which.
+        edge: EdgeName,
+        /// Why, and what to do.
+        why: String,
+    },
     /// A proxy cannot listen.
     #[error("{why}")]
     Listen {

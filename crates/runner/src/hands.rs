@@ -63,7 +63,7 @@ impl EdgeHands {
 mod tests {
     use super::*;
     use murphy_core::{Chance, Directions, EdgeName, Protocol, Recorder, Seed};
-    use murphy_proxy::{EdgeEffect, Limits, Proxy, ProxyConfig};
+    use murphy_proxy::{EdgeEffect, EdgeTls, Limits, Proxy, ProxyConfig};
 
     async fn proxy() -> Proxy {
         let config = ProxyConfig {
@@ -71,6 +71,7 @@ mod tests {
             protocol: Protocol::Tcp,
             listen: "127.0.0.1:0".to_owned(),
             upstream: "127.0.0.1:9".to_owned(),
+            tls: EdgeTls::default(),
             seed: Seed(1),
             recorder: Recorder::disabled(),
             limits: Limits::default(),

@@ -19,6 +19,7 @@ use murphy_netns::{
     Destinations, Lease, LeaseTerm, Loss, NetFault, Netns, NetnsError, Partition, Reset, Shape, Shaping,
 };
 use murphy_proxy::Armed;
+use murphy_proxy::EdgeTls;
 use murphy_scenario::{FaultStep, FaultTarget, OpenConnections, Stretch};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -86,6 +87,7 @@ impl Networks {
             let what = Interception {
                 edge: edge.clone(),
                 protocol: Protocol::Tcp,
+                tls: EdgeTls::default(),
                 from,
                 to: Dialled::Peers(to),
                 open: OpenConnections::Cut,

@@ -8,7 +8,7 @@ use std::time::Instant;
 use murphy_core::{EventKind, FaultId, Recorder, RunClock, Seed, Timestamp};
 use murphy_docker::{Engine, Environment};
 use murphy_host as host;
-use murphy_proxy::{Limits, Proxy, ProxyConfig};
+use murphy_proxy::{EdgeTls, Limits, Proxy, ProxyConfig};
 use murphy_scenario::{Address, EdgePlan, FaultStep, FaultTarget, Plan, Question, Route};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -129,6 +129,7 @@ pub async fn run(
         stack: OnceLock::new(),
         marker: format!("{}.compose", dir.name()),
         site,
+        state: options.state.clone(),
         end_load: CancellationToken::new(),
         close_edges: CancellationToken::new(),
         load: TaskTracker::new(),
@@ -212,6 +213,8 @@ struct World {
     /// By which the compose process is found again.
     marker: String,
     site: Arc<Site>,
+    /// Where the local authority is kept.
+    state: StateDir,
     networks: Networks,
     end_load: CancellationToken,
     close_edges: CancellationToken,
@@ -336,6 +339,7 @@ impl World {
                 let what = Interception {
                     edge: edge.name.clone(),
                     protocol: edge.protocol,
+                    tls: self.tls(edge)?,
                     from: vec![from.clone()],
                     to: Dialled::Address(to.clone()),
                     open: *open_connections,
@@ -348,6 +352,14 @@ impl World {
                 Ok(())
             }
         }
+    }
+
+    fn tls(&self, edge: &EdgePlan) -> Result<EdgeTls, RunError> {
+        let Some(settings) = &edge.tls else { return Ok(EdgeTls::default()) };
+        let base = folder_of(&self.plan);
+        let settings = settings.clone().with_paths(|path| base.join(path));
+        EdgeTls::open(&settings, self.state.path(), &edge.route.to().to_string())
+            .map_err(|error| RunError::Tls { edge: edge.name.clone(), why: error.to_string() })
     }
 
     async fn listen(
@@ -363,6 +375,7 @@ impl World {
             protocol: plan.protocol,
             listen: listen.to_string(),
             upstream: to.to_string(),
+            tls: self.tls(plan)?,
             seed,
             recorder: self.recorder.clone(),
             limits: Limits::default(),

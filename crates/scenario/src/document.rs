@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use murphy_core::{Chance, Directions, Frequency, Learn, Protocol, Seed, Served, Span};
 use murphy_faults::{ContainerTarget, Fault, Match, Which};
+use murphy_tls::TlsSettings;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
@@ -230,6 +231,8 @@ pub(crate) struct EdgeDoc {
     /// What travels; tcp if left out.
     #[serde(default)]
     pub(crate) protocol: Protocol,
+    /// On which sides TLS is spoken; on none if left out. Without it TLS passes through untouched.
+    pub(crate) tls: Option<TlsSettings>,
 }
 
 /// One stream of user requests.

@@ -15,6 +15,7 @@ use murphy_core::{
     Protocol, Purpose, Secrets, Seed, ServiceName, Span,
 };
 use murphy_faults::{ContainerTarget, Fault, Match, Place, Which};
+use murphy_tls::TlsSettings;
 use serde::Serialize;
 
 use crate::address::Address;
@@ -134,6 +135,9 @@ pub struct EdgePlan {
     pub route: Route,
     /// What travels.
     pub protocol: Protocol,
+    /// On which sides TLS is spoken, with files relative to the scenario's file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSettings>,
 }
 
 /// How Murphy gets between a caller and a dependency.

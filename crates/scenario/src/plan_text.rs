@@ -116,6 +116,10 @@ fn answer_text(question: &Question) -> String {
 fn edge_text(edge: &EdgePlan) -> String {
     let protocol = serde_json::to_value(edge.protocol).unwrap_or_default();
     let protocol = protocol.as_str().unwrap_or_default();
+    let protocol = match &edge.tls {
+        Some(tls) => format!("{protocol}, {tls}"),
+        None => protocol.to_owned(),
+    };
     match &edge.route {
         Route::Listen { listen, to } => {
             format!("listen on {listen}, dial {to}  ({protocol})\nundo   close the listener")

@@ -162,7 +162,7 @@ fn every_fault_of_the_catalogue_can_be_written_as_its_example_says() {
             for target in targets {
                 let text = format!(
                     "murphy: 1\nname: x\nservices: {{ shop: {{ run: [murphy] }} }}\n\
-                     edges: {{ cache: {{ listen: 127.0.0.1:1, to: 127.0.0.1:2, protocol: http }} }}\n\
+                     edges: {{ cache: {{ listen: 127.0.0.1:1, to: 127.0.0.1:2, protocol: http, tls: both }} }}\n\
                      load: {{ a: {{ http: http://127.0.0.1/, rate: 30/s }} }}\n\
                      faults: [{{ {target}, inject: {} }}]\n",
                     entry.example

@@ -10,6 +10,17 @@ use crate::toxiproxy::Nonsense;
 /// Why something cannot be done to a proxy or a toxic.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ProxyError {
+    /// A fault on handshakes, on a proxy whose callers shake hands with the dependency.
+    #[error(
+        "`{fault}` acts on TLS handshakes, and proxy `{proxy}` passes them through; use `murphy proxy --tls` or a \
+         scenario"
+    )]
+    NotTls {
+        /// The proxy.
+        proxy: String,
+        /// The fault.
+        fault: &'static str,
+    },
     /// No proxy has the name.
     #[error("proxy not found")]
     NoProxy,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use murphy_core::{Chance, Directions, EdgeName, FaultId, Span};
 use murphy_faults::{Drop as DropFault, Effect, FaultSpec};
-use murphy_proxy::{Armed, BindError, Limits, Proxy, ProxyConfig};
+use murphy_proxy::{Armed, BindError, EdgeTls, Limits, Proxy, ProxyConfig};
 use tokio_util::sync::CancellationToken;
 
 use crate::listen;
@@ -54,6 +54,7 @@ impl Proxies {
             name: edge.clone(),
             listen: listen.to_string(),
             upstream: reachable.unwrap_or(NOWHERE).to_owned(),
+            tls: EdgeTls::default(),
             seed: self.shared.seed.derive(name, slot.starts),
             recorder: self.shared.recorder.clone(),
             limits: Limits { dial_timeout: Span::from_secs(120), ..Limits::default() },

@@ -34,6 +34,9 @@ impl Slot {
         if fault.plan.fault.acts_on_requests() && self.protocol != Protocol::Http {
             return Err(ProxyError::NotHttp { proxy: proxy.to_owned(), fault: fault.plan.fault.name() });
         }
+        if fault.plan.fault.acts_on_handshakes() {
+            return Err(ProxyError::NotTls { proxy: proxy.to_owned(), fault: fault.plan.fault.name() });
+        }
         Ok(())
     }
 

@@ -17,6 +17,7 @@ mod slice;
 mod slow_close;
 mod slow_open;
 mod timeout;
+mod tls_handshake;
 mod trigger;
 
 pub use bandwidth::{Bandwidth, Scope};
@@ -33,6 +34,7 @@ pub use slice::Slice;
 pub use slow_close::SlowClose;
 pub use slow_open::SlowOpen;
 pub use timeout::Timeout;
+pub use tls_handshake::{Meets, TlsHandshake};
 
 /// Bytes that may wait behind an effect that itself holds nothing back: enough to keep a fast receiver busy.
 const PASSING: usize = 256 * 1024;

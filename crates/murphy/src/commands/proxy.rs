@@ -8,7 +8,8 @@ use murphy_adhoc::{Seat, SeatError, Sight, Switch, Told, sit};
 use murphy_core::{Protocol, Seed, Span};
 use murphy_faults::Fault;
 use murphy_host::Keyboard;
-use murphy_runner::{Stop, StopReason};
+use murphy_runner::{StateDir, Stop, StopReason};
+use murphy_tls::TlsSettings;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -42,10 +43,20 @@ pub fn run(args: &ProxyArgs) -> Exit {
         return fail(Exit::Usage, &why);
     }
     let protocol = if args.http || on_requests { Protocol::Http } else { Protocol::Tcp };
+    let tls = args.tls();
+    if let Some(problem) = tls.iter().flat_map(TlsSettings::problems).next() {
+        return fail(Exit::Usage, &format_args!("--tls: {}; {}", problem.message, problem.help));
+    }
+    let state = match StateDir::from_environment() {
+        Ok(state) => state,
+        Err(error) => return fail(Exit::Failed, &error),
+    };
     let seat = Seat {
         listen: args.listen.clone(),
         upstream: args.upstream.clone(),
         protocol,
+        tls,
+        state,
         faults: faults.into_iter().map(|fault| (fault, switch)).collect(),
         directions: args.direction.map(DirectionChoice::directions).unwrap_or_default(),
         chance: args.chance,
@@ -80,7 +91,7 @@ async fn sit_down(args: &ProxyArgs, seat: &Seat) -> Exit {
     no_more_keys.cancel();
     let sight = match sat {
         Ok(sight) => sight,
-        Err(error @ SeatError::Bind(_)) => return fail(Exit::Failed, &error),
+        Err(error @ (SeatError::Bind(_) | SeatError::Tls(_))) => return fail(Exit::Failed, &error),
         Err(error) => return fail(Exit::Usage, &error),
     };
     show.end(&sight);

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use murphy_core::{Chance, Directions, EdgeName, FaultId, Protocol, Recorder, RunClock, Seed};
 use murphy_faults::{Effect, Fault, Match, Which};
-use murphy_proxy::{Armed, Limits, Proxy, ProxyConfig};
+use murphy_proxy::{Armed, EdgeTls, Limits, Proxy, ProxyConfig};
 use tokio::net::TcpListener;
 
 use crate::http;
@@ -58,6 +58,7 @@ async fn murphy(kind: &str, upstream: String, fault: &str) {
         protocol: if kind.ends_with("-http") { Protocol::Http } else { Protocol::Tcp },
         listen: "127.0.0.1:0".to_owned(),
         upstream,
+        tls: EdgeTls::default(),
         seed: Seed(1),
         recorder,
         limits: Limits::default(),

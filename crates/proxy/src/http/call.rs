@@ -31,8 +31,8 @@ pub(super) fn call_of(hub: &Hub, parts: &Parts) -> Option<HttpCall> {
         service_status: None,
         answerer: Answerer::Nobody,
         reached: false,
-        faults: Vec::new(),
-        touched: false,
+        faults: hub.shown.iter().cloned().collect(),
+        touched: hub.shown.is_some(),
         attempt_of: attempt_of(&parts.headers),
     })
 }

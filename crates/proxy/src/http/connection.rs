@@ -3,7 +3,7 @@
 //! One task drives everything, so that a caller's leaving is seen at once and takes the dependency's side with it.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -11,8 +11,9 @@ use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use hyper_util::rt::TokioIo;
-use murphy_core::{ConnId, EventKind, ExchangeEnd, Side};
-use tokio::io::{AsyncRead, ReadBuf};
+use murphy_core::{ConnId, EventKind, ExchangeEnd, FaultId, Protocol, Side};
+use murphy_tls::Upstream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -25,11 +26,13 @@ use super::upstream::{UpstreamFate, UpstreamIo};
 use super::wire::{ClientIo, Gone, Wire};
 use crate::armed::Draws;
 use crate::effect::{Ending, Farewell};
+use crate::exchange::{Exchanges, Parting};
 use crate::line::Line;
 use crate::nudge::Heeded;
 use crate::roster::Live;
 use crate::shared::{Shared, State};
 use crate::timer::Alarm;
+use crate::tls::{Failed, Far, Near, Shaken, open_within, shake};
 
 /// What a client of HTTP/2 says first (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -79,8 +82,13 @@ where
 /// Ends with both halves of the conversation, if the dependency greets back.
 type Greeting = Pin<Box<dyn Future<Output = Option<(Half, Half, Arc<Hub>)>> + Send>>;
 
+/// Ends with both ends, where TLS is spoken on one or both of them.
+type Handshake = Pin<Box<dyn Future<Output = Result<Shaken, Failed>> + Send>>;
+
 /// What the connection does at present.
 enum Stage {
+    /// TLS begins.
+    Shaking(Handshake),
     /// It is not known yet which version the caller speaks.
     Listening(BytesMut),
     /// The HTTP/2 connection to the dependency begins.
@@ -112,6 +120,12 @@ struct Connection {
     conn: ConnId,
     peer: SocketAddr,
     io: ClientIo,
+    near: Near,
+    /// Until somebody speaks on it; `None` before that where it is to be opened when the caller's version is known.
+    far: Option<Far>,
+    shown: Option<FaultId>,
+    /// Of a protocol that is only carried.
+    exchanges: Option<Exchanges>,
     upstream: Arc<TcpStream>,
     fate: Arc<UpstreamFate>,
     draws: Arc<Mutex<Draws>>,
@@ -138,6 +152,7 @@ pub(crate) async fn carry(
     mut state: watch::Receiver<State>,
     alarm: &mut Alarm,
 ) -> Carried {
+    let called = client.local_addr().ok().map(|address| address.ip());
     let io = ClientIo::new(Wire::new(Arc::clone(&shared), client, lines.0, lines.1));
     let mut connection = Connection {
         shared: Arc::clone(&shared),
@@ -145,6 +160,10 @@ pub(crate) async fn carry(
         conn,
         peer,
         io: io.clone(),
+        near: Near::Plain(io.clone()),
+        far: None,
+        shown: None,
+        exchanges: None,
         upstream,
         fate: Arc::default(),
         draws: Arc::new(Mutex::new(draws)),
@@ -153,6 +172,9 @@ pub(crate) async fn carry(
         stage: Stage::Listening(BytesMut::new()),
         asks: Asks::InFull,
     };
+    if !shared.tls.is_none() {
+        connection.stage = connection.shaking(called);
+    }
     let over = loop {
         {
             let current = state.borrow_and_update();
@@ -201,6 +223,9 @@ impl Connection {
             // What the HTTP layer has just read or written may have set another time.
             let (gone, later) = wire.turn(cx);
             self.live.delivered(self.fate.delivered(), wire.delivered());
+            if let Some(exchanges) = &mut self.exchanges {
+                wire.tell(exchanges);
+            }
             drop(wire);
             if let Some(gone) = gone {
                 return Poll::Ready(self.gone(gone));
@@ -225,6 +250,11 @@ impl Connection {
 
     fn step(&mut self, stage: Stage, cx: &mut Context<'_>) -> Step {
         match stage {
+            Stage::Shaking(mut handshake) => match handshake.as_mut().poll(cx) {
+                Poll::Pending => Step::Stay(Stage::Shaking(handshake)),
+                Poll::Ready(Ok(shaken)) => self.shaken(shaken),
+                Poll::Ready(Err(failed)) => Step::Over(self.failed(failed)),
+            },
             Stage::Listening(begun) => self.listen(begun, cx),
             Stage::Greeting(mut greeting) => match greeting.as_mut().poll(cx) {
                 Poll::Pending => Step::Stay(Stage::Greeting(greeting)),
@@ -242,6 +272,9 @@ impl Connection {
             Stage::Tunnelling(mut tunnel) => match tunnel.as_mut().poll(cx) {
                 Poll::Pending => Step::Stay(Stage::Tunnelling(tunnel)),
                 Poll::Ready(()) => {
+                    if self.fate.ended() == Some(Farewell::Rst) {
+                        return Step::Over((Side::Upstream, Ends::Reset));
+                    }
                     let by = if self.io.lock().has_left() { Side::Client } else { Side::Upstream };
                     Step::Next(Stage::Draining { by })
                 }
@@ -272,30 +305,37 @@ impl Connection {
         loop {
             let mut buffer = [0; PREFACE.len()];
             let mut buf = ReadBuf::new(&mut buffer[begun.len()..]);
-            match Pin::new(&mut self.io).poll_read(cx, &mut buf) {
+            match Pin::new(&mut self.near).poll_read(cx, &mut buf) {
                 Poll::Pending => break,
                 Poll::Ready(Err(_)) => return Step::Over((Side::Client, Ends::Reset)),
                 Poll::Ready(Ok(())) if buf.filled().is_empty() && begun.is_empty() => {
-                    let _ = self.io.lock().finish();
+                    self.near.finish(cx);
                     return Step::Next(Stage::Draining { by: Side::Client });
                 }
                 Poll::Ready(Ok(())) => {
                     let ended = buf.filled().is_empty();
                     begun.extend_from_slice(buf.filled());
                     if ended || !PREFACE.starts_with(&begun) {
-                        self.io.lock().put_back(begun.freeze());
+                        self.near.put_back(begun.freeze());
                         return self.speak_one();
                     }
                     if begun.len() == PREFACE.len() {
-                        self.io.lock().put_back(begun.freeze());
+                        self.near.put_back(begun.freeze());
                         return self.speak_two();
                     }
                 }
             }
         }
         // A dependency that puts idle connections away does so here too.
+        if let Some(Far::Sealed(far)) = &mut self.far {
+            return match far.poll_end(cx) {
+                Poll::Ready(()) => Step::Over(self.upstream_over()),
+                Poll::Pending => Step::Stay(Stage::Listening(begun)),
+            };
+        }
         let mut byte = [0; 1];
-        match self.upstream.poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+        let mut buf = ReadBuf::new(&mut byte);
+        match self.upstream.poll_peek(cx, &mut buf) {
             Poll::Ready(Ok(0)) => Step::Over((Side::Upstream, Ends::Lingering)),
             Poll::Ready(Err(_)) => Step::Over((Side::Upstream, Ends::Reset)),
             Poll::Ready(Ok(_)) | Poll::Pending => Step::Stay(Stage::Listening(begun)),
@@ -308,6 +348,7 @@ impl Connection {
             self.conn,
             self.peer.ip(),
             speaks,
+            self.shown.clone(),
             self.io.clone(),
             Arc::clone(&self.fate),
             Arc::clone(&self.draws),
@@ -315,16 +356,81 @@ impl Connection {
         ))
     }
 
-    fn upstream_io(&self) -> TokioIo<UpstreamIo> {
+    fn upstream_io(&self) -> UpstreamIo {
         let (shared, stream) = (Arc::clone(&self.shared), Arc::clone(&self.upstream));
-        TokioIo::new(UpstreamIo::new(shared, stream, Arc::clone(&self.fate)))
+        UpstreamIo::new(shared, stream, Arc::clone(&self.fate))
+    }
+
+    /// The dependency's end, for who speaks this protocol on it.
+    fn far(&mut self, alpn: &'static [u8]) -> impl Future<Output = Option<TokioIo<Far>>> + Send + use<> {
+        let (far, io, shared) = (self.far.take(), self.upstream_io(), Arc::clone(&self.shared));
+        let (fate, conn) = (Arc::clone(&self.fate), self.conn);
+        async move {
+            let far = match (far, &shared.tls.originate) {
+                (Some(far), _) => far,
+                (None, None) => Far::Plain(io),
+                (None, Some(to)) => match open_for(&shared, to, io, alpn).await {
+                    Ok(far) => far,
+                    Err(why) => {
+                        dial_failed(&shared, &fate, conn, why);
+                        return None;
+                    }
+                },
+            };
+            Some(TokioIo::new(far))
+        }
+    }
+
+    fn shaking(&self, called: Option<IpAddr>) -> Stage {
+        let (shared, io, upstream) = (Arc::clone(&self.shared), self.io.clone(), self.upstream_io());
+        let (state, draws) = (self.state.clone(), Arc::clone(&self.draws));
+        Stage::Shaking(Box::pin(shake(shared, io, called, upstream, state, draws)))
+    }
+
+    fn shaken(&mut self, shaken: Shaken) -> Step {
+        let Shaken { near, far, shown } = shaken;
+        if let Near::Sealed(_) = near {
+            let mut wire = self.io.lock();
+            wire.sealed = true;
+            // A caller may look at the certificate only now, and leave.
+            if shown.is_none() {
+                wire.asked = None;
+            }
+        }
+        (self.near, self.shown) = (near, shown);
+        let far = match far {
+            Some(far) if self.shared.protocol != Protocol::Http => far,
+            far => {
+                self.far = far;
+                return Step::Next(Stage::Listening(BytesMut::new()));
+            }
+        };
+        self.asks = Asks::Never;
+        let Shared { recorder, edge, .. } = &*self.shared;
+        self.exchanges = Exchanges::watch(recorder, edge, self.conn);
+        let (mut near, mut far) = (self.near.clone(), far);
+        Step::Next(Stage::Tunnelling(Box::pin(async move {
+            let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+        })))
+    }
+
+    fn failed(&self, failed: Failed) -> Over {
+        match failed {
+            Failed::Caller => (Side::Client, Ends::Lingering),
+            Failed::Fault => (Side::Proxy, Ends::Lingering),
+            Failed::Dependency(why) => {
+                dial_failed(&self.shared, &self.fate, self.conn, why);
+                (Side::Upstream, Ends::Reset)
+            }
+        }
     }
 
     fn speak_one(&mut self) -> Step {
         let hub = self.hub(Speaks::One);
-        let upstream = self.upstream_io();
-        let io = TokioIo::new(self.io.clone());
+        let upstream = self.far(b"http/1.1");
+        let io = TokioIo::new(self.near.clone());
         Step::Next(Stage::Greeting(Box::pin(async move {
+            let upstream = upstream.await?;
             let (sender, client) = hyper::client::conn::http1::Builder::new()
                 .preserve_header_case(true)
                 .allow_obsolete_multiline_headers_in_responses(true)
@@ -347,10 +453,11 @@ impl Connection {
     fn speak_two(&mut self) -> Step {
         self.asks = Asks::InFrames;
         let hub = self.hub(Speaks::Two);
-        let upstream = self.upstream_io();
-        let io = TokioIo::new(self.io.clone());
+        let upstream = self.far(b"h2");
+        let io = TokioIo::new(self.near.clone());
         let streams = self.streams.clone();
         Step::Next(Stage::Greeting(Box::pin(async move {
+            let upstream = upstream.await?;
             let (sender, client) = hyper::client::conn::http2::Builder::new(streams.clone())
                 .handshake::<_, RequestBody>(upstream)
                 .await
@@ -378,7 +485,7 @@ impl Connection {
         if !early.is_empty() {
             // Nothing of the HTTP layer is under way while it waits for the answer. What does not fit is dropped: it
             // was for information.
-            let _ = self.io.lock().write_raw(cx, &early);
+            let _ = Pin::new(&mut self.near).poll_write(cx, &early);
         }
         let served = server.as_mut().poll(cx);
         if let Poll::Ready(result) = served {
@@ -400,7 +507,7 @@ impl Connection {
                 if self.fate.ended() == Some(Farewell::Rst) {
                     return Step::Over((Side::Upstream, Ends::Reset));
                 }
-                let _ = self.io.lock().finish();
+                self.near.finish(cx);
                 return Step::Next(Stage::Draining { by: Side::Upstream });
             }
         }
@@ -447,16 +554,17 @@ impl Connection {
         if !client_over {
             client_over = client.as_mut().poll(cx).is_ready();
         }
-        let mut wire = self.io.lock();
         while !takeover.raw.is_empty() {
-            match wire.write_raw(cx, &takeover.raw) {
+            match Pin::new(&mut self.near).poll_write(cx, &takeover.raw) {
                 Poll::Ready(Ok(written)) => takeover.raw.advance(written),
                 Poll::Ready(Err(_)) => return Step::Over((Side::Client, Ends::Reset)),
                 Poll::Pending => break,
             }
         }
+        let flushed = Pin::new(&mut self.near).poll_flush(cx).is_ready();
+        let mut wire = self.io.lock();
         let left = wire.waste(cx);
-        let written = takeover.raw.is_empty() && wire.is_drained();
+        let written = takeover.raw.is_empty() && flushed && wire.is_drained();
         if wire.is_broken() {
             return Step::Over((Side::Client, Ends::Reset));
         }
@@ -479,8 +587,19 @@ impl Connection {
 
     /// Closes the books, and ends what still runs.
     async fn close(self, over: Option<Over>) -> Carried {
-        let Connection { shared, conn, io, fate, streams, stage, asks, .. } = self;
+        let Connection { shared, conn, io, fate, streams, stage, asks, exchanges, .. } = self;
         let by = over.map(|(by, _)| by);
+        if let Some(mut exchanges) = exchanges {
+            let mut wire = io.lock();
+            wire.tell(&mut exchanges);
+            let parting = match over {
+                None => Parting::Stopped,
+                Some((Side::Client, Ends::Reset)) => Parting::CallerReset,
+                Some((Side::Proxy, _) | (_, Ends::Reset)) => Parting::Broken,
+                Some(_) => Parting::Peace,
+            };
+            exchanges.part(parting, wire.down.held() > 0, wire.hits());
+        }
         let (to_client, unheard) = {
             let mut wire = io.lock();
             wire.settle();
@@ -514,6 +633,28 @@ impl Connection {
         let (by, ends) = over.unwrap_or((Side::Proxy, Ends::Orderly));
         Carried { by, ends, to_upstream: fate.delivered(), to_client }
     }
+}
+
+/// Shakes hands with the dependency for a caller that already speaks.
+async fn open_for(shared: &Shared, to: &Upstream, io: UpstreamIo, alpn: &[u8]) -> Result<Far, String> {
+    let far = match open_within(shared, to, io, &[alpn.to_vec()]).await {
+        Ok(far) => far,
+        Err(Failed::Dependency(why)) => return Err(why),
+        Err(Failed::Caller | Failed::Fault) => return Err("the handshake was broken off".to_owned()),
+    };
+    // A server that does not choose speaks HTTP/1.1.
+    match far.protocol() {
+        None if alpn == b"h2" => {
+            Err(format!("{} does not speak HTTP/2, which its caller speaks", shared.upstream))
+        }
+        _ => Ok(far),
+    }
+}
+
+fn dial_failed(shared: &Shared, fate: &UpstreamFate, conn: ConnId, why: String) {
+    UpstreamIo::give_up(fate);
+    shared.meter.dial_failed();
+    shared.recorder.record(EventKind::DialFailed { edge: shared.edge.clone(), conn, why });
 }
 
 enum Step {

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use hyper::upgrade::OnUpgrade;
-use murphy_core::{ConnId, HttpCall, Side};
+use murphy_core::{ConnId, FaultId, HttpCall, Side};
 use tokio::sync::watch;
 
 use super::effect::Then;
@@ -61,6 +61,8 @@ pub(crate) struct Hub {
     pub(crate) conn: ConnId,
     pub(crate) source: IpAddr,
     pub(crate) speaks: Speaks,
+    /// The fault whose certificate the caller has accepted.
+    pub(crate) shown: Option<FaultId>,
     pub(crate) io: ClientIo,
     pub(crate) fate: Arc<UpstreamFate>,
     pub(crate) draws: Arc<Mutex<Draws>>,
@@ -80,6 +82,7 @@ impl Hub {
         conn: ConnId,
         source: IpAddr,
         speaks: Speaks,
+        shown: Option<FaultId>,
         io: ClientIo,
         fate: Arc<UpstreamFate>,
         draws: Arc<Mutex<Draws>>,
@@ -90,6 +93,7 @@ impl Hub {
             conn,
             source,
             speaks,
+            shown,
             io,
             fate,
             draws,

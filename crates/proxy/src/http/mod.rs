@@ -24,3 +24,5 @@ pub use effect::{
     Answer, BodyEdit, Cycle, HeaderEdits, HttpEffect, HttpStep, Limiter, Malformed, Part, RequestKey,
     RequestMatch, Selection, Then, When,
 };
+pub(crate) use upstream::UpstreamIo;
+pub(crate) use wire::ClientIo;

@@ -57,6 +57,11 @@ impl UpstreamIo {
         UpstreamIo { shared, stream, fate }
     }
 
+    /// The dependency is of no use, though its socket is open.
+    pub(crate) fn give_up(fate: &UpstreamFate) {
+        fate.ended.store(RST, Ordering::Relaxed);
+    }
+
     fn broke(&self, error: io::Error) -> io::Error {
         self.fate.ended.store(RST, Ordering::Relaxed);
         error

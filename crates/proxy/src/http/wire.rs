@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use super::books::{Books, Progress};
 use crate::armed::{Draws, Table};
 use crate::effect::{Ending, Farewell};
+use crate::exchange::Exchanges;
 use crate::line::{Blocked, Front, Line};
 use crate::shared::Shared;
 
@@ -26,6 +27,9 @@ const READ: usize = 16 * 1024;
 
 /// How often the kernel is asked whether a caller that is not read has gone.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The length of the longest record that only says goodbye in TLS: no record with a request is so short.
+const ALERT: usize = 31;
 
 type Watch = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -58,12 +62,20 @@ pub(crate) struct Wire {
     full: bool,
     pushed: u64,
     delivered: u64,
+    /// Of these, told of.
+    told: u64,
     gone: Option<Gone>,
     watch: Option<Watch>,
     stuck_since: Option<Instant>,
     reported: usize,
     /// When the first byte came that no request has been made of yet.
     pub(crate) asked: Option<Offset>,
+    /// What faults had done by then.
+    pub(crate) asked_hits: u64,
+    /// What faults have done to the handshake of this connection.
+    pub(crate) shaken: u64,
+    /// What travels is TLS, and its handshake is over.
+    pub(crate) sealed: bool,
     pub(crate) books: Books,
 }
 
@@ -131,11 +143,15 @@ impl Wire {
             full: false,
             pushed: 0,
             delivered: 0,
+            told: 0,
             gone: None,
             watch: None,
             stuck_since: None,
             reported: 0,
             asked: None,
+            asked_hits: 0,
+            shaken: 0,
+            sealed: false,
             books,
         }
     }
@@ -177,7 +193,7 @@ impl Wire {
 
     /// How often faults on bytes have acted.
     pub(crate) fn hits(&self) -> u64 {
-        self.up.hits() + self.down.hits()
+        self.up.hits() + self.down.hits() + self.shaken
     }
 
     /// True if a fault keeps back bytes of the caller.
@@ -214,6 +230,19 @@ impl Wire {
                 // Bytes that came after a request's head were its body.
                 self.asked = None;
             }
+        }
+    }
+
+    /// Tells of what came and went where the protocol is only carried.
+    pub(crate) fn tell(&mut self, exchanges: &mut Exchanges) {
+        if self.asked.take().is_some() {
+            exchanges.asked(self.asked_hits);
+        }
+        if self.delivered > std::mem::replace(&mut self.told, self.delivered) {
+            exchanges.delivered();
+        }
+        if self.left.is_some() {
+            exchanges.fell_silent();
         }
     }
 
@@ -285,12 +314,21 @@ impl Wire {
 
     fn came(&mut self, bytes: usize) {
         self.shared.meter.received(Direction::ToUpstream, bytes);
-        if self.asked.is_none() && self.shared.recorder.is_enabled() {
-            self.asked = Some(self.now());
+        if !self.sealed || bytes > ALERT {
+            self.spoke();
         }
     }
 
-    fn fell_silent(&mut self) {
+    /// The caller said something that a request may be made of.
+    pub(crate) fn spoke(&mut self) {
+        if self.asked.is_none() && self.shared.recorder.is_enabled() {
+            self.asked = Some(self.now());
+            self.asked_hits = self.hits();
+        }
+    }
+
+    /// The caller will send no more.
+    pub(crate) fn fell_silent(&mut self) {
         if self.left.is_none() {
             self.left = Some(self.now());
         }
@@ -505,11 +543,6 @@ impl Wire {
         }
         self.down.push_farewell(Farewell::Fin, Instant::now());
         Ok(())
-    }
-
-    /// Writes past the HTTP layer. Only while that has nothing under way.
-    pub(crate) fn write_raw(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write(cx, &[io::IoSlice::new(data)])
     }
 
     /// Throws away what the caller still sends. True once it has ended.

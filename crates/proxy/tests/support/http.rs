@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use murphy_core::{EdgeName, EventKind, HttpCall, Protocol, Recorder, RunClock, Seed};
 use murphy_proxy::http::{HttpEffect, HttpStep};
-use murphy_proxy::{Armed, EdgeEffect, Limits, Proxy, ProxyConfig};
+use murphy_proxy::{Armed, EdgeEffect, EdgeTls, Limits, Proxy, ProxyConfig};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -15,12 +15,18 @@ use super::{Stage, armed, within};
 
 /// A proxy of an HTTP edge.
 pub async fn http_stage(target: SocketAddr) -> Stage {
+    http_stage_with(target, EdgeTls::default()).await
+}
+
+/// One with TLS on some of its sides.
+pub async fn http_stage_with(target: SocketAddr, tls: EdgeTls) -> Stage {
     let (recorder, recording) = Recorder::new(RunClock::start(), 100_000);
     let config = ProxyConfig {
         name: EdgeName::new("edge").unwrap(),
         protocol: Protocol::Http,
         listen: "127.0.0.1:0".to_owned(),
         upstream: target.to_string(),
+        tls,
         seed: Seed(7),
         recorder,
         limits: Limits::default(),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use murphy_core::{
     Chance, Directions, EdgeName, Event, FaultId, Protocol, Recorder, Recording, RunClock, Seed,
 };
-use murphy_proxy::{Armed, EdgeEffect, Limits, MeterSnapshot, Proxy, ProxyConfig, ProxyHandle};
+use murphy_proxy::{Armed, EdgeEffect, EdgeTls, Limits, MeterSnapshot, Proxy, ProxyConfig, ProxyHandle};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -49,6 +49,7 @@ pub async fn stage_to(target: &str, upstream: Option<TcpListener>, limits: Limit
         protocol: Protocol::Tcp,
         listen: "127.0.0.1:0".to_owned(),
         upstream: target.to_owned(),
+        tls: EdgeTls::default(),
         seed: Seed(7),
         recorder,
         limits,
@@ -60,7 +61,7 @@ pub async fn stage_to(target: &str, upstream: Option<TcpListener>, limits: Limit
 
 impl Stage {
     /// Serves a proxy.
-    fn of(proxy: Proxy, upstream: Option<TcpListener>, recording: Recording) -> Stage {
+    pub fn of(proxy: Proxy, upstream: Option<TcpListener>, recording: Recording) -> Stage {
         let (stop, stopped) = oneshot::channel::<()>();
         let (address, handle) = (proxy.local_addr(), proxy.handle());
         let mut tasks = JoinSet::new();

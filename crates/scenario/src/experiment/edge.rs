@@ -2,6 +2,8 @@
 
 use murphy_core::EdgeName;
 
+use murphy_tls::{TlsProblem, TlsSettings};
+
 use super::context::{Check, Cursor};
 use crate::address::Address;
 use crate::caller::Caller;
@@ -63,7 +65,17 @@ pub(super) fn plan(
         }
         _ => return None,
     };
-    Some(EdgePlan { name: name_good?, route, protocol: document.protocol })
+    let tls = document.tls.clone().map(|tls| tls_of(check, here, tls));
+    Some(EdgePlan { name: name_good?, route, protocol: document.protocol, tls })
+}
+
+fn tls_of(check: &mut Check<'_, '_>, here: Cursor<'_>, tls: TlsSettings) -> TlsSettings {
+    let at = here.child("tls").unwrap_or(here);
+    for TlsProblem { field, message, help } in tls.problems() {
+        let place = if at.has(field) { at.value(field) } else { here.value("tls") };
+        check.findings.error(place, message).help(help);
+    }
+    tls.with_paths(|path| check.findings.source().relative(&path.to_string_lossy(), here.value("tls")))
 }
 
 /// Reports listeners that take each other's port, and edges that end up calling themselves.

@@ -268,6 +268,9 @@ fn requests(
     edges: &[EdgePlan],
 ) {
     let name = fault.name();
+    if fault.acts_on_handshakes() {
+        handshakes(check, root, here, document, fault, edges);
+    }
     if !fault.acts_on_requests() {
         // On a process the target's own check says it.
         for key in ["match", "which"].into_iter().filter(|key| fault.place() == Place::Edge && here.has(key))
@@ -321,6 +324,36 @@ fn requests(
         which.check(&mut problems);
     }
     report(check, here.child("which").unwrap_or(here), problems);
+}
+
+/// A fault on handshakes wants callers that speak TLS with Murphy.
+fn handshakes(
+    check: &mut Check<'_, '_>,
+    root: Cursor<'_>,
+    here: Cursor<'_>,
+    document: &FaultDoc,
+    fault: &Fault,
+    edges: &[EdgePlan],
+) {
+    let edge = document.edge.as_deref().and_then(|edge| edges.iter().find(|e| e.name.as_str() == edge));
+    let Some(edge) = edge else { return };
+    if edge.tls.as_ref().is_some_and(|tls| tls.mode.terminates()) {
+        return;
+    }
+    let at = root.child("edges").and_then(|edges| edges.child(edge.name.as_str()));
+    let finding = check
+        .findings
+        .error(
+            here.value("inject"),
+            format!("`{}` acts on handshakes, and callers of `{}` do not shake hands with murphy", fault.name(), edge.name),
+        )
+        .help(format!(
+            "write `tls: both` at the edge `{0}`, or `tls: terminate` if its dependency is dialled without TLS",
+            edge.name
+        ));
+    if let Some(at) = at {
+        finding.also(at.own(), "this edge");
+    }
 }
 
 /// What the catalogue finds about the settings, each at its field.

@@ -6,7 +6,7 @@ use murphy_faults::{Fault, Removal, Remove};
 
 use super::context::{Check, Cursor};
 use crate::diagnostic::Severity;
-use crate::plan::{FaultTarget, LoadPlan, Plan};
+use crate::plan::{FaultTarget, LoadPlan, Plan, Route};
 
 /// Assertions that can never be evaluated.
 pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
@@ -203,9 +203,18 @@ fn edges(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
             Subject::Load(_) | Subject::Probe(_) | Subject::Run => None,
         })
         .collect();
+    // An edge that leads into another one is on its way.
+    let leads_on = |name: &str| {
+        let edge = plan.edges.iter().find(|edge| edge.name.as_str() == name);
+        edge.is_some_and(|edge| {
+            plan.edges.iter().any(|next| {
+            matches!(&next.route, Route::Listen { listen, .. } if listen.overlaps(edge.route.to()))
+        })
+        })
+    };
     for (name, at) in section.fields() {
         // Of a run that breaks nothing, that was said, or is meant.
-        if !plan.faults.is_empty() && !hurt.contains(name) && !judged.contains(name) {
+        if !plan.faults.is_empty() && !hurt.contains(name) && !judged.contains(name) && !leads_on(name) {
             check
                 .findings
                 .warning(at.own(), format!("the edge `{name}` has no fault and no expectation"))

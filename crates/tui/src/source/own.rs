@@ -7,7 +7,7 @@ use murphy_core::{
     Chance, Directions, EdgeName, FaultId, Offset, Protocol, Recorder, Recording, RunClock, Seed,
 };
 use murphy_faults::{Effect, Fault};
-use murphy_proxy::{Armed, BindError, Limits, Proxy, ProxyConfig, ProxyHandle};
+use murphy_proxy::{Armed, BindError, EdgeTls, Limits, Proxy, ProxyConfig, ProxyHandle};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -59,6 +59,7 @@ impl Own {
                 protocol: edge.protocol,
                 listen: edge.listen.clone(),
                 upstream: edge.upstream.clone(),
+                tls: EdgeTls::default(),
                 seed: seed.derive(edge.name.as_str(), 0),
                 recorder: recorder.clone(),
                 limits: Limits::default(),
@@ -119,6 +120,11 @@ impl Own {
         if fault.acts_on_requests() && self.record.protocol(edge) != Protocol::Http {
             let text =
                 format!("`{}` acts on requests, which {edge} does not read: start with --http", fault.name());
+            lock(&self.world).note(now, Loudness::Trouble, text);
+            return;
+        }
+        if fault.acts_on_handshakes() {
+            let text = format!("`{}` acts on TLS handshakes: use `murphy proxy --tls`", fault.name());
             lock(&self.world).note(now, Loudness::Trouble, text);
             return;
         }

@@ -1,0 +1,128 @@
+//! TLS as a user meets it: `murphy ca`, `murphy proxy --tls`, and what is wrong with their words.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use murphy_tests::{Bench, Sitting, skip};
+
+/// A dependency that answers 200 to every request that ends with an empty line.
+fn fine() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                while let Some(Ok(line)) = lines.next() {
+                    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
+                    if line.is_empty() && stream.write_all(answer).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn the_authority_is_made_once_with_a_key_for_its_owner_alone() {
+    let bench = Bench::new();
+    let first = bench.run(&["ca"]).expect(0).says("curl --cacert").says("update-ca-certificates");
+    let path = bench.run(&["ca", "--path"]).expect(0).stdout;
+    assert!(first.stdout.contains(path.trim()), "{path}");
+    let key = std::path::Path::new(path.trim()).with_extension("key");
+    assert_eq!(std::fs::metadata(key).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn python_trusts_the_authority_and_refuses_each_bad_certificate() {
+    // The standard library is enough.
+    if Command::new("python3").arg("--version").output().is_err() {
+        return skip("no python3 on the PATH");
+    }
+    let bench = Bench::new();
+    let ca = bench.run(&["ca", "--path"]).expect(0).stdout.trim().to_owned();
+    let script = "import ssl, sys, urllib.request
+context = ssl.create_default_context(cafile=sys.argv[2])
+try:
+    print(urllib.request.urlopen(sys.argv[1], context=context, timeout=20).read().decode())
+except Exception as error:
+    print(error)
+";
+    let ask = |sitting: &Sitting| {
+        let port = sitting.listen.rsplit_once(':').unwrap().1;
+        let url = format!("https://localhost:{port}/");
+        let output =
+            Command::new("python3").args(["-c", script, &url, &ca]).env("no_proxy", "*").output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let base = ["--tls=terminate", "--http", "--output", "json"];
+    let plain = Sitting::before(&bench, fine(), &base);
+    assert_eq!(ask(&plain), "fine\n");
+    assert_eq!(plain.summary()["tls"]["mode"], "terminate");
+    for (meets, wanted) in [
+        ("expired", "certificate has expired"),
+        ("wrong-host", "Hostname mismatch"),
+        ("self-signed", "self-signed certificate"),
+        ("untrusted", "unable to get local issuer certificate"),
+        ("refused", "handshake failure"),
+    ] {
+        let sitting = Sitting::before(&bench, fine(), &[&base[..], &["--tls-handshake", meets]].concat());
+        let said = ask(&sitting);
+        assert!(said.replace('_', " ").to_lowercase().contains(&wanted.to_lowercase()), "{meets}: {said}");
+        let summary = sitting.summary();
+        assert_eq!(summary["faults"][0]["tally"]["hits"], 1, "{summary}");
+    }
+}
+
+#[test]
+fn flags_that_cannot_be_meant_are_refused_with_the_mend() {
+    let bench = Bench::new();
+    let proxy =
+        |args: &[&str]| bench.run(&[&["proxy", "127.0.0.1:0", "127.0.0.1:9", "--for", "1s"], args].concat());
+    proxy(&["--tls-handshake", "expired"]).expect(2).says("add `--tls`");
+    proxy(&["--tls=originate", "--tls-ca", "murphy", "--tls-handshake", "expired"])
+        .expect(2)
+        .says("add `--tls`");
+    proxy(&["--tls", "--tls-cert", "client.pem"]).expect(2).says("`cert` without its `key`");
+    proxy(&["--tls-ca", "ca.pem"]).expect(2).says("--tls");
+    proxy(&["--tls", "--tls-ca", "none.pem"]).expect(3).says("none.pem");
+}
+
+#[test]
+fn what_was_done_by_hand_is_saved_with_its_tls() {
+    let bench = Bench::new();
+    let args = [
+        "--tls",
+        "--tls-ca",
+        "murphy",
+        "--tls-handshake",
+        "expired",
+        "--for",
+        "300ms",
+        "--save",
+        "saved.yaml",
+    ];
+    bench.run(&[&["proxy", "127.0.0.1:0", "127.0.0.1:9"], &args[..]].concat()).expect(0);
+    bench.run(&["check", "saved.yaml"]).expect(0);
+    let saved = std::fs::read_to_string(bench.path().join("saved.yaml")).unwrap();
+    assert!(saved.contains("tls-handshake") && saved.contains("ca: murphy"), "{saved}");
+}
+
+#[test]
+fn a_scenario_without_its_certificates_is_not_carried_out_and_says_why() {
+    let bench = Bench::new();
+    let scenario = "murphy: 1
+name: no certificates
+edges: { shop: { listen: 127.0.0.1:0, to: 127.0.0.1:9, tls: { ca: none.pem } } }
+probes: { up: { tcp: 127.0.0.1:9, every: 1s } }
+phases: { baseline: 1s, fault: 1s, recovery: 1s }
+control: true
+";
+    let port = murphy_tests::free_ports::<1>()[0];
+    bench.file("tls.yaml", &scenario.replace("127.0.0.1:0", &format!("127.0.0.1:{port}")));
+    bench.run(&["run", "tls.yaml"]).expect(3).says("tls of edge shop").says("none.pem");
+}
