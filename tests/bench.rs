@@ -1,6 +1,5 @@
 //! A place to run the binary in: its own directory, its own state, its own ports.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -14,11 +13,9 @@ pub fn murphy() -> PathBuf {
     binary
 }
 
-/// Ports that were free a moment ago, all different.
+/// Free ports, given to nobody else.
 pub fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners: [TcpListener; N] =
-        std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").expect("a port of loopback"));
-    listeners.map(|listener| listener.local_addr().expect("a bound socket has an address").port())
+    std::array::from_fn(|_| murphy_testkit::free_port())
 }
 
 /// True if a redis-server is on the PATH. Without one says so out loud, and fails where `CI=true`.
@@ -84,6 +81,21 @@ impl Finished {
         );
         self
     }
+}
+
+/// Runs something that ends with the verdict of a run, with the exit code that is to come. A run whose report says that
+/// this machine could not send the load on time proves nothing either way, and is made again, twice at most.
+#[track_caller]
+pub fn expecting(code: i32, mut run: impl FnMut() -> Finished) -> Finished {
+    let mut finished = run();
+    for _ in 0..2 {
+        if finished.code == code || !finished.was_late() {
+            break;
+        }
+        eprintln!("again, for it proves nothing:\n{}", finished.stdout);
+        finished = run();
+    }
+    finished.expect(code)
 }
 
 /// A directory with its own state, removed at the end.
@@ -155,19 +167,10 @@ impl Bench {
         Finished { took: Some(begun.elapsed()), ..finished }
     }
 
-    /// As [`Bench::run`], with the exit code that is to come. A run whose report says that this machine could not send
-    /// the load on time proves nothing either way, and is made again, twice at most.
+    /// As [`Bench::run`], with the exit code that is to come; see [`expecting`].
     #[track_caller]
     pub fn run_expecting(&self, code: i32, args: &[&str]) -> Finished {
-        let mut finished = self.run(args);
-        for _ in 0..2 {
-            if finished.code == code || !finished.was_late() {
-                break;
-            }
-            eprintln!("again, for it proves nothing:\n{}", finished.stdout);
-            finished = self.run(args);
-        }
-        finished.expect(code)
+        expecting(code, || self.run(args))
     }
 
     /// Starts the binary with its output kept.

@@ -10,7 +10,7 @@ mod sitting;
 mod three;
 mod wait;
 
-pub use bench::{Bench, Finished, free_ports, murphy, redis_or_skip};
+pub use bench::{Bench, Finished, expecting, free_ports, murphy, redis_or_skip};
 pub use catalogue::catalogue_scenario;
 pub use daemon::Daemon;
 pub use echo::{echo, round_trip};

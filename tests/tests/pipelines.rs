@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use murphy_tests::{Bench, Finished, catalogue_scenario, murphy};
+use murphy_tests::{Bench, Finished, catalogue_scenario, expecting, murphy};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -11,7 +11,7 @@ fn repository() -> PathBuf {
 
 fn scenario(name: &str, limit: &str) -> String {
     let more = format!(
-        r#"phases: {{ warm-up: 500ms, baseline: 3s, fault: 3s, recovery: 3s }}
+        r#"phases: {{ warm-up: 500ms, baseline: 3s, fault: 3s, recovery: 1s }}
 faults: [{{ edge: items, inject: {{ latency: "800ms" }} }}]
 expect: {{ read: {{ p95: "<= {limit}" }} }}
 "#
@@ -42,7 +42,8 @@ fn the_action_fails_the_job_and_tells_the_runner_why() {
     let bench = Bench::new();
     bench.file("slow.yaml", &scenario("a slow catalogue", "100ms"));
     std::fs::write(bench.path().join("summary"), "# before\n").unwrap();
-    let ended = action(&bench, &[("MURPHY_SCENARIOS", "slow.yaml"), ("MURPHY_ARGS", "--seed 3")]).expect(1);
+    let inputs = [("MURPHY_SCENARIOS", "slow.yaml"), ("MURPHY_ARGS", "--seed 3")];
+    let ended = expecting(1, || action(&bench, &inputs));
     let ended = ended.says("::error title=Murphy::not-graceful").says("seed 3");
     let read = |name: &str| std::fs::read_to_string(bench.path().join(name)).unwrap_or_default();
     let output = read("output");

@@ -1,15 +1,17 @@
-//! What the tests of more than one crate need: an HTTP server that behaves as told, golden journals, and the question
-//! whether there is a container engine. A dev-dependency only; nothing here may end up in the binary.
+//! What the tests of more than one crate need: an HTTP server that behaves as told, ports, golden journals, and the
+//! question whether there is a container engine. A dev-dependency only; nothing here may end up in the binary.
 
 mod engine;
 mod engine_call;
 pub mod golden;
 mod http_server;
+mod port;
 mod sandbox;
 mod victim;
 
 pub use engine::{Engine, engine_or_skip};
 pub use engine_call::{EngineAnswer, EngineCallError};
 pub use http_server::{Answer, Asked, Counts, HttpServer};
+pub use port::free_port;
 pub use sandbox::{Member, Sandbox};
 pub use victim::victim_image;

@@ -73,10 +73,9 @@ impl World {
     }
 }
 
-/// An address that is free now, for somebody who listens there later. Another program may be quicker, but rarely is.
-pub async fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    listener.local_addr().expect("an address")
+/// An address for somebody who listens there later.
+pub fn free_address() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], murphy_testkit::free_port()))
 }
 
 /// What a user saw.
