@@ -8,7 +8,8 @@ use murphy_control::{Compat, Token};
 use murphy_core::Seed;
 use serde_json::{Value, json};
 use support::{
-    Daemon, PATIENCE, Reply, daemon, daemon_guarded, pair, passes, read_exactly, upstream, within,
+    Daemon, PATIENCE, Reply, daemon, daemon_guarded, lag, pair, passes, quickest, read_exactly, upstream,
+    within,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -44,13 +45,6 @@ async fn proxy(daemon: &Daemon, name: &str, upstream: std::net::SocketAddr) -> s
     let made = call(daemon, "POST", "/v1/proxies", &body).await.expect(201);
     let made: Value = serde_json::from_str(&made.body).unwrap();
     made["listen"].as_str().unwrap().parse().unwrap()
-}
-
-async fn lag(from: &mut TcpStream, to: &mut TcpStream) -> Duration {
-    let begun = Instant::now();
-    from.write_all(b"x").await.unwrap();
-    read_exactly(to, 1).await;
-    begun.elapsed()
 }
 
 /// A stream of events that is read as it comes.
@@ -106,13 +100,14 @@ async fn a_fault_is_put_on_edited_counted_and_taken_off_under_an_open_connection
 
     let edit = json!({ "inject": { "latency": "300ms" }, "directions": "both" });
     put(&daemon, "/v1/proxies/cart/faults/latency", edit).await;
-    let took = lag(&mut caller, &mut server).await;
-    assert!(took >= Duration::from_millis(300) && took < Duration::from_millis(999), "{took:?}");
+    assert!(lag(&mut caller, &mut server).await >= Duration::from_millis(300));
     let shown = get(&daemon, "/v1/proxies/cart/faults/latency").await;
     // The count goes on over an edit.
     assert_eq!(shown["tally"], json!({ "connections": 1, "hits": 2, "bytes": 2 }));
+    let took = quickest(&mut caller, &mut server).await;
+    assert!(took < Duration::from_millis(999), "the second from before is gone: {took:?}");
     call(&daemon, "DELETE", "/v1/proxies/cart/faults/latency", &Value::Null).await.expect(204);
-    assert!(lag(&mut caller, &mut server).await < Duration::from_millis(300));
+    assert!(quickest(&mut caller, &mut server).await < Duration::from_millis(300));
     assert_eq!(get(&daemon, "/v1/proxies/cart/faults").await, json!([]));
 
     // The proxy as a whole, and its end.
@@ -198,7 +193,7 @@ async fn a_set_of_rules_is_put_on_changed_and_taken_off_as_one_or_not_at_all() {
     assert_eq!(get(&daemon, "/v1/proxies/b/faults").await, json!([]));
     call(&daemon, "DELETE", "/v1/rules/evening", &Value::Null).await.expect(204);
     refused(&daemon, "GET", "/v1/rules/evening", Value::Null, 404).await;
-    assert!(lag(&mut server, &mut caller).await < Duration::from_millis(500));
+    assert!(quickest(&mut server, &mut caller).await < Duration::from_millis(500));
     daemon.end().await;
 }
 
@@ -220,15 +215,15 @@ async fn a_fault_ends_by_itself_and_a_lease_must_be_renewed() {
 
     let hour = json!({ "inject": { "latency": "1h" }, "lease": "mine" });
     refused(&daemon, "PUT", "/v1/proxies/p/faults/slow", hour.clone(), 404).await;
-    put(&daemon, "/v1/leases/mine", json!({ "for": "400ms" })).await;
+    put(&daemon, "/v1/leases/mine", json!({ "for": "2s" })).await;
     put(&daemon, "/v1/proxies/p/faults/slow", hour).await;
     let begun = Instant::now();
     server.write_all(b"late").await.unwrap();
     // Renewed once: it lasts beyond its first time.
     tokio::time::sleep(Duration::from_millis(200)).await;
-    put(&daemon, "/v1/leases/mine", json!({ "for": "400ms" })).await;
+    put(&daemon, "/v1/leases/mine", json!({ "for": "2s" })).await;
     assert_eq!(read_exactly(&mut caller, 4).await, b"late");
-    assert!(begun.elapsed() >= Duration::from_millis(600), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() >= Duration::from_millis(2200), "{:?}", begun.elapsed());
     events.until("event: lease-ended\ndata: {\"by\":\"time\",\"lease\":\"mine\"}").await;
     assert_eq!(get(&daemon, "/v1/leases").await, json!([]));
     daemon.end().await;
@@ -241,14 +236,14 @@ async fn a_held_lease_ends_with_the_connection_of_its_owner() {
     let (listener, address) = upstream().await;
     let listen = proxy(&daemon, "p", address).await;
     let (mut caller, mut server) = pair(listen, &listener).await;
-    put(&daemon, "/v1/leases/mine", json!({ "for": "50ms" })).await;
+    put(&daemon, "/v1/leases/mine", json!({ "for": "1500ms" })).await;
     let owner = stream(&daemon, "/v1/leases/mine/hold").await;
     refused(&daemon, "GET", "/v1/leases/mine/hold", Value::Null, 409).await;
     let rules = json!({ "rules": [{ "proxy": "p", "inject": "blackhole" }], "lease": "mine" });
     put(&daemon, "/v1/rules/mine", rules).await;
     server.write_all(b"held").await.unwrap();
     // Beyond its time: it does not run out while it is held.
-    let early = tokio::time::timeout(Duration::from_millis(200), caller.read(&mut [0; 4])).await;
+    let early = tokio::time::timeout(Duration::from_millis(1700), caller.read(&mut [0; 4])).await;
     assert!(early.is_err(), "{early:?}");
     assert_eq!(get(&daemon, "/v1/leases/mine").await, json!({ "name": "mine", "ends-in": null }));
     drop(owner);
@@ -268,7 +263,7 @@ async fn live_connections_tell_what_each_fault_decided() {
     let daemon = daemon(Compat::Better).await;
     let (listener, address) = upstream().await;
     let listen = proxy(&daemon, "p", address).await;
-    let order = json!({ "inject": { "latency": "80ms" }, "chance": "50%" });
+    let order = json!({ "inject": { "latency": "1h" }, "chance": "50%" });
     put(&daemon, "/v1/proxies/p/faults/half", order).await;
     daemon.toxic("p", r#"{"type":"noop"}"#).await;
     daemon.toxic("p", r#"{"type":"slow_close","toxicity":0,"attributes":{"delay":9}}"#).await;
@@ -279,8 +274,11 @@ async fn live_connections_tell_what_each_fault_decided() {
     let list = get(&daemon, "/v1/proxies/p/connections").await;
     let list = list.as_array().unwrap();
     assert_eq!(list.len(), 16);
-    let mut acting = 0;
-    for (index, ((caller, server), shown)) in pairs.iter_mut().zip(list).enumerate() {
+    for (_, server) in &mut pairs {
+        server.write_all(b"x").await.unwrap();
+    }
+    let mut held = Vec::new();
+    for (index, ((caller, _), shown)) in pairs.iter_mut().zip(list).enumerate() {
         assert_eq!(shown["conn"], index + 1);
         assert_eq!(shown["peer"], caller.local_addr().unwrap().to_string());
         assert_eq!(shown["stage"], "carried");
@@ -288,11 +286,21 @@ async fn live_connections_tell_what_each_fault_decided() {
         assert_eq!(decisions[0]["fault"], "half");
         assert_eq!(decisions[1], json!({ "fault": null, "toxic": "slow_close_downstream", "acts": false }));
         // What it says is what it does.
-        let late = lag(server, caller).await >= Duration::from_millis(80);
-        assert_eq!(decisions[0]["acts"], late, "{shown}");
-        acting += usize::from(late);
+        if decisions[0]["acts"] == true {
+            held.push(caller);
+        } else {
+            read_exactly(caller, 1).await;
+        }
     }
-    assert!((2..=14).contains(&acting), "{acting} of 16");
+    for caller in &mut held {
+        let early = tokio::time::timeout(Duration::from_millis(20), caller.read(&mut [0; 1])).await;
+        assert!(early.is_err(), "{early:?}");
+    }
+    assert!((2..=14).contains(&held.len()), "{} of 16", held.len());
+    call(&daemon, "DELETE", "/v1/proxies/p/faults/half", &Value::Null).await.expect(204);
+    for caller in held {
+        read_exactly(caller, 1).await;
+    }
     let rest = get(&daemon, "/v1/proxies/p/connections?after=14").await;
     assert_eq!(rest.as_array().unwrap().len(), 2);
     refused(&daemon, "GET", "/v1/proxies/p/connections?after=x", Value::Null, 400).await;

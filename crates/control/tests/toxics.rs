@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use murphy_control::Compat;
-use support::{Daemon, PATIENCE, daemon, pair, passes, read_exactly, upstream, within};
+use support::{Daemon, PATIENCE, daemon, lag, pair, passes, quickest, read_exactly, upstream, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -37,14 +37,6 @@ impl Scene {
     }
 }
 
-/// How long a byte takes from the server to the caller.
-async fn lag(server: &mut TcpStream, caller: &mut TcpStream) -> Duration {
-    let begun = Instant::now();
-    server.write_all(b"x").await.unwrap();
-    read_exactly(caller, 1).await;
-    begun.elapsed()
-}
-
 async fn end_of(stream: &mut TcpStream) -> Option<ErrorKind> {
     let mut rest = Vec::new();
     within("end", stream.read_to_end(&mut rest)).await.err().map(|error| error.kind())
@@ -68,8 +60,8 @@ async fn latencies_add_up_and_an_edit_and_a_lift_reach_open_connections() {
     assert!(both >= Duration::from_millis(199), "{both:?}");
     let edit = r#"{"attributes":{"latency":0,"jitter":0}}"#;
     scene.daemon.done("PATCH", "/proxies/p/toxics/more", edit).await;
-    let one = lag(&mut server, &mut caller).await;
-    assert!(one >= Duration::from_millis(100) && one < both, "{one:?}");
+    let one = quickest(&mut server, &mut caller).await;
+    assert!(one >= Duration::from_millis(100) && one < Duration::from_millis(199), "{one:?}");
     // What waits leaves at the lift, in order.
     let far = r#"{"attributes":{"latency":60000}}"#;
     scene.daemon.done("PATCH", "/proxies/p/toxics/latency_downstream", far).await;
@@ -85,12 +77,21 @@ async fn latencies_add_up_and_an_edit_and_a_lift_reach_open_connections() {
 async fn a_kilobyte_of_bandwidth_is_a_thousand_bytes_and_a_rate_of_nought_stalls_until_the_lift() {
     let scene = scene(&[r#"{"type":"bandwidth","attributes":{"rate":100}}"#]).await;
     let (mut caller, mut server) = scene.pair().await;
-    let begun = Instant::now();
-    server.write_all(&[1; 50_000]).await.unwrap();
-    read_exactly(&mut caller, 50_000).await;
-    let took = begun.elapsed().as_secs_f64();
-    // 50 kB at 100 kB/s; with 1024 bytes to a kilobyte it would take 0.488 s.
-    assert!((0.495..0.8).contains(&took), "{took} s");
+    // The quickest of a few, for the upper bound is the machine's, too.
+    let mut quickest = f64::MAX;
+    for _ in 0..5 {
+        let begun = Instant::now();
+        server.write_all(&[1; 50_000]).await.unwrap();
+        read_exactly(&mut caller, 50_000).await;
+        let took = begun.elapsed().as_secs_f64();
+        // 50 kB at 100 kB/s; with 1024 bytes to a kilobyte it would take 0.488 s.
+        assert!(took >= 0.495, "{took} s");
+        quickest = quickest.min(took);
+        if quickest < 0.8 {
+            break;
+        }
+    }
+    assert!(quickest < 0.8, "{quickest} s");
     scene.daemon.done("POST", "/proxies/p/toxics/bandwidth_downstream", r#"{"attributes":{"rate":0}}"#).await;
     server.write_all(b"held").await.unwrap();
     silent(&mut caller).await;
@@ -101,15 +102,21 @@ async fn a_kilobyte_of_bandwidth_is_a_thousand_bytes_and_a_rate_of_nought_stalls
 
 #[tokio::test]
 async fn slow_close_holds_back_the_end_and_not_the_bytes() {
-    let scene = scene(&[r#"{"type":"slow_close","attributes":{"delay":1000}}"#]).await;
+    let scene = scene(&[r#"{"type":"slow_close","attributes":{"delay":3600000}}"#]).await;
     let (mut caller, mut server) = scene.pair().await;
-    let begun = Instant::now();
     server.write_all(b"x").await.unwrap();
     server.shutdown().await.unwrap();
     read_exactly(&mut caller, 1).await;
-    assert!(begun.elapsed() < Duration::from_millis(1000));
+    silent(&mut caller).await;
+    scene.lift("slow_close_downstream").await;
     assert_eq!(end_of(&mut caller).await, None);
-    assert!(begun.elapsed() >= Duration::from_millis(1000), "{:?}", begun.elapsed());
+
+    scene.daemon.toxic("p", r#"{"type":"slow_close","attributes":{"delay":400}}"#).await;
+    let (mut caller, mut server) = scene.pair().await;
+    let begun = Instant::now();
+    server.shutdown().await.unwrap();
+    assert_eq!(end_of(&mut caller).await, None);
+    assert!(begun.elapsed() >= Duration::from_millis(400), "{:?}", begun.elapsed());
     scene.daemon.end().await;
 }
 
@@ -129,8 +136,7 @@ async fn a_timeout_closes_after_its_time_though_bytes_keep_coming_and_without_a_
         end = end_of(&mut caller) => assert_eq!(end, None),
         () = trickle => unreachable!("it never ends"),
     }
-    let took = begun.elapsed();
-    assert!(took >= Duration::from_millis(395) && took < Duration::from_secs(3), "{took:?}");
+    assert!(begun.elapsed() >= Duration::from_millis(395), "{:?}", begun.elapsed());
 
     scene.lift("timeout_downstream").await;
     scene.daemon.toxic("p", r#"{"type":"timeout","attributes":{"timeout":0}}"#).await;
@@ -173,19 +179,21 @@ async fn a_slicer_cuts_with_its_gap_in_microseconds_and_loses_nothing() {
     let sent: Vec<u8> = (0..100).collect();
     let begun = Instant::now();
     server.write_all(&sent).await.unwrap();
-    let mut got = Vec::new();
-    let mut pieces = 0;
-    while got.len() < sent.len() {
-        let mut buffer = [0; 100];
-        let read = within("piece", caller.read(&mut buffer)).await.unwrap();
-        got.extend_from_slice(&buffer[..read]);
-        pieces += 1;
-    }
+    assert_eq!(read_exactly(&mut caller, sent.len()).await, sent);
+    // At most 13 bytes in each: at least 8 pieces, and 7 gaps of 20 ms. In milliseconds they would take minutes.
+    assert!(begun.elapsed() >= Duration::from_millis(140), "{:?}", begun.elapsed());
+
+    // With gaps that nobody lives to see, the first piece comes alone; the rest is not lost.
+    let hour = r#"{"attributes":{"average_size":10,"size_variation":3,"delay":3600000000}}"#;
+    scene.daemon.done("PATCH", "/proxies/p/toxics/slicer_downstream", hour).await;
+    server.write_all(&sent).await.unwrap();
+    let mut got = vec![0; sent.len()];
+    let first = within("piece", caller.read(&mut got)).await.unwrap();
+    assert!((1..=13).contains(&first), "{first} bytes in the first piece");
+    silent(&mut caller).await;
+    scene.lift("slicer_downstream").await;
+    within("the rest", caller.read_exact(&mut got[first..])).await.unwrap();
     assert_eq!(got, sent);
-    // At most 13 bytes in each: at least 8 pieces, and 7 gaps of 20 ms. A busy machine may read two at once.
-    assert!(pieces >= 3, "{pieces} pieces");
-    let took = begun.elapsed();
-    assert!(took >= Duration::from_millis(140) && took < Duration::from_secs(5), "{took:?}");
     scene.daemon.end().await;
 }
 
