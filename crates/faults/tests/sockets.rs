@@ -79,7 +79,7 @@ async fn latency_is_a_delay_line_not_a_throttle() {
     assert!(got.iter().all(|byte| *byte == 7));
     assert!(took >= delay);
     // A sleep of 100 ms for each of the 384 reads would take 38 s.
-    assert!(took < Duration::from_secs(8), "{took:?}");
+    assert!(took < Duration::from_secs(30), "{took:?}");
     let tally = tally(&stage);
     assert_eq!((tally.connections, tally.bytes), (1, SIZE as u64 + 80));
     drop(client);
@@ -217,16 +217,19 @@ async fn slices_come_one_by_one() {
     let stage = stage().await;
     arm(&stage, "{ slice: { size: 10B, gap: 20ms } }", Directions::ToClient);
     let (mut client, mut server) = stage.pair().await;
-    server.write_all(&[7; 100]).await.unwrap();
     let start = Instant::now();
-    let mut reads = Vec::new();
+    server.write_all(&[7; 100]).await.unwrap();
     let mut buffer = [0; 100];
-    while reads.iter().sum::<usize>() < 100 {
-        reads.push(within("slice", client.read(&mut buffer)).await.unwrap());
-    }
+    within("slices", client.read_exact(&mut buffer)).await.unwrap();
     assert!(start.elapsed() >= Duration::from_millis(170), "{:?}", start.elapsed());
-    assert_eq!(reads[0], 10);
     assert_eq!(tally(&stage).hits, 10);
+    // With a gap that no machine is slower than, each slice comes alone.
+    stage.handle.set(armed("f", effect("{ slice: { size: 10B, gap: 1h } }"), Directions::ToClient));
+    server.write_all(&[7; 100]).await.unwrap();
+    assert_eq!(within("slice", client.read(&mut buffer)).await.unwrap(), 10);
+    silent(&mut client).await;
+    stage.handle.lift_all();
+    within("the rest", client.read_exact(&mut buffer[..90])).await.unwrap();
     stage.finish().await;
 }
 
@@ -429,10 +432,11 @@ async fn a_connection_limit_resets_or_queues_the_rest() {
 
 #[tokio::test]
 async fn a_caller_that_times_out_behind_a_fault_gave_up_at_its_time_out() {
-    for yaml in ["latency: 400ms", "blackhole"] {
+    for yaml in ["latency: 3s", "blackhole"] {
         let stage = stage().await;
         arm(&stage, yaml, Directions::ToClient);
         let (mut client, mut server) = stage.pair().await;
+        let start = Instant::now();
         client.write_all(b"ask!").await.unwrap();
         server.read_exact(&mut [0; 4]).await.unwrap();
         server.write_all(b"told").await.unwrap();
@@ -440,6 +444,7 @@ async fn a_caller_that_times_out_behind_a_fault_gave_up_at_its_time_out() {
         assert!(tokio::time::timeout(patience, client.read(&mut [0; 4])).await.is_err());
         drop(client);
         assert_eq!(within("end", server.read(&mut [0; 4])).await.unwrap(), 0);
+        let gone = start.elapsed();
         drop(server);
         stage.empty().await;
         let ages: Vec<_> = stage
@@ -460,9 +465,6 @@ async fn a_caller_that_times_out_behind_a_fault_gave_up_at_its_time_out() {
             })
             .collect();
         assert_eq!(ages.len(), 1, "{yaml}");
-        assert!(
-            ages[0] >= Duration::from_millis(140) && ages[0] < Duration::from_millis(380),
-            "{yaml}: {ages:?}"
-        );
+        assert!(ages[0] >= Duration::from_millis(140) && ages[0] <= gone, "{yaml}: {ages:?} of {gone:?}");
     }
 }

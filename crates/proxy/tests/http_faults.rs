@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::http::{HeaderMap, HeaderValue, StatusCode};
@@ -157,6 +157,7 @@ async fn a_caller_that_leaves_a_hanging_request_is_told_of_with_its_age() {
     let stage = http_stage(upstream.address).await;
     stage.handle.arm(step("hang-1", HttpStep::Withhold { when: When::BeforeUpstream }));
     let mut caller = stage.dial().await;
+    let start = Instant::now();
     caller.write_all(GET).await.unwrap();
     // From here on the age counts whatever the machine is busy with.
     while stage.handle.tally(&fault("hang-1")).unwrap().hits == 0 {
@@ -166,39 +167,50 @@ async fn a_caller_that_leaves_a_hanging_request_is_told_of_with_its_age() {
     assert!(tokio::time::timeout(patience, caller.read_u8()).await.is_err(), "nothing comes");
     drop(caller);
     stage.empty().await;
+    let gone = start.elapsed();
     let calls = calls(stage).await;
     assert_eq!(
         (calls[0].end, calls[0].by, calls[0].reached),
         (ExchangeEnd::GivenUp, Some(Side::Client), false)
     );
-    let age = calls[0].ended.as_micros() - calls[0].began.as_micros();
-    assert!((140_000..400_000).contains(&age), "{age} us");
+    let age = calls[0].ended.since(calls[0].began).as_duration();
+    assert!(age >= Duration::from_millis(140) && age <= gone, "{age:?} of {gone:?}");
 }
 
 #[tokio::test]
 async fn a_delay_comes_on_top_and_does_not_hold_up_other_connections() {
     let upstream = canned(FINE).await;
     let stage = http_stage(upstream.address).await;
-    let base = Duration::from_millis(200);
-    let wait = HttpStep::Wait { before: Part::Head, base, jitter: Duration::ZERO };
-    let selection = Selection { first: Some(1), ..Selection::default() };
-    stage.handle.arm(on_requests("delay-1", HttpEffect { selection, ..HttpEffect::new(vec![wait]) }));
+    let wait = |base| {
+        let wait = HttpStep::Wait { before: Part::Head, base, jitter: Duration::ZERO };
+        let selection = Selection { first: Some(1), ..Selection::default() };
+        on_requests("delay-1", HttpEffect { selection, ..HttpEffect::new(vec![wait]) })
+    };
+    // One that nobody lives to see the end of: the others are answered nevertheless.
+    stage.handle.arm(wait(Duration::from_secs(3600)));
     let (mut slow, mut quick) = (stage.dial().await, stage.dial().await);
     slow.write_all(GET).await.unwrap();
     while stage.handle.tally(&fault("delay-1")).unwrap().hits == 0 {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    ask(&mut quick, GET).await;
-    ask(&mut slow, b"").await;
+    within("the other one", ask(&mut quick, GET)).await;
+    stage.handle.lift(&fault("delay-1")).unwrap();
+    within("at the lift", ask(&mut slow, b"")).await;
+    // Each of a few waits once: the quickest says that it is not twice, for a machine may stand still.
+    const TIMES: usize = 4;
+    for _ in 0..TIMES {
+        stage.handle.arm(wait(Duration::from_millis(200)));
+        ask(&mut slow, GET).await;
+        stage.handle.lift(&fault("delay-1")).unwrap();
+    }
     drop((slow, quick));
     stage.empty().await;
     let calls = calls(stage).await;
-    let took = |touched| {
-        let call = calls.iter().find(|call| call.touched == touched).unwrap();
-        call.answered.unwrap().as_micros() - call.began.as_micros()
-    };
-    assert!((200_000..350_000).contains(&took(true)), "{}", took(true));
-    assert!(took(false) < 200_000, "{}", took(false));
+    assert_eq!(calls.iter().filter(|call| !call.touched).count(), 1);
+    let took = calls[calls.len() - TIMES..].iter().map(|call| call.answered.unwrap().since(call.began));
+    let took: Vec<Duration> = took.map(|span| span.as_duration()).collect();
+    assert!(took.iter().all(|took| *took >= Duration::from_millis(200)), "{took:?}");
+    assert!(took.iter().min().unwrap() < &Duration::from_millis(350), "{took:?}");
 }
 
 #[tokio::test]
@@ -210,11 +222,16 @@ async fn a_paced_body_comes_at_its_rate_and_whole() {
     let stage = http_stage(upstream.address).await;
     stage.handle.arm(step("drip-1", HttpStep::Pace(Rate::from_bytes_per_sec(200))));
     let mut caller = stage.dial().await;
-    let start = std::time::Instant::now();
-    let (_, body) = ask(&mut caller, GET).await;
-    assert_eq!(body.len(), 50);
-    let took = start.elapsed();
-    assert!((Duration::from_millis(240)..Duration::from_millis(500)).contains(&took), "{took:?}");
+    let mut quickest = Duration::MAX;
+    for _ in 0..4 {
+        let start = Instant::now();
+        let (_, body) = ask(&mut caller, GET).await;
+        let took = start.elapsed();
+        assert_eq!(body.len(), 50);
+        assert!(took >= Duration::from_millis(240), "{took:?}");
+        quickest = quickest.min(took);
+    }
+    assert!(quickest < Duration::from_millis(500), "{quickest:?}");
 }
 
 #[tokio::test]
@@ -240,16 +257,19 @@ async fn a_delay_of_bytes_under_the_requests_counts_in_what_the_caller_waited() 
     };
     stage.handle.arm(armed("latency-1", latency, Directions::ToClient));
     let mut caller = stage.dial().await;
-    for _ in 0..2 {
+    for _ in 0..5 {
         assert_eq!(status(&ask(&mut caller, GET).await.0), 200);
     }
     drop(caller);
     stage.empty().await;
+    let mut quickest = u64::MAX;
     for call in calls(stage).await {
         let waited = call.answered.unwrap().as_micros() - call.began.as_micros();
-        assert!((120_000..220_000).contains(&waited), "{waited} us");
+        assert!(waited >= 120_000, "{waited} us");
         assert!(call.touched && call.answerer == Answerer::Service);
+        quickest = quickest.min(waited);
     }
+    assert!(quickest < 220_000, "{quickest} us");
 }
 
 #[tokio::test]
@@ -287,7 +307,7 @@ async fn a_fifth_of_ten_thousand_is_a_fifth_and_the_same_again() {
 async fn a_caller_that_leaves_before_a_late_answer_gave_up_when_it_left() {
     let upstream = canned(FINE).await;
     let stage = http_stage(upstream.address).await;
-    let latency: Latency = serde_yaml::from_str("delay: 600ms").unwrap();
+    let latency: Latency = serde_yaml::from_str("delay: 3s").unwrap();
     let Effect::Edge(late) = latency.effect() else { panic!("latency sits on edges") };
     stage.handle.arm(armed("latency-1", late, Directions::ToClient));
     let mut stream = TcpStream::connect(stage.address).await.unwrap();
@@ -301,12 +321,12 @@ async fn a_caller_that_leaves_before_a_late_answer_gave_up_when_it_left() {
     .await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     drop(stream);
-    tokio::time::sleep(Duration::from_millis(800)).await;
+    stage.empty().await;
     let calls = calls(stage).await;
     let [call] = &calls[..] else { panic!("{calls:?}") };
     assert_eq!((call.end, call.by, call.answered), (ExchangeEnd::GivenUp, Some(Side::Client), None));
-    let age = call.ended.since(call.began);
-    assert!((100..500).contains(&(age.as_micros() / 1000)), "{age}");
+    let age = call.ended.since(call.began).as_duration();
+    assert!(age >= Duration::from_millis(100) && age < Duration::from_millis(2900), "{age:?}");
     assert!(call.touched);
 }
 
