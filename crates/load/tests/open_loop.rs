@@ -7,7 +7,7 @@ use murphy_core::{
     Served, Span,
 };
 use murphy_load::{Arrivals, BodyRule, HttpLoad, HttpRequest, LoadSummary, StatusSet, drive};
-use murphy_testkit::{Answer, HttpServer};
+use murphy_testkit::{Answer, HttpServer, free_port};
 use tokio_util::sync::CancellationToken;
 
 fn load(url: &str, per_second: f64) -> HttpLoad {
@@ -71,8 +71,11 @@ async fn only_outcome(load: HttpLoad) -> (SampleOutcome, Option<u16>) {
 #[tokio::test]
 async fn every_planned_request_is_sent_and_told_of_once() {
     let server = HttpServer::start(|_| Answer::new(200, "hello")).await;
+    let began = Instant::now();
     let (samples, summary) = driven(load(&server.url("/"), 400.0), Duration::from_millis(500)).await;
-    assert!((100..=320).contains(&summary.planned), "about 200: {summary:?}");
+    // More than 200 only if this machine was late to stop it.
+    let most = 400.0 * began.elapsed().as_secs_f64() * 1.6;
+    assert!(summary.planned >= 100 && summary.planned as f64 <= most, "about 200: {summary:?}");
     assert_eq!((summary.ok, summary.sent), (summary.planned, summary.planned));
     assert_eq!(server.counts().requests, summary.planned, "and nothing was sent twice");
     assert!(
@@ -114,14 +117,18 @@ async fn connections_are_kept_alive_but_for_the_fresh_share() {
         let (_, summary) = driven(load, Duration::from_millis(400)).await;
         assert_eq!(summary.ok, summary.planned);
         assert_eq!(server.counts().accepted, summary.connections);
-        (summary.connections, summary.planned)
+        (summary.connections, summary.planned, summary.in_flight_max)
     };
-    let (kept, planned) = connections(Chance::NEVER).await;
-    assert!(kept <= planned / 4, "{kept} connections for {planned} requests");
-    let (fresh, planned) = connections(Chance::ALWAYS).await;
+    // What is due at once, because this machine stood still, needs as many connections.
+    let (kept, planned, at_once) = connections(Chance::NEVER).await;
+    assert!(kept <= (planned / 4).max(2 * at_once), "{kept} connections for {planned} requests");
+    let (fresh, planned, _) = connections(Chance::ALWAYS).await;
     assert_eq!(fresh, planned);
-    let (some, planned) = connections(Chance::from_fraction(0.5).unwrap()).await;
-    assert!(some > planned / 5 && some < planned, "{some} connections for {planned} requests");
+    let (some, planned, at_once) = connections(Chance::from_fraction(0.5).unwrap()).await;
+    assert!(
+        some > planned / 5 && (some < planned || at_once > planned / 4),
+        "{some} connections for {planned} requests, {at_once} at once"
+    );
 }
 
 #[tokio::test]
@@ -156,9 +163,7 @@ async fn each_way_to_fail_has_an_outcome_of_its_own() {
 
 #[tokio::test]
 async fn nobody_listening_is_a_failure_to_connect() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    drop(listener);
+    let url = format!("http://127.0.0.1:{}/", free_port());
     assert_eq!(only_outcome(load(&url, 100.0)).await, (SampleOutcome::Connect, None));
     // A label of more than 63 bytes: the resolver knows without a name server that there is no such host.
     let unknown = format!("http://{}/", "x".repeat(70));
@@ -368,11 +373,19 @@ async fn a_freeze_is_seen_with_its_whole_length_where_a_closed_loop_misses_it() 
     let length = begun.elapsed();
 
     let (samples, _) = recorded(recording);
-    let bad = samples.iter().filter(|sample| sample.latency().as_duration() > BAD).count() as f64
-        / samples.len() as f64;
+    let share = |wanted: &dyn Fn(&&Sample) -> bool| {
+        samples.iter().filter(wanted).count() as f64 / samples.len() as f64
+    };
+    let bad = share(&|sample| sample.latency().as_duration() > BAD);
+    // Of those that this machine did not send late by itself.
+    let by_the_service =
+        share(&|sample| sample.latency().as_duration() > BAD + sample.lag().unwrap().as_duration());
     // Whoever came in the last 100 ms of the freeze waited less than that.
     let truth = (frozen - BAD).as_secs_f64() / length.as_secs_f64();
-    assert!((bad / truth - 1.0).abs() < 0.35, "open loop: {bad:.3} bad, truth {truth:.3}");
+    assert!(
+        bad / truth > 0.65 && by_the_service / truth < 1.35,
+        "open loop: {bad:.3} and {by_the_service:.3} bad, truth {truth:.3}"
+    );
     let slowest = samples.iter().map(Sample::latency).max().unwrap();
     assert!(slowest.as_duration() > frozen * 8 / 10, "{slowest}");
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use murphy_core::{EventKind, ProbeName, Recorder, RunClock, Span};
 use murphy_load::{
     CommandQuestion, HttpRequest, NotReady, Question, Reply, StatusSet, ask, wait_ready, watch,
 };
-use murphy_testkit::{Answer, HttpServer};
+use murphy_testkit::{Answer, HttpServer, free_port};
 use regex::Regex;
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +34,7 @@ async fn command_saw(script: &str) -> (bool, String) {
 }
 
 fn refused_address() -> String {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    format!("127.0.0.1:{}", free_port())
 }
 
 /// True while a process that this test's user can see has the pid and is no zombie.
@@ -148,10 +149,16 @@ async fn a_hanging_command_is_killed_with_its_whole_group() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("pid");
     let script = format!("trap '' TERM; sleep 60 & echo $! > {}; wait", file.display());
-    let began = Instant::now();
-    let reply = ask(&Question::Command(shell(&script)), Span::from_millis(500)).await;
-    assert_eq!((reply.ok, reply.saw.as_str()), (false, "timeout after 500ms"));
-    assert!(began.elapsed() < Duration::from_secs(20));
+    // On a machine that stands still the time may be over before the command has begun, and then nothing was shown.
+    for patience in ["500ms", "2s", "8s"] {
+        let began = Instant::now();
+        let reply = ask(&Question::Command(shell(&script)), patience.parse().unwrap()).await;
+        assert_eq!((reply.ok, reply.saw), (false, format!("timeout after {patience}")));
+        assert!(began.elapsed() < Duration::from_secs(40), "not for as long as it sleeps");
+        if std::fs::read_to_string(&file).is_ok_and(|pid| pid.ends_with('\n')) {
+            break;
+        }
+    }
     let grandchild = pid_in(&file).await;
     until("the grandchild is gone", || !runs(&grandchild)).await;
 }
@@ -174,9 +181,9 @@ async fn a_question_that_is_withdrawn_kills_its_command() {
 #[tokio::test]
 async fn something_left_in_the_background_does_not_hold_up_the_answer() {
     let began = Instant::now();
-    let (ok, saw) = command_saw("sleep 5 & echo done").await;
+    let (ok, saw) = command_saw("sleep 30 & echo done").await;
     assert_eq!((ok, saw.as_str()), (true, "exit 0: done"));
-    assert!(began.elapsed() < Duration::from_secs(4));
+    assert!(began.elapsed() < Duration::from_secs(25));
 }
 
 #[tokio::test]
@@ -191,8 +198,8 @@ async fn ready_is_when_the_first_good_answer_comes() {
 async fn never_ready_tells_the_last_answer() {
     let server = HttpServer::start(|_| Answer::new(503, "")).await;
     let error =
-        wait_ready(&http(&server.url("/")), Span::from_millis(200), pending::<()>()).await.unwrap_err();
-    assert_eq!(error.to_string(), "not ready within 200ms; the last answer was: 503");
+        wait_ready(&http(&server.url("/")), Span::from_millis(1500), pending::<()>()).await.unwrap_err();
+    assert_eq!(error.to_string(), "not ready within 1.5s; the last answer was: 503");
     assert!(server.counts().requests >= 2);
 
     let hang = HttpServer::start(|_| Answer::never()).await;
@@ -202,39 +209,51 @@ async fn never_ready_tells_the_last_answer() {
 
 #[tokio::test]
 async fn a_service_that_dies_is_not_waited_for() {
-    let question = Question::Tcp { address: refused_address() };
-    let mut child = tokio::process::Command::new("sh").args(["-c", "sleep 0.1; exit 7"]).spawn().unwrap();
-    let error = wait_ready(&question, LONG, child.wait()).await.unwrap_err();
+    let server = HttpServer::start(|_| Answer::new(503, "")).await;
+    let mut command = tokio::process::Command::new("sh");
+    let mut child = command.args(["-c", "read x; exit 7"]).stdin(Stdio::piped()).spawn().unwrap();
+    let ended = async {
+        // Who is asked twice has been heard once.
+        server.until(|counts| counts.requests >= 2).await;
+        // It also closes its input.
+        child.wait().await
+    };
+    let error = wait_ready(&http(&server.url("/")), LONG, ended).await.unwrap_err();
     let NotReady::Ended { why, last } = error else { panic!("{error:?}") };
     assert_eq!(why.unwrap().code(), Some(7));
-    assert_eq!(last.unwrap().saw, "refused");
+    assert_eq!(last.unwrap().saw, "503");
 }
 
 #[tokio::test]
 async fn a_slow_answer_does_not_delay_the_next_question() {
-    let server = HttpServer::start(|_| Answer::new(200, "").after(Duration::from_millis(300))).await;
+    let server = HttpServer::start(|_| Answer::new(200, "")).await;
+    server.set_frozen(true);
     let (recorder, mut recording) = Recorder::new(RunClock::start(), 1_000);
     let stop = CancellationToken::new();
     let name = ProbeName::new("ready").unwrap();
     let question = http(&server.url("/"));
     let watching = watch(name.clone(), question, Span::from_millis(50), LONG, recorder, stop.clone());
+    let mut asked_at = Vec::new();
     tokio::join!(watching, async {
+        // A prober that waits for its answers asks once.
         server.until(|counts| counts.requests >= 16).await;
+        server.set_frozen(false);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while asked_at.len() < 16 {
+            assert!(Instant::now() < deadline, "answers of {asked_at:?} only");
+            while let Ok(Some(event)) = recording.next(Duration::ZERO) {
+                let EventKind::Probe { probe, asked, ok, saw, .. } = event.kind else { panic!("{event:?}") };
+                assert_eq!((probe, ok, saw.as_str()), (name.clone(), true, "200"));
+                asked_at.push(asked.as_micros());
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
         stop.cancel();
     });
-    let mut asked_at = Vec::new();
-    while let Ok(Some(event)) = recording.next(Duration::from_secs(1)) {
-        let EventKind::Probe { probe, asked, took, ok, saw } = event.kind else { panic!("{event:?}") };
-        assert_eq!((probe, ok, saw.as_str()), (name.clone(), true, "200"));
-        assert!(took >= Span::from_millis(300));
-        asked_at.push(asked.as_micros());
-    }
-    // 16 questions in about 0.75 s, of which those older than 0.3 s are answered; a sequential prober gets 2.
-    assert!(asked_at.len() >= 5, "{asked_at:?}");
-    let first = asked_at[0];
-    // Asked at a multiple of 50 ms, or a little after it, never before it: nothing drifts. A machine that stood still for
-    // a moment makes one late; a prober that waits for its answers drifts with all of them.
-    let off_beat = asked_at.iter().filter(|asked| (**asked - first + 2_000) % 50_000 >= 45_000).count();
-    assert!(off_beat * 4 <= asked_at.len(), "{asked_at:?}");
+    // Asked at one beat of 50 ms, or a little after it: a machine that stood still makes some late, but not most. Any of
+    // them may be the one that was in time.
+    let on_beat =
+        |first: u64| asked_at.iter().filter(|asked| (50_000_000 + **asked - first) % 50_000 < 12_000).count();
+    assert!(asked_at.iter().any(|first| on_beat(*first) * 2 >= asked_at.len()), "{asked_at:?}");
     server.until(|counts| counts.open == 0).await;
 }

@@ -159,10 +159,10 @@ impl HttpServer {
     /// Waits until the counts are as wanted.
     ///
     /// # Panics
-    /// If that takes longer than 20 s.
+    /// If that takes longer than a minute.
     pub async fn until(&self, wanted: impl Fn(&Counts) -> bool) -> Counts {
         let mut counts = self.counts.clone();
-        let reached = tokio::time::timeout(Duration::from_secs(20), counts.wait_for(wanted)).await;
+        let reached = tokio::time::timeout(Duration::from_secs(60), counts.wait_for(wanted)).await;
         *reached
             .unwrap_or_else(|_| panic!("the counts stay at {:?}", self.counts()))
             .expect("the server runs")
