@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A scenario of one second of baseline, so many of fault, and two of recovery, judged by a probe alone.
 fn scenario(victims: &Victims, fault_phase: &str, faults: &str) -> String {

@@ -224,7 +224,7 @@ async fn the_example_shop_degrades_as_its_readme_says_and_is_as_before_after_eac
     }
     let refused = shop.order().await;
     assert!(refused.status == 503 && refused.head.contains("Retry-After: 1"), "{refused:?}");
-    assert!(refused.took < Duration::from_secs(5), "{refused:?}");
+    assert!(refused.took < Duration::from_secs(20), "{refused:?}");
     shop.mend(&undos).await;
     assert_eq!(shop.state().await, before);
 

@@ -73,7 +73,12 @@ impl Stub {
     }
 
     async fn engine(&self) -> Result<Engine, EngineError> {
-        Engine::connect_to(Endpoint::Unix(self.socket.clone()), Span::from_millis(500)).await
+        self.engine_within(Span::from_secs(20)).await
+    }
+
+    /// With so much time for each answer.
+    async fn engine_within(&self, time: Span) -> Result<Engine, EngineError> {
+        Engine::connect_to(Endpoint::Unix(self.socket.clone()), time).await
     }
 
     fn asked(&self) -> Vec<String> {
@@ -162,22 +167,22 @@ async fn a_socket_that_is_missing_dead_or_forbidden_is_told_apart() {
 #[tokio::test]
 async fn an_engine_that_does_not_answer_is_given_up_in_time() {
     let stub = Stub::start(vec![version("1.41"), ("/json", Answer::Never)]);
-    let engine = stub.engine().await.unwrap();
+    let engine = stub.engine_within(Span::from_secs(1)).await.unwrap();
     let begun = tokio::time::Instant::now();
     let error = engine.prepare(&container(), &Action::Pause).await.unwrap_err();
-    assert!(error.to_string().contains("did not answer `inspect` within 500ms"), "{error}");
-    assert!(begun.elapsed() >= Duration::from_millis(500));
+    assert!(error.to_string().contains("did not answer `inspect` within 1s"), "{error}");
+    assert!(begun.elapsed() >= Duration::from_secs(1));
 }
 
 #[tokio::test]
 async fn a_grace_is_added_to_the_time_that_an_engine_has() {
     let stub = Stub::start(vec![version("1.41"), ("/stop?t=2", Answer::Never)]);
-    let engine = stub.engine().await.unwrap();
+    let engine = stub.engine_within(Span::from_secs(1)).await.unwrap();
     let begun = tokio::time::Instant::now();
     let error =
         engine.apply(&container(), &Action::Stop { grace: Span::from_millis(1_200) }, &[]).await.unwrap_err();
-    assert!(error.to_string().contains("`stop` within 1.7s"), "{error}");
-    assert!(begun.elapsed() >= Duration::from_millis(1_700));
+    assert!(error.to_string().contains("`stop` within 2.2s"), "{error}");
+    assert!(begun.elapsed() >= Duration::from_millis(2_200));
 }
 
 #[tokio::test]

@@ -9,8 +9,8 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-/// Far above the careful cart's 200 ms × 2 attempts, far below a hang.
-const SOON: Duration = Duration::from_secs(3);
+/// Far above the careful cart's 200 ms × 2 attempts, also on a machine that stands still now and then; a hang has no end.
+const SOON: Duration = Duration::from_secs(20);
 
 /// A real Redis, killed when dropped.
 async fn redis(at: SocketAddr) -> Child {
@@ -33,7 +33,7 @@ async fn redis(at: SocketAddr) -> Child {
 
 #[tokio::test]
 async fn a_cart_is_kept_in_redis_by_both_builds() {
-    let (mut world, at) = (World::default(), free_address().await);
+    let (mut world, at) = (World::default(), free_address());
     let _redis = redis(at).await;
     for build in ["--careful", "--careless"] {
         let cart = User::of(world.service(&format!("cart {build} --redis {at}")).await);
@@ -53,7 +53,7 @@ async fn a_cart_is_kept_in_redis_by_both_builds() {
 
 #[tokio::test]
 async fn careful_starts_and_serves_without_redis_and_finds_it_later() {
-    let (mut world, at) = (World::default(), free_address().await);
+    let (mut world, at) = (World::default(), free_address());
     let cart = User::of(world.service(&format!("cart --careful --redis {at} --breaker-open 300ms")).await);
     let seen = cart.get("/cart/7").await;
     assert_eq!((seen.status, seen.header("x-served")), (200, "default"));
@@ -63,7 +63,7 @@ async fn careful_starts_and_serves_without_redis_and_finds_it_later() {
 
     let _redis = redis(at).await;
     let mut written = false;
-    for _ in 0..200 {
+    for _ in 0..1000 {
         written = cart.post("/cart/7/items", r#"{"sku": "a1"}"#).await.status == 201;
         if written {
             break;
@@ -75,7 +75,7 @@ async fn careful_starts_and_serves_without_redis_and_finds_it_later() {
 
 #[tokio::test]
 async fn careful_shows_the_last_good_cart_when_redis_is_killed_and_the_new_one_when_it_is_back() {
-    let (mut world, at) = (World::default(), free_address().await);
+    let (mut world, at) = (World::default(), free_address());
     let mut first = redis(at).await;
     let cart = User::of(world.service(&format!("cart --careful --redis {at} --breaker-open 300ms")).await);
     cart.post("/cart/7/items", r#"{"sku": "a1", "quantity": 2}"#).await;
@@ -87,7 +87,7 @@ async fn careful_shows_the_last_good_cart_when_redis_is_killed_and_the_new_one_w
 
     let _second = redis(at).await;
     let mut back = false;
-    for _ in 0..200 {
+    for _ in 0..1000 {
         back = cart.get("/cart/7").await.header("x-served").is_empty();
         if back {
             break;
@@ -113,14 +113,18 @@ async fn careful_gives_a_hanging_redis_up_in_time_and_then_at_once() {
     assert!(first.took >= Duration::from_millis(400) && first.took < SOON, "two timeouts: {:?}", first.took);
     let ready = cart.get("/ready").await;
     assert_eq!((ready.status, &ready.body["breakers"]["redis"]), (200, &json!("open")));
-    let second = cart.get("/cart/7").await;
-    assert!(second.took < first.took / 2, "an open breaker costs no timeout: {:?}", second.took);
+    // The quickest of a few, for this machine may stand still once.
+    let mut quickest = Duration::MAX;
+    for _ in 0..5 {
+        quickest = quickest.min(cart.get("/cart/7").await.took);
+    }
+    assert!(quickest < Duration::from_millis(200), "an open breaker costs no timeout: {quickest:?}");
 }
 
 #[tokio::test]
 async fn careless_does_not_start_without_redis() {
     use clap::Parser as _;
-    let at = free_address().await.to_string();
+    let at = free_address().to_string();
     let words = ["demo-service", "cart", "--careless", "--redis", &at, "--listen", "127.0.0.1:0"];
     let args = Line::try_parse_from(words).expect("a good command line").args;
     let error = murphy_demo::run(args, std::future::pending()).await.expect_err("there is no Redis");
@@ -129,7 +133,7 @@ async fn careless_does_not_start_without_redis() {
 
 #[tokio::test]
 async fn careless_passes_a_killed_redis_on_as_500_and_connects_anew() {
-    let (mut world, at) = (World::default(), free_address().await);
+    let (mut world, at) = (World::default(), free_address());
     let mut first = redis(at).await;
     let cart = User::of(world.service(&format!("cart --careless --redis {at}")).await);
     assert_eq!(cart.get("/cart/7").await.status, 200);
@@ -142,7 +146,7 @@ async fn careless_passes_a_killed_redis_on_as_500_and_connects_anew() {
 
 #[tokio::test]
 async fn careless_waits_without_end_for_a_frozen_redis() {
-    let (mut world, at) = (World::default(), free_address().await);
+    let (mut world, at) = (World::default(), free_address());
     let redis = redis(at).await;
     let cart = User::of(world.service(&format!("cart --careless --redis {at}")).await);
     assert_eq!(cart.get("/cart/7").await.status, 200);

@@ -7,8 +7,8 @@ use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-/// Far above the careful shop's 250 ms × 2 attempts, far below a hang.
-const SOON: Duration = Duration::from_secs(3);
+/// Far above the careful shop's 250 ms × 2 attempts, also on a machine that stands still now and then; a hang has no end.
+const SOON: Duration = Duration::from_secs(20);
 
 /// Long enough to call it a hang.
 const HANG: Duration = Duration::from_secs(1);
@@ -78,10 +78,10 @@ async fn careful_serves_the_last_good_item_with_its_age_when_the_catalogue_hangs
 #[tokio::test]
 async fn careful_breaker_opens_after_five_failures_and_closes_when_the_dependency_is_back() {
     let mut world = World::default();
-    let nowhere = free_address().await;
+    let nowhere = free_address();
     let line = format!(
         "shop --careful --catalogue {nowhere} --payments {nowhere} --cache {nowhere} \
-         --breaker-open 300ms --attempts 1 --hard payments"
+         --breaker-open 2s --attempts 1 --hard payments"
     );
     let shop = User::of(world.service(&line).await);
     for n in 1..=5 {
@@ -93,13 +93,14 @@ async fn careful_breaker_opens_after_five_failures_and_closes_when_the_dependenc
     assert_eq!(ready.body["breakers"]["catalogue"], "closed", "one breaker for each dependency");
     assert_eq!(shop.get("/live").await.status, 200, "liveness does not depend");
     let refused = shop.post("/orders", "").await;
-    assert_eq!((refused.status, refused.header("retry-after")), (503, "1"));
+    assert_eq!(refused.status, 503);
+    assert!(["1", "2"].contains(&refused.header("retry-after")), "{refused:?}");
 
     // Payments come up on the same address: the next probe closes the breaker.
     let mut late = World::default();
     late.service_at("payments", nowhere).await;
     let mut closed = false;
-    for _ in 0..200 {
+    for _ in 0..1000 {
         closed = shop.post("/orders", "").await.status == 201;
         if closed {
             break;
@@ -116,7 +117,11 @@ async fn careful_keeps_other_dependencies_fast_while_payments_hang() {
     let (catalogue, cache, hanging) =
         (world.service("catalogue").await, world.service("cache").await, world.hanging().await);
     let line =
-        format!("shop --careful --catalogue {catalogue} --payments {hanging} --cache {cache} --parallel 4");
+        // So patient that the first four are still waiting when the last order comes, however busy the machine.
+        format!(
+            "shop --careful --catalogue {catalogue} --payments {hanging} --cache {cache} --parallel 4 \
+             --attempts 1 --timeout 3s"
+        );
     let shop = User::of(world.service(&line).await);
     let orders = futures_util::future::join_all((0..12).map(|_| shop.post("/orders", "")));
     let browsing = async {
@@ -137,7 +142,8 @@ async fn careful_sheds_above_its_limit_and_never_sheds_health() {
     let mut world = World::default();
     let (hanging, nowhere) = (world.hanging().await, world.refusing());
     let line = format!(
-        "shop --careful --catalogue {nowhere} --payments {hanging} --cache {nowhere} --max-in-flight 2 --attempts 1"
+        "shop --careful --catalogue {nowhere} --payments {hanging} --cache {nowhere} --max-in-flight 2 --attempts 1 \
+         --timeout 3s"
     );
     let shop = User::of(world.service(&line).await);
     let (orders, live) = futures_util::future::join(
@@ -194,13 +200,20 @@ async fn careless_goes_on_working_for_a_user_who_has_left_and_careful_does_not()
         let at = payments.local_addr().expect("an address");
         let line = format!("shop {build} --catalogue {nowhere} --payments {at} --cache {nowhere}");
         let shop = User::of(world.service(&line).await);
-        let leaving = tokio::time::timeout(HANG, shop.post("/orders", ""));
-        let (left, call) = tokio::join!(leaving, payments.accept());
-        assert!(left.is_err(), "{build}: nobody answers");
-        let (mut call, _) = call.expect("the shop calls payments");
+        let called = async {
+            let (call, _) = payments.accept().await.expect("the shop calls payments");
+            call.readable().await.expect("it asks");
+            call
+        };
+        // The user leaves when the shop has asked.
+        let mut call = tokio::select! {
+            seen = shop.post("/orders", "") => panic!("{build}: {seen:?}, and nobody has answered"),
+            call = called => call,
+        };
         // The request is read first; what comes after it is silence, or the end.
         let mut rest = Vec::new();
-        let ended = tokio::time::timeout(HANG, call.read_to_end(&mut rest)).await;
+        let patience = if held { HANG } else { SOON };
+        let ended = tokio::time::timeout(patience, call.read_to_end(&mut rest)).await;
         assert_eq!(ended.is_err(), held, "{build}");
         assert!(rest.starts_with(b"POST /charge"), "{build}");
     }

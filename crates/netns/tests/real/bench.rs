@@ -15,7 +15,7 @@ use nix::sched::{CloneFlags, setns};
 use tokio::sync::oneshot;
 
 /// Nothing in a test takes longer than this, unless it is broken.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a call may take that should not get through.
 pub const BRIEF: Duration = Duration::from_millis(600);
 

@@ -10,7 +10,8 @@ use murphy_netns::{
 
 use crate::bench::{Bench, at, host, table, until};
 
-const SHORT: LeaseTerm = LeaseTerm { term: Span::from_millis(1500), renew_every: Span::from_millis(250) };
+/// Renewed so often that a machine which stands still for seconds does not let it run out.
+const SHORT: LeaseTerm = LeaseTerm { term: Span::from_millis(4000), renew_every: Span::from_millis(500) };
 
 fn partition() -> NetFault {
     NetFault::Partition(Partition { peers: [host(2)].into(), way: Way::Both })

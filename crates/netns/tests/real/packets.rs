@@ -73,7 +73,7 @@ async fn pair(bench: &Bench) -> (UdpSocket, UdpSocket) {
     caller.connect(server.local_addr().unwrap()).unwrap();
     server.connect(caller.local_addr().unwrap()).unwrap();
     for socket in [&caller, &server] {
-        socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
     }
     // So that the neighbours know each other and no datagram waits for that.
     caller.send(b"hello").unwrap();

@@ -120,7 +120,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(5), seen).await.expect("the line is seen");
+        tokio::time::timeout(Duration::from_secs(60), seen).await.expect("the line is seen");
         follow.end().await;
     }
 
