@@ -10,10 +10,15 @@ fn scenario(name: &str) -> String {
 
 /// Runs both twins; the careful one is graceful, the careless one is not and the reason holds `why`.
 fn twins(fault: &str, why: &str) {
-    let bench = Bench::new();
-    bench.run_expecting(0, &["run", &scenario(&format!("shop-{fault}-careful.yaml"))]).says("GRACEFUL");
-    let careless =
-        bench.run_expecting(1, &["run", &scenario(&format!("shop-{fault}.yaml"))]).says("NOT GRACEFUL");
+    // Both at once: they share no port, and neither needs much of a machine.
+    let careless = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let file = scenario(&format!("shop-{fault}-careful.yaml"));
+            Bench::new().run_expecting(0, &["run", &file]).says("GRACEFUL");
+        });
+        let file = scenario(&format!("shop-{fault}.yaml"));
+        Bench::new().run_expecting(1, &["run", &file]).says("NOT GRACEFUL")
+    });
     let reasons: String = careless.stdout.split("\nwhy ").skip(1).collect();
     let reasons = reasons.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(reasons.contains(why), "the cause is not named ({why}):\n{}", careless.stdout);

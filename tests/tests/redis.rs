@@ -14,10 +14,15 @@ fn twins(fault: &str, why: &str) {
     if !redis_or_skip() {
         return;
     }
-    let bench = Bench::new();
-    bench.run_expecting(0, &["run", &scenario(&format!("redis-{fault}-careful.yaml"))]).says("GRACEFUL");
-    let careless =
-        bench.run_expecting(1, &["run", &scenario(&format!("redis-{fault}.yaml"))]).says("NOT GRACEFUL");
+    // Both at once: they share no port, and neither needs much of a machine.
+    let careless = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let file = scenario(&format!("redis-{fault}-careful.yaml"));
+            Bench::new().run_expecting(0, &["run", &file]).says("GRACEFUL");
+        });
+        let file = scenario(&format!("redis-{fault}.yaml"));
+        Bench::new().run_expecting(1, &["run", &file]).says("NOT GRACEFUL")
+    });
     let reasons: String = careless.stdout.split("\nwhy ").skip(1).collect();
     assert!(reasons.contains(why), "the cause is not named ({why}):\n{}", careless.stdout);
 }
