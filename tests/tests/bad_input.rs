@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use murphy_tests::{Bench, Finished, free_ports};
 
 /// Longer than any answer takes, also of an unoptimised build on a busy machine.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 /// What `check` and `run` say of a file; both refuse it, soon, and `run` starts nothing.
 fn refused(bytes: &[u8]) -> Finished {

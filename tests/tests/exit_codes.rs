@@ -17,7 +17,7 @@ edges:
   items: {{ listen: "127.0.0.1:{edge}", to: "127.0.0.1:{service}" }}
 load:
   read: {{ http: "GET http://127.0.0.1:{edge}/items/1", rate: 150/s, timeout: 2s }}
-phases: {{ warm-up: 500ms, baseline: 3s, fault: 3s, recovery: 3s }}
+phases: {{ warm-up: 500ms, baseline: 3s, fault: 3s, recovery: 1s }}
 faults:
   - {fault}
 expect:
@@ -55,15 +55,14 @@ fn a_fault_that_reaches_users_is_not_graceful_1() {
         scenario(free_ports(), "{ edge: items, inject: { latency: 400ms } }", "read: { p95: \"<= 200ms\" }");
     bench.file("s.yaml", &text);
     bench
-        .run(&["run", "s.yaml", "--junit", "junit.xml"])
-        .expect(1)
+        .run_expecting(1, &["run", "s.yaml", "--junit", "junit.xml"])
         .says("NOT GRACEFUL")
         .says("want <= 200ms")
         .says("why read p95");
     let junit = std::fs::read_to_string(bench.path().join("junit.xml")).unwrap();
     assert!(junit.contains("<failure message=\"read p95: "), "{junit}");
     // From the journal alone the same is written again.
-    let run = bench.journals()[0].parent().unwrap().to_owned();
+    let run = bench.journals().last().unwrap().parent().unwrap().to_owned();
     bench.run(&["report", run.to_str().unwrap(), "--junit", "again.xml"]).expect(1);
     assert_eq!(std::fs::read_to_string(bench.path().join("again.xml")).unwrap(), junit);
 }
@@ -102,9 +101,9 @@ fn a_service_that_never_gets_ready_cannot_be_judged_3() {
     let text =
         scenario(free_ports(), "{ edge: items, inject: { latency: 30ms } }", "read: { p95: \"<= 1s\" }")
             .replace("[murphy, demo-service, catalogue,", "[sh, -c, \"echo still thinking; sleep 60\",")
-            .replace("    ready:", "    within: 1s\n    ready:");
+            .replace("    ready:", "    within: 3s\n    ready:");
     bench.file("s.yaml", &text);
-    bench.run(&["run", "s.yaml"]).expect(3).says("not ready within 1s").says("still thinking");
+    bench.run(&["run", "s.yaml"]).expect(3).says("not ready within 3s").says("still thinking");
 }
 
 #[test]
@@ -180,6 +179,6 @@ fn a_stop_condition_ends_the_run_and_the_failure_stands_1() {
     bench.file("s.yaml", &text);
     let begun = std::time::Instant::now();
     bench.run(&["run", "s.yaml"]).expect(1).says("NOT GRACEFUL").says("read success < 20% for 1s");
-    assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(55), "{:?}", begun.elapsed());
     assert!(bench.undo_logs().is_empty());
 }

@@ -74,7 +74,7 @@ fn nginx(bench: &Bench) -> Option<Nginx> {
 fn curl(dir: &Path, address: &str, args: &[&str]) -> String {
     let args: Vec<String> = args.iter().map(|arg| arg.replace("@", &format!("http://{address}"))).collect();
     let Finished { code, stdout, stderr, .. } = run(Command::new("curl")
-        .args(["-q", "--silent", "--show-error", "--include", "--max-time", "20"])
+        .args(["-q", "--silent", "--show-error", "--include", "--max-time", "60"])
         .args(&args)
         .current_dir(dir));
     assert_eq!(code, 0, "curl {args:?}: {stderr}");
@@ -208,7 +208,8 @@ fn wrk_drives_many_connections_without_an_error() {
     let Some(nginx) = nginx(&bench) else { return };
     let proxy = Sitting::before(&bench, nginx.one, &["--http", "--output", "json"]);
     let address = format!("http://{}/small", proxy.listen);
-    let wrk = run(Command::new("wrk").args(["-t1", "-c50", "-d2s"]).arg(&address)).expect(0);
+    let wrk =
+        run(Command::new("wrk").args(["-t1", "-c50", "-d2s", "--timeout", "30s"]).arg(&address)).expect(0);
     assert!(!wrk.stdout.contains("Non-2xx") && !wrk.stdout.contains("Socket errors"), "{}", wrk.stdout);
     let count =
         wrk.stdout.lines().find_map(|line| line.trim().split_once(" requests in ")).expect(&wrk.stdout).0;

@@ -5,7 +5,7 @@ use murphy_tests::{Bench, catalogue_scenario, long_scenario};
 /// `delay` on the one edge.
 fn scenario(name: &str, delay: &str, limit: &str) -> String {
     let more = format!(
-        r#"phases: {{ warm-up: 500ms, baseline: 3s, fault: 3s, recovery: 3s }}
+        r#"phases: {{ warm-up: 500ms, baseline: 3s, fault: 3s, recovery: 1s }}
 faults: [{{ edge: items, inject: {{ latency: "{delay}" }} }}]
 expect: {{ read: {{ p95: "<= {limit}" }} }}
 "#

@@ -42,8 +42,8 @@ expect:
 }
 
 /// One byte there and back through the proxy.
-fn is_served(stream: &mut TcpStream) -> bool {
-    stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+fn is_served(stream: &mut TcpStream, within: Duration) -> bool {
+    stream.set_read_timeout(Some(within)).unwrap();
     stream.write_all(b"x").is_ok() && stream.read_exact(&mut [0]).is_ok()
 }
 
@@ -67,15 +67,16 @@ fn a_daemon_without_descriptors_serves_who_is_there_and_takes_new_callers_when_s
 
     // Two descriptors each: sixty callers are far more than there are numbers for.
     let mut callers: Vec<TcpStream> = (0..60).map(|_| TcpStream::connect(listen).unwrap()).collect();
-    let served: Vec<bool> = callers.iter_mut().map(is_served).collect();
+    let served: Vec<bool> =
+        callers.iter_mut().map(|caller| is_served(caller, Duration::from_millis(200))).collect();
     let count = served.iter().filter(|served| **served).count();
     assert!((1..60).contains(&count), "{count} of 60 served");
     let first = served.iter().position(|served| *served).unwrap();
-    assert!(is_served(&mut callers[first]), "who was there is still served");
+    assert!(is_served(&mut callers[first], PATIENCE), "who was there is still served");
     // All leave, and new ones get their turn.
     callers.clear();
     eventually("a new caller is served", PATIENCE, || {
-        TcpStream::connect(listen).is_ok_and(|mut caller| is_served(&mut caller))
+        TcpStream::connect(listen).is_ok_and(|mut caller| is_served(&mut caller, Duration::from_millis(500)))
     });
     assert!(daemon.try_wait().unwrap().is_none());
     daemon.kill().unwrap();

@@ -94,7 +94,9 @@ fn a_fault_is_put_on_tuned_saved_and_gone_at_the_end_by_keys_alone() {
     terminal.shows("ON  latency 170ms");
     terminal.typed("1");
     terminal.shows("off latency 170ms");
-    assert!(round_trip(&mut call).expect("the echo") < Duration::from_millis(300));
+    // The quickest of a few: a machine may stand still once.
+    let quickest = (0..5).map(|_| round_trip(&mut call).expect("the echo")).min();
+    assert!(quickest < Some(Duration::from_millis(300)), "{quickest:?}");
 
     terminal.typed("s");
     terminal.key("Enter");

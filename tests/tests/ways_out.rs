@@ -63,7 +63,7 @@ expect:
             std::fs::read_to_string(journal).is_ok_and(|text| text.contains("\"fault-armed\""))
         })
     });
-    assert!(processes_with(&running.mark).len() >= 2, "the straggler and its child run");
+    eventually("the straggler and its child run", PATIENCE, || processes_with(&running.mark).len() >= 2);
     running
 }
 
