@@ -84,11 +84,11 @@ impl Finished {
 }
 
 /// Runs something that ends with the verdict of a run, with the exit code that is to come. A run whose report says that
-/// this machine could not send the load on time proves nothing either way, and is made again, twice at most.
+/// this machine could not send the load on time proves nothing either way, and is made again, four times at most.
 #[track_caller]
 pub fn expecting(code: i32, mut run: impl FnMut() -> Finished) -> Finished {
     let mut finished = run();
-    for _ in 0..2 {
+    for _ in 0..4 {
         if finished.code == code || !finished.was_late() {
             break;
         }
