@@ -1,6 +1,6 @@
 //! Expectations about facts, and what `learn: all` proposes, from journals whose truth is known.
 
-use murphy_core::{Answer, Event, EventKind, Learn, Rule, Span, Subject};
+use murphy_core::{Answer, Event, EventKind, Learn, Offset, Rule, Span, Subject};
 use murphy_testkit::golden::{Break, Bystander, Caller, Golden, Trouble};
 use murphy_verdict::{Detector, Finding, Judgement, State, judge};
 
@@ -130,6 +130,27 @@ fn a_question_that_the_fault_found_open_does_not_spoil_the_baseline() {
     assert_eq!(open, 1, "asked before the fault, answered after it");
     let row = judge(&journal).rows.remove(0);
     assert_eq!(row.answer, Answer::Pass, "{}", row.reason);
+}
+
+#[test]
+fn a_call_that_the_fault_found_under_way_waits_in_it_like_any_other() {
+    let caller = Caller { pool: Some(10), ..Caller::careless() };
+    let mut journal = Golden { rate: 20.0, ..Golden::new("facts", caller, Break::Hang) }.journal();
+    let armed = journal.iter().find(|event| matches!(event.kind, EventKind::FaultArmed { .. }));
+    let before = armed.expect("a fault").at.as_micros() - 3_000;
+    let (mut all, mut under_way) = (0, 0);
+    for event in &mut journal {
+        if let EventKind::Exchange { began, touched: true, .. } = &mut event.kind {
+            all += 1;
+            if under_way < 2 {
+                (*began, under_way) = (Offset::from_micros(before), under_way + 1);
+            }
+        }
+    }
+    assert_eq!((all, under_way), (10, 2), "a pool of ten, two of which were at work");
+    let judgement = judge(&journal);
+    let timeout = fact(&judgement, Detector::Timeout, &edge());
+    assert!(matches!(timeout.state, State::Absent { .. }), "{timeout:?}");
 }
 
 #[test]

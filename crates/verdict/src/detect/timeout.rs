@@ -131,7 +131,9 @@ fn at_once() -> Found {
 /// Ages of touched calls; `true` if the caller gave up by its own decision.
 pub(crate) fn ages(run: &RunView<'_>, edge: &EdgeView) -> Vec<(u64, bool)> {
     let cascades = user_timeouts(run);
-    let touched = || edge.within(&edge.hurt).filter(|call| call.touched);
+    // Those that were under way when the fault struck waited in it like those that were begun later.
+    let in_fault = |call: &&Call| edge.hurt.iter().any(|part| call.began < part.to && part.from < call.ended);
+    let touched = || edge.calls.iter().filter(|call| call.touched).filter(in_fault);
     let follows = |call: &&Call| call.is_given_up() && follows(&cascades, call.ended);
     let spared = touched().filter(follows).map(Call::wait).collect::<Vec<u64>>();
     // Where users leave all the time, every cancel follows one. Cancels of one and the same age, well below the users'
