@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +43,8 @@ pub struct ServerConfig {
     pub compat: Compat,
     /// Which metrics are served.
     pub metrics: MetricsChoice,
+    /// Where the local authority is kept.
+    pub state: PathBuf,
     /// What every client must send. Without one the native API is open on loopback, and elsewhere one is made for it.
     pub token: Option<Token>,
 }
@@ -110,7 +113,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 impl Server {
     /// Takes the address of the API.
     pub async fn bind(config: ServerConfig) -> Result<Server, ServeError> {
-        let ServerConfig { host, port, seed, compat, metrics, token } = config;
+        let ServerConfig { host, port, seed, compat, metrics, state, token } = config;
         let bare_v6 = host.contains(':') && !host.starts_with('[');
         let text = if bare_v6 { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         let resolved = listen::resolve(&text).await;
@@ -121,7 +124,7 @@ impl Server {
         let demand = Demand::default();
         let events = Events::new(demand.clone());
         let (recorder, recording) = Recorder::on_demand(RunClock::start(), EVENTS, demand.clone());
-        let proxies = Proxies::with_events(seed, recorder.clone(), compat, events.clone());
+        let proxies = Proxies::with_events(seed, recorder.clone(), compat, events.clone(), state);
         let guard = Guard::new(address.ip(), token).map_err(bind)?;
         let made = guard.made().cloned();
         let toxiproxy = Api::new(proxies.clone(), compat, metrics, seed);

@@ -250,6 +250,7 @@ async fn j_a_daemon_that_cannot_have_its_port_or_its_proxies_does_not_start() {
         seed: Seed(1),
         compat: Compat::Better,
         metrics: MetricsChoice::default(),
+        state: std::env::temp_dir(),
         token: None,
     };
     let taken = Server::bind(config(address.port())).await.map(|_| ()).unwrap_err();

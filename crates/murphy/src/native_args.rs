@@ -6,6 +6,7 @@ use murphy_core::{Chance, EdgeName, FaultId, LeaseName, Span};
 use crate::by_hand_args::OutputChoice;
 use crate::fault_flags::FaultFlags;
 use crate::proxy_args::DirectionChoice;
+use crate::proxy_args::TlsChoice;
 use crate::request_flags::RequestFlags;
 
 /// Which daemon, and how its answers are shown.
@@ -67,9 +68,19 @@ pub enum ProxiesCommand {
         /// Address that callers dial: an IP address or `localhost`, and a port; port 0 picks a free one
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
         listen: String,
-        /// Read requests (HTTP/1.1, HTTP/2 without TLS), so that faults can be put on them
+        /// Read requests (HTTP/1.1, HTTP/2), so that faults can be put on them
         #[arg(long)]
         http: bool,
+        /// Speak TLS on both sides, with callers only (`terminate`) or with the dependency only (`originate`)
+        #[arg(
+            long,
+            value_enum,
+            value_name = "SIDES",
+            num_args = 0..=1,
+            require_equals = true,
+            default_missing_value = "both"
+        )]
+        tls: Option<TlsChoice>,
         /// Make it switched off
         #[arg(long)]
         off: bool,

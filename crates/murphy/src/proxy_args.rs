@@ -87,16 +87,21 @@ pub enum VerifyChoice {
     Nothing,
 }
 
-impl ProxyArgs {
-    /// What is said of TLS.
-    pub fn tls(&self) -> Option<TlsSettings> {
-        let mode = match self.tls? {
+impl TlsChoice {
+    pub fn mode(self) -> TlsMode {
+        match self {
             TlsChoice::Both => TlsMode::Both,
             TlsChoice::Terminate => TlsMode::Terminate,
             TlsChoice::Originate => TlsMode::Originate,
-        };
+        }
+    }
+}
+
+impl ProxyArgs {
+    /// What is said of TLS.
+    pub fn tls(&self) -> Option<TlsSettings> {
         Some(TlsSettings {
-            mode,
+            mode: self.tls?.mode(),
             name: self.tls_name.clone(),
             ca: self.tls_ca.clone(),
             cert: self.tls_cert.clone(),

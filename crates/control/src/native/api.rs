@@ -21,8 +21,8 @@ use super::openapi;
 use super::operations::{Act, Matched, find};
 use super::problem::Problem;
 use super::request::{
-    Wanted, check_listen, check_protocol, check_time, check_upstream, default_name, name, owner, plan, read,
-    rules,
+    Wanted, check_listen, check_protocol, check_time, check_tls, check_upstream, default_name, name, owner,
+    plan, read, rules,
 };
 use super::types::{
     ConnectionDoc, FaultDoc, FaultOrder, LeaseDoc, LeaseOrder, NewFault, NewProxy, ProxyDoc, ProxyPatch,
@@ -138,12 +138,13 @@ impl NativeApi {
                 json(StatusCode::OK, list?)
             }
             Act::CreateProxy => {
-                let NewProxy { name, listen, upstream, protocol, enabled } = read(body)?;
+                let NewProxy { name, listen, upstream, protocol, tls, enabled } = read(body)?;
                 check_listen(&listen)?;
                 check_upstream(&upstream)?;
                 check_protocol(protocol)?;
+                check_tls(tls.as_ref())?;
                 let name = name.to_string();
-                let spec = ProxySpec { name, listen, upstream, protocol, enabled, toxics: Vec::new() };
+                let spec = ProxySpec { name, listen, upstream, protocol, tls, enabled, toxics: Vec::new() };
                 let made = proxies.create(spec).await?;
                 json(StatusCode::CREATED, self.proxy(made)?)
             }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use murphy_core::{Chance, Directions, FaultId, LeaseName, Protocol, RuleSetName, Span};
 use murphy_faults::{Effect, Fault, Match, Which};
+use murphy_tls::{TlsProblem, TlsSettings};
 use serde::de::DeserializeOwned;
 
 use crate::proxies::{FaultPlan, Owner, RulePlan};
@@ -83,6 +84,18 @@ pub fn check_protocol(protocol: Protocol) -> Result<(), Problem> {
             field: "protocol",
             message: "no fault here knows this protocol".into(),
             help: "write `tcp`, which carries it as bytes",
+        }),
+    }
+}
+
+/// On which sides TLS can be spoken.
+pub fn check_tls(tls: Option<&TlsSettings>) -> Result<(), Problem> {
+    match tls.and_then(|tls| tls.problems().into_iter().next()) {
+        None => Ok(()),
+        Some(TlsProblem { message, help, .. }) => Err(Problem::Value {
+            field: "tls",
+            message: format!("{message}; {help}"),
+            help: "see docs/tls.md",
         }),
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use murphy_core::{Chance, Directions, EdgeName, FaultId, LeaseName, Protocol, RuleSetName, Span};
 use murphy_faults::{Fault, Match, Which};
 use murphy_proxy::{Decision, MeterSnapshot, Stage};
+use murphy_tls::TlsSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,10 @@ pub struct NewProxy {
     /// What is spoken: `tcp` for bytes; `http` reads requests, so that faults can be put on them.
     #[serde(default)]
     pub protocol: Protocol,
+    /// On which sides TLS is spoken: `both`, `terminate`, `originate`, or an object with more. Without it TLS passes
+    /// through. Files are read by the daemon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSettings>,
     /// Whether it listens.
     #[serde(default = "yes")]
     pub enabled: bool,
@@ -220,6 +225,9 @@ pub struct ProxyDoc {
     pub upstream: String,
     /// What is spoken.
     pub protocol: Protocol,
+    /// On which sides TLS is spoken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSettings>,
     /// Whether it listens.
     pub enabled: bool,
     /// The names of its toxics, which the API of Toxiproxy put there.
@@ -238,6 +246,7 @@ impl ProxyDoc {
             listen: spec.listen,
             upstream: spec.upstream,
             protocol: spec.protocol,
+            tls: spec.tls,
             enabled: spec.enabled,
             toxics: spec.toxics.into_iter().map(|toxic| toxic.name).collect(),
             faults,

@@ -12,14 +12,20 @@ use crate::toxiproxy::Nonsense;
 pub enum ProxyError {
     /// A fault on handshakes, on a proxy whose callers shake hands with the dependency.
     #[error(
-        "`{fault}` acts on TLS handshakes, and proxy `{proxy}` passes them through; use `murphy proxy --tls` or a \
-         scenario"
+        "`{fault}` acts on TLS handshakes, and proxy `{proxy}` passes them through; make it with `\"tls\": \"both\"`, or \
+         `\"terminate\"` if its upstream speaks no TLS"
     )]
     NotTls {
         /// The proxy.
         proxy: String,
         /// The fault.
         fault: &'static str,
+    },
+    /// TLS cannot be set up.
+    #[error("tls: {why}")]
+    Tls {
+        /// Why, and what to do.
+        why: String,
     },
     /// No proxy has the name.
     #[error("proxy not found")]

@@ -23,6 +23,7 @@ impl Proxies {
             listen: slot.listen.clone(),
             upstream: slot.upstream.clone(),
             protocol: slot.protocol,
+            tls: slot.tls.clone(),
             toxics: Vec::new(),
             faults: Vec::new(),
             running: None,
@@ -49,12 +50,17 @@ impl Proxies {
             EdgeName::new(&format!("proxy-{:016x}", hash.0)).expect("a hash is a name")
         });
         let reachable = upstream(&slot.upstream);
+        let tls = match &slot.tls {
+            None => EdgeTls::default(),
+            Some(settings) => EdgeTls::open(settings, &self.shared.state, &slot.upstream)
+                .map_err(|error| ProxyError::Tls { why: error.to_string() })?,
+        };
         let config = |listen: SocketAddr| ProxyConfig {
             protocol: slot.protocol,
             name: edge.clone(),
             listen: listen.to_string(),
             upstream: reachable.unwrap_or(NOWHERE).to_owned(),
-            tls: EdgeTls::default(),
+            tls: tls.clone(),
             seed: self.shared.seed.derive(name, slot.starts),
             recorder: self.shared.recorder.clone(),
             limits: Limits { dial_timeout: Span::from_secs(120), ..Limits::default() },

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use murphy_core::{Recorder, Seed};
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     pub(super) tasks: TaskTracker,
     pub(super) ledger: Ledger,
     pub(super) seed: Seed,
+    /// Where the local authority is kept.
+    pub(super) state: PathBuf,
     pub(super) recorder: Recorder,
     pub(super) compat: Compat,
     pub(super) leases: Leases,
@@ -46,11 +49,18 @@ pub(super) struct Shared {
 impl Proxies {
     /// No proxies yet. All choices of all proxies follow from the seed.
     pub fn new(seed: Seed, recorder: Recorder, compat: Compat) -> Proxies {
-        Proxies::with_events(seed, recorder, compat, Events::default())
+        Proxies::with_events(seed, recorder, compat, Events::default(), PathBuf::new())
     }
 
     /// The same, telling what is done to them. Leases run out only while [`Proxies::watch_leases`] runs.
-    pub fn with_events(seed: Seed, recorder: Recorder, compat: Compat, events: Events) -> Proxies {
+    /// `state` is where the local authority is kept.
+    pub fn with_events(
+        seed: Seed,
+        recorder: Recorder,
+        compat: Compat,
+        events: Events,
+        state: PathBuf,
+    ) -> Proxies {
         Proxies {
             shared: Arc::new(Shared {
                 slots: Mutex::default(),
@@ -58,6 +68,7 @@ impl Proxies {
                 tasks: TaskTracker::new(),
                 ledger: Ledger::default(),
                 seed,
+                state,
                 recorder,
                 compat,
                 leases: Leases::default(),
@@ -117,6 +128,7 @@ impl Proxies {
             listen: spec.listen,
             upstream: spec.upstream,
             protocol: spec.protocol,
+            tls: spec.tls,
             toxics: spec.toxics,
             faults: Vec::new(),
             running: None,

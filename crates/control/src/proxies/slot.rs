@@ -2,6 +2,7 @@
 
 use murphy_core::Protocol;
 use murphy_proxy::ProxyHandle;
+use murphy_tls::TlsSettings;
 use tokio_util::sync::CancellationToken;
 
 use crate::toxiproxy::Toxic;
@@ -19,6 +20,7 @@ pub(super) struct Slot {
     pub(super) listen: String,
     pub(super) upstream: String,
     pub(super) protocol: Protocol,
+    pub(super) tls: Option<TlsSettings>,
     /// In the order in which they were added.
     pub(super) toxics: Vec<Toxic>,
     /// Of the native API, in the order in which they were added.
@@ -34,7 +36,8 @@ impl Slot {
         if fault.plan.fault.acts_on_requests() && self.protocol != Protocol::Http {
             return Err(ProxyError::NotHttp { proxy: proxy.to_owned(), fault: fault.plan.fault.name() });
         }
-        if fault.plan.fault.acts_on_handshakes() {
+        let terminates = self.tls.as_ref().is_some_and(|tls| tls.mode.terminates());
+        if fault.plan.fault.acts_on_handshakes() && !terminates {
             return Err(ProxyError::NotTls { proxy: proxy.to_owned(), fault: fault.plan.fault.name() });
         }
         Ok(())
@@ -49,6 +52,7 @@ impl Slot {
             listen: self.listen.clone(),
             upstream: self.upstream.clone(),
             protocol: self.protocol,
+            tls: self.tls.clone(),
             enabled: self.running.is_some(),
             toxics,
         }

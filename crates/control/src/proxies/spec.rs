@@ -2,6 +2,8 @@
 
 use murphy_core::Protocol;
 
+use murphy_tls::TlsSettings;
+
 use crate::toxiproxy::Toxic;
 
 /// What a proxy should be.
@@ -15,6 +17,8 @@ pub struct ProxySpec {
     pub upstream: String,
     /// What is spoken on its connections.
     pub protocol: Protocol,
+    /// On which sides TLS is spoken.
+    pub tls: Option<TlsSettings>,
     /// Whether it listens.
     pub enabled: bool,
     /// What is wrong with its connections.

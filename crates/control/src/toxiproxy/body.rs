@@ -24,6 +24,7 @@ fn proxy_fields(object: Object<'_>, compat: Compat) -> Result<(ProxySpec, Vec<Js
         listen: text("listen")?,
         upstream: text("upstream")?,
         protocol: Protocol::Tcp,
+        tls: None,
         enabled: object.field("enabled").boolean()?.unwrap_or(true),
         toxics: Vec::new(),
     };

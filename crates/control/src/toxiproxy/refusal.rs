@@ -61,7 +61,9 @@ impl Refusal {
                 | ProxyError::LeaseHeld
                 | ProxyError::TooMany { .. } => StatusCode::CONFLICT,
                 // Only the native API can ask for such a fault; it answers as to any setting that cannot be meant.
-                ProxyError::NotHttp { .. } | ProxyError::NotTls { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+                ProxyError::NotHttp { .. } | ProxyError::NotTls { .. } | ProxyError::Tls { .. } => {
+                    StatusCode::UNPROCESSABLE_ENTITY
+                }
                 ProxyError::Nonsense(_) => StatusCode::BAD_REQUEST,
                 ProxyError::Address(_) | ProxyError::Listen(_) | ProxyError::Bind { .. } => {
                     StatusCode::INTERNAL_SERVER_ERROR

@@ -29,6 +29,7 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 pub struct Daemon {
     pub address: SocketAddr,
     pub proxies: Proxies,
+    pub state: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
     tasks: JoinSet<()>,
 }
@@ -42,12 +43,14 @@ pub async fn daemon_seeded(compat: Compat, seed: Seed) -> Daemon {
 }
 
 pub async fn daemon_guarded(compat: Compat, seed: Seed, token: Option<Token>) -> Daemon {
+    let state = tempfile::tempdir().unwrap();
     let server = Server::bind(ServerConfig {
         host: "127.0.0.1".to_owned(),
         port: 0,
         seed,
         compat,
         metrics: MetricsChoice { proxy: Served::Yes, runtime: Served::No },
+        state: state.path().to_owned(),
         token,
     })
     .await
@@ -58,7 +61,7 @@ pub async fn daemon_guarded(compat: Compat, seed: Seed, token: Option<Token>) ->
     tasks.spawn(server.serve(async {
         let _ = stopped.await;
     }));
-    Daemon { address, proxies, stop: Some(stop), tasks }
+    Daemon { address, proxies, state, stop: Some(stop), tasks }
 }
 
 /// An answer as it came.

@@ -2,6 +2,7 @@
 
 use murphy_control::{NewProxy, ProxyDoc, ProxyPatch, TrafficDoc};
 use murphy_core::Protocol;
+use murphy_tls::TlsSettings;
 use serde_json::json;
 
 use super::daemon::{proxies, shown, watch, with_daemon};
@@ -23,12 +24,13 @@ pub fn run(args: &ProxiesArgs) -> Exit {
             Some(ProxiesCommand::List { proxy, watch: false }) => {
                 print(&list(&proxies(client, proxy.as_deref()).await?, output));
             }
-            Some(ProxiesCommand::Add { proxy, upstream, listen, http, off }) => {
+            Some(ProxiesCommand::Add { proxy, upstream, listen, http, tls, off }) => {
                 let order = NewProxy {
                     name: proxy.clone(),
                     listen: listen.clone(),
                     upstream: upstream.clone(),
                     protocol: if *http { Protocol::Http } else { Protocol::Tcp },
+                    tls: tls.map(|tls| TlsSettings::of(tls.mode())),
                     enabled: !off,
                 };
                 tell(output, &client.add_proxy(&order).await?);

@@ -5,6 +5,7 @@ use std::io;
 
 use murphy_control::{Compat, MetricsChoice, ProxySpec, Served, Server, ServerConfig, Token, read_config};
 use murphy_core::Seed;
+use murphy_runner::StateDir;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{fail, runtime};
@@ -60,12 +61,17 @@ async fn serve(args: &ServeArgs, compat: Compat, specs: Vec<ProxySpec>) -> Exit 
         }
     };
     let served = |yes: bool| if yes { Served::Yes } else { Served::No };
+    let state = match StateDir::from_environment() {
+        Ok(state) => state.path().to_owned(),
+        Err(error) => return fail(Exit::Failed, &error),
+    };
     let config = ServerConfig {
         host: args.host.clone(),
         port: args.port,
         seed,
         compat,
         metrics: MetricsChoice { proxy: served(args.proxy_metrics), runtime: served(args.runtime_metrics) },
+        state,
         token,
     };
     let server = match Server::bind(config).await {
