@@ -1,90 +1,18 @@
 //! The engine itself is restarted in mid-run: a second, real one that belongs to the test. Whether its containers live
 //! through that (`live-restore`) or not, nothing is left behind.
 
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+#[path = "engine/own.rs"]
+mod own;
 
-use murphy_testkit::{Engine, Sandbox};
+use std::path::Path;
+use std::process::Stdio;
+
+use murphy_testkit::Sandbox;
 use murphy_tests::{Bench, Finished, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use own::{Containers, OwnEngine, PATIENCE};
 use serde_json::json;
-
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What becomes of containers when their engine stops.
-#[derive(Clone, Copy, PartialEq)]
-enum Containers {
-    LiveOn,
-    Stop,
-}
-
-/// An engine with a socket, a store and containers of its own. Ended when dropped.
-struct OwnEngine {
-    folder: tempfile::TempDir,
-    daemon: Child,
-}
-
-impl OwnEngine {
-    /// `None` without the daemon's program or without root, said out loud.
-    fn start(test: &str, containers: Containers) -> Option<OwnEngine> {
-        if !nix::unistd::geteuid().is_root() || Command::new("dockerd").arg("--version").output().is_err() {
-            eprintln!("skipped: no dockerd to start, or no root: {test}");
-            return None;
-        }
-        let folder = tempfile::tempdir().expect("a folder");
-        let config = json!({ "live-restore": containers == Containers::LiveOn });
-        std::fs::write(folder.path().join("daemon.json"), config.to_string()).expect("to write");
-        let daemon = spawn(folder.path());
-        let engine = OwnEngine { folder, daemon };
-        engine.answers();
-        Some(engine)
-    }
-
-    fn engine(&self) -> Engine {
-        Engine { socket: self.folder.path().join("s.sock") }
-    }
-
-    fn answers(&self) {
-        let pings = || self.engine().call("GET", "/_ping", None).is_ok_and(|answer| answer.status == 200);
-        eventually("the engine answers", PATIENCE, pings);
-    }
-
-    fn stop(&mut self) {
-        let pid = Pid::from_raw(self.daemon.id().cast_signed());
-        if self.daemon.try_wait().is_ok_and(|ended| ended.is_none()) && kill(pid, Signal::SIGTERM).is_ok() {
-            let _ = self.daemon.wait();
-        }
-    }
-
-    fn begin_again(&mut self) {
-        self.daemon = spawn(self.folder.path());
-        self.answers();
-    }
-}
-
-impl Drop for OwnEngine {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-fn spawn(folder: &Path) -> Child {
-    let at = |name: &str| folder.join(name).display().to_string();
-    let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).expect("a log");
-    // In a network of its own: without a bridge, dockerd removes the `docker0` that it finds, and that is another engine's.
-    Command::new("unshare")
-        .args(["--net", "dockerd"])
-        .args(["--config-file", &at("daemon.json"), "--data-root", &at("data"), "--exec-root", &at("exec")])
-        .args(["--pidfile", &at("pid"), "--host", &format!("unix://{}", at("s.sock"))])
-        .args(["--bridge", "none", "--iptables=false", "--ip6tables=false", "--storage-driver", "vfs"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .expect("dockerd")
-}
 
 /// Runs a pause of a minute, restarts the engine under it, and ends the run with SIGTERM. Answers how it ended, and
 /// whether the container runs and is paused.

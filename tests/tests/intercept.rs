@@ -278,12 +278,17 @@ fn a_restarted_caller_a_new_replica_and_a_moved_destination_are_followed() {
             seats.iter().any(|seat| seat["caller"] == json!(name) && seat["destinations"] == moved)
         })
     });
+    // An address is followed as soon as the container has it, which may be before its program listens.
+    let redis = stack.address(&stack.redis);
+    let ping = ["redis-cli", "-h", &redis, "ping"];
+    eventually("Redis answers whoever is not sat in on", PATIENCE, || {
+        Command::new(ping[0]).args(&ping[1..]).output().is_ok_and(|said| said.stdout.starts_with(b"PONG"))
+    });
     // A call that is made in there now is late by the fault that was armed long before.
-    let (pid, redis) = (stack.pid(&second).to_string(), stack.address(&stack.redis));
     let begun = Instant::now();
-    let call = ["-t", &pid, "-n", "redis-cli", "-h", &redis, "ping"];
-    let output = Command::new("nsenter").args(call).output().unwrap();
-    assert!(output.stdout.starts_with(b"PONG") && begun.elapsed() >= Duration::from_millis(100));
+    let said = stack.inside(&second, &ping);
+    let took = begun.elapsed();
+    assert!(said.starts_with("PONG") && took >= Duration::from_millis(100), "{said} after {took:?}");
 
     kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
     let finished: Finished = child.wait_with_output().unwrap().into();
@@ -363,4 +368,39 @@ fn a_caller_that_is_not_there_is_an_error_with_what_runs() {
     bench.file("s.yaml", &text);
     bench.run(&["run", "s.yaml"]).expect(3).says("cart-redis").says("nobody").says(&stack.cart.name);
     assert!(bench.undo_logs().is_empty());
+}
+
+#[test]
+fn two_runs_do_not_sit_in_on_one_caller() {
+    let Some(stack) = Stack::up("two_runs_do_not_sit_in_on_one_caller") else { return };
+    let bench = Bench::new();
+    let fault = "  - { edge: cart-redis, inject: { latency: 50ms } }";
+    let first = stack.scenario(
+        "{ warm-up: 200ms, baseline: 500ms, fault: 60s, recovery: 5s }",
+        fault,
+        "  show: { success: \">= 50%\" }",
+    );
+    let short = "{ warm-up: 200ms, baseline: 500ms, fault: 500ms, recovery: 500ms }";
+    let second = stack.scenario(short, fault, "  show: { success: \">= 0%\" }");
+    bench.file("first.yaml", &first.replace("name: a cart", "name: the first, a cart"));
+    bench.file("second.yaml", &second);
+    let child = bench.spawn(&["run", "first.yaml"]);
+    eventually("the fault is armed", PATIENCE, || !events(&bench, "fault-armed").is_empty());
+    let (cart, held) = (&stack.cart.name, "in the hands of another run (\"the first, a cart");
+    bench.run(&["run", "second.yaml"]).expect(3).says("cart-redis").says(cart).says(held);
+    // The same caller by another of its names: a process that lives in its network.
+    let by_pid =
+        second.replace(&format!("from: {cart}"), &format!("from: \"pid:{}\"", stack.pid(&stack.cart)));
+    bench.file("second.yaml", &by_pid);
+    bench.run(&["run", "second.yaml"]).expect(3).says("cart-redis").says(held);
+    bench.run(&["pause", cart, "--for", "1s"]).expect(3).says(held);
+    assert_eq!(stack.tables_of_murphy(&stack.cart), 1, "that of the first");
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
+    let finished: Finished = child.wait_with_output().unwrap().into();
+    finished.expect(143);
+    bench.file("second.yaml", &second);
+    let free: Finished = bench.run(&["run", "second.yaml"]);
+    assert!(!free.stderr.contains("in the hands of"), "{}", free.stderr);
+    assert_eq!(stack.tables_of_murphy(&stack.cart), 0);
+    assert!(bench.undo_logs().is_empty(), "neither logs nor locks are left: {:?}", bench.undo_logs());
 }

@@ -1,6 +1,7 @@
 //! The crash storm: Murphy is SIGKILLed at random instants of runs with every kind of fault, every third time together with
 //! its watchdog. Within five seconds, or after `murphy undo`, containers, limits, networks, nftables tables, interfaces,
-//! processes and ports are as before. `MURPHY_STORM=1000` makes it a long one.
+//! processes and ports are as before. `MURPHY_STORM=1000` makes it a long one, `MURPHY_STORM_SEED=7` another one. For every four of these a fifth run gets a
+//! signal that it hears: all is as before at the moment of its end.
 
 mod engine;
 
@@ -101,6 +102,16 @@ struct Lane {
     struck: usize,
 }
 
+/// A run whose time has come.
+struct Strike {
+    run: Child,
+    after: Duration,
+    service: u16,
+    edge: u16,
+    before: serde_json::Value,
+    on_container: &'static str,
+}
+
 /// What it took to have everything as before.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mended {
@@ -122,37 +133,67 @@ impl Lane {
             .process_group(0)
             .spawn()
             .expect("sleep");
-        let dice = murphy_core::Dice::new(murphy_core::Seed(u64::from(number)));
+        let seed: u64 =
+            std::env::var("MURPHY_STORM_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let dice = murphy_core::Dice::new(murphy_core::Seed(seed * u64::from(LANES) + u64::from(number)));
         Some(Lane { victims, peer, bystander: Bystander(bystander), mark, dice, struck: number as usize })
+    }
+
+    /// A run that is about to be ended, at an instant that the dice choose: from its first system calls to a little after its
+    /// end by itself.
+    fn begin(&mut self, bench: &Bench) -> Strike {
+        let [service, edge] = free_ports();
+        let on_container = ON_CONTAINER[self.struck % ON_CONTAINER.len()];
+        self.struck += 1;
+        let before = self.victims.state();
+        bench.file("s.yaml", &scenario(self, on_container, service, edge));
+        let run = bench
+            .command(&["run", "s.yaml"])
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(bench.path().join("said")).expect("a file"))
+            .spawn()
+            .expect("the binary starts");
+        let after = Duration::from_micros(self.dice.bits() % 3_000_000);
+        std::thread::park_timeout(after);
+        Strike { run, after, service, edge, before, on_container }
+    }
+
+    fn is_as_before(&self, strike: &Strike) -> bool {
+        !processes_with(&format!("127.0.0.1:{}", strike.service)).into_iter().any(is_demo_service)
+            && !is_frozen(self.bystander.0.id())
+            && TcpListener::bind(("127.0.0.1", strike.edge)).is_ok()
+            && self.victims.state() == strike.before
+            && in_network(&self.victims).is_empty()
+    }
+
+    /// One run and a signal that it hears. At its end, and not later, all is as before.
+    fn interrupt(&mut self) {
+        let bench = Bench::new();
+        let mut strike = self.begin(&bench);
+        let signal = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP][(self.dice.bits() % 3) as usize];
+        let _ = kill(Pid::from_raw(strike.run.id() as i32), signal);
+        let status = strike.run.wait().expect("it ends");
+        assert!(
+            self.is_as_before(&strike) && undo_logs(&bench).is_empty(),
+            "{signal} after {:?} under {}, ended with {status}: {} instead of {}; {:?}, {:?}\n{}",
+            strike.after,
+            strike.on_container,
+            self.victims.state(),
+            strike.before,
+            in_network(&self.victims),
+            undo_logs(&bench),
+            std::fs::read_to_string(bench.path().join("said")).unwrap_or_default(),
+        );
     }
 
     /// One run and its death; how everything came to be as before, and what was in the world at its death.
     fn strike(&mut self) -> (Mended, Vec<String>) {
         let bench = Bench::new();
-        let before = self.victims.state();
-        let [service, edge] = free_ports();
-        let on_container = ON_CONTAINER[self.struck % ON_CONTAINER.len()];
-        self.struck += 1;
-        bench.file("s.yaml", &scenario(self, on_container, service, edge));
-        let run = bench
-            .command(&["run", "s.yaml"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the binary starts");
-        // From its first system calls to a little after its end by itself.
-        let after = Duration::from_micros(self.dice.bits() % 3_000_000);
+        let mut strike = self.begin(&bench);
         let with_watchdog = self.dice.bits().is_multiple_of(3);
-        std::thread::park_timeout(after);
-        let due = kill_run(&bench, run, with_watchdog);
+        let due = kill_run(&bench, &mut strike.run, with_watchdog);
         let killed = Instant::now();
-        let as_before = || {
-            !processes_with(&format!("127.0.0.1:{service}")).into_iter().any(is_demo_service)
-                && !is_frozen(self.bystander.0.id())
-                && TcpListener::bind(("127.0.0.1", edge)).is_ok()
-                && self.victims.state() == before
-                && in_network(&self.victims).is_empty()
-        };
+        let as_before = || self.is_as_before(&strike);
         while !with_watchdog && killed.elapsed() < BY_ITSELF {
             // The log goes last, when all that it asks for is done.
             if undo_logs(&bench).is_empty() && as_before() {
@@ -165,8 +206,10 @@ impl Lane {
         eventually("everything is as before after murphy undo", Duration::from_secs(10), || {
             as_before() || {
                 eprintln!(
-                    "killed after {after:?} with {due:?} due; {} instead of {before}; {:?}\n{}",
+                    "killed after {:?} with {due:?} due; {} instead of {}; {:?}\n{}",
+                    strike.after,
                     self.victims.state(),
+                    strike.before,
                     in_network(&self.victims),
                     undo.stdout
                 );
@@ -179,7 +222,7 @@ impl Lane {
 }
 
 /// Kills a run, and if asked for its watchdog before it; what the run's undo log asked for at that moment.
-fn kill_run(bench: &Bench, mut run: Child, with_watchdog: bool) -> Vec<String> {
+fn kill_run(bench: &Bench, run: &mut Child, with_watchdog: bool) -> Vec<String> {
     let pid = Pid::from_raw(run.id() as i32);
     if with_watchdog {
         // Stopped first: it would start another one.
@@ -251,7 +294,14 @@ fn the_storm_leaves_nothing_behind() {
             let (next, by_itself, by_undo) = (&next, &by_itself, &by_undo);
             let (in_the_world, kinds) = (&in_the_world, &kinds);
             scope.spawn(move || {
-                while next.fetch_add(1, Ordering::Relaxed) < strikes {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= strikes {
+                        break;
+                    }
+                    if number.is_multiple_of(4) {
+                        lane.interrupt();
+                    }
                     let (mended, due) = lane.strike();
                     in_the_world.fetch_add(u32::from(!due.is_empty()), Ordering::Relaxed);
                     let mut kinds = kinds.lock().expect("a lock");
@@ -268,9 +318,11 @@ fn the_storm_leaves_nothing_behind() {
     let in_the_world = in_the_world.into_inner();
     println!(
         "crash storm: {strikes} kills, {} of them with something in the world {:?}; as before: {by_itself} within 5 s \
-         by itself, {by_undo} after murphy undo; 0 left; {:.0} s",
+         by itself, {by_undo} after murphy undo; 0 left; and \
+         {} signals, all as before at the end of the run; {:.0} s",
         in_the_world,
         kinds.into_inner().expect("a lock"),
+        strikes.div_ceil(4),
         begun.elapsed().as_secs_f64()
     );
     assert_eq!(by_itself + by_undo, strikes);

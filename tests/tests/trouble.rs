@@ -17,6 +17,22 @@ use relay::Relay;
 
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
+/// The same with a stop, which takes its whole grace of 3 s if the victim is deaf.
+fn stopped_for_a_minute(victims: &Victims) -> String {
+    paused_for_a_minute(victims).replace("inject: pause", "inject: { stop: { grace: 3s } }")
+}
+
+/// Waits until the way back from a stop is on disk, and a little more: its request follows at once.
+fn until_the_engine_is_at_the_stop(bench: &Bench) {
+    eventually("the way back is on disk", PATIENCE, || {
+        bench
+            .undo_logs()
+            .iter()
+            .any(|log| std::fs::read_to_string(log).is_ok_and(|text| text.contains("\"start\"")))
+    });
+    std::thread::park_timeout(std::time::Duration::from_millis(700));
+}
+
 fn paused_for_a_minute(victims: &Victims) -> String {
     format!(
         "murphy: 1\nname: trouble\nprobes: {{ up: {{ tcp: \"{}\", every: 200ms }} }}\n\
@@ -148,29 +164,132 @@ fn a_full_disk_ends_the_run_and_everything_is_taken_back() {
 #[test]
 fn a_stop_that_the_engine_goes_on_with_after_murphy_was_killed_is_taken_back() {
     let Some(victims) =
-        Victims::start("a_stop_that_the_engine_goes_on_with_after_murphy_was_killed_is_taken_back")
+        Victims::deaf("a_stop_that_the_engine_goes_on_with_after_murphy_was_killed_is_taken_back")
     else {
         return;
     };
     let bench = Bench::new();
-    // The victim is pid 1 and hears no SIGTERM: the stop takes its whole grace.
-    bench.file(
-        "s.yaml",
-        &paused_for_a_minute(&victims).replace("inject: pause", "inject: { stop: { grace: 3s } }"),
-    );
+    bench.file("s.yaml", &stopped_for_a_minute(&victims));
     let before = victims.started_at();
     let mut run = bench.command(&["run", "s.yaml"]).spawn().unwrap();
-    eventually("the way back is on disk", PATIENCE, || {
-        bench
-            .undo_logs()
-            .iter()
-            .any(|log| std::fs::read_to_string(log).is_ok_and(|text| text.contains("\"start\"")))
-    });
-    // The request follows at once; what comes of it is seen below.
-    std::thread::park_timeout(std::time::Duration::from_millis(700));
+    // What comes of the request is seen below.
+    until_the_engine_is_at_the_stop(&bench);
     run.kill().unwrap();
     run.wait().unwrap();
     eventually("the watchdog is done", PATIENCE, || bench.undo_logs().is_empty());
     assert_ne!(victims.started_at(), before, "the engine went on with the stop, else this shows nothing");
     assert_eq!(victims.state()["running"], serde_json::json!(true));
+}
+
+/// Interrupts a command while the engine is at its stop: at its end, all is as before.
+fn interrupted_at_a_stop(victims: &Victims, args: &[&str], signal: Signal, code: i32) {
+    let bench = Bench::new();
+    bench.file("s.yaml", &stopped_for_a_minute(victims));
+    let (before, began) = (victims.state(), victims.started_at());
+    let run = bench.spawn(args);
+    until_the_engine_is_at_the_stop(&bench);
+    assert_eq!(victims.started_at(), began, "the stop is under way, and no more");
+    kill(Pid::from_raw(run.id() as i32), signal).unwrap();
+    let finished: Finished = run.wait_with_output().unwrap().into();
+    let finished = finished.expect(code);
+    assert_ne!(victims.started_at(), began, "it was stopped, and started again");
+    assert_eq!(victims.state(), before, "{}{}", finished.stdout, finished.stderr);
+    assert!(bench.undo_logs().is_empty());
+}
+
+#[test]
+fn a_stop_in_the_middle_of_which_a_signal_comes_is_awaited_and_taken_back() {
+    let Some(victims) =
+        Victims::deaf("a_stop_in_the_middle_of_which_a_signal_comes_is_awaited_and_taken_back")
+    else {
+        return;
+    };
+    let name = victims.member.name.clone();
+    interrupted_at_a_stop(&victims, &["run", "s.yaml"], Signal::SIGTERM, 143);
+    let by_hand = ["stop", &name, "--grace", "3s", "--for", "10m"];
+    interrupted_at_a_stop(&victims, &by_hand, Signal::SIGINT, 130);
+}
+
+/// The command loses the engine's answer to a stop, and the engine goes on with it.
+fn cut_off_at_a_stop(victims: &Victims, args: &[&str]) {
+    let bench = Bench::new();
+    bench.file("s.yaml", &stopped_for_a_minute(victims));
+    let socket = bench.path().join("engine.sock");
+    let relay = Relay::open(&socket, &victims.sandbox.engine().socket);
+    let began = victims.started_at();
+    let run = bench
+        .command(args)
+        .env("DOCKER_HOST", format!("unix://{}", socket.display()))
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    until_the_engine_is_at_the_stop(&bench);
+    relay.lose_answers();
+    // By hand, an act that failed on its only target ends it; a run goes on, and is told to end.
+    let _ = kill(Pid::from_raw(run.id() as i32), Signal::SIGTERM);
+    let finished: Finished = run.wait_with_output().unwrap().into();
+    assert!(matches!(finished.code, 3 | 143), "{}: {}", finished.code, finished.stderr);
+    assert_ne!(victims.started_at(), began, "the engine went on with the stop, else this shows nothing");
+    assert_eq!(victims.state()["running"], serde_json::json!(true), "{}{}", finished.stdout, finished.stderr);
+    assert!(bench.undo_logs().is_empty());
+}
+
+#[test]
+fn a_stop_whose_answer_is_lost_is_taken_back_when_the_engine_is_through_with_it() {
+    let Some(victims) =
+        Victims::deaf("a_stop_whose_answer_is_lost_is_taken_back_when_the_engine_is_through_with_it")
+    else {
+        return;
+    };
+    let name = victims.member.name.clone();
+    cut_off_at_a_stop(&victims, &["run", "s.yaml"]);
+    cut_off_at_a_stop(&victims, &["stop", &name, "--grace", "3s", "--for", "10m"]);
+}
+
+#[test]
+fn a_signal_in_the_middle_of_taking_back_does_not_cut_it() {
+    let Some(victims) = Victims::start("a_signal_in_the_middle_of_taking_back_does_not_cut_it") else {
+        return;
+    };
+    let bench = Bench::new();
+    let socket = bench.path().join("engine.sock");
+    let mut relay = Relay::open(&socket, &victims.sandbox.engine().socket);
+    let text = paused_for_a_minute(&victims).replace("inject: pause", "inject: pause, for: 1s");
+    bench.file("s.yaml", &text);
+    let run = bench
+        .command(&["run", "s.yaml"])
+        .env("DOCKER_HOST", format!("unix://{}", socket.display()))
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    eventually("it is paused", PATIENCE, || victims.is_paused());
+    relay.cut();
+    // In the engine's place, one that hangs up: the question for the container's state is the beginning of taking back.
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let asked = format!("/containers/{}/json", victims.member.id);
+    loop {
+        let (mut caller, _) = listener.accept().unwrap();
+        caller.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut request = [0; 512];
+        let length = std::io::Read::read(&mut caller, &mut request).unwrap_or(0);
+        if String::from_utf8_lossy(&request[..length]).contains(&asked) {
+            break;
+        }
+    }
+    kill(Pid::from_raw(run.id() as i32), Signal::SIGTERM).unwrap();
+    // The signal has been heard once the run says so.
+    eventually("the run is on its way out", PATIENCE, || {
+        bench.journals().first().is_some_and(|journal| {
+            std::fs::read_to_string(journal).is_ok_and(|text| text.contains("\"interrupted\""))
+        })
+    });
+    drop(listener);
+    std::fs::remove_file(&socket).unwrap();
+    let _back = Relay::open(&socket, &victims.sandbox.engine().socket);
+    let finished: Finished = run.wait_with_output().unwrap().into();
+    finished.expect(143);
+    assert!(!victims.is_paused(), "nobody takes it back any more");
+    assert!(bench.undo_logs().is_empty());
 }

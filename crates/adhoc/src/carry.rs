@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use murphy_core::{Span, Undo, UndoId};
-use murphy_runner::{Locks, StateDir, Stop, StopReason, by_hand};
+use murphy_runner::{Locks, StateDir, Stop, StopReason, Unsure, by_hand};
 use tokio::time::sleep_until;
 
 use crate::error::AdhocError;
-use crate::hands::{Chosen, Hands};
+use crate::hands::{Chosen, Hands, Later, NotDone};
 use crate::happening::{Happening, Planned};
 use crate::order::{Consent, Order, SMALL};
 use crate::session::{Session, owner};
@@ -139,6 +139,7 @@ impl Work<'_> {
         chosen.lock(&locks)?;
         tell(Happening::Planned(planned));
         let due = self.due(&chosen.undos)?;
+        let mut unsure = Unsure::No;
         for (target, answer) in self.hands.act(&chosen).await {
             match answer {
                 Ok(notes) => {
@@ -146,9 +147,12 @@ impl Work<'_> {
                     let took = whole_millis(begun.elapsed());
                     tell(Happening::Done { round: number, target, took, notes });
                 }
-                Err(why) => {
+                Err(NotDone { why, later }) => {
                     self.ending.failed += 1;
                     tell(Happening::Failed { round: number, target, why });
+                    if later == Later::Perhaps {
+                        unsure = Unsure::since(Instant::now(), &chosen.undos);
+                    }
                 }
             }
         }
@@ -162,6 +166,7 @@ impl Work<'_> {
         if let Some(StopReason::Signal { name, .. }) = stop.reason() {
             tell(Happening::Interrupted { signal: (*name).to_owned() });
         }
+        unsure.over().await;
         self.take_back(number, due, tell).await;
         Ok(())
     }

@@ -36,7 +36,23 @@ enum Grip {
 }
 
 /// What came of the attempt on one target: notes, or why not.
-pub(crate) type Acted = (Victim, Result<Vec<String>, String>);
+pub(crate) type Acted = (Victim, Result<Vec<String>, NotDone>);
+
+/// Why something was not done to a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NotDone {
+    pub(crate) why: String,
+    pub(crate) later: Later,
+}
+
+/// What may become of an act that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Later {
+    /// It will not be done.
+    Never,
+    /// The engine did not answer, and may be at it.
+    Perhaps,
+}
 /// What came of taking one thing back: notes, or why not.
 pub(crate) type TakenBack = (Undo, Result<Vec<String>, String>);
 
@@ -131,7 +147,10 @@ impl Hands {
                 let answers = engine.apply_all(prepared, action).await;
                 let answers = answers.into_iter().map(|answer| match answer {
                     Ok(applied) => Ok(applied.notes),
-                    Err(error) => Err(error.to_string()),
+                    Err(error) => Err(NotDone {
+                        why: error.to_string(),
+                        later: if error.may_still_come() { Later::Perhaps } else { Later::Never },
+                    }),
                 });
                 prepared.iter().map(|one| container(&one.container)).zip(answers).collect()
             }
@@ -181,15 +200,16 @@ fn thaw(found: &Found) -> Undo {
     Undo::Continue { process: found.identity, name: found.name.clone() }
 }
 
-fn do_to(deed: ProcessDeed, found: &Found) -> Result<Vec<String>, String> {
+fn do_to(deed: ProcessDeed, found: &Found) -> Result<Vec<String>, NotDone> {
     let sent = match deed {
         ProcessDeed::Kill(signal) | ProcessDeed::Signal(signal) => host::send(&found.identity, signal),
         ProcessDeed::Freeze => host::freeze(&found.identity),
     };
+    let never = |why| NotDone { why, later: Later::Never };
     match sent {
         Ok(()) => Ok(Vec::new()),
-        Err(SendError::Gone { .. }) => Err("it ended before it could be touched".to_owned()),
-        Err(error) => Err(error.to_string()),
+        Err(SendError::Gone { .. }) => Err(never("it ended before it could be touched".to_owned())),
+        Err(error) => Err(never(error.to_string())),
     }
 }
 

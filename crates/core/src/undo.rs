@@ -181,11 +181,14 @@ impl Undo {
     pub fn may_still_come(&self) -> Span {
         /// An engine's own time for what has no grace.
         const ENGINE: Span = Span::from_secs(1);
+        /// The same where an image may have to be unpacked for a container, and volumes to be filled.
+        const ENGINE_CREATES: Span = Span::from_secs(3);
         match self {
             Undo::StopMarked { .. } | Undo::StopGroup { .. } | Undo::Continue { .. } => Span::ZERO,
             Undo::Start { grace, .. } => {
                 Span::from_micros(grace.as_micros().saturating_add(ENGINE.as_micros()))
             }
+            Undo::TakeDown { .. } => ENGINE_CREATES,
             _ => ENGINE,
         }
     }

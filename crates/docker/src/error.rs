@@ -105,8 +105,18 @@ pub enum EngineError {
         /// What is wrong with it.
         why: String,
     },
-    /// The client's certificates are no good.
-    #[error("the certificates for {endpoint} cannot be used: {why}")]
+    /// It speaks TLS only.
+    #[error(
+        "the engine at {endpoint} wants TLS: set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the directory of ca.pem, cert.pem and key.pem"
+    )]
+    WantsTls {
+        /// Where.
+        endpoint: String,
+    },
+    /// One side's certificates are no good.
+    #[error(
+        "the certificates for {endpoint} cannot be used: {why}; look at ca.pem, cert.pem and key.pem in DOCKER_CERT_PATH"
+    )]
     Certificates {
         /// Where.
         endpoint: String,
@@ -146,6 +156,11 @@ impl EngineError {
     pub(crate) fn sort(raw: Raw, call: &'static str, endpoint: &Endpoint) -> EngineError {
         let malformed = |why: String| EngineError::Malformed { call, why };
         match raw {
+            Raw::DockerResponseServerError { status_code: 400, message }
+                if message.contains("HTTP request to an HTTPS server") =>
+            {
+                EngineError::WantsTls { endpoint: endpoint.to_string() }
+            }
             Raw::DockerResponseServerError { status_code, message } => by_status(status_code, &message, call),
             Raw::SocketNotFoundError(path) => EngineError::NoSocket { tried: vec![path.into()] },
             Raw::JsonDataError { message, .. } => malformed(message),
@@ -191,8 +206,17 @@ fn not_reached(raw: &Raw, endpoint: &Endpoint) -> EngineError {
         (Some(io::ErrorKind::NotFound), Endpoint::Unix(socket)) => {
             EngineError::NoSocket { tried: vec![socket.clone()] }
         }
+        (_, Endpoint::Tls { .. }) if is_of_certificates(&innermost) => {
+            EngineError::Certificates { endpoint: endpoint.to_string(), why: innermost }
+        }
         _ => EngineError::Unreachable { endpoint: endpoint.to_string(), why: innermost },
     }
+}
+
+/// True for what the TLS library says when either side does not accept the other's certificate.
+fn is_of_certificates(why: &str) -> bool {
+    let why = why.to_ascii_lowercase();
+    why.contains("certificate") || why.contains("unknownca")
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub(crate) fn open_of(process: ProcessIdentity) -> Result<(NamespaceIdentity, Fi
     let file = File::open(&path).map_err(|error| match error.kind() {
         // A zombie has no namespaces any more; its link cannot be read.
         io::ErrorKind::NotFound => NetnsError::Gone { process },
+        // The kernel refuses the link of a process that ends while it is looked up.
+        _ if born(process.pid) != Some(process.born) => NetnsError::Gone { process },
         _ => NetnsError::io(act(), error),
     })?;
     // Only a look after the opening tells that the file belongs to this process and not to a later one.

@@ -138,14 +138,24 @@ fn add(shape: &Shape, handle: u16) -> Result<(), NetnsError> {
 /// if there was one.
 pub(crate) fn remove(interface: &str, handle: u16) -> Result<bool, NetnsError> {
     let handle = format!("{handle:x}:");
-    if !interfaces()?.iter().any(|name| name == interface)
-        || root_of(interface)?.is_none_or(|root| root.handle != handle)
-    {
-        return Ok(false);
-    }
-    let arguments = ["qdisc", "del", "dev", interface, "root", "handle", &handle];
-    nft::run(Tool::Tc, &arguments, "", &format!("remove the shaping of {interface}"))?;
-    Ok(true)
+    let is_there = || -> Result<bool, NetnsError> {
+        Ok(interfaces()?.iter().any(|name| name == interface)
+            && root_of(interface)?.is_some_and(|root| root.handle == handle))
+    };
+    let removed = || -> Result<bool, NetnsError> {
+        if !is_there()? {
+            return Ok(false);
+        }
+        let arguments = ["qdisc", "del", "dev", interface, "root", "handle", &handle];
+        nft::run(Tool::Tc, &arguments, "", &format!("remove the shaping of {interface}"))?;
+        Ok(true)
+    };
+    removed().or_else(|error| match interfaces() {
+        // Its container was taken apart in the middle, or somebody else was quicker.
+        Ok(now) if !now.iter().any(|name| name == interface) => Ok(false),
+        _ if matches!(is_there(), Ok(false)) => Ok(false),
+        _ => Err(error),
+    })
 }
 
 #[derive(Debug, Deserialize)]

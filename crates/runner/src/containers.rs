@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use murphy_core::{ContainerIdentity, EventKind, ExitCause, FaultId, Recorder, Seed, Tally, Undo, UndoId};
 use murphy_docker::{
-    Action, Change, Container, Engine, EngineError, ExitCauses, FindError, Pattern, Removal, RevertError,
-    Reverted, Scope, SelectError, Selector, Target, Wanted, Watched,
+    Action, Change, Container, Engine, EngineError, ExitCauses, FindError, Pattern, Reverted, Scope,
+    SelectError, Selector, Target, Wanted, Watched,
 };
 use murphy_faults::Fault;
 use murphy_scenario::FaultStep;
@@ -19,7 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::RunError;
 use crate::by_hand::by_hand;
+use crate::container_acts::{NotDone, act_on, asked, ends, is_away, may_end, takes_its_time};
 use crate::lock::{Lockable, Locks};
+use crate::undo::Unsure;
 use crate::undo_log::UndoLog;
 
 /// How long an engine that has gone (a restart of its daemon) is waited for when something is to be taken back.
@@ -55,9 +57,11 @@ struct Armed {
     /// How many containers took it, by the engine's answers.
     applied: u64,
     /// Acts that take their time (a stop with its grace), with the containers that took it.
-    acting: JoinSet<Result<u64, String>>,
+    acting: JoinSet<Result<u64, NotDone>>,
     /// True if the act only counts once the container has ended.
     ends: bool,
+    /// Whether an act that the engine did not answer may still come about.
+    unsure: Unsure,
 }
 
 /// What the engine's events told.
@@ -221,28 +225,27 @@ impl Containers {
             applied: 0,
             acting: JoinSet::new(),
             ends,
+            unsure: Unsure::No,
         });
-        let engine = self.engine.clone();
-        let acting = async move {
-            let answers = engine.apply_all(&prepared, &action).await;
-            let done = answers.iter().filter(|answer| answer.is_ok()).count() as u64;
-            match answers.into_iter().find_map(Result::err) {
-                Some(error) => Err(error.to_string()),
-                None => Ok(done),
-            }
-        };
+        let acting = act_on(self.engine.clone(), prepared, action);
         if takes_its_time(&armed.action) {
             let (recorder, fault) = (self.recorder.clone(), step.id.clone());
             armed.acting.spawn(async move {
                 let answer = acting.await;
-                if let Err(why) = &answer {
-                    recorder.record(EventKind::FaultFailed { fault, why: why.clone() });
+                if let Err(not_done) = &answer {
+                    recorder.record(EventKind::FaultFailed { fault, why: not_done.why.clone() });
                 }
                 answer
             });
             return Ok(());
         }
-        armed.applied = acting.await.map_err(failed)?;
+        match acting.await {
+            Ok(done) => armed.applied = done,
+            Err(not_done) => {
+                armed.unsure = not_done.unsure;
+                return Err(failed(not_done.why));
+            }
+        }
         Ok(())
     }
 
@@ -251,21 +254,24 @@ impl Containers {
         let mut armed = self.armed.lock().await.remove(fault)?;
         let mut failures = Vec::new();
         while let Some(acted) = armed.acting.join_next().await {
-            // A failure was said when it happened; whatever part of it was done is taken back below.
-            if let Ok(Ok(done)) = acted {
-                armed.applied += done;
+            match acted {
+                Ok(Ok(done)) => armed.applied += done,
+                // It was said when it happened; whatever part of it was done is taken back below.
+                Ok(Err(not_done)) => armed.unsure = armed.unsure.max(not_done.unsure),
+                Err(_) => {}
             }
         }
         let hits = if armed.ends { self.ended(fault, &armed).await } else { armed.applied };
-        let (undone, mut failed) = self.take_back(std::mem::take(&mut armed.undos)).await;
+        let (undone, mut failed) = self.take_back(std::mem::take(&mut armed.undos), armed.unsure).await;
         failures.append(&mut failed);
         self.forget_exits(fault, &armed, undone);
         Some((Tally { hits, ..Tally::default() }, failures))
     }
 
-    /// Takes undos back, given in the order of doing; an engine that is away is waited for. Whether anything was changed,
-    /// and what could not be taken back.
-    pub(crate) async fn take_back(&self, undos: Vec<(UndoId, Undo)>) -> (bool, Vec<String>) {
+    /// Takes undos back, given in the order of doing; an engine that is away is waited for, and so is what may still come
+    /// about. Whether anything was changed, and what could not be taken back.
+    pub(crate) async fn take_back(&self, undos: Vec<(UndoId, Undo)>, unsure: Unsure) -> (bool, Vec<String>) {
+        unsure.over().await;
         let deadline = Instant::now() + ENGINE_PATIENCE;
         let (mut due, mut failures, mut changed) = (undos, Vec::new(), false);
         while !due.is_empty() {
@@ -420,46 +426,4 @@ impl Containers {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Which containers a step is about, and what is done to them.
-fn asked(step: &FaultStep) -> Option<(Target, Action)> {
-    use murphy_faults::{Effect, Place};
-    let murphy_scenario::FaultTarget::Container { container } = &step.target else { return None };
-    match step.fault.effect_on(Place::Container)? {
-        Effect::Container(action) => Some((container.clone(), action)),
-        Effect::Edge(_) | Effect::Process(_) | Effect::Network(_) => None,
-    }
-}
-
-/// True if the engine answers only when the container has ended, or a command in it.
-fn takes_its_time(action: &Action) -> bool {
-    matches!(action, Action::Stop { .. } | Action::Restart { .. } | Action::Exec(_))
-}
-
-/// True if the act is the end of the container's main process.
-fn ends(action: &Action) -> bool {
-    matches!(
-        action,
-        Action::Kill { .. }
-            | Action::Stop { .. }
-            | Action::Restart { .. }
-            | Action::Remove(Removal::SetAside)
-            | Action::Remove(Removal::ForGood)
-    )
-}
-
-/// True if an exit while it lasts is its doing: squeezed memory ends processes too.
-fn may_end(action: &Action) -> bool {
-    ends(action) || matches!(action, Action::Limit(_) | Action::Exec(_))
-}
-
-/// True if the engine did not answer at all.
-fn is_away(error: &RevertError) -> bool {
-    matches!(
-        error,
-        RevertError::Engine(
-            EngineError::Unreachable { .. } | EngineError::NoSocket { .. } | EngineError::Timeout { .. }
-        )
-    )
 }

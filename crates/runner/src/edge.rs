@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use murphy_core::{EdgeName, EventKind, Protocol, Recorder, Seed, Undo, UndoId};
+use murphy_host as host;
 use murphy_netns::{
     Destinations, Intercept, Lease, LeaseTerm, NetFault, Netns, NetnsError, OpenConnections as Open,
     ProxyPorts, ResolveError,
@@ -165,7 +166,11 @@ impl Sitting {
                     let pid = seat.netns.identity().process.pid;
                     let why = format!("process {pid}, whose network it was, is gone");
                     self.bypassed(&seat.name, why);
+                    let network = seat.netns.identity();
                     end(&self.site, seat).await;
+                    if !host::is_alive(&network.process) {
+                        self.site.release(network);
+                    }
                 }
             }
         }
@@ -219,10 +224,8 @@ impl Sitting {
     }
 
     async fn sit(&mut self, caller: Found) -> Result<(), SitError> {
-        // The calls of an edge's caller may be of interest to several runs; the target of a fault is one run's.
-        if matches!(self.what.to, Dialled::Peers(_)) {
-            self.site.lock(&caller)?;
-        }
+        // Two redirects of one caller's calls would be each in the other's way, and each run would judge the other's faults.
+        self.site.lock(&caller)?;
         let Found { name, namespace, .. } = caller;
         let netns_said = |source| SitError::Netns { caller: name.clone(), source };
         let netns = Netns::enter(namespace.process).await.map_err(netns_said)?;

@@ -16,7 +16,8 @@ use crate::hands::EdgeHands;
 use crate::lock::Locks;
 use crate::processes;
 use crate::services::Services;
-use crate::undo::revert;
+use crate::stack::{Coming, Remains};
+use crate::undo::{Unsure, revert};
 use crate::undo_log::UndoLog;
 
 /// What a run can break, and what is broken at present.
@@ -250,16 +251,19 @@ impl Injector {
     }
 
     /// Takes a stack down, the newest undo first.
-    pub(crate) async fn take_down(&self, undos: Vec<(UndoId, Undo)>) {
+    pub(crate) async fn take_down(&self, remains: Remains) {
         let (of_processes, of_engine): (Vec<_>, Vec<_>) =
-            undos.into_iter().partition(|(_, undo)| matches!(undo, Undo::StopMarked { .. }));
+            remains.undos.into_iter().partition(|(_, undo)| matches!(undo, Undo::StopMarked { .. }));
         if let Err(why) = self.take_back(of_processes).await {
             self.failed(why);
         }
-        if let Some(containers) = self.containers.get() {
-            let (_, failures) = containers.take_back(of_engine).await;
-            failures.into_iter().for_each(|why| self.failed(why));
-        }
+        let Some(containers) = self.containers.get() else { return };
+        let unsure = match remains.coming {
+            Coming::Perhaps => Unsure::since(Instant::now(), of_engine.iter().map(|(_, undo)| undo)),
+            Coming::No => Unsure::No,
+        };
+        let (_, failures) = containers.take_back(of_engine, unsure).await;
+        failures.into_iter().for_each(|why| self.failed(why));
     }
 
     fn failed(&self, why: String) {

@@ -7,6 +7,7 @@
 mod abort;
 mod by_hand;
 mod callers;
+mod container_acts;
 mod container_question;
 mod containers;
 mod doctor;
@@ -34,6 +35,7 @@ mod timeline;
 mod undo;
 mod undo_log;
 mod watchdog;
+mod world;
 
 pub use by_hand::by_hand;
 pub use doctor::{Examined, Need, examine};
@@ -45,6 +47,6 @@ pub use run::{Outcome, RunOptions, run};
 pub use run_dir::{RunDir, RunId};
 pub use state::{Leftover, StateDir, StateError};
 pub use stop::{Stop, StopReason};
-pub use undo::{RevertError, Reverter, revert};
+pub use undo::{RevertError, Reverter, Unsure, revert};
 pub use undo_log::{Outstanding, Owner, UndoLog, UndoLogError};
 pub use watchdog::{Watchdog, watch_and_revert};

@@ -37,7 +37,7 @@ impl Site {
         Site { recorder, log, callers, locks, run, tables, failures }
     }
 
-    /// Locks a target of a fault against other runs: itself, and the network that it may share with others.
+    /// Locks a target of a fault, or a caller that is sat in on, against other runs: itself, and the network that it may share with others.
     pub(crate) fn lock(&self, target: &Found) -> Result<(), LockError> {
         self.locks.take(&target.owner)?;
         self.locks.take(&Lockable::Network(target.namespace))

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use murphy_core::{ServiceName, Undo, UndoId};
 use murphy_docker::{ComposeError, ComposeProgram, ComposeStack, Container, Engine, UpTimes};
@@ -20,12 +20,31 @@ pub(crate) struct Stack {
     engine: Engine,
     /// What to take back at the end, in the order of doing.
     undos: Mutex<Vec<(UndoId, Undo)>>,
+    /// Set once compose is done with bringing it up.
+    brought_up: OnceLock<()>,
+}
+
+/// What is to be taken back of a stack.
+#[derive(Debug)]
+pub(crate) struct Remains {
+    /// In the order of doing.
+    pub(crate) undos: Vec<(UndoId, Undo)>,
+    pub(crate) coming: Coming,
+}
+
+/// Whether more of a stack may still come about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coming {
+    /// Compose was stopped in the middle: the engine may be at its last requests.
+    Perhaps,
+    /// All of it is there.
+    No,
 }
 
 impl Stack {
     /// None yet.
     pub(crate) fn new(engine: Engine) -> Stack {
-        Stack { engine, undos: Mutex::default() }
+        Stack { engine, undos: Mutex::default(), brought_up: OnceLock::new() }
     }
 
     /// Has the stack up and healthy. Paths are relative to `base`; `marker` is how its compose process can be found
@@ -66,6 +85,7 @@ impl Stack {
             self.lock().push((id, undo));
         }
         stack.up(&self.engine, UpTimes { ready: plan.wait, ..UpTimes::default() }).await?;
+        let _ = self.brought_up.set(());
         if plan.keep == StackKeep::Left {
             for (id, _) in self.lock().drain(..) {
                 log.done(id)?;
@@ -85,8 +105,9 @@ impl Stack {
     }
 
     /// What is to be taken back at the end, in the order of doing; the caller does it.
-    pub(crate) fn drain(&self) -> Vec<(UndoId, Undo)> {
-        self.lock().drain(..).collect()
+    pub(crate) fn drain(&self) -> Remains {
+        let coming = if self.brought_up.get().is_some() { Coming::No } else { Coming::Perhaps };
+        Remains { undos: self.lock().drain(..).collect(), coming }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(UndoId, Undo)>> {

@@ -9,6 +9,7 @@ use murphy_netns as netns;
 use tokio::sync::OnceCell;
 
 use crate::by_hand::by_hand;
+use crate::undo_log::UndoLog;
 
 /// Why something could not be taken back. The message names the command that does it by hand.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +128,49 @@ impl Reverter {
             }
         }
     }
+}
+
+/// Whether something may still come about after it was taken back: an engine that did not answer a request goes on with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unsure {
+    /// All that was begun has ended.
+    No,
+    /// Until then it may.
+    Until(Instant),
+}
+
+impl Unsure {
+    /// What was begun and not seen to end, as these undos tell.
+    pub fn since<'a>(last_seen: Instant, undos: impl IntoIterator<Item = &'a Undo>) -> Unsure {
+        let longest = undos.into_iter().map(Undo::may_still_come).max();
+        longest.map_or(Unsure::No, |longest| Unsure::Until(last_seen + longest.as_duration()))
+    }
+
+    /// Waits until nothing comes any more.
+    pub async fn over(self) {
+        if let Unsure::Until(over) = self {
+            tokio::time::sleep_until(over.into()).await;
+        }
+    }
+}
+
+/// Takes back whatever a run's log still asks for at the run's end, as after a panic in the middle of taking it back. What
+/// could not be.
+pub(crate) async fn take_back_rest(log: &UndoLog) -> Vec<String> {
+    let outstanding = match UndoLog::outstanding(log.path()) {
+        Ok(outstanding) => outstanding,
+        Err(error) => return vec![error.to_string()],
+    };
+    let reverter = Reverter::new(Environment::of_process());
+    let mut failures = Vec::new();
+    for (id, undo) in outstanding.due {
+        match reverter.revert(&undo).await {
+            // What cannot be noted is taken back once more by another, which is harmless.
+            Ok(()) => drop(log.done(id)),
+            Err(error) => failures.push(error.to_string()),
+        }
+    }
+    failures
 }
 
 /// Takes one thing back, with the engine of this process's environment.

@@ -114,7 +114,7 @@ impl UndoLog {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let id = UndoId(inner.next);
         let entry = UndoEntry::Due { id, fault: fault.cloned(), undo: undo.clone() };
-        write_synced(&mut inner.file, &entry)
+        write_whole(&mut inner.file, &entry)
             .map_err(|source| UndoLogError::Write { path: self.path.clone(), source })?;
         inner.next += 1;
         Ok(id)
@@ -123,7 +123,7 @@ impl UndoLog {
     /// Puts on disk that something has been taken back.
     pub fn done(&self, id: UndoId) -> Result<(), UndoLogError> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        write_synced(&mut inner.file, &UndoEntry::Done { id })
+        write_whole(&mut inner.file, &UndoEntry::Done { id })
             .map_err(|source| UndoLogError::Write { path: self.path.clone(), source })
     }
 
@@ -174,6 +174,12 @@ impl UndoLog {
         }
         Ok(Outstanding { owner, due: due.into_iter().rev().collect() })
     }
+}
+
+/// As [`write_synced`]; what a full disk took of an entry is cut off again, or the entries after it could not be read.
+fn write_whole(file: &mut File, entry: &UndoEntry) -> io::Result<()> {
+    let before = file.metadata()?.len();
+    write_synced(file, entry).inspect_err(|_| drop(file.set_len(before)))
 }
 
 fn write_synced(file: &mut File, entry: &impl Serialize) -> io::Result<()> {

@@ -16,13 +16,23 @@ pub struct Victims {
 
 impl Victims {
     pub fn start(test: &str) -> Option<Victims> {
+        Victims::that(test, &["echo", "7000"])
+    }
+
+    /// It does not heed SIGTERM, so that a stop takes its whole grace.
+    #[allow(dead_code, reason = "not every test that shares this file needs one")]
+    pub fn deaf(test: &str) -> Option<Victims> {
+        Victims::that(test, &["ignore-term", "echo", "7000"])
+    }
+
+    fn that(test: &str, words: &[&str]) -> Option<Victims> {
         let sandbox = Sandbox::open(test)?;
         let network = sandbox.network("net", json!({}));
         let settings = json!({
             "HostConfig": { "NetworkMode": network, "PidsLimit": 200, "RestartPolicy": { "Name": "no" } },
             "NetworkingConfig": { "EndpointsConfig": { network.clone(): { "Aliases": ["victim"] } } },
         });
-        let member = sandbox.container("victim", &["echo", "7000"], settings);
+        let member = sandbox.container("victim", words, settings);
         Some(Victims { sandbox, network, member })
     }
 

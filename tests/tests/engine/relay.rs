@@ -12,8 +12,16 @@ use std::thread::JoinHandle;
 pub struct Relay {
     path: PathBuf,
     cut: Arc<AtomicBool>,
-    open: Arc<Mutex<Vec<UnixStream>>>,
+    open: Arc<Mutex<Vec<Way>>>,
     accepting: Option<JoinHandle<()>>,
+}
+
+/// One connection, both halves of it.
+struct Way {
+    near: UnixStream,
+    far: UnixStream,
+    /// The caller has lost it, and the engine shall not hear of that.
+    lost: Arc<AtomicBool>,
 }
 
 impl Relay {
@@ -29,19 +37,32 @@ impl Relay {
                 }
                 let Ok(far) = UnixStream::connect(&engine) else { continue };
                 let mut all = streams.lock().expect("a lock");
+                let lost = Arc::new(AtomicBool::new(false));
                 for (mut from, mut to) in [
                     (near.try_clone().expect("a handle"), far.try_clone().expect("a handle")),
                     (far.try_clone().expect("a handle"), near.try_clone().expect("a handle")),
                 ] {
+                    let lost = Arc::clone(&lost);
                     std::thread::spawn(move || {
                         let _ = io::copy(&mut from, &mut to);
-                        let _ = to.shutdown(Shutdown::Write);
+                        if !lost.load(Ordering::SeqCst) {
+                            let _ = to.shutdown(Shutdown::Write);
+                        }
                     });
                 }
-                all.extend([near, far]);
+                all.push(Way { near, far, lost });
             }
         });
         Relay { path: path.to_owned(), cut, open, accepting: Some(accepting) }
+    }
+
+    /// Whoever waits for an answer loses it, and the engine goes on as if it were still waited for. New callers come through.
+    #[allow(dead_code, reason = "not every test that shares this file loses answers")]
+    pub fn lose_answers(&self) {
+        for way in self.open.lock().expect("a lock").iter() {
+            way.lost.store(true, Ordering::SeqCst);
+            let _ = way.near.shutdown(Shutdown::Both);
+        }
     }
 
     /// Cuts it: the socket is gone, and so are all connections.
@@ -50,8 +71,9 @@ impl Relay {
         // Wakes the thread that waits for the next caller.
         let _ = UnixStream::connect(&self.path);
         let _ = std::fs::remove_file(&self.path);
-        for stream in self.open.lock().expect("a lock").drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
+        for way in self.open.lock().expect("a lock").drain(..) {
+            let _ = way.near.shutdown(Shutdown::Both);
+            let _ = way.far.shutdown(Shutdown::Both);
         }
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();

@@ -112,6 +112,13 @@ pub enum ActError {
     },
 }
 
+impl ActError {
+    /// True if the engine may go on with the act although it did not answer.
+    pub fn may_still_come(&self) -> bool {
+        matches!(self, ActError::Engine(EngineError::Timeout { .. } | EngineError::Unreachable { .. }))
+    }
+}
+
 fn meant(guess: Option<&str>) -> String {
     guess.map(|guess| format!("; did you mean `{guess}`?")).unwrap_or_default()
 }

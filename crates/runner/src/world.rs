@@ -1,0 +1,309 @@
+//! Everything that a run puts up: stack, services, edges, load, probes and faults; and the way out, which takes all of it
+//! back, whatever part was there when the run ended.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use murphy_core::{EventKind, Recorder, Seed};
+use murphy_docker::Engine;
+use murphy_proxy::{EdgeTls, Limits, Proxy, ProxyConfig};
+use murphy_scenario::{Address, EdgePlan, FaultTarget, Plan, Question, Route};
+use tokio::sync::oneshot;
+use tokio::time::sleep_until;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::containers::Containers;
+use crate::edge::{Dialled, Interception, sit_in};
+use crate::hands::EdgeHands;
+use crate::inject::Injector;
+use crate::network::Networks;
+use crate::site::Site;
+use crate::stack::Stack;
+use crate::timeline::{Act, timeline};
+use crate::{RunError, StateDir, setup};
+
+/// Everything that a run has put up.
+pub(crate) struct World {
+    plan: Plan,
+    recorder: Recorder,
+    pub(crate) injector: Injector,
+    /// The stack, once it is on its way.
+    stack: OnceLock<Stack>,
+    /// By which the compose process is found again.
+    marker: String,
+    pub(crate) site: Arc<Site>,
+    /// Where the local authority is kept.
+    state: StateDir,
+    networks: Networks,
+    end_load: CancellationToken,
+    close_edges: CancellationToken,
+    load: TaskTracker,
+    edges: TaskTracker,
+    /// Acts on the world: each is carried out whole, whatever ends the run meanwhile.
+    acts: TaskTracker,
+}
+
+impl World {
+    /// Nothing is put up yet. `run` is the run's name.
+    pub(crate) fn new(
+        plan: Plan,
+        recorder: Recorder,
+        injector: Injector,
+        site: Arc<Site>,
+        state: StateDir,
+        run: &str,
+    ) -> World {
+        World {
+            plan,
+            recorder,
+            injector,
+            networks: Networks::new(Arc::clone(&site)),
+            stack: OnceLock::new(),
+            marker: format!("{run}.compose"),
+            site,
+            state,
+            end_load: CancellationToken::new(),
+            close_edges: CancellationToken::new(),
+            load: TaskTracker::new(),
+            edges: TaskTracker::new(),
+            acts: TaskTracker::new(),
+        }
+    }
+
+    /// Puts everything up and lets the time line pass. May be dropped at any moment; then [`World::take_down`] takes back.
+    pub(crate) async fn carry_out(self: Arc<Self>) -> Result<(), RunError> {
+        // Everything is made before anything is started, so that a mistake in the last probe costs nothing.
+        let loads = self
+            .plan
+            .loads
+            .iter()
+            .map(|plan| setup::http_load(plan, self.plan.seed))
+            .collect::<Result<Vec<_>, _>>()?;
+        let probes = self.plan.probes.iter().map(setup::probe).collect::<Result<Vec<_>, _>>()?;
+        // Services may dial `listen:` edges from their first moment on; those that are sat in on must be there first.
+        let (listening, sat_in): (Vec<_>, Vec<_>) =
+            self.plan.edges.iter().partition(|edge| matches!(edge.route, Route::Listen { .. }));
+        for edge in listening {
+            self.open_edge(edge).await?;
+        }
+        self.reach_containers().await?;
+        for service in &self.plan.services {
+            self.injector.services.start(service).await?;
+        }
+        for edge in sat_in {
+            self.open_edge(edge).await?;
+        }
+        self.injector.look_ahead(&self.plan.faults).await?;
+        self.networks.look_ahead(&self.plan.faults).await?;
+        for step in &self.plan.faults {
+            let seed = self.plan.seed.derive(step.id.as_str(), 0);
+            for (what, hands) in self.networks.interceptions(step, seed) {
+                self.sit_in(what, hands).await?;
+            }
+        }
+        let begin = Instant::now();
+        for load in loads {
+            let driven = murphy_load::drive(load, self.recorder.clone(), self.end_load.clone());
+            self.load.spawn(driven);
+        }
+        for probe in probes {
+            let setup::Probe { name, question, every, within } = probe;
+            let question = match question {
+                setup::Asked::Load(question) => question,
+                setup::Asked::Containers(question) => {
+                    let containers = self.injector.containers.get().map(Arc::clone);
+                    let containers = containers.ok_or_else(|| RunError::Setup {
+                        what: format!("probe {name}"),
+                        why: "there is no container engine".to_owned(),
+                    })?;
+                    murphy_load::Question::Other(Arc::new(question.of(containers)))
+                }
+            };
+            let (recorder, end) = (self.recorder.clone(), self.end_load.clone());
+            self.load.spawn(murphy_load::watch(name, question, every, within, recorder, end));
+        }
+        for (at, act) in timeline(&self.plan.phases, &self.plan.faults) {
+            sleep_until((begin + at.as_duration()).into()).await;
+            match act {
+                Act::Begin(phase) => self.recorder.record(EventKind::PhaseStarted { phase }),
+                Act::Arm(number) => self.arm(number).await?,
+                Act::Change(number, stage) => {
+                    let step = &self.plan.faults[number];
+                    self.injector.change(step, &step.ramp.stages[stage].fault)?;
+                }
+                Act::Lift(number) => self.lift(number).await?,
+                Act::End => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Connects to the engine if the plan needs it, and has the stack up and healthy.
+    async fn reach_containers(&self) -> Result<(), RunError> {
+        let of_containers =
+            self.plan.faults.iter().any(|step| matches!(step.target, FaultTarget::Container { .. }));
+        let looked_at = self.plan.probes.iter().any(|probe| matches!(probe.question, Question::Container(_)));
+        if self.plan.stack.is_none() && !of_containers && !looked_at {
+            return Ok(());
+        }
+        let engine = Engine::connect().await?;
+        let containers = Arc::new(Containers::new(
+            engine.clone(),
+            self.recorder.clone(),
+            Arc::clone(&self.injector.log),
+            Arc::clone(&self.injector.locks),
+            self.plan.seed,
+        ));
+        let containers = Arc::clone(self.injector.containers.get_or_init(|| containers));
+        if let Some(plan) = &self.plan.stack {
+            let base = folder_of(&self.plan);
+            let stack = self.stack.get_or_init(|| Stack::new(engine));
+            let project =
+                stack.ready(plan, &base, &self.marker, &self.injector.log, &self.injector.locks).await?;
+            self.site.callers.in_project(&project);
+            containers.use_project(&project).await?;
+        }
+        Ok(())
+    }
+
+    async fn arm(self: &Arc<Self>, number: usize) -> Result<(), RunError> {
+        let world = Arc::clone(self);
+        let armed = self.whole(async move {
+            let step = &world.plan.faults[number];
+            match &step.target {
+                FaultTarget::Network { network } => world.networks.arm(step, network).await,
+                _ => world.injector.arm(step).await,
+            }
+        });
+        armed.await?
+    }
+
+    /// Either knows it, or neither.
+    async fn lift(self: &Arc<Self>, number: usize) -> Result<(), RunError> {
+        let world = Arc::clone(self);
+        let lifted = self.whole(async move {
+            let fault = &world.plan.faults[number].id;
+            world.networks.lift(fault).await;
+            world.injector.lift(fault).await;
+        });
+        lifted.await
+    }
+
+    /// Carries an act out to its end also if the run is stopped in the middle of it: an engine goes on with a request whose
+    /// caller has left, and what is taken back before that comes again afterwards; and a lift that is cut has its undos in
+    /// nobody's hands. The way out waits for it.
+    async fn whole<T: Send + 'static>(
+        &self,
+        act: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, RunError> {
+        let failed = |panic: tokio::task::JoinError| RunError::Setup {
+            what: "the runner".into(),
+            why: panic.to_string(),
+        };
+        self.acts.spawn(act).await.map_err(failed)
+    }
+
+    async fn open_edge(&self, edge: &EdgePlan) -> Result<(), RunError> {
+        let seed = self.plan.seed.derive(edge.name.as_str(), 0);
+        match &edge.route {
+            Route::Listen { listen, to } => self.listen(edge, listen, to, seed).await,
+            Route::Intercept { from, to, open_connections } => {
+                let what = Interception {
+                    edge: edge.name.clone(),
+                    protocol: edge.protocol,
+                    tls: self.tls(edge)?,
+                    from: vec![from.clone()],
+                    to: Dialled::Address(to.clone()),
+                    open: *open_connections,
+                    seed,
+                    calls: self.recorder.clone(),
+                };
+                let hands = EdgeHands::default();
+                self.sit_in(what, hands.clone()).await?;
+                self.injector.add_edge(edge.name.clone(), hands);
+                Ok(())
+            }
+        }
+    }
+
+    fn tls(&self, edge: &EdgePlan) -> Result<EdgeTls, RunError> {
+        let Some(settings) = &edge.tls else { return Ok(EdgeTls::default()) };
+        let base = folder_of(&self.plan);
+        let settings = settings.clone().with_paths(|path| base.join(path));
+        EdgeTls::open(&settings, self.state.path(), &edge.route.to().to_string())
+            .map_err(|error| RunError::Tls { edge: edge.name.clone(), why: error.to_string() })
+    }
+
+    async fn listen(
+        &self,
+        plan: &EdgePlan,
+        listen: &Address,
+        to: &Address,
+        seed: Seed,
+    ) -> Result<(), RunError> {
+        let edge = &plan.name;
+        let config = ProxyConfig {
+            name: edge.clone(),
+            protocol: plan.protocol,
+            listen: listen.to_string(),
+            upstream: to.to_string(),
+            tls: self.tls(plan)?,
+            seed,
+            recorder: self.recorder.clone(),
+            limits: Limits::default(),
+        };
+        let proxy = Proxy::bind(config)
+            .await
+            .map_err(|error| RunError::Listen { edge: edge.clone(), why: error.to_string() })?;
+        self.recorder.record(EventKind::EdgeListening {
+            edge: edge.clone(),
+            listen: proxy.local_addr().to_string(),
+            upstream: to.to_string(),
+        });
+        self.injector.add_edge(edge.clone(), EdgeHands::of(proxy.handle()));
+        self.edges.spawn(proxy.serve(self.close_edges.clone().cancelled_owned()));
+        Ok(())
+    }
+
+    /// The task that takes it back is there before anything is done, so that whatever ends this one leaves nothing.
+    async fn sit_in(&self, what: Interception, hands: EdgeHands) -> Result<(), RunError> {
+        let edge = what.edge.clone();
+        let failed = |why: String| RunError::SitIn { edge: edge.clone(), why };
+        let (ready, is_ready) = oneshot::channel();
+        let (site, close) = (Arc::clone(&self.site), self.close_edges.clone());
+        self.edges.spawn(sit_in(site, what, hands, close, ready));
+        match is_ready.await {
+            Ok(begun) => begun.map_err(|error| failed(error.to_string()))?,
+            Err(_) => return Err(failed("its task has ended".into())),
+        }
+        Ok(())
+    }
+
+    /// Takes everything back, whatever part of it was put up.
+    pub(crate) async fn take_down(&self) {
+        self.acts.close();
+        self.acts.wait().await;
+        self.networks.lift_all().await;
+        self.injector.lift_all().await;
+        self.end_load.cancel();
+        self.load.close();
+        self.load.wait().await;
+        self.injector.stop_services().await;
+        self.close_edges.cancel();
+        self.edges.close();
+        self.edges.wait().await;
+        if let Some(containers) = self.injector.containers.get() {
+            containers.stop_watching().await;
+        }
+        if let Some(stack) = self.stack.get() {
+            self.injector.take_down(stack.drain()).await;
+        }
+    }
+}
+
+/// The folder that the paths of a scenario are seen from; empty for the current one.
+pub(crate) fn folder_of(plan: &Plan) -> PathBuf {
+    Path::new(&plan.source).parent().unwrap_or(Path::new("")).to_owned()
+}
