@@ -157,7 +157,7 @@ fn an_engine_behind_tls_is_acted_on_by_whoever_has_the_certificates_and_by_nobod
     finished(command(&engine, &bench, &wrong, &pause))
         .expect(3)
         .says("certificates for")
-        .says("UnknownIssuer");
+        .says("peer certificate");
     std::fs::copy(right.join("ca.pem"), wrong.join("ca.pem")).expect("a copy");
     finished(command(&engine, &bench, &wrong, &pause)).expect(3).says("certificates for");
     assert_eq!(state()["Paused"], json!(false), "none of these has touched it");
