@@ -122,7 +122,8 @@ impl Secrets {
         let without = |leaves| {
             let mut value: Value = serde_json::from_slice(line).ok()?;
             self.hide_leaves(&mut value, leaves);
-            serde_json::from_value(value).ok()
+            // By the way every journal is read: another reader of events would be another copy of all their code.
+            serde_json::from_slice(&serde_json::to_vec(&value).ok()?).ok()
         };
         without(Leaves::All).or_else(|| without(Leaves::Mixed))
     }

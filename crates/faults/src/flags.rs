@@ -139,7 +139,7 @@ pub fn faults_of_flags(
             (true, _) => {
                 let value = Value::Object(Map::from_iter([(entry.name.to_owned(), Value::Object(settings))]));
                 let wrong = |why: String| FlagError::Value { fault: entry.name, why };
-                let fault: Fault = serde_json::from_value(value).map_err(|error| wrong(error.to_string()))?;
+                let fault = Fault::from_json(&value).map_err(|error| wrong(error.to_string()))?;
                 if let Some(problem) = fault.problems().into_iter().next() {
                     return Err(wrong(format!("{}; {}", problem.message, problem.help)));
                 }

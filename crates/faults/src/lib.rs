@@ -27,6 +27,7 @@ pub use http::{
 pub use murphy_docker::{
     Action as ContainerAction, Command as Exec, Limits, Removal, Target as ContainerTarget,
 };
+pub use read::JsonError;
 pub use network::{NetworkAction, Partition};
 pub use process::{Freeze, Kill, ProcessAction, SendSignal, SignalName};
 pub use registry::{Fault, NAMES};

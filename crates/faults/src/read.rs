@@ -5,10 +5,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::value::{MapAccessDeserializer, MapDeserializer};
-use serde::de::{DeserializeSeed, Deserializer, Error, IntoDeserializer, MapAccess, Visitor};
-
-use serde::forward_to_deserialize_any;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde_json::Value;
 
 use crate::spec::FaultSpec;
 
@@ -28,52 +27,38 @@ impl<'de, T: FaultSpec> DeserializeSeed<'de> for Settings<T> {
     }
 }
 
+/// What a fault's reader says of JSON that was never a text with lines.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct JsonError {
+    /// In the reader's words.
+    why: String,
+}
+
+/// Reads JSON that is in memory as a text is read: each kind of reader is another copy of the code that reads every fault, and
+/// there are two, this one and the scenario's.
+pub(crate) fn from_json<'de, S: DeserializeSeed<'de>>(
+    seed: S,
+    json: &'de str,
+) -> Result<S::Value, JsonError> {
+    seed.deserialize(&mut serde_json::Deserializer::from_slice(json.as_bytes())).map_err(|error| {
+        let whole = error.to_string();
+        // The place in a text that nobody has seen.
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        JsonError { why: whole.strip_suffix(&place).unwrap_or(&whole).to_owned() }
+    })
+}
+
 /// A fault given by its name alone.
 pub(crate) fn bare<T: FaultSpec, E: Error>() -> Result<T, E> {
-    T::deserialize(MapDeserializer::new(std::iter::empty::<(&str, &str)>()))
+    from_json(Settings::<T>::of(), "{}").map_err(E::custom)
 }
 
-/// A value that is there, also for a field that may be left out.
-struct Present<D>(D);
-
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Present<D> {
-    type Error = D::Error;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.0.deserialize_any(visitor)
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        visitor.visit_some(self.0)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_enum(name, variants, visitor)
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf unit unit_struct newtype_struct seq
-        tuple tuple_struct map struct identifier ignored_any
-    }
-}
-
-impl<'de, D: Deserializer<'de>> IntoDeserializer<'de, D::Error> for Present<D> {
-    type Deserializer = Present<D>;
-    fn into_deserializer(self) -> Present<D> {
-        self
-    }
-}
-
-fn short<'de, T: FaultSpec, V: IntoDeserializer<'de, E>, E: Error>(value: V, shown: &str) -> Result<T, E> {
+fn short<T: FaultSpec, E: Error>(value: Value, shown: &str) -> Result<T, E> {
     match T::SHORTHAND {
         Some(field) => {
-            let value = Present(value.into_deserializer());
-            T::deserialize(MapDeserializer::new(std::iter::once((field, value))))
+            let settings = Value::from_iter([(field, value)]).to_string();
+            from_json(Settings::<T>::of(), &settings).map_err(E::custom)
         }
         None => Err(E::custom(format!(
             "`{}` has no short form, so `{shown}` says too little: write for example `{}`",
@@ -103,18 +88,21 @@ impl<'de, T: FaultSpec> Visitor<'de> for Settings<T> {
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<T, E> {
-        short::<T, &str, E>(value, value)
+        short(value.into(), value)
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<T, E> {
-        short::<T, u64, E>(value, &value.to_string())
+        short(value.into(), &value.to_string())
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<T, E> {
-        short::<T, i64, E>(value, &value.to_string())
+        short(value.into(), &value.to_string())
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<T, E> {
-        short::<T, f64, E>(value, &value.to_string())
+        if !value.is_finite() {
+            return Err(E::custom(format!("`{value}` is no number that a fault can have")));
+        }
+        short(value.into(), &value.to_string())
     }
 }

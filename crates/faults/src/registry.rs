@@ -19,7 +19,7 @@ use crate::http::{
 };
 use crate::network::Partition;
 use crate::process::{Freeze, Kill, SendSignal};
-use crate::read::{Settings, bare};
+use crate::read::{JsonError, Settings, bare, from_json};
 use crate::spec::{Effect, FaultSpec, Place};
 use crate::stream::{
     Bandwidth, Blackhole, ConnectionLimit, Corrupt, Drop, Latency, Limit, Loss, Refuse, Reset, Slice,
@@ -168,6 +168,14 @@ impl<'de> serde::Deserialize<'de> for Fault {
 }
 
 impl Fault {
+    /// Reads one from JSON that is in memory.
+    ///
+    /// # Errors
+    /// No such fault, or settings it does not have.
+    pub fn from_json(json: &Value) -> Result<Fault, JsonError> {
+        from_json(std::marker::PhantomData::<Fault>, &json.to_string())
+    }
+
     /// The settings as text: `delay` → `800ms`. Those that were left out and have no value are not in it.
     pub fn settings(&self) -> BTreeMap<String, String> {
         let Ok(Value::Object(fields)) = self.to_value() else { return BTreeMap::new() };

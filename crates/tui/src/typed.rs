@@ -2,6 +2,7 @@
 //! of YAML; the same reader reads them. Also the finer turn of a number while traffic flows.
 
 use murphy_faults::{Entry, Fault, Place, catalogue};
+use serde_json::{Map, Value};
 
 /// Why a line is not a fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,34 +68,27 @@ pub fn fault(line: &str) -> Result<Fault, TypedError> {
 }
 
 fn from_settings(name: &str, settings: &[(String, String)]) -> Result<Fault, TypedError> {
-    let fields: Vec<String> =
-        settings.iter().map(|(field, value)| format!("{}: {}", quoted(field), scalar(value))).collect();
-    let yaml = format!("{{ {name}: {{ {} }} }}", fields.join(", "));
-    let fault: Fault = serde_yaml::from_str(&yaml)
-        .map_err(|error| TypedError::Settings { why: plain(&error.to_string()) })?;
+    let mut fields = Map::new();
+    for (field, text) in settings {
+        if fields.insert(field.clone(), value(text)).is_some() {
+            return Err(TypedError::Settings { why: format!("`{field}` stands there twice") });
+        }
+    }
+    let fault = Fault::from_json(&Value::from_iter([(name, Value::Object(fields))]))
+        .map_err(|error| TypedError::Settings { why: error.to_string() })?;
     match fault.problems().iter().next() {
         Some(problem) => Err(TypedError::Settings { why: format!("{}; {}", problem.message, problem.help) }),
         None => Ok(fault),
     }
 }
 
-fn quoted(text: &str) -> String {
-    serde_json::to_string(text).unwrap_or_default()
-}
-
-/// Numbers, truth values and whole JSON lists and maps stand as they are; all else is quoted, so that no value can be read
-/// as more than one.
-fn scalar(value: &str) -> String {
-    let nested = || {
-        serde_json::from_str::<serde_json::Value>(value).is_ok_and(|json| json.is_array() || json.is_object())
-    };
-    let bare = value.parse::<f64>().is_ok() || matches!(value, "true" | "false") || nested();
-    if bare { value.to_owned() } else { quoted(value) }
-}
-
-/// The reader's words without the place in a text that nobody has seen.
-fn plain(error: &str) -> String {
-    error.split(" at line ").next().unwrap_or(error).to_owned()
+/// Numbers, truth values and whole JSON lists and maps are what they look like; all else is a text, so that no value can be
+/// read as more than one.
+fn value(text: &str) -> Value {
+    match serde_json::from_str(text) {
+        Ok(Value::Null | Value::String(_)) | Err(_) => Value::from(text),
+        Ok(json) => json,
+    }
 }
 
 /// Which way a number is turned.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use murphy_core::{Chance, Rate, Size, Span};
-use murphy_faults::{Fault, Place, Problems};
+use murphy_faults::{Fault, JsonError, Place, Problems};
 use serde_json::Value;
 
 use super::context::{Check, Cursor};
@@ -231,13 +231,11 @@ fn settings_of(fault: &Fault) -> BTreeMap<String, Value> {
 }
 
 /// The same fault with other settings.
-fn with(fault: &Fault, levels: BTreeMap<String, Value>) -> Result<Fault, serde_json::Error> {
+fn with(fault: &Fault, levels: BTreeMap<String, Value>) -> Result<Fault, JsonError> {
     let mut settings = settings_of(fault);
     settings.extend(levels);
     let settings: serde_json::Map<String, Value> = settings.into_iter().collect();
-    serde_json::from_value(Value::Object(
-        [(fault.name().to_owned(), Value::Object(settings))].into_iter().collect(),
-    ))
+    Fault::from_json(&Value::from_iter([(fault.name(), Value::Object(settings))]))
 }
 
 #[cfg(test)]

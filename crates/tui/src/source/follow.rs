@@ -62,7 +62,7 @@ async fn follow(world: Shared, mut journal: BufReader<File>, stop: CancellationT
         match journal.read_line(&mut line) {
             Ok(0) => {}
             Ok(_) if line.ends_with('\n') => {
-                match serde_json::from_str::<Event>(&line) {
+                match serde_json::from_slice::<Event>(line.as_bytes()) {
                     Ok(event) => lock(&world).see(event),
                     Err(error) => {
                         let mut seen = lock(&world);
