@@ -18,7 +18,8 @@ pub use client::{Client, ClientError, ProxyView, ToxicOrder, ToxicSettings, Toxi
 pub use events::{EventBody, Events, LiftedBy, Notice, TallyDoc, TooManyListeners};
 pub use metrics::{MetricsChoice, Served};
 pub use native::{
-    FaultDoc, FaultOrder, Guard, NewFault, NewProxy, ProxyDoc, ProxyPatch, Token, TrafficDoc, openapi,
+    FaultDoc, FaultOrder, Guard, NewFault, NewProxy, OPENAPI, ProxyDoc, ProxyPatch, Token, TrafficDoc,
+    openapi,
 };
 pub use proxies::{
     FaultPlan, LeaseHold, LeaseState, LiveConnection, Owner, Placed, Proxies, ProxyChange, ProxyError,

@@ -1,14 +1,15 @@
-//! The list of all faults, for help texts, documentation and the command line; made from the specifications alone.
+//! The list of all faults, for help texts, documentation and the command line; made from the specifications alone. Their
+//! fields are those of the types, written down by `make schema`: the makers of schemas have no place in the program.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use schemars::{Schema, SchemaGenerator};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
 use crate::spec::{FaultSpec, Grain, Place};
 
 /// One field of a fault.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Field {
     /// The key in YAML.
     pub name: String,
@@ -49,6 +50,10 @@ pub fn catalogue() -> &'static [Entry] {
     &ENTRIES
 }
 
+/// The fields of each fault by its name, as they were written down.
+static FIELDS: LazyLock<BTreeMap<String, Vec<Field>>> =
+    LazyLock::new(|| serde_json::from_slice(include_bytes!("fields.json")).unwrap_or_default());
+
 pub(crate) fn entry<T: FaultSpec>() -> Entry {
     Entry {
         name: T::NAME,
@@ -58,101 +63,18 @@ pub(crate) fn entry<T: FaultSpec>() -> Entry {
         grain: T::GRAIN,
         also: T::ALSO,
         shorthand: T::SHORTHAND,
-        fields: fields::<T>(),
+        fields: FIELDS.get(T::NAME).cloned().unwrap_or_default(),
     }
 }
 
-fn text(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::String(text) => Some(text.clone()),
-        Value::Null => None,
-        other => Some(other.to_string()),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The fields as the JSON Schema tells them: a second list by hand would go stale.
-fn fields<T: FaultSpec>() -> Vec<Field> {
-    let schema = schemars::generate::SchemaSettings::draft2020_12()
-        .with(|settings| settings.inline_subschemas = true)
-        .into_generator()
-        .into_root_schema_for::<T>();
-    let required: Vec<&str> = schema
-        .get("required")
-        .and_then(Value::as_array)
-        .map(|names| names.iter().filter_map(Value::as_str).collect())
-        .unwrap_or_default();
-    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return Vec::new() };
-    properties
-        .iter()
-        .map(|(name, property)| Field {
-            name: name.clone(),
-            about: text(property.get("description")).unwrap_or_default(),
-            form: form(property),
-            required: required.contains(&name.as_str()),
-            default: text(property.get("default")),
-        })
-        .collect()
-}
-
-/// The accepted form in words: the values of a choice, else the schema's type or pattern.
-fn form(property: &Value) -> String {
-    let choices: Vec<String> = property
-        .get("enum")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .chain(
-            property
-                .get("oneOf")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-                .filter_map(|one| one.get("const")),
-        )
-        .filter_map(|choice| text(Some(choice)))
-        .collect();
-    if !choices.is_empty() {
-        return choices.join(", ");
+    #[test]
+    fn the_fields_on_disk_are_those_of_the_types() {
+        let made = crate::registry::described();
+        let made: BTreeMap<String, Vec<Field>> = made.into_iter().map(|(name, f)| (name.into(), f)).collect();
+        assert!(!FIELDS.is_empty() && *FIELDS == made, "`make schema` writes them anew");
     }
-    if let Some(inner) = property.get("anyOf").and_then(Value::as_array).and_then(|any| any.first()) {
-        return form(inner);
-    }
-    match text(property.get("pattern")).as_deref() {
-        Some(pattern) if pattern.contains("µs") => "duration".to_owned(),
-        Some(pattern) if pattern.contains("bit") => "rate".to_owned(),
-        Some(pattern) if pattern.contains("KiB") => "size".to_owned(),
-        Some(pattern) if pattern.contains('%') => "percentage".to_owned(),
-        _ => match property.get("type") {
-            // What may be left out is a type or nothing.
-            Some(Value::Array(types)) => text(types.first()),
-            // A schema that asks for nothing.
-            None if property.get("$ref").is_none() => Some("any JSON".to_owned()),
-            one => text(one),
-        }
-        .unwrap_or_else(|| "value".to_owned()),
-    }
-}
-
-/// The schema of `{ name: settings }`, with the short form where there is one.
-pub(crate) fn schema_of<T: FaultSpec>(generator: &mut SchemaGenerator) -> Schema {
-    let settings = generator.subschema_for::<T>();
-    let mut forms = vec![settings.to_value()];
-    let own = T::json_schema(generator);
-    let short = T::SHORTHAND.and_then(|field| own.get("properties")?.get(field).cloned());
-    forms.extend(short);
-    if own.get("required").is_none() {
-        forms.push(serde_json::json!({ "type": "null" }));
-    }
-    schemars::json_schema!({
-        "type": "object",
-        "description": T::ABOUT,
-        "properties": { T::NAME: { "anyOf": forms } },
-        "required": [T::NAME],
-        "additionalProperties": false,
-    })
-}
-
-/// True if the name alone is a whole fault.
-pub(crate) fn needs_nothing<T: FaultSpec>() -> bool {
-    fields::<T>().iter().all(|field| !field.required)
 }

@@ -6,6 +6,7 @@
 mod catalogue;
 mod check;
 mod container;
+mod describe;
 mod flags;
 mod http;
 mod network;
@@ -27,10 +28,10 @@ pub use http::{
 pub use murphy_docker::{
     Action as ContainerAction, Command as Exec, Limits, Removal, Target as ContainerTarget,
 };
-pub use read::JsonError;
 pub use network::{NetworkAction, Partition};
 pub use process::{Freeze, Kill, ProcessAction, SendSignal, SignalName};
-pub use registry::{Fault, NAMES};
+pub use read::JsonError;
+pub use registry::{Fault, NAMES, described};
 pub use spec::{Effect, FaultSpec, Grain, Place};
 pub use stream::{
     Bandwidth, Beyond, Blackhole, ConnectionLimit, Corrupt, Distribution, Drop, Latency, Limit, Loss, Meets,

@@ -5,9 +5,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
-use serde_json::Value;
+use serde::de::value::{MapAccessDeserializer, MapDeserializer};
+use serde::de::{DeserializeSeed, Deserializer, Error, IntoDeserializer, MapAccess, Visitor};
+use serde::forward_to_deserialize_any;
 
 use crate::spec::FaultSpec;
 
@@ -49,17 +49,69 @@ pub(crate) fn from_json<'de, S: DeserializeSeed<'de>>(
     })
 }
 
-/// A fault given by its name alone.
-pub(crate) fn bare<T: FaultSpec, E: Error>() -> Result<T, E> {
-    from_json(Settings::<T>::of(), "{}").map_err(E::custom)
+/// A bare value, of whatever type: one type of ours, so that a fault is read from all of them by the same code.
+enum Bare<'a, E> {
+    Text(&'a str, PhantomData<E>),
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
 }
 
-fn short<T: FaultSpec, E: Error>(value: Value, shown: &str) -> Result<T, E> {
-    match T::SHORTHAND {
-        Some(field) => {
-            let settings = Value::from_iter([(field, value)]).to_string();
-            from_json(Settings::<T>::of(), &settings).map_err(E::custom)
+impl<'de, E: Error> Deserializer<'de> for Bare<'_, E> {
+    type Error = E;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
+        match self {
+            Bare::Text(text, _) => visitor.visit_str(text),
+            Bare::Unsigned(number) => visitor.visit_u64(number),
+            Bare::Signed(number) => visitor.visit_i64(number),
+            Bare::Float(number) => visitor.visit_f64(number),
         }
+    }
+
+    /// It is there, also for a field that may be left out.
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, E> {
+        match self {
+            Bare::Text(text, _) => text.into_deserializer().deserialize_enum(name, variants, visitor),
+            number => number.deserialize_any(visitor),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf unit unit_struct newtype_struct seq
+        tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+impl<'de, E: Error> IntoDeserializer<'de, E> for Bare<'_, E> {
+    type Deserializer = Self;
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+/// A fault with one setting, or with none.
+fn with<T: FaultSpec, E: Error>(setting: Option<(&'static str, Bare<'_, E>)>) -> Result<T, E> {
+    T::deserialize(MapDeserializer::new(setting.into_iter()))
+}
+
+/// A fault given by its name alone.
+pub(crate) fn bare<T: FaultSpec, E: Error>() -> Result<T, E> {
+    with(None)
+}
+
+fn short<T: FaultSpec, E: Error>(value: Bare<'_, E>, shown: &str) -> Result<T, E> {
+    match T::SHORTHAND {
+        Some(field) => with(Some((field, value))),
         None => Err(E::custom(format!(
             "`{}` has no short form, so `{shown}` says too little: write for example `{}`",
             T::NAME,
@@ -88,21 +140,18 @@ impl<'de, T: FaultSpec> Visitor<'de> for Settings<T> {
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<T, E> {
-        short(value.into(), value)
+        short(Bare::Text(value, PhantomData), value)
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<T, E> {
-        short(value.into(), &value.to_string())
+        short(Bare::Unsigned(value), &value.to_string())
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<T, E> {
-        short(value.into(), &value.to_string())
+        short(Bare::Signed(value), &value.to_string())
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<T, E> {
-        if !value.is_finite() {
-            return Err(E::custom(format!("`{value}` is no number that a fault can have")));
-        }
-        short(value.into(), &value.to_string())
+        short(Bare::Float(value), &value.to_string())
     }
 }

@@ -10,9 +10,10 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde_json::Value;
 
-use crate::catalogue::{Entry, entry, needs_nothing, schema_of};
+use crate::catalogue::{Entry, Field, entry};
 use crate::check::Problems;
 use crate::container::{Disconnect, Pause, Remove, Restart, Stop};
+use crate::describe::{fields, needs_nothing, schema_of};
 use crate::http::{
     Abort, Body, Delay, Drip, Hang, Headers, LoseResponse, Malform, Match, RateLimit, StaleKeepAlive,
     Truncate, Which,
@@ -40,6 +41,12 @@ macro_rules! registry {
 
         pub(crate) fn entries() -> Vec<Entry> {
             vec![$(entry::<$type>(),)+]
+        }
+
+        /// The fields of every fault by its name, made anew of the types: what `make schema` writes down for the
+        /// catalogue.
+        pub fn described() -> BTreeMap<&'static str, Vec<Field>> {
+            BTreeMap::from([$((<$type as FaultSpec>::NAME, fields::<$type>()),)+])
         }
 
         impl Fault {

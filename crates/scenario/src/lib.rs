@@ -47,7 +47,7 @@ pub use plan::{
 };
 pub use plan_text::plan_text;
 pub use profile::{Profile, ProfileError};
-pub use schema::schema;
+pub use schema::{SCHEMA, schema};
 pub use settings::{Environment, Settings};
 pub use source_map::Location;
 pub use status::{StatusError, StatusSet};

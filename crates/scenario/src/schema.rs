@@ -1,10 +1,15 @@
 //! The JSON Schema of a scenario, made of the same types that read it. For editors; the checks say more.
+//!
+//! The program holds it as a text, which `make schema` writes: the makers of schemas have no place in it.
 
 use serde_json::Value;
 
 use crate::document::Document;
 
-/// The schema, as JSON (draft 2020-12).
+/// The schema as it is printed (draft 2020-12).
+pub const SCHEMA: &str = include_str!("../../../docs/scenario.schema.json");
+
+/// The schema, made anew of the types.
 pub fn schema() -> Value {
     let settings = schemars::generate::SchemaSettings::draft2020_12();
     let mut schema = settings.into_generator().into_root_schema_for::<Document>().to_value();

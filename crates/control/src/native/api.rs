@@ -17,7 +17,7 @@ use crate::proxies::{Placed, Proxies, ProxyChange, ProxySpec, StandingFault};
 use crate::toxiproxy::{VERSION, percent_decode};
 
 use super::guard::Guard;
-use super::openapi;
+use super::openapi::OPENAPI;
 use super::operations::{Act, Matched, find};
 use super::problem::Problem;
 use super::request::{
@@ -49,6 +49,7 @@ pub struct NativeApi {
 /// What an operation has to say.
 enum Said {
     Json(StatusCode, Value),
+    OpenApi,
     Nothing,
     Stream(EventBody),
 }
@@ -121,7 +122,7 @@ impl NativeApi {
         let proxies = &self.proxies;
         let (first, second) = path;
         match act {
-            Act::OpenApi => Ok(Said::Json(StatusCode::OK, openapi::document())),
+            Act::OpenApi => Ok(Said::OpenApi),
             Act::Version => json(
                 StatusCode::OK,
                 VersionDoc { murphy: env!("CARGO_PKG_VERSION").into(), toxiproxy: VERSION.into() },
@@ -285,6 +286,11 @@ fn say(said: Said) -> Answer {
         Said::Json(status, value) => {
             let mut answer = Response::new(Full::from(format!("{value}\n")).boxed_unsync());
             *answer.status_mut() = status;
+            answer.headers_mut().insert(CONTENT_TYPE, JSON);
+            answer
+        }
+        Said::OpenApi => {
+            let mut answer = Response::new(Full::from(OPENAPI).boxed_unsync());
             answer.headers_mut().insert(CONTENT_TYPE, JSON);
             answer
         }

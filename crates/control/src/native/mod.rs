@@ -12,5 +12,5 @@ mod types;
 
 pub use api::NativeApi;
 pub use guard::{Guard, Token};
-pub use openapi::document as openapi;
+pub use openapi::{OPENAPI, document as openapi};
 pub use types::{FaultDoc, FaultOrder, NewFault, NewProxy, ProxyDoc, ProxyPatch, TrafficDoc};

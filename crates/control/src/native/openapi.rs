@@ -1,11 +1,22 @@
-//! The OpenAPI document, made of the table of operations and of the types that are read and written.
+//! The OpenAPI document, made of the table of operations and of the types that are read and written. It is made when Murphy is
+//! built for release and kept in `docs/openapi.json`, for the makers of schemas have no place in the program; a test holds
+//! the two against each other.
 
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::operations::{COMMON_REFUSALS, Content, OPERATIONS, Operation, REFUSAL};
+use super::operations::{Body, COMMON_REFUSALS, Content, OPERATIONS, Operation};
+use super::problem::ProblemDoc;
+use super::types::{
+    ConnectionDoc, FaultDoc, FaultOrder, LeaseDoc, LeaseOrder, NewFault, NewProxy, ProxyDoc, ProxyPatch,
+    RuleSetDoc, RuleSetOrder, VersionDoc,
+};
 
-/// The document (OpenAPI 3.1).
+/// The document as it is served: JSON.
+pub const OPENAPI: &str = include_str!("../../../../docs/openapi.json");
+
+/// The document (OpenAPI 3.1), made anew of the types.
 pub fn document() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.definitions_path = "/components/schemas".into();
@@ -36,14 +47,39 @@ pub fn document() -> Value {
     })
 }
 
-fn describe(operation: &Operation, generator: &mut schemars::SchemaGenerator) -> Value {
+fn schema(body: Body, generator: &mut SchemaGenerator) -> Schema {
+    fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<T>()
+    }
+    match body {
+        Body::OpenApi => schemars::json_schema!({ "type": "object" }),
+        Body::Version => of::<VersionDoc>(generator),
+        Body::NewProxy => of::<NewProxy>(generator),
+        Body::ProxyPatch => of::<ProxyPatch>(generator),
+        Body::Proxy => of::<ProxyDoc>(generator),
+        Body::Proxies => of::<Vec<ProxyDoc>>(generator),
+        Body::NewFault => of::<NewFault>(generator),
+        Body::FaultOrder => of::<FaultOrder>(generator),
+        Body::Fault => of::<FaultDoc>(generator),
+        Body::Faults => of::<Vec<FaultDoc>>(generator),
+        Body::Connections => of::<Vec<ConnectionDoc>>(generator),
+        Body::RuleSetOrder => of::<RuleSetOrder>(generator),
+        Body::RuleSet => of::<RuleSetDoc>(generator),
+        Body::LeaseOrder => of::<LeaseOrder>(generator),
+        Body::Lease => of::<LeaseDoc>(generator),
+        Body::Leases => of::<Vec<LeaseDoc>>(generator),
+        Body::Problem => of::<ProblemDoc>(generator),
+    }
+}
+
+fn describe(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
     let mut answers: Map<String, Value> = Map::new();
     for status in operation.statuses {
         let mut answer = json!({ "description": "It went well." });
         match operation.content {
             Content::Empty => {}
-            Content::Json(schema) => {
-                answer["content"] = json!({ "application/json": { "schema": schema(generator) } });
+            Content::Json(body) => {
+                answer["content"] = json!({ "application/json": { "schema": schema(body, generator) } });
             }
             Content::Stream => {
                 answer["content"] = json!({ "text/event-stream": { "schema": { "type": "string" } } });
@@ -52,7 +88,7 @@ fn describe(operation: &Operation, generator: &mut schemars::SchemaGenerator) ->
         answers.insert(status.to_string(), answer);
     }
     for status in COMMON_REFUSALS.iter().chain(operation.refusals) {
-        let content = json!({ "application/json": { "schema": REFUSAL(generator) } });
+        let content = json!({ "application/json": { "schema": schema(Body::Problem, generator) } });
         answers.insert(status.to_string(), json!({ "description": "Refused.", "content": content }));
     }
     let parameters: Vec<Value> = operation
@@ -75,7 +111,7 @@ fn describe(operation: &Operation, generator: &mut schemars::SchemaGenerator) ->
         "responses": answers,
     });
     if let Some(body) = operation.body {
-        let content = json!({ "application/json": { "schema": body(generator) } });
+        let content = json!({ "application/json": { "schema": schema(body, generator) } });
         described["requestBody"] = json!({ "required": true, "content": content });
     }
     described
@@ -84,6 +120,12 @@ fn describe(operation: &Operation, generator: &mut schemars::SchemaGenerator) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_document_that_is_served_is_that_of_the_types() {
+        let served: Value = serde_json::from_str(OPENAPI).unwrap();
+        assert_eq!(served, document(), "`make schema` writes it anew");
+    }
 
     #[test]
     fn every_operation_and_every_reference_is_in_the_document() {

@@ -1,13 +1,5 @@
 //! Every operation of the native API: method, path, what it takes and what it answers.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-
-use super::problem::ProblemDoc;
-use super::types::{
-    ConnectionDoc, FaultDoc, FaultOrder, LeaseDoc, LeaseOrder, NewFault, NewProxy, ProxyDoc, ProxyPatch,
-    RuleSetDoc, RuleSetOrder, VersionDoc,
-};
-
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
@@ -35,16 +27,35 @@ pub enum Act {
     Events,
 }
 
-/// Makes the schema of a body.
-pub type Schemed = fn(&mut SchemaGenerator) -> Schema;
+/// A body that is taken or answered, by its type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    OpenApi,
+    Version,
+    NewProxy,
+    ProxyPatch,
+    Proxy,
+    Proxies,
+    NewFault,
+    FaultOrder,
+    Fault,
+    Faults,
+    Connections,
+    RuleSetOrder,
+    RuleSet,
+    LeaseOrder,
+    Lease,
+    Leases,
+    Problem,
+}
 
 /// What is answered.
 #[derive(Clone, Copy)]
 pub enum Content {
     /// Nothing.
     Empty,
-    /// JSON of this schema.
-    Json(Schemed),
+    /// JSON of this type.
+    Json(Body),
     /// A stream of server-sent events.
     Stream,
 }
@@ -63,7 +74,7 @@ pub struct Operation {
     /// One sentence.
     pub about: &'static str,
     /// The body that it takes.
-    pub body: Option<Schemed>,
+    pub body: Option<Body>,
     /// Its statuses when all went well.
     pub statuses: &'static [u16],
     /// What it answers then.
@@ -74,17 +85,6 @@ pub struct Operation {
 
 /// Statuses that every operation has: no token, not allowed.
 pub const COMMON_REFUSALS: &[u16] = &[401, 403];
-
-/// The schema of every refusal.
-pub const REFUSAL: Schemed = schema::<ProblemDoc>;
-
-fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<T>()
-}
-
-fn any_object(_: &mut SchemaGenerator) -> Schema {
-    schemars::json_schema!({ "type": "object" })
-}
 
 /// A body may be too long, of another type, not JSON, or not meant.
 const BODY: &[u16] = &[400, 404, 409, 413, 415, 422];
@@ -100,7 +100,7 @@ pub const OPERATIONS: &[Operation] = &[
         about: "This document.",
         body: None,
         statuses: &[200],
-        content: Content::Json(any_object),
+        content: Content::Json(Body::OpenApi),
         refusals: &[],
     },
     Operation {
@@ -111,7 +111,7 @@ pub const OPERATIONS: &[Operation] = &[
         about: "The versions of Murphy and of the Toxiproxy API beside this one.",
         body: None,
         statuses: &[200],
-        content: Content::Json(schema::<VersionDoc>),
+        content: Content::Json(Body::Version),
         refusals: &[],
     },
     Operation {
@@ -122,7 +122,7 @@ pub const OPERATIONS: &[Operation] = &[
         about: "All proxies, by name.",
         body: None,
         statuses: &[200],
-        content: Content::Json(schema::<Vec<ProxyDoc>>),
+        content: Content::Json(Body::Proxies),
         refusals: &[],
     },
     Operation {
@@ -131,9 +131,9 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/v1/proxies",
         id: "createProxy",
         about: "Makes a proxy and starts it.",
-        body: Some(schema::<NewProxy>),
+        body: Some(Body::NewProxy),
         statuses: &[201],
-        content: Content::Json(schema::<ProxyDoc>),
+        content: Content::Json(Body::Proxy),
         refusals: BODY,
     },
     Operation {
@@ -144,7 +144,7 @@ pub const OPERATIONS: &[Operation] = &[
         about: "One proxy.",
         body: None,
         statuses: &[200],
-        content: Content::Json(schema::<ProxyDoc>),
+        content: Content::Json(Body::Proxy),
         refusals: LOOK,
     },
     Operation {
@@ -153,9 +153,9 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/v1/proxies/{proxy}",
         id: "changeProxy",
         about: "Changes a proxy, enables it or disables it.",
-        body: Some(schema::<ProxyPatch>),
+        body: Some(Body::ProxyPatch),
         statuses: &[200],
-        content: Content::Json(schema::<ProxyDoc>),
+        content: Content::Json(Body::Proxy),
         refusals: BODY,
     },
     Operation {
@@ -177,7 +177,7 @@ pub const OPERATIONS: &[Operation] = &[
         about: "The faults of a proxy, in the order in which bytes pass them.",
         body: None,
         statuses: &[200],
-        content: Content::Json(schema::<Vec<FaultDoc>>),
+        content: Content::Json(Body::Faults),
         refusals: LOOK,
     },
     Operation {
@@ -186,9 +186,9 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/v1/proxies/{proxy}/faults",
         id: "addFault",
         about: "Puts a fault on a proxy, for open connections too.",
-        body: Some(schema::<NewFault>),
+        body: Some(Body::NewFault),
         statuses: &[201],
-        content: Content::Json(schema::<FaultDoc>),
+        content: Content::Json(Body::Fault),
         refusals: BODY,
     },
     Operation {
@@ -199,7 +199,7 @@ pub const OPERATIONS: &[Operation] = &[
         about: "One fault, with what it has done.",
         body: None,
         statuses: &[200],
-        content: Content::Json(schema::<FaultDoc>),
+        content: Content::Json(Body::Fault),
         refusals: LOOK,
     },
     Operation {
@@ -208,9 +208,9 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/v1/proxies/{proxy}/faults/{fault}",
         id: "putFault",
         about: "Puts a fault on a proxy, or edits the one with this name: its count and its draws stay.",
-        body: Some(schema::<FaultOrder>),
+        body: Some(Body::FaultOrder),
         statuses: &[200, 201],
-        content: Content::Json(schema::<FaultDoc>),
+        content: Content::Json(Body::Fault),
         refusals: BODY,
     },
     Operation {
@@ -232,7 +232,7 @@ pub const OPERATIONS: &[Operation] = &[
         about: "Open connections, oldest first, at most 1000, with what each fault decided of each; `?after=` goes on behind a number.",
         body: None,
         statuses: &[200],
-        content: Content::Json(schema::<Vec<ConnectionDoc>>),
+        content: Content::Json(Body::Connections),
         refusals: LOOK,
     },
     Operation {
@@ -243,7 +243,7 @@ pub const OPERATIONS: &[Operation] = &[
         about: "The rules of a set.",
         body: None,
         statuses: &[200],
-        content: Content::Json(schema::<RuleSetDoc>),
+        content: Content::Json(Body::RuleSet),
         refusals: LOOK,
     },
     Operation {
@@ -252,9 +252,9 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/v1/rules/{set}",
         id: "putRules",
         about: "Makes a set of rules what is given, all at once or, if one cannot be, not at all.",
-        body: Some(schema::<RuleSetOrder>),
+        body: Some(Body::RuleSetOrder),
         statuses: &[200],
-        content: Content::Json(schema::<RuleSetDoc>),
+        content: Content::Json(Body::RuleSet),
         refusals: BODY,
     },
     Operation {
@@ -276,7 +276,7 @@ pub const OPERATIONS: &[Operation] = &[
         about: "All leases.",
         body: None,
         statuses: &[200],
-        content: Content::Json(schema::<Vec<LeaseDoc>>),
+        content: Content::Json(Body::Leases),
         refusals: &[],
     },
     Operation {
@@ -287,7 +287,7 @@ pub const OPERATIONS: &[Operation] = &[
         about: "One lease.",
         body: None,
         statuses: &[200],
-        content: Content::Json(schema::<LeaseDoc>),
+        content: Content::Json(Body::Lease),
         refusals: LOOK,
     },
     Operation {
@@ -296,9 +296,9 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/v1/leases/{lease}",
         id: "putLease",
         about: "Makes a lease, or renews it. Faults that name it end with it.",
-        body: Some(schema::<LeaseOrder>),
+        body: Some(Body::LeaseOrder),
         statuses: &[200],
-        content: Content::Json(schema::<LeaseDoc>),
+        content: Content::Json(Body::Lease),
         refusals: BODY,
     },
     Operation {
