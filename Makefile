@@ -34,9 +34,9 @@ doc: ## the API documentation, without warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps -q
 
 schema: ## write what is made of the types: fields of faults, JSON Schema of scenarios, OpenAPI document
-	$(CARGO) run -q -p murphy-faults --example fields > target/made && mv target/made crates/faults/src/fields.json
-	$(CARGO) run -q -p murphy-scenario --example schema > target/made && mv target/made docs/scenario.schema.json
-	$(CARGO) run -q -p murphy-control --example openapi > target/made && mv target/made docs/openapi.json
+	$(CARGO) run -q -p murphy --example made_of_types fields > target/made && mv target/made crates/faults/src/fields.json
+	$(CARGO) run -q -p murphy --example made_of_types schema > target/made && mv target/made docs/scenario.schema.json
+	$(CARGO) run -q -p murphy --example made_of_types openapi > target/made && mv target/made docs/openapi.json
 
 reference: ## write the reference page of the guide to docs/
 	$(CARGO) run -q -p murphy -- reference > docs/reference.md
