@@ -50,7 +50,8 @@ pub enum ExchangeEnd {
     GivenUp,
     /// The caller closed or reset in mid-answer, as far as can be told from outside.
     Cut,
-    /// The dependency (or a fault in its stead) closed or reset without an answer.
+    /// The dependency (or a fault in its stead) closed or reset without an answer, or showed a certificate that the caller
+    /// refused.
     Failed,
     /// Still unanswered when the connection's proxy stopped: censored.
     Open,

@@ -209,7 +209,7 @@ async fn each_flaw_is_seen_by_a_careful_caller_and_not_by_a_careless_one() {
             _ => {}
         }
     }
-    let mut wanted = [(ExchangeEnd::GivenUp, true, 0), (ExchangeEnd::Answered, true, 1)].repeat(5);
+    let mut wanted = [(ExchangeEnd::Failed, true, 0), (ExchangeEnd::Answered, true, 1)].repeat(5);
     wanted.push((ExchangeEnd::Answered, false, 0));
     assert_eq!(told, wanted);
 }

@@ -417,6 +417,10 @@ impl Connection {
     fn failed(&self, failed: Failed) -> Over {
         match failed {
             Failed::Caller => (Side::Client, Ends::Lingering),
+            Failed::Certificate => {
+                self.io.lock().refused = true;
+                (Side::Client, Ends::Lingering)
+            }
             Failed::Fault => (Side::Proxy, Ends::Lingering),
             Failed::Dependency(why) => {
                 dial_failed(&self.shared, &self.fate, self.conn, why);
@@ -587,7 +591,7 @@ impl Connection {
 
     /// Closes the books, and ends what still runs.
     async fn close(self, over: Option<Over>) -> Carried {
-        let Connection { shared, conn, io, fate, streams, stage, asks, exchanges, .. } = self;
+        let Connection { shared, conn, io, fate, streams, stage, asks, exchanges, shown, .. } = self;
         let by = over.map(|(by, _)| by);
         if let Some(mut exchanges) = exchanges {
             let mut wire = io.lock();
@@ -600,7 +604,7 @@ impl Connection {
             };
             exchanges.part(parting, wire.down.held() > 0, wire.hits());
         }
-        let (to_client, unheard) = {
+        let (to_client, unheard, refused) = {
             let mut wire = io.lock();
             wire.settle();
             let (left, hits) = (wire.left(), wire.hits());
@@ -611,12 +615,14 @@ impl Connection {
             };
             let unheard = wire.asked.filter(|_| may_ask).map(|began| (began, left, hits > 0));
             wire.books.close(by, left, hits);
-            (wire.delivered(), unheard)
+            // A caller that looks at the certificate after the handshake leaves without a word.
+            (wire.delivered(), unheard, wire.refused || shown.is_some())
         };
         if let Some((began, left, touched)) = unheard {
             // Bytes that no request could be made of before the end: a fault kept them back, or they were no request.
             let now = shared.recorder.clock().now();
             let (end, ended) = match (by, left) {
+                (_, left) if refused => (ExchangeEnd::Failed, left.unwrap_or(now).max(began)),
                 (_, Some(left)) => (ExchangeEnd::GivenUp, left.max(began)),
                 (None, None) => (ExchangeEnd::Open, now),
                 (Some(Side::Client), None) => (ExchangeEnd::GivenUp, now),
@@ -640,7 +646,9 @@ async fn open_for(shared: &Shared, to: &Upstream, io: UpstreamIo, alpn: &[u8]) -
     let far = match open_within(shared, to, io, &[alpn.to_vec()]).await {
         Ok(far) => far,
         Err(Failed::Dependency(why)) => return Err(why),
-        Err(Failed::Caller | Failed::Fault) => return Err("the handshake was broken off".to_owned()),
+        Err(Failed::Caller | Failed::Certificate | Failed::Fault) => {
+            return Err("the handshake was broken off".to_owned());
+        }
     };
     // A server that does not choose speaks HTTP/1.1.
     match far.protocol() {

@@ -74,6 +74,8 @@ pub(crate) struct Wire {
     pub(crate) asked_hits: u64,
     /// What faults have done to the handshake of this connection.
     pub(crate) shaken: u64,
+    /// The caller refused a certificate that a fault showed it.
+    pub(crate) refused: bool,
     /// What travels is TLS, and its handshake is over.
     pub(crate) sealed: bool,
     pub(crate) books: Books,
@@ -151,6 +153,7 @@ impl Wire {
             asked: None,
             asked_hits: 0,
             shaken: 0,
+            refused: false,
             sealed: false,
             books,
         }

@@ -40,6 +40,8 @@ pub(crate) struct Shaken {
 pub(crate) enum Failed {
     /// The caller broke off, or what it said is no greeting.
     Caller,
+    /// The caller broke off at a certificate that a fault showed: it has had an answer, and did not give up waiting for one.
+    Certificate,
     /// A fault refused it.
     Fault,
     /// The dependency could not be shaken hands with.
@@ -83,7 +85,8 @@ pub(crate) async fn shake(
     let (by, flaw) = shown.map_or((None, None), |(by, flaw)| (Some(by), Some(flaw)));
     let config = authority.server_config(&names, flaw, alpn);
     let config = config.map_err(|error| Failed::Dependency(error.to_string()))?;
-    let near = Box::pin(greeting.into_stream(config)).await.map_err(|_| Failed::Caller)?;
+    let broken = || if flaw.is_some() { Failed::Certificate } else { Failed::Caller };
+    let near = Box::pin(greeting.into_stream(config)).await.map_err(|_| broken())?;
     Ok(Shaken { near: Near::sealed(near), far: Some(far), shown: by })
 }
 

@@ -165,8 +165,13 @@ pub(super) fn latency(run: &RunView<'_>, row: &Row, load: &LoadView, edges: &[Ed
     ))
 }
 
+/// Attempts that are guessed at most from a wait and a timeout.
+const MOST_GUESSED: u64 = 6;
+
 fn timed_out(edge: &EdgeFacts<'_>, timeout: f64, seen: f64, bound: f64, what: &str) -> Told {
-    let tries = edge.attempts.unwrap_or_else(|| (seen / timeout).floor().max(1.0) as u64).max(1);
+    // Where attempts could not be counted, a few may be meant by what users saw; many are no explanation but a coincidence.
+    let guessed = (seen / timeout).floor().max(1.0) as u64;
+    let tries = edge.attempts.unwrap_or(if guessed <= MOST_GUESSED { guessed } else { 1 }).max(1);
     let waiting = timeout * tries as f64;
     let times = words::micros(timeout);
     let change = format!(
