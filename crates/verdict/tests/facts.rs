@@ -91,6 +91,15 @@ fn a_stale_answer_makes_a_dependency_soft_and_an_error_hard() {
 }
 
 #[test]
+fn an_answer_after_the_lift_was_not_given_without_the_dependency() {
+    // Who hangs until the lift is answered then, and well.
+    let judgement = judge(&Golden::new("facts", Caller::careless(), Break::Hang).journal());
+    let found = fact(&judgement, Detector::Dependency, &users());
+    assert!(matches!(found.state, State::Present { .. }), "{found:?}");
+    assert!(found.text.starts_with("hard: "), "{}", found.text);
+}
+
+#[test]
 fn a_probe_that_stays_good_follows_nothing() {
     let ready = Subject::Probe(Golden::probe());
     let golden = Golden::new("facts", Caller::careless(), Break::Reset).expect(

@@ -3,7 +3,7 @@
 
 use super::{Found, params};
 use crate::judgement::Reading;
-use crate::phase::{LoadView, RunView, Windows};
+use crate::phase::{LoadView, Point, RunView, Windows};
 use crate::stats::{Blocks, newcombe, wilson};
 use crate::words;
 
@@ -43,9 +43,13 @@ pub(super) fn detect(run: &RunView<'_>, load: &LoadView) -> Found {
     if class == "soft" { Found::absent(params, text) } else { Found::present(params, text) }
 }
 
+/// Of the requests that were over by the end of their stretch: one that was answered after the lift was not answered
+/// without the dependency.
 fn share(load: &LoadView, windows: &Windows) -> Option<Blocks> {
     let mut blocks = Blocks::default();
-    for point in load.within(windows) {
+    let over =
+        |point: &&Point| windows.iter().any(|window| window.holds(point.intended) && point.ended < window.to);
+    for point in load.within(windows).filter(over) {
         blocks.add(point.intended, point.is_ok());
     }
     (blocks.n() > 0).then_some(blocks)
