@@ -4,6 +4,7 @@
 //! bytes unless an effect says so, never wait with a lock held, and never be stopped by what one connection does.
 
 mod admit;
+mod ahead;
 mod armed;
 mod bind;
 mod chunk;

@@ -215,6 +215,30 @@ async fn each_flaw_is_seen_by_a_careful_caller_and_not_by_a_careless_one() {
 }
 
 #[tokio::test]
+async fn a_caller_that_accepts_a_bad_certificate_and_leaves_in_mid_request_has_given_up() {
+    if !has("openssl") {
+        return;
+    }
+    let lab = Lab::new();
+    let server = canned(ANSWER).await;
+    let stage = stage(Protocol::Http, server.address, lab.terminating()).await;
+    stage.handle.arm(handshake(HandshakeEffect::Show(Flaw::Untrusted)));
+    let ask = format!("printf 'GET / HTTP/1.1\\r\\nHost: sh' | openssl s_client -connect {}", stage.address);
+    lab.run("sh", &["-c", &ask]).await;
+    stage.empty().await;
+    let ends: Vec<(ExchangeEnd, bool)> = stage
+        .finish()
+        .await
+        .into_iter()
+        .filter_map(|event| match event.kind {
+            EventKind::Exchange { end, touched, .. } => Some((end, touched)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ends, [(ExchangeEnd::GivenUp, true)], "it has not refused what it spoke on");
+}
+
+#[tokio::test]
 async fn a_refused_handshake_is_an_alert_and_a_stalled_one_goes_on_when_the_fault_is_lifted() {
     if !has("curl") {
         return;

@@ -1,9 +1,14 @@
-//! One connection of an HTTP edge: its two HTTP ends, the lines under the caller's end, and how all of it comes to an end.
+//! One connection whose bytes Murphy understands, because it reads HTTP or speaks TLS: its two ends, the lines under the
+//! caller's end, and the stages from its first byte to its last.
 //!
 //! One task drives everything, so that a caller's leaving is seen at once and takes the dependency's side with it.
 
+mod begin;
+mod close;
+mod shake;
+
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -11,34 +16,25 @@ use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use hyper_util::rt::TokioIo;
-use murphy_core::{ConnId, EventKind, ExchangeEnd, FaultId, Protocol, Side};
-use murphy_tls::Upstream;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use murphy_core::{ConnId, FaultId, Side};
+use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::effect::Then;
-use super::hub::{Hub, Speaks, Takeover};
-use super::pass_on::{RequestBody, Sender};
-use super::service::Service;
+use super::hub::{Hub, Takeover};
 use super::upstream::{UpstreamFate, UpstreamIo};
 use super::wire::{ClientIo, Gone, Wire};
 use crate::armed::Draws;
 use crate::effect::{Ending, Farewell};
-use crate::exchange::{Exchanges, Parting};
+use crate::exchange::Exchanges;
 use crate::line::Line;
 use crate::nudge::Heeded;
 use crate::roster::Live;
 use crate::shared::{Shared, State};
 use crate::timer::Alarm;
-use crate::tls::{Failed, Far, Near, Shaken, open_within, shake};
-
-/// What a client of HTTP/2 says first (RFC 9113, section 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// Headers of one message. Servers take about a hundred; a message with more than this is refused with 431.
-const HEADERS: usize = 1024;
+use crate::tls::{Failed, Far, Near, Shaken};
 
 type Half = Pin<Box<dyn Future<Output = Result<(), hyper::Error>> + Send>>;
 
@@ -202,6 +198,11 @@ pub(crate) async fn carry(
 }
 
 impl Connection {
+    fn upstream_io(&self) -> UpstreamIo {
+        let (shared, stream) = (Arc::clone(&self.shared), Arc::clone(&self.upstream));
+        UpstreamIo::new(shared, stream, Arc::clone(&self.fate))
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>, alarm: &mut Alarm) -> Poll<Over> {
         loop {
             let (gone, wake) = self.io.lock().turn(cx);
@@ -298,180 +299,6 @@ impl Connection {
     fn upstream_over(&self) -> Over {
         let ends = if self.fate.ending() == Ending::Reset { Ends::Reset } else { Ends::Lingering };
         (Side::Upstream, ends)
-    }
-
-    /// Waits for enough of the caller's first bytes to tell the version.
-    fn listen(&mut self, mut begun: BytesMut, cx: &mut Context<'_>) -> Step {
-        loop {
-            let mut buffer = [0; PREFACE.len()];
-            let mut buf = ReadBuf::new(&mut buffer[begun.len()..]);
-            match Pin::new(&mut self.near).poll_read(cx, &mut buf) {
-                Poll::Pending => break,
-                Poll::Ready(Err(_)) => return Step::Over((Side::Client, Ends::Reset)),
-                Poll::Ready(Ok(())) if buf.filled().is_empty() && begun.is_empty() => {
-                    self.near.finish(cx);
-                    return Step::Next(Stage::Draining { by: Side::Client });
-                }
-                Poll::Ready(Ok(())) => {
-                    let ended = buf.filled().is_empty();
-                    begun.extend_from_slice(buf.filled());
-                    if ended || !PREFACE.starts_with(&begun) {
-                        self.near.put_back(begun.freeze());
-                        return self.speak_one();
-                    }
-                    if begun.len() == PREFACE.len() {
-                        self.near.put_back(begun.freeze());
-                        return self.speak_two();
-                    }
-                }
-            }
-        }
-        // A dependency that puts idle connections away does so here too.
-        if let Some(Far::Sealed(far)) = &mut self.far {
-            return match far.poll_end(cx) {
-                Poll::Ready(()) => Step::Over(self.upstream_over()),
-                Poll::Pending => Step::Stay(Stage::Listening(begun)),
-            };
-        }
-        let mut byte = [0; 1];
-        let mut buf = ReadBuf::new(&mut byte);
-        match self.upstream.poll_peek(cx, &mut buf) {
-            Poll::Ready(Ok(0)) => Step::Over((Side::Upstream, Ends::Lingering)),
-            Poll::Ready(Err(_)) => Step::Over((Side::Upstream, Ends::Reset)),
-            Poll::Ready(Ok(_)) | Poll::Pending => Step::Stay(Stage::Listening(begun)),
-        }
-    }
-
-    fn hub(&self, speaks: Speaks) -> Arc<Hub> {
-        Arc::new(Hub::new(
-            Arc::clone(&self.shared),
-            self.conn,
-            self.peer.ip(),
-            speaks,
-            self.shown.clone(),
-            self.io.clone(),
-            Arc::clone(&self.fate),
-            Arc::clone(&self.draws),
-            self.state.clone(),
-        ))
-    }
-
-    fn upstream_io(&self) -> UpstreamIo {
-        let (shared, stream) = (Arc::clone(&self.shared), Arc::clone(&self.upstream));
-        UpstreamIo::new(shared, stream, Arc::clone(&self.fate))
-    }
-
-    /// The dependency's end, for who speaks this protocol on it.
-    fn far(&mut self, alpn: &'static [u8]) -> impl Future<Output = Option<TokioIo<Far>>> + Send + use<> {
-        let (far, io, shared) = (self.far.take(), self.upstream_io(), Arc::clone(&self.shared));
-        let (fate, conn) = (Arc::clone(&self.fate), self.conn);
-        async move {
-            let far = match (far, &shared.tls.originate) {
-                (Some(far), _) => far,
-                (None, None) => Far::Plain(io),
-                (None, Some(to)) => match open_for(&shared, to, io, alpn).await {
-                    Ok(far) => far,
-                    Err(why) => {
-                        dial_failed(&shared, &fate, conn, why);
-                        return None;
-                    }
-                },
-            };
-            Some(TokioIo::new(far))
-        }
-    }
-
-    fn shaking(&self, called: Option<IpAddr>) -> Stage {
-        let (shared, io, upstream) = (Arc::clone(&self.shared), self.io.clone(), self.upstream_io());
-        let (state, draws) = (self.state.clone(), Arc::clone(&self.draws));
-        Stage::Shaking(Box::pin(shake(shared, io, called, upstream, state, draws)))
-    }
-
-    fn shaken(&mut self, shaken: Shaken) -> Step {
-        let Shaken { near, far, shown } = shaken;
-        if let Near::Sealed(_) = near {
-            let mut wire = self.io.lock();
-            wire.sealed = true;
-            // A caller may look at the certificate only now, and leave.
-            if shown.is_none() {
-                wire.asked = None;
-            }
-        }
-        (self.near, self.shown) = (near, shown);
-        let far = match far {
-            Some(far) if self.shared.protocol != Protocol::Http => far,
-            far => {
-                self.far = far;
-                return Step::Next(Stage::Listening(BytesMut::new()));
-            }
-        };
-        self.asks = Asks::Never;
-        let Shared { recorder, edge, .. } = &*self.shared;
-        self.exchanges = Exchanges::watch(recorder, edge, self.conn);
-        let (mut near, mut far) = (self.near.clone(), far);
-        Step::Next(Stage::Tunnelling(Box::pin(async move {
-            let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-        })))
-    }
-
-    fn failed(&self, failed: Failed) -> Over {
-        match failed {
-            Failed::Caller => (Side::Client, Ends::Lingering),
-            Failed::Certificate => {
-                self.io.lock().refused = true;
-                (Side::Client, Ends::Lingering)
-            }
-            Failed::Fault => (Side::Proxy, Ends::Lingering),
-            Failed::Dependency(why) => {
-                dial_failed(&self.shared, &self.fate, self.conn, why);
-                (Side::Upstream, Ends::Reset)
-            }
-        }
-    }
-
-    fn speak_one(&mut self) -> Step {
-        let hub = self.hub(Speaks::One);
-        let upstream = self.far(b"http/1.1");
-        let io = TokioIo::new(self.near.clone());
-        Step::Next(Stage::Greeting(Box::pin(async move {
-            let upstream = upstream.await?;
-            let (sender, client) = hyper::client::conn::http1::Builder::new()
-                .preserve_header_case(true)
-                .allow_obsolete_multiline_headers_in_responses(true)
-                .max_headers(HEADERS)
-                .handshake::<_, RequestBody>(upstream)
-                .await
-                .ok()?;
-            let service = Service::new(Arc::clone(&hub), Sender::One(Mutex::new(Some(sender))));
-            let server = hyper::server::conn::http1::Builder::new()
-                .preserve_header_case(true)
-                .auto_date_header(false)
-                .header_read_timeout(None)
-                .max_headers(HEADERS)
-                .serve_connection(io, service)
-                .with_upgrades();
-            Some((Box::pin(server) as Half, Box::pin(client.with_upgrades()) as Half, hub))
-        })))
-    }
-
-    fn speak_two(&mut self) -> Step {
-        self.asks = Asks::InFrames;
-        let hub = self.hub(Speaks::Two);
-        let upstream = self.far(b"h2");
-        let io = TokioIo::new(self.near.clone());
-        let streams = self.streams.clone();
-        Step::Next(Stage::Greeting(Box::pin(async move {
-            let upstream = upstream.await?;
-            let (sender, client) = hyper::client::conn::http2::Builder::new(streams.clone())
-                .handshake::<_, RequestBody>(upstream)
-                .await
-                .ok()?;
-            let service = Service::new(Arc::clone(&hub), Sender::Two(sender));
-            let server = hyper::server::conn::http2::Builder::new(streams)
-                .auto_date_header(false)
-                .serve_connection(io, service);
-            Some((Box::pin(server) as Half, Box::pin(client) as Half, hub))
-        })))
     }
 
     fn talk(
@@ -588,81 +415,6 @@ impl Connection {
         drop(wire);
         Step::Stay(Stage::TakenOver { takeover, client, server, hub, client_over })
     }
-
-    /// Closes the books, and ends what still runs.
-    async fn close(self, over: Option<Over>) -> Carried {
-        let Connection { shared, conn, io, fate, streams, stage, asks, exchanges, shown, .. } = self;
-        let by = over.map(|(by, _)| by);
-        if let Some(mut exchanges) = exchanges {
-            let mut wire = io.lock();
-            wire.tell(&mut exchanges);
-            let parting = match over {
-                None => Parting::Stopped,
-                Some((Side::Client, Ends::Reset)) => Parting::CallerReset,
-                Some((Side::Proxy, _) | (_, Ends::Reset)) => Parting::Broken,
-                Some(_) => Parting::Peace,
-            };
-            exchanges.part(parting, wire.down.held() > 0, wire.hits());
-        }
-        let (to_client, unheard, refused) = {
-            let mut wire = io.lock();
-            wire.settle();
-            let (left, hits) = (wire.left(), wire.hits());
-            let may_ask = match asks {
-                Asks::InFull => wire.books.is_empty(),
-                Asks::InFrames => wire.books.is_empty() && wire.keeps_requests(),
-                Asks::Never => false,
-            };
-            let unheard = wire.asked.filter(|_| may_ask).map(|began| (began, left, hits > 0));
-            wire.books.close(by, left, hits);
-            // A caller that looks at the certificate after the handshake leaves without a word.
-            (wire.delivered(), unheard, wire.refused || shown.is_some())
-        };
-        if let Some((began, left, touched)) = unheard {
-            // Bytes that no request could be made of before the end: a fault kept them back, or they were no request.
-            let now = shared.recorder.clock().now();
-            let (end, ended) = match (by, left) {
-                (_, left) if refused => (ExchangeEnd::Failed, left.unwrap_or(now).max(began)),
-                (_, Some(left)) => (ExchangeEnd::GivenUp, left.max(began)),
-                (None, None) => (ExchangeEnd::Open, now),
-                (Some(Side::Client), None) => (ExchangeEnd::GivenUp, now),
-                (Some(_), None) => (ExchangeEnd::Failed, now),
-            };
-            let edge = shared.edge.clone();
-            let kind = EventKind::Exchange { edge, conn, began, answered: None, ended, end, touched };
-            shared.recorder.record_at(ended, kind);
-        }
-        // The HTTP ends go first, so that nothing writes any more.
-        drop(stage);
-        let mut running = std::mem::take(&mut *streams.0.lock().unwrap_or_else(PoisonError::into_inner));
-        running.shutdown().await;
-        let (by, ends) = over.unwrap_or((Side::Proxy, Ends::Orderly));
-        Carried { by, ends, to_upstream: fate.delivered(), to_client }
-    }
-}
-
-/// Shakes hands with the dependency for a caller that already speaks.
-async fn open_for(shared: &Shared, to: &Upstream, io: UpstreamIo, alpn: &[u8]) -> Result<Far, String> {
-    let far = match open_within(shared, to, io, &[alpn.to_vec()]).await {
-        Ok(far) => far,
-        Err(Failed::Dependency(why)) => return Err(why),
-        Err(Failed::Caller | Failed::Certificate | Failed::Fault) => {
-            return Err("the handshake was broken off".to_owned());
-        }
-    };
-    // A server that does not choose speaks HTTP/1.1.
-    match far.protocol() {
-        None if alpn == b"h2" => {
-            Err(format!("{} does not speak HTTP/2, which its caller speaks", shared.upstream))
-        }
-        _ => Ok(far),
-    }
-}
-
-fn dial_failed(shared: &Shared, fate: &UpstreamFate, conn: ConnId, why: String) {
-    UpstreamIo::give_up(fate);
-    shared.meter.dial_failed();
-    shared.recorder.record(EventKind::DialFailed { edge: shared.edge.clone(), conn, why });
 }
 
 enum Step {

@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use murphy_core::{Direction, Offset};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::books::{Books, Progress};
+use crate::ahead::Ahead;
 use crate::armed::{Draws, Table};
 use crate::effect::{Ending, Farewell};
 use crate::exchange::Exchanges;
@@ -51,7 +52,7 @@ pub(crate) struct Wire {
     pub(crate) up: Line,
     pub(crate) down: Line,
     /// Read ahead, to tell the version.
-    prefix: Bytes,
+    ahead: Ahead,
     /// The caller will send no more, since when.
     left: Option<Offset>,
     broken: bool,
@@ -74,8 +75,8 @@ pub(crate) struct Wire {
     pub(crate) asked_hits: u64,
     /// What faults have done to the handshake of this connection.
     pub(crate) shaken: u64,
-    /// The caller refused a certificate that a fault showed it.
-    pub(crate) refused: bool,
+    /// A fault has shown the caller a certificate, and the caller has said nothing since: if it leaves now, it refused it.
+    pub(crate) shown: bool,
     /// What travels is TLS, and its handshake is over.
     pub(crate) sealed: bool,
     pub(crate) books: Books,
@@ -137,7 +138,7 @@ impl Wire {
             stream,
             up,
             down,
-            prefix: Bytes::new(),
+            ahead: Ahead::default(),
             left: None,
             broken: false,
             listening: false,
@@ -153,7 +154,7 @@ impl Wire {
             asked: None,
             asked_hits: 0,
             shaken: 0,
-            refused: false,
+            shown: false,
             sealed: false,
             books,
         }
@@ -161,7 +162,7 @@ impl Wire {
 
     /// Gives back what was read ahead.
     pub(crate) fn put_back(&mut self, prefix: Bytes) {
-        self.prefix = prefix;
+        self.ahead.put_back(prefix);
     }
 
     /// Bytes delivered to the caller.
@@ -324,6 +325,10 @@ impl Wire {
 
     /// The caller said something that a request may be made of.
     pub(crate) fn spoke(&mut self) {
+        if std::mem::take(&mut self.shown) {
+            // What came before was the handshake.
+            self.asked = None;
+        }
         if self.asked.is_none() && self.shared.recorder.is_enabled() {
             self.asked = Some(self.now());
             self.asked_hits = self.hits();
@@ -338,10 +343,7 @@ impl Wire {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.prefix.is_empty() {
-            let n = self.prefix.len().min(buf.remaining());
-            buf.put_slice(&self.prefix[..n]);
-            self.prefix.advance(n);
+        if self.ahead.hand_on(buf) {
             return Poll::Ready(Ok(()));
         }
         self.listening = false;

@@ -4,11 +4,13 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use murphy_tls::Upstream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::ahead::Ahead;
 use crate::http::UpstreamIo;
 
 /// The dependency's end.
@@ -22,8 +24,8 @@ pub(crate) enum Far {
 /// The dependency's end of a TLS connection.
 pub(crate) struct SealedFar {
     stream: TlsStream<UpstreamIo>,
-    /// Read ahead, to see whether it ends: a server of HTTP/2 greets before it is spoken to.
-    ahead: Option<u8>,
+    /// To see whether it ends: a server of HTTP/2 greets before it is spoken to.
+    ahead: Ahead,
 }
 
 impl Far {
@@ -31,7 +33,7 @@ impl Far {
     pub(crate) async fn open(to: &Upstream, io: UpstreamIo, alpn: &[Vec<u8>]) -> io::Result<Far> {
         let connector = TlsConnector::from(to.offering(alpn));
         let stream = connector.connect(to.name(), io).await?;
-        Ok(Far::Sealed(Box::new(SealedFar { stream, ahead: None })))
+        Ok(Far::Sealed(Box::new(SealedFar { stream, ahead: Ahead::default() })))
     }
 
     /// The protocol that the dependency chose.
@@ -46,7 +48,7 @@ impl Far {
 impl SealedFar {
     /// Ready once it has ended without a word.
     pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.ahead.is_some() {
+        if !self.ahead.is_empty() {
             return Poll::Pending;
         }
         let mut byte = [0; 1];
@@ -55,7 +57,7 @@ impl SealedFar {
         match (read, buf.filled().first()) {
             (Poll::Pending, _) => Poll::Pending,
             (Poll::Ready(Ok(())), Some(first)) => {
-                self.ahead = Some(*first);
+                self.ahead.put_back(Bytes::copy_from_slice(&[*first]));
                 Poll::Pending
             }
             (Poll::Ready(_), _) => Poll::Ready(()),
@@ -63,10 +65,7 @@ impl SealedFar {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if buf.remaining() > 0
-            && let Some(first) = self.ahead.take()
-        {
-            buf.put_slice(&[first]);
+        if self.ahead.hand_on(buf) {
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_read(cx, buf)

@@ -5,10 +5,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
+use crate::ahead::Ahead;
 use crate::http::ClientIo;
 
 /// The caller's end. All clones are one end, driven by one task.
@@ -23,20 +24,20 @@ pub(crate) enum Near {
 /// The end of a TLS connection. Its lock is taken before the wire's, never after.
 pub(crate) struct Sealed {
     stream: TlsStream<ClientIo>,
-    /// Read ahead, to tell the version of the protocol.
-    prefix: Bytes,
+    /// To tell the version of the protocol.
+    ahead: Ahead,
 }
 
 impl Near {
     pub(crate) fn sealed(stream: TlsStream<ClientIo>) -> Near {
-        Near::Sealed(Arc::new(Mutex::new(Sealed { stream, prefix: Bytes::new() })))
+        Near::Sealed(Arc::new(Mutex::new(Sealed { stream, ahead: Ahead::default() })))
     }
 
     /// Gives back what was read ahead.
     pub(crate) fn put_back(&self, prefix: Bytes) {
         match self {
             Near::Plain(io) => io.lock().put_back(prefix),
-            Near::Sealed(sealed) => lock(sealed).prefix = prefix,
+            Near::Sealed(sealed) => lock(sealed).ahead.put_back(prefix),
         }
     }
 
@@ -53,10 +54,7 @@ fn lock(sealed: &Arc<Mutex<Sealed>>) -> MutexGuard<'_, Sealed> {
 
 impl Sealed {
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.prefix.is_empty() {
-            let n = self.prefix.len().min(buf.remaining());
-            buf.put_slice(&self.prefix[..n]);
-            self.prefix.advance(n);
+        if self.ahead.hand_on(buf) {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
