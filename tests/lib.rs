@@ -1,5 +1,6 @@
 //! Drives the built binary end to end, as a user would: what the tests in `tests/` share.
 
+mod answering;
 mod bench;
 mod catalogue;
 mod daemon;
@@ -10,6 +11,7 @@ mod sitting;
 mod three;
 mod wait;
 
+pub use answering::answering;
 pub use bench::{Bench, Finished, expecting, free_ports, murphy, redis_or_skip};
 pub use catalogue::catalogue_scenario;
 pub use daemon::Daemon;

@@ -1,10 +1,10 @@
 //! `murphy proxy` over real sockets: flags, the summary, the saved scenario.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use murphy_tests::{Bench, Sitting, echo, round_trip};
+use murphy_tests::{Bench, Sitting, answering, echo, round_trip};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -33,26 +33,6 @@ fn flags_put_faults_up_and_the_end_says_what_was_done_to_whom() {
     assert_eq!(fault["fault"]["latency"]["delay"], "150ms");
 }
 
-/// An upstream that answers 200 to every request that ends with an empty line.
-fn fine() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-                while let Some(Ok(line)) = lines.next() {
-                    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-                    if line.is_empty() && stream.write_all(answer).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    address
-}
-
 fn statuses(address: &str, requests: &[&str]) -> Vec<String> {
     let mut stream = TcpStream::connect(address).unwrap();
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
@@ -70,7 +50,7 @@ fn a_fault_on_requests_touches_the_chosen_ones_and_is_saved_with_its_choice() {
     let fault =
         ["--abort", "503", "--abort-body", "", "--method", "POST", "--path", "/orders/*", "--first", "2"];
     let more = ["--save", "mine.yaml", "--output", "json"];
-    let sitting = Sitting::before(&bench, fine(), &[&fault[..], &more[..]].concat());
+    let sitting = Sitting::before(&bench, answering(""), &[&fault[..], &more[..]].concat());
     let asked = ["GET /orders/1", "POST /orders/1", "POST /items", "POST /orders/2", "POST /orders/3"];
     assert_eq!(statuses(&sitting.listen, &asked), ["200", "503", "200", "503", "200"]);
     let (code, rest) = sitting.end(Some(Signal::SIGINT));

@@ -1,31 +1,9 @@
 //! TLS as a user meets it: `murphy ca`, `murphy proxy --tls`, and what is wrong with their words.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use murphy_tests::{Bench, Sitting, skip};
-
-/// A dependency that answers 200 to every request that ends with an empty line.
-fn fine() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-                while let Some(Ok(line)) = lines.next() {
-                    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
-                    if line.is_empty() && stream.write_all(answer).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    address
-}
+use murphy_tests::{Bench, Sitting, answering, skip};
 
 #[test]
 fn the_authority_is_made_once_with_a_key_for_its_owner_alone() {
@@ -60,7 +38,7 @@ except Exception as error:
         String::from_utf8(output.stdout).unwrap()
     };
     let base = ["--tls=terminate", "--http", "--output", "json"];
-    let plain = Sitting::before(&bench, fine(), &base);
+    let plain = Sitting::before(&bench, answering("fine"), &base);
     assert_eq!(ask(&plain), "fine\n");
     assert_eq!(plain.summary()["tls"]["mode"], "terminate");
     for (meets, wanted) in [
@@ -70,7 +48,8 @@ except Exception as error:
         ("untrusted", "unable to get local issuer certificate"),
         ("refused", "handshake failure"),
     ] {
-        let sitting = Sitting::before(&bench, fine(), &[&base[..], &["--tls-handshake", meets]].concat());
+        let sitting =
+            Sitting::before(&bench, answering("fine"), &[&base[..], &["--tls-handshake", meets]].concat());
         let said = ask(&sitting);
         assert!(said.replace('_', " ").to_lowercase().contains(&wanted.to_lowercase()), "{meets}: {said}");
         let summary = sitting.summary();

@@ -6,31 +6,30 @@ mod engine;
 mod relay;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use engine::{Victims, armed};
+use murphy_core::Timestamp;
 use murphy_tests::{Bench, Finished, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use relay::Relay;
 
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The same with a stop, which takes its whole grace of 3 s if the victim is deaf.
 fn stopped_for_a_minute(victims: &Victims) -> String {
     paused_for_a_minute(victims).replace("inject: pause", "inject: { stop: { grace: 3s } }")
 }
 
-/// Waits until the way back from a stop is on disk, and a little more: its request follows at once.
-fn until_the_engine_is_at_the_stop(bench: &Bench) {
-    eventually("the way back is on disk", PATIENCE, || {
-        bench
-            .undo_logs()
-            .iter()
-            .any(|log| std::fs::read_to_string(log).is_ok_and(|text| text.contains("\"start\"")))
-    });
-    std::thread::park_timeout(std::time::Duration::from_millis(700));
+/// Waits until the engine has begun a stop since then; the way back is on disk by then.
+fn until_the_engine_is_at_the_stop(victims: &Victims, bench: &Bench, since: Duration) {
+    eventually("the engine begins the stop", PATIENCE, || victims.was_signalled(since));
+    let logs = bench.undo_logs();
+    let on_disk = |log: &PathBuf| std::fs::read_to_string(log).is_ok_and(|text| text.contains("\"start\""));
+    assert!(logs.iter().any(on_disk), "undo before do: {logs:?}");
 }
 
 fn paused_for_a_minute(victims: &Victims) -> String {
@@ -93,7 +92,7 @@ fn an_engine_that_is_away_for_a_moment_is_waited_for() {
     eventually("it is paused", PATIENCE, || victims.is_paused());
     relay.cut();
     kill(Pid::from_raw(run.id() as i32), Signal::SIGTERM).unwrap();
-    std::thread::park_timeout(std::time::Duration::from_secs(2));
+    std::thread::park_timeout(Duration::from_secs(2));
     let _back = Relay::open(&socket, &victims.sandbox.engine().socket);
     assert_eq!(run.wait().unwrap().code(), Some(143), "interrupted, and everything taken back");
     assert!(!victims.is_paused());
@@ -170,10 +169,9 @@ fn a_stop_that_the_engine_goes_on_with_after_murphy_was_killed_is_taken_back() {
     };
     let bench = Bench::new();
     bench.file("s.yaml", &stopped_for_a_minute(&victims));
-    let before = victims.started_at();
+    let (before, since) = (victims.started_at(), Timestamp::since_epoch());
     let mut run = bench.command(&["run", "s.yaml"]).spawn().unwrap();
-    // What comes of the request is seen below.
-    until_the_engine_is_at_the_stop(&bench);
+    until_the_engine_is_at_the_stop(&victims, &bench, since);
     run.kill().unwrap();
     run.wait().unwrap();
     eventually("the watchdog is done", PATIENCE, || bench.undo_logs().is_empty());
@@ -186,8 +184,9 @@ fn interrupted_at_a_stop(victims: &Victims, args: &[&str], signal: Signal, code:
     let bench = Bench::new();
     bench.file("s.yaml", &stopped_for_a_minute(victims));
     let (before, began) = (victims.state(), victims.started_at());
+    let since = Timestamp::since_epoch();
     let run = bench.spawn(args);
-    until_the_engine_is_at_the_stop(&bench);
+    until_the_engine_is_at_the_stop(victims, &bench, since);
     assert_eq!(victims.started_at(), began, "the stop is under way, and no more");
     kill(Pid::from_raw(run.id() as i32), signal).unwrap();
     let finished: Finished = run.wait_with_output().unwrap().into();
@@ -216,7 +215,7 @@ fn cut_off_at_a_stop(victims: &Victims, args: &[&str]) {
     bench.file("s.yaml", &stopped_for_a_minute(victims));
     let socket = bench.path().join("engine.sock");
     let relay = Relay::open(&socket, &victims.sandbox.engine().socket);
-    let began = victims.started_at();
+    let (began, since) = (victims.started_at(), Timestamp::since_epoch());
     let run = bench
         .command(args)
         .env("DOCKER_HOST", format!("unix://{}", socket.display()))
@@ -224,7 +223,7 @@ fn cut_off_at_a_stop(victims: &Victims, args: &[&str]) {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    until_the_engine_is_at_the_stop(&bench);
+    until_the_engine_is_at_the_stop(victims, &bench, since);
     relay.lose_answers();
     // By hand, an act that failed on its only target ends it; a run goes on, and is told to end.
     let _ = kill(Pid::from_raw(run.id() as i32), Signal::SIGTERM);

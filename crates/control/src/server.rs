@@ -124,7 +124,7 @@ impl Server {
         let demand = Demand::default();
         let events = Events::new(demand.clone());
         let (recorder, recording) = Recorder::on_demand(RunClock::start(), EVENTS, demand.clone());
-        let proxies = Proxies::with_events(seed, recorder.clone(), compat, events.clone(), state);
+        let proxies = Proxies::new(seed, recorder.clone(), compat, events.clone(), state);
         let guard = Guard::new(address.ip(), token).map_err(bind)?;
         let made = guard.made().cloned();
         let toxiproxy = Api::new(proxies.clone(), compat, metrics, seed);

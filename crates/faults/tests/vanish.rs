@@ -5,11 +5,11 @@ mod support;
 
 use std::sync::Arc;
 
-use murphy_core::Directions;
+use murphy_core::{Directions, Protocol};
 use murphy_faults::{Effect, Fault, catalogue};
 use murphy_proxy::{EdgeEffect, EdgeTls};
 use murphy_tls::{Authority, Upstream, UpstreamSettings};
-use support::http::{canned, http_stage, http_stage_with};
+use support::http::{canned, http_stage, stage_with};
 use support::{Stage, armed, fault, reset, stage, within};
 use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsConnector;
@@ -124,7 +124,7 @@ async fn a_caller_that_vanishes_leaves_no_socket_behind_any_fault_on_handshakes(
     for yaml in ON_HANDSHAKES {
         for how in ["close", "reset"] {
             let tls = EdgeTls { terminate: Some(Arc::clone(&authority)), originate: None };
-            let stage = http_stage_with(upstream.address, tls).await;
+            let stage = stage_with(Protocol::Http, upstream.address, tls).await;
             arm(&stage, yaml, Directions::default());
             let client = stage.dial().await;
             if how == "reset" {

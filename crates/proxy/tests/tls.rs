@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::Arc;
 
-use murphy_core::{Directions, EdgeName, EventKind, ExchangeEnd, Protocol, Recorder, RunClock, Seed};
+use murphy_core::{Directions, EventKind, ExchangeEnd, Protocol};
 use murphy_proxy::http::{HttpStep, Malformed, Then};
-use murphy_proxy::{EdgeEffect, EdgeTls, Ending, HandshakeEffect, Limits, Proxy, ProxyConfig};
+use murphy_proxy::{EdgeEffect, EdgeTls, Ending, HandshakeEffect};
 use murphy_tls::{Authority, Flaw, Identity, Upstream, UpstreamSettings, Verify};
-use support::http::{canned, step};
+use support::http::{canned, stage_with, step};
 use support::{Stage, armed, fault, within};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -123,21 +123,6 @@ impl Lab {
     }
 }
 
-async fn stage(protocol: Protocol, target: SocketAddr, tls: EdgeTls) -> Stage {
-    let (recorder, recording) = Recorder::new(RunClock::start(), 10_000);
-    let config = ProxyConfig {
-        name: EdgeName::new("edge").unwrap(),
-        protocol,
-        listen: "127.0.0.1:0".to_owned(),
-        upstream: target.to_string(),
-        tls,
-        seed: Seed(7),
-        recorder,
-        limits: Limits::default(),
-    };
-    Stage::of(Proxy::bind(config).await.unwrap(), None, recording)
-}
-
 fn handshake(effect: HandshakeEffect) -> murphy_proxy::Armed {
     armed("tls-1", EdgeEffect::Handshake(effect), Directions::default())
 }
@@ -150,7 +135,7 @@ async fn a_caller_that_trusts_the_authority_is_served_by_name_and_by_address() {
     let lab = Lab::new();
     let server = canned(ANSWER).await;
     for protocol in [Protocol::Http, Protocol::Tcp] {
-        let stage = stage(protocol, server.address, lab.terminating()).await;
+        let stage = stage_with(protocol, server.address, lab.terminating()).await;
         assert_eq!(lab.trusted_curl(&stage, &[]).await, (0, "hello".to_owned()));
         let by_address = format!("https://127.0.0.1:{}/", stage.address.port());
         let got = lab.curl(&["--cacert", lab.ca().to_str().unwrap(), &by_address, "--tls-max", "1.2"]).await;
@@ -184,7 +169,7 @@ async fn each_flaw_is_seen_by_a_careful_caller_and_not_by_a_careless_one() {
     }
     let lab = Lab::new();
     let server = canned(ANSWER).await;
-    let stage = stage(Protocol::Http, server.address, lab.terminating()).await;
+    let stage = stage_with(Protocol::Http, server.address, lab.terminating()).await;
     for (flaw, wanted) in [
         (Flaw::Expired, "certificate has expired"),
         (Flaw::NotYetValid, "certificate is not yet valid"),
@@ -221,7 +206,7 @@ async fn a_caller_that_accepts_a_bad_certificate_and_leaves_in_mid_request_has_g
     }
     let lab = Lab::new();
     let server = canned(ANSWER).await;
-    let stage = stage(Protocol::Http, server.address, lab.terminating()).await;
+    let stage = stage_with(Protocol::Http, server.address, lab.terminating()).await;
     stage.handle.arm(handshake(HandshakeEffect::Show(Flaw::Untrusted)));
     let ask = format!("printf 'GET / HTTP/1.1\\r\\nHost: sh' | openssl s_client -connect {}", stage.address);
     lab.run("sh", &["-c", &ask]).await;
@@ -245,7 +230,7 @@ async fn a_refused_handshake_is_an_alert_and_a_stalled_one_goes_on_when_the_faul
     }
     let lab = Lab::new();
     let server = canned(ANSWER).await;
-    let stage = stage(Protocol::Http, server.address, lab.terminating()).await;
+    let stage = stage_with(Protocol::Http, server.address, lab.terminating()).await;
     stage.handle.arm(handshake(HandshakeEffect::Refuse));
     let (code, said) = lab.trusted_curl(&stage, &[]).await;
     assert!(code == 35 && said.contains("handshake failure"), "{code} {said}");
@@ -270,7 +255,7 @@ async fn a_connection_that_is_open_keeps_its_certificate_and_a_session_is_never_
     }
     let lab = Lab::new();
     let server = canned(ANSWER).await;
-    let stage = stage(Protocol::Http, server.address, lab.terminating()).await;
+    let stage = stage_with(Protocol::Http, server.address, lab.terminating()).await;
     let address = stage.address.to_string();
     let base =
         ["s_client", "-connect", &address, "-servername", "localhost", "-verify_return_error", "-CAfile"];
@@ -306,7 +291,7 @@ async fn a_dependency_with_tls_is_checked_and_its_protocol_is_the_callers() {
         originate: Some(lab.upstream(&settings, host)),
         ..lab.terminating()
     };
-    let both = stage(Protocol::Http, address, edge(lab.trusting(), "upstream.example")).await;
+    let both = stage_with(Protocol::Http, address, edge(lab.trusting(), "upstream.example")).await;
     assert_eq!(lab.trusted_curl(&both, &[]).await, (0, "HTTP/2.0 upstream.example ".to_owned()));
     let got = lab.trusted_curl(&both, &["--http1.1"]).await;
     assert_eq!(got, (0, "HTTP/1.1 upstream.example ".to_owned()));
@@ -315,7 +300,7 @@ async fn a_dependency_with_tls_is_checked_and_its_protocol_is_the_callers() {
 
     // The caller does not speak TLS, in either version.
     let tls = EdgeTls { terminate: None, originate: Some(lab.upstream(&lab.trusting(), "127.0.0.1")) };
-    let originating = stage(Protocol::Http, address, tls).await;
+    let originating = stage_with(Protocol::Http, address, tls).await;
     let url = format!("http://127.0.0.1:{}/", originating.address.port());
     assert_eq!(lab.curl(&[&url]).await, (0, "HTTP/1.1  ".to_owned()));
     assert_eq!(lab.curl(&[&url, "--http2-prior-knowledge"]).await, (0, "HTTP/2.0  ".to_owned()));
@@ -324,7 +309,7 @@ async fn a_dependency_with_tls_is_checked_and_its_protocol_is_the_callers() {
     let strangers = UpstreamSettings { ca: Some(lab.ca().to_owned()), ..Default::default() };
     let other = UpstreamSettings { name: Some("other.example".to_owned()), ..lab.trusting() };
     for (settings, wanted) in [(strangers, "UnknownIssuer"), (other, "other.example")] {
-        let stage = stage(Protocol::Http, address, edge(settings, "upstream.example")).await;
+        let stage = stage_with(Protocol::Http, address, edge(settings, "upstream.example")).await;
         let (code, said) = lab.trusted_curl(&stage, &[]).await;
         assert_eq!(code, 35, "{said}");
         let events = stage.finish().await;
@@ -335,7 +320,7 @@ async fn a_dependency_with_tls_is_checked_and_its_protocol_is_the_callers() {
         assert!(why.as_ref().is_some_and(|why| why.contains(wanted)), "{why:?}");
     }
     let blind = UpstreamSettings { verify: Verify::Nothing, ..Default::default() };
-    let blind = stage(Protocol::Http, address, edge(blind, "other.example")).await;
+    let blind = stage_with(Protocol::Http, address, edge(blind, "other.example")).await;
     assert_eq!(lab.trusted_curl(&blind, &[]).await.0, 0);
 }
 
@@ -351,7 +336,7 @@ async fn a_dependency_that_asks_who_calls_is_told() {
     for (identity, wanted) in [(None, "400"), (Some(identity), "200")] {
         let settings = UpstreamSettings { identity, ..lab.trusting() };
         let tls = EdgeTls { originate: Some(lab.upstream(&settings, "127.0.0.1")), ..lab.terminating() };
-        let stage = stage(Protocol::Http, address, tls).await;
+        let stage = stage_with(Protocol::Http, address, tls).await;
         let (_, got) = lab.trusted_curl(&stage, &["-w", " %{http_code}"]).await;
         assert!(got.ends_with(wanted), "{got}");
         assert_eq!(got.contains("CN=client"), wanted == "200", "{got}");
@@ -366,7 +351,7 @@ async fn a_plain_edge_passes_tls_through_untouched_with_its_name_and_certificate
     let lab = Lab::new();
     lab.certificates().await;
     let (address, _nginx) = lab.nginx("").await;
-    let stage = stage(Protocol::Tcp, address, EdgeTls::default()).await;
+    let stage = stage_with(Protocol::Tcp, address, EdgeTls::default()).await;
     let to = format!("upstream.example:443:127.0.0.1:{}", stage.address.port());
     let args = ["--connect-to", &to, "--cacert", "up-ca.pem", "https://upstream.example/"];
     assert_eq!(lab.curl(&args).await, (0, "HTTP/2.0 upstream.example ".to_owned()));
@@ -401,7 +386,7 @@ async fn big_bodies_pass_both_ways_through_tls_on_both_sides() {
     .await;
     let settings = lab.trusting();
     let tls = EdgeTls { originate: Some(lab.upstream(&settings, "upstream.example")), ..lab.terminating() };
-    let stage = stage(Protocol::Tcp, address, tls).await;
+    let stage = stage_with(Protocol::Tcp, address, tls).await;
     let to = stage.address.to_string();
     let mut command = Command::new("openssl");
     command.args([
@@ -439,7 +424,7 @@ async fn faults_on_requests_act_within_tls_and_faults_on_bytes_beneath_it() {
     }
     let lab = Lab::new();
     let server = canned(ANSWER).await;
-    let stage = stage(Protocol::Http, server.address, lab.terminating()).await;
+    let stage = stage_with(Protocol::Http, server.address, lab.terminating()).await;
     // Written past the HTTP layer, and yet sealed.
     stage.handle.arm(step("malform-1", HttpStep::Malform(Malformed::Header)));
     let (code, said) = lab.trusted_curl(&stage, &[]).await;

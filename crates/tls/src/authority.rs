@@ -29,16 +29,17 @@ const FOLDER: &str = "ca";
 const CERTIFICATE: &str = "murphy-ca.pem";
 const KEY: &str = "murphy-ca.key";
 
-/// Leaves that are kept; a client may ask for any name, so there is an end to it.
+/// Answers that are kept; a client may ask for any name, so there is an end to it.
 const KEPT: usize = 256;
 
-type Leaves = BTreeMap<(Vec<String>, Option<Flaw>), Arc<CertifiedKey>>;
+/// By names, flaw and protocols.
+type Answers = BTreeMap<(Vec<String>, Option<Flaw>, Vec<Vec<u8>>), Arc<ServerConfig>>;
 
-/// The local authority. Leaves are made as they are asked for, and kept.
+/// The local authority. What callers are answered with is made when it is first asked for, and kept.
 pub struct Authority {
     certificate: PathBuf,
     maker: Maker,
-    leaves: Mutex<Leaves>,
+    answers: Mutex<Answers>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -64,18 +65,8 @@ impl Authority {
     }
 
     /// A certificate with its key for these names: host names or addresses, the first being the subject.
-    pub fn leaf(&self, names: &[String], flaw: Option<Flaw>) -> Result<Arc<CertifiedKey>, TlsError> {
-        let key = (names.to_vec(), flaw);
-        if let Some(known) = self.leaves.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(Arc::clone(known));
-        }
-        let made = Arc::new(self.maker.make(names, flaw)?);
-        let mut leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
-        if leaves.len() >= KEPT {
-            leaves.clear();
-        }
-        leaves.insert(key, Arc::clone(&made));
-        Ok(made)
+    pub fn leaf(&self, names: &[String], flaw: Option<Flaw>) -> Result<CertifiedKey, TlsError> {
+        self.maker.make(names, flaw)
     }
 
     /// With what a caller is answered: a certificate for these names, and these protocols. No session is resumed, or a
@@ -86,6 +77,10 @@ impl Authority {
         flaw: Option<Flaw>,
         alpn: Vec<Vec<u8>>,
     ) -> Result<Arc<ServerConfig>, TlsError> {
+        let key = (names.to_vec(), flaw, alpn);
+        if let Some(known) = self.answers.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(Arc::clone(known));
+        }
         let resolver = SingleCertAndKey::from(self.leaf(names, flaw)?);
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
@@ -94,8 +89,14 @@ impl Authority {
             .with_cert_resolver(Arc::new(resolver));
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        config.alpn_protocols = alpn;
-        Ok(Arc::new(config))
+        config.alpn_protocols.clone_from(&key.2);
+        let made = Arc::new(config);
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.len() >= KEPT {
+            answers.clear();
+        }
+        answers.insert(key, Arc::clone(&made));
+        Ok(made)
     }
 
     fn load(folder: &Path) -> Result<Authority, TlsError> {
@@ -119,7 +120,7 @@ impl Authority {
         let issuer = Issuer::new(params(NAME)?, key);
         let maker = Maker::new(issuer)?;
         let provider = Arc::new(ring::default_provider());
-        Ok(Authority { certificate, maker, leaves: Mutex::default(), provider })
+        Ok(Authority { certificate, maker, answers: Mutex::default(), provider })
     }
 }
 
@@ -235,12 +236,30 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_is_made_once_for_each_name_flaw_and_protocol() {
+        let dir = tempfile::tempdir().unwrap();
+        let authority = Authority::of_state(dir.path()).unwrap();
+        let answer = |name: &str, flaw, alpn: &[u8]| {
+            authority.server_config(&[name.to_owned()], flaw, vec![alpn.to_vec()]).unwrap()
+        };
+        let first = answer("shop.example", None, b"h2");
+        assert!(Arc::ptr_eq(&first, &answer("shop.example", None, b"h2")));
+        for other in [
+            answer("db.example", None, b"h2"),
+            answer("shop.example", Some(Flaw::Expired), b"h2"),
+            answer("shop.example", None, b"http/1.1"),
+        ] {
+            assert!(!Arc::ptr_eq(&first, &other));
+        }
+    }
+
+    #[test]
     fn names_that_clients_make_up_do_not_pile_up() {
         let dir = tempfile::tempdir().unwrap();
         let authority = Authority::of_state(dir.path()).unwrap();
         for n in 0..=KEPT {
-            authority.leaf(&[format!("host-{n}.example")], None).unwrap();
+            authority.server_config(&[format!("host-{n}.example")], None, Vec::new()).unwrap();
         }
-        assert!(authority.leaves.lock().unwrap().len() <= KEPT);
+        assert!(authority.answers.lock().unwrap().len() <= KEPT);
     }
 }

@@ -99,30 +99,26 @@ fn an_answer_after_the_lift_was_not_given_without_the_dependency() {
     assert!(found.text.starts_with("hard: "), "{}", found.text);
 }
 
-#[test]
-fn a_probe_that_stays_good_follows_nothing() {
-    let ready = Subject::Probe(Golden::probe());
-    let golden = Golden::new("facts", Caller::careless(), Break::Reset).expect(
+/// A probe that is to turn bad within 5 s of a fault.
+fn follows() -> Golden {
+    Golden::new("facts", Caller::careless(), Break::Reset).expect(
         "ready.follows",
-        ready,
+        Subject::Probe(Golden::probe()),
         Rule::Follows { at_most: Span::from_secs(5) },
         "<= 5s",
-    );
-    let (_, answer, reason) = answers(&golden).remove(0);
+    )
+}
+
+#[test]
+fn a_probe_that_stays_good_follows_nothing() {
+    let (_, answer, reason) = answers(&follows()).remove(0);
     assert_eq!(answer, Answer::Fail);
     assert!(reason.contains("stays good"), "{reason}");
 }
 
 #[test]
 fn a_question_that_the_fault_found_open_does_not_spoil_the_baseline() {
-    let ready = Subject::Probe(Golden::probe());
-    let golden = Golden::new("facts", Caller::careless(), Break::Reset).expect(
-        "ready.follows",
-        ready,
-        Rule::Follows { at_most: Span::from_secs(5) },
-        "<= 5s",
-    );
-    let mut journal = golden.journal();
+    let mut journal = follows().journal();
     let at = |journal: &[Event], wanted: fn(&EventKind) -> bool| {
         journal.iter().find(|event| wanted(&event.kind)).expect("one such event").at.as_micros()
     };

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use murphy_core::Timestamp;
 use murphy_testkit::{Member, Sandbox};
 use murphy_tests::{Bench, eventually};
 use serde_json::{Value, json};
@@ -77,6 +78,22 @@ impl Victims {
     #[allow(dead_code, reason = "not every test that shares this file asks")]
     pub fn is_paused(&self) -> bool {
         self.sandbox.inspect(&self.member.id)["State"]["Paused"] == json!(true)
+    }
+
+    /// True if the engine has sent it a signal since then: a stop begins so.
+    #[allow(dead_code, reason = "not every test that shares this file asks")]
+    pub fn was_signalled(&self, since: Duration) -> bool {
+        let time = |time: Duration| format!("{}.{:09}", time.as_secs(), time.subsec_nanos());
+        // `{"container":["ID"],"event":["kill"]}`
+        let filters = format!(
+            "%7B%22container%22%3A%5B%22{}%22%5D%2C%22event%22%3A%5B%22kill%22%5D%7D",
+            self.member.id
+        );
+        let (from, to) = (time(since), time(Timestamp::since_epoch()));
+        let path = format!("/events?since={from}&until={to}&filters={filters}");
+        let answer = self.sandbox.engine().call("GET", &path, None).expect("the engine");
+        assert_eq!(answer.status, 200, "{path}");
+        !answer.body.trim_ascii().is_empty()
     }
 
     #[allow(dead_code, reason = "not every test that shares this file asks")]

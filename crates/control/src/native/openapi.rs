@@ -1,6 +1,6 @@
-//! The OpenAPI document, made of the table of operations and of the types that are read and written. It is made when Murphy is
-//! built for release and kept in `docs/openapi.json`, for the makers of schemas have no place in the program; a test holds
-//! the two against each other.
+//! The OpenAPI document, made of the table of operations and of the types that are read and written. `make schema`
+//! makes it and keeps it in `docs/openapi.json`, for the makers of schemas have no place in the program; a test holds the two
+//! against each other.
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};

@@ -47,20 +47,9 @@ pub(super) struct Shared {
 }
 
 impl Proxies {
-    /// No proxies yet. All choices of all proxies follow from the seed.
-    pub fn new(seed: Seed, recorder: Recorder, compat: Compat) -> Proxies {
-        Proxies::with_events(seed, recorder, compat, Events::default(), PathBuf::new())
-    }
-
-    /// The same, telling what is done to them. Leases run out only while [`Proxies::watch_leases`] runs.
-    /// `state` is where the local authority is kept.
-    pub fn with_events(
-        seed: Seed,
-        recorder: Recorder,
-        compat: Compat,
-        events: Events,
-        state: PathBuf,
-    ) -> Proxies {
+    /// No proxies yet. All choices of all proxies follow from the seed; `events` are told what is done to them; `state` is
+    /// where the local authority is kept. Leases run out only while [`Proxies::watch_leases`] runs.
+    pub fn new(seed: Seed, recorder: Recorder, compat: Compat, events: Events, state: PathBuf) -> Proxies {
         Proxies {
             shared: Arc::new(Shared {
                 slots: Mutex::default(),

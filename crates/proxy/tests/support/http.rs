@@ -15,15 +15,15 @@ use super::{Stage, armed, within};
 
 /// A proxy of an HTTP edge.
 pub async fn http_stage(target: SocketAddr) -> Stage {
-    http_stage_with(target, EdgeTls::default()).await
+    stage_with(Protocol::Http, target, EdgeTls::default()).await
 }
 
-/// One with TLS on some of its sides.
-pub async fn http_stage_with(target: SocketAddr, tls: EdgeTls) -> Stage {
+/// One of any protocol, with TLS on some of its sides.
+pub async fn stage_with(protocol: Protocol, target: SocketAddr, tls: EdgeTls) -> Stage {
     let (recorder, recording) = Recorder::new(RunClock::start(), 100_000);
     let config = ProxyConfig {
         name: EdgeName::new("edge").unwrap(),
-        protocol: Protocol::Http,
+        protocol,
         listen: "127.0.0.1:0".to_owned(),
         upstream: target.to_string(),
         tls,

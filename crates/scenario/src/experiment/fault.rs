@@ -268,8 +268,18 @@ fn requests(
     edges: &[EdgePlan],
 ) {
     let name = fault.name();
-    if fault.acts_on_handshakes() {
-        handshakes(check, root, here, document, fault, edges);
+    let edge = document.edge.as_deref().and_then(|edge| edges.iter().find(|e| e.name.as_str() == edge));
+    let shakes = |edge: &EdgePlan| edge.tls.as_ref().is_some_and(|tls| tls.mode.terminates());
+    if let Some(edge) = edge.filter(|edge| fault.acts_on_handshakes() && !shakes(edge)) {
+        let why = format!(
+            "`{name}` acts on handshakes, and callers of `{}` do not shake hands with murphy",
+            edge.name
+        );
+        let help = format!(
+            "write `tls: both` at the edge `{0}`, or `tls: terminate` if its dependency is dialled without TLS",
+            edge.name
+        );
+        unfit(check, root, here, edge, why, help);
     }
     if !fault.acts_on_requests() {
         // On a process the target's own check says it.
@@ -282,22 +292,11 @@ fn requests(
         }
         return;
     }
-    let Some(edge) = document.edge.as_deref().and_then(|edge| edges.iter().find(|e| e.name.as_str() == edge))
-    else {
-        return;
-    };
+    let Some(edge) = edge else { return };
     if edge.protocol != Protocol::Http {
-        let at = root.child("edges").and_then(|edges| edges.child(edge.name.as_str()));
-        let finding = check
-            .findings
-            .error(
-                here.value("inject"),
-                format!("`{name}` acts on requests, and `{}` is not read as HTTP", edge.name),
-            )
-            .help(format!("write `protocol: http` at the edge `{}`", edge.name));
-        if let Some(at) = at {
-            finding.also(at.own(), "this edge");
-        }
+        let why = format!("`{name}` acts on requests, and `{}` is not read as HTTP", edge.name);
+        let help = format!("write `protocol: http` at the edge `{}`", edge.name);
+        unfit(check, root, here, edge, why, help);
     }
     if here.has("chance") {
         check
@@ -326,31 +325,17 @@ fn requests(
     report(check, here.child("which").unwrap_or(here), problems);
 }
 
-/// A fault on handshakes wants callers that speak TLS with Murphy.
-fn handshakes(
+/// Reports a fault that its edge, as it is written, does not let act.
+fn unfit(
     check: &mut Check<'_, '_>,
     root: Cursor<'_>,
     here: Cursor<'_>,
-    document: &FaultDoc,
-    fault: &Fault,
-    edges: &[EdgePlan],
+    edge: &EdgePlan,
+    why: String,
+    help: String,
 ) {
-    let edge = document.edge.as_deref().and_then(|edge| edges.iter().find(|e| e.name.as_str() == edge));
-    let Some(edge) = edge else { return };
-    if edge.tls.as_ref().is_some_and(|tls| tls.mode.terminates()) {
-        return;
-    }
     let at = root.child("edges").and_then(|edges| edges.child(edge.name.as_str()));
-    let finding = check
-        .findings
-        .error(
-            here.value("inject"),
-            format!("`{}` acts on handshakes, and callers of `{}` do not shake hands with murphy", fault.name(), edge.name),
-        )
-        .help(format!(
-            "write `tls: both` at the edge `{0}`, or `tls: terminate` if its dependency is dialled without TLS",
-            edge.name
-        ));
+    let finding = check.findings.error(here.value("inject"), why).help(help);
     if let Some(at) = at {
         finding.also(at.own(), "this edge");
     }

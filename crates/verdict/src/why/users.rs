@@ -168,10 +168,15 @@ pub(super) fn latency(run: &RunView<'_>, row: &Row, load: &LoadView, edges: &[Ed
 /// Attempts that are guessed at most from a wait and a timeout.
 const MOST_GUESSED: u64 = 6;
 
+/// Attempts as they were counted. Where they could not be, a few may be meant by what users saw; many are no explanation but a
+/// coincidence.
+fn tries(counted: Option<u64>, timeout: f64, seen: f64) -> u64 {
+    let guessed = (seen / timeout).floor() as u64;
+    counted.unwrap_or(if guessed <= MOST_GUESSED { guessed } else { 1 }).max(1)
+}
+
 fn timed_out(edge: &EdgeFacts<'_>, timeout: f64, seen: f64, bound: f64, what: &str) -> Told {
-    // Where attempts could not be counted, a few may be meant by what users saw; many are no explanation but a coincidence.
-    let guessed = (seen / timeout).floor().max(1.0) as u64;
-    let tries = edge.attempts.unwrap_or(if guessed <= MOST_GUESSED { guessed } else { 1 }).max(1);
+    let tries = tries(edge.attempts, timeout, seen);
     let waiting = timeout * tries as f64;
     let times = words::micros(timeout);
     let change = format!(
@@ -230,5 +235,18 @@ pub(super) fn isolation(row: &Row, edges: &[EdgeFacts<'_>]) -> Told {
             format!("a timeout of {}, and a pool of its own for each dependency", edge.timeout_for_usual()),
         ),
         _ => Told::unknown(row.reason.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_attempts_may_be_guessed_and_many_are_a_coincidence() {
+        assert_eq!(tries(None, 250_000.0, 1_020_000.0), 4);
+        assert_eq!(tries(None, 17_900.0, 1_470_000.0), 1, "82 of them explain nothing");
+        assert_eq!(tries(None, 500_000.0, 300_000.0), 1);
+        assert_eq!(tries(Some(82), 17_900.0, 1_470_000.0), 82, "what was counted stands");
     }
 }
