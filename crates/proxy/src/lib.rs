@@ -6,6 +6,7 @@
 mod admit;
 mod ahead;
 mod armed;
+mod arrival;
 mod bind;
 mod chunk;
 mod dialer;

@@ -11,10 +11,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use murphy_core::Direction;
-use nix::sys::socket::{MsgFlags, recv, send};
+use nix::sys::socket::{MsgFlags, send};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+use crate::arrival::{Reading, Stamps, read_awaited, read_some};
 use crate::effect::{Ending, Farewell};
 use crate::exchange::Exchanges;
 use crate::line::{Blocked, Front, Line, READ_SIZE};
@@ -70,6 +71,7 @@ pub(crate) struct Pump {
     pub(crate) blocked: Blocked,
     /// The last turn left a waker with the source.
     pub(crate) listening: bool,
+    stamps: Stamps,
 }
 
 /// What a turn needs beside the sockets.
@@ -92,6 +94,7 @@ impl Pump {
             delivered: 0,
             blocked: Blocked::No,
             listening: false,
+            stamps: Stamps::default(),
         }
     }
 
@@ -110,7 +113,8 @@ impl Pump {
         target: &TcpStream,
         around: &mut Around<'_>,
     ) -> Found {
-        self.listening = false;
+        // Whatever has come since lay there unread by no choice of ours.
+        let mut reading = if std::mem::take(&mut self.listening) { Reading::Awaited } else { Reading::Late };
         if self.done {
             return Found::Rest;
         }
@@ -136,7 +140,9 @@ impl Pump {
                 Poll::Ready(Err(_)) => return self.source_broke(),
                 Poll::Ready(Ok(())) => {}
             }
-            match SCRATCH.with_borrow_mut(|scratch| self.carry(source, target, &mut scratch[..want], around))
+            let reading = std::mem::replace(&mut reading, Reading::Late);
+            match SCRATCH
+                .with_borrow_mut(|scratch| self.carry(source, target, &mut scratch[..want], reading, around))
             {
                 Ok(Some(found)) => return found,
                 Ok(None) => {}
@@ -158,9 +164,16 @@ impl Pump {
         source: &TcpStream,
         target: &TcpStream,
         scratch: &mut [u8],
+        reading: Reading,
         around: &mut Around<'_>,
     ) -> io::Result<Option<Found>> {
-        let read = read_some(source, scratch)?;
+        let (read, came) = match reading {
+            Reading::Awaited if !self.line.is_clear() => {
+                let (read, came) = read_awaited(source, scratch, &mut self.stamps)?;
+                (read, Some(came))
+            }
+            _ => (read_some(source, scratch)?, None),
+        };
         if read == 0 {
             if self.input == Input::Broken {
                 return Ok(Some(self.source_broke()));
@@ -177,7 +190,7 @@ impl Pump {
         }
         let bytes = &scratch[..read];
         if !self.line.is_clear() {
-            self.line.push(Bytes::copy_from_slice(bytes), Instant::now());
+            self.line.push(Bytes::copy_from_slice(bytes), came.unwrap_or_else(Instant::now));
             return Ok(None);
         }
         let written = match send(target.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL) {
@@ -257,25 +270,7 @@ impl Pump {
     }
 }
 
-/// Reads once. A read that did not fill the buffer has emptied the socket, so the readiness is cleared with it: that
-/// saves the second read that would only answer "nothing there".
-fn read_some(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut result = Ok(0);
-    let tried = stream.try_io(Interest::READABLE, || {
-        result = recv(stream.as_raw_fd(), buffer, MsgFlags::empty()).map_err(io::Error::from);
-        match &result {
-            Ok(read) if *read == 0 || *read == buffer.len() => Ok(()),
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Ok(()),
-            _ => Err(io::ErrorKind::WouldBlock.into()),
-        }
-    });
-    match (result, tried) {
-        (Ok(0), Err(error)) => Err(error), // the readiness was stale: nothing was called
-        (result, _) => result,
-    }
-}
-
-/// Writes once; a short write clears the readiness, as above.
+/// Writes once; a short write clears the readiness: nothing more fits now.
 fn write_some(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     let mut result = Err(io::ErrorKind::WouldBlock.into());
     let _ = stream.try_io(Interest::WRITABLE, || {
