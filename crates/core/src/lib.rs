@@ -9,6 +9,7 @@ mod container;
 mod dice;
 mod event;
 mod expect;
+mod glob;
 mod http_call;
 mod ids;
 mod journal;
@@ -34,6 +35,7 @@ pub use event::{
     Tally,
 };
 pub use expect::{Expectation, Quantile, Rule, Subject, SuccessRule};
+pub use glob::{Glob, GlobError, Slashes};
 pub use http_call::{Answerer, AttemptOf, HttpCall};
 pub use ids::{
     ConnId, Direction, Directions, EdgeName, FaultId, LeaseName, LoadName, NameError, ProbeName, RuleSetName,

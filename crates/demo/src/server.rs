@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,24 @@ pub(crate) trait Handler: Send + Sync + 'static {
     }
 }
 
+type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A handler whose type is forgotten: hyper's server is compiled once, and not once more for each service.
+trait AnyHandler: Send + Sync {
+    fn answer_any(&self, request: Request<Incoming>) -> Later<'_, Reply>;
+    fn finish_any(&self) -> Later<'_, ()>;
+}
+
+impl<H: Handler> AnyHandler for H {
+    fn answer_any(&self, request: Request<Incoming>) -> Later<'_, Reply> {
+        Box::pin(self.answer(request))
+    }
+
+    fn finish_any(&self) -> Later<'_, ()> {
+        Box::pin(self.finish())
+    }
+}
+
 /// The segments of a path, with empty ones left out: `/items/7` is `["items", "7"]`.
 pub(crate) fn segments(path: &str) -> Vec<&str> {
     path.split('/').filter(|segment| !segment.is_empty()).collect()
@@ -46,24 +65,31 @@ pub(crate) fn not_found(known: &str) -> Reply {
 }
 
 /// Serves until `shutdown` is ready, then lets what is in flight end within a short grace.
-pub(crate) async fn serve<H: Handler>(
+pub(crate) async fn serve(
     listener: TcpListener,
-    handler: H,
+    handler: impl Handler,
     log: Log,
-    shutdown: impl Future<Output = ()>,
+    shutdown: impl Future<Output = ()> + Send,
+) {
+    serve_any(listener, Arc::new(handler), log, std::pin::pin!(shutdown)).await;
+}
+
+async fn serve_any(
+    listener: TcpListener,
+    handler: Arc<dyn AnyHandler>,
+    log: Log,
+    mut shutdown: Pin<&mut (dyn Future<Output = ()> + Send)>,
 ) {
     if let Ok(address) = listener.local_addr() {
         log.change("listening", [("address", Value::from(address.to_string()))]);
     }
-    let handler = Arc::new(handler);
     // A set, so that connections end with this future if it is dropped.
     let mut connections = JoinSet::new();
     let stop = CancellationToken::new();
-    tokio::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
             biased;
-            () = &mut shutdown => break,
+            () = shutdown.as_mut() => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -79,7 +105,7 @@ pub(crate) async fn serve<H: Handler>(
     stop.cancel();
     // Each connection ends itself when the grace is over, so this wait is bounded.
     while connections.join_next().await.is_some() {}
-    handler.finish().await;
+    handler.finish_any().await;
 }
 
 async fn accept_failed(error: &io::Error, log: &Log) {
@@ -87,7 +113,7 @@ async fn accept_failed(error: &io::Error, log: &Log) {
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
-async fn connection<H: Handler>(stream: TcpStream, handler: Arc<H>, log: Log, stop: CancellationToken) {
+async fn connection(stream: TcpStream, handler: Arc<dyn AnyHandler>, log: Log, stop: CancellationToken) {
     // Answers are small: Nagle's algorithm would hold them back.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: Request<Incoming>| {
@@ -106,10 +132,10 @@ async fn connection<H: Handler>(stream: TcpStream, handler: Arc<H>, log: Log, st
     let _ = tokio::time::timeout(GRACE, connection).await;
 }
 
-async fn logged<H: Handler>(handler: &H, request: Request<Incoming>, log: &Log) -> Reply {
+async fn logged(handler: &dyn AnyHandler, request: Request<Incoming>, log: &Log) -> Reply {
     let began = Instant::now();
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
-    let reply = handler.answer(request).await;
+    let reply = handler.answer_any(request).await;
     let served = reply.headers().get(X_SERVED).and_then(|value| value.to_str().ok()).unwrap_or("fresh");
     log.request([
         ("method", Value::from(method)),

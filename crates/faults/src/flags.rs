@@ -137,9 +137,9 @@ pub fn faults_of_flags(
             }
             (false, None) => {}
             (true, _) => {
-                let value = Value::Object(Map::from_iter([(entry.name.to_owned(), Value::Object(settings))]));
                 let wrong = |why: String| FlagError::Value { fault: entry.name, why };
-                let fault = Fault::from_json(&value).map_err(|error| wrong(error.to_string()))?;
+                let fault =
+                    Fault::from_settings(entry.name, settings).map_err(|error| wrong(error.to_string()))?;
                 if let Some(problem) = fault.problems().into_iter().next() {
                     return Err(wrong(format!("{}; {}", problem.message, problem.help)));
                 }
@@ -157,7 +157,9 @@ fn typed(field: &Field, text: &str) -> Value {
         "integer" | "number" | "boolean" => json().filter(|value| !value.is_object() && !value.is_array()),
         "object" => json().filter(Value::is_object).or_else(|| {
             let (name, value) = text.split_once(':')?;
-            Some(Value::Object(Map::from_iter([(name.trim().to_owned(), Value::from(value.trim()))])))
+            let mut one = Map::new();
+            one.insert(name.trim().to_owned(), Value::from(value.trim()));
+            Some(Value::Object(one))
         }),
         "array" => json()
             .filter(Value::is_array)

@@ -8,7 +8,7 @@ use murphy_docker::{Command, Limits};
 use murphy_proxy::http::HttpEffect;
 use serde::de::{self, MapAccess, Visitor};
 use serde::ser::SerializeMap;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::catalogue::{Entry, Field, entry};
 use crate::check::Problems;
@@ -183,16 +183,28 @@ impl Fault {
         from_json(std::marker::PhantomData::<Fault>, &json.to_string())
     }
 
+    /// A fault by its name and the JSON of its settings.
+    ///
+    /// # Errors
+    /// As [`Fault::from_json`].
+    pub fn from_settings(name: &str, settings: Map<String, Value>) -> Result<Fault, JsonError> {
+        let mut fault = Map::new();
+        fault.insert(name.to_owned(), Value::Object(settings));
+        Fault::from_json(&Value::Object(fault))
+    }
+
     /// The settings as text: `delay` → `800ms`. Those that were left out and have no value are not in it.
     pub fn settings(&self) -> BTreeMap<String, String> {
         let Ok(Value::Object(fields)) = self.to_value() else { return BTreeMap::new() };
-        fields
-            .into_iter()
-            .map(|(name, value)| match value {
-                Value::String(text) => (name, text),
-                other => (name, other.to_string()),
-            })
-            .collect()
+        let mut settings = BTreeMap::new();
+        for (name, value) in fields {
+            let text = match value {
+                Value::String(text) => text,
+                other => other.to_string(),
+            };
+            settings.insert(name, text);
+        }
+        settings
     }
 
     /// True if it acts on requests, and so can be for chosen ones; false if on bytes, connections or processes.

@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 
-use globset::{GlobBuilder, GlobMatcher};
-use murphy_core::ProcessIdentity;
+use murphy_core::{Glob, ProcessIdentity, Slashes};
 
 use crate::stat::Stat;
 
@@ -153,7 +152,7 @@ enum Matcher<'a> {
     Pid(i32),
     Name(&'a str),
     Part(&'a str),
-    Glob(GlobMatcher),
+    Glob(Glob),
 }
 
 impl Matcher<'_> {
@@ -168,11 +167,11 @@ impl Matcher<'_> {
                 });
             }
             Selector::CommandLine(pattern) if pattern.contains(['*', '?', '[', '{']) => {
-                let glob = GlobBuilder::new(pattern).build().map_err(|error| FindError::BadPattern {
+                let glob = Glob::new(pattern, Slashes::Joined).map_err(|error| FindError::BadPattern {
                     pattern: pattern.clone(),
-                    why: error.kind().to_string(),
+                    why: error.to_string(),
                 })?;
-                Matcher::Glob(glob.compile_matcher())
+                Matcher::Glob(glob)
             }
             Selector::CommandLine(pattern) => Matcher::Part(pattern),
         })
@@ -188,7 +187,7 @@ impl Matcher<'_> {
             }
             // A kernel thread has no command line, so it cannot be matched by one.
             Matcher::Part(part) => !command_line.is_empty() && command_line.contains(part),
-            Matcher::Glob(glob) => !command_line.is_empty() && glob.is_match(command_line),
+            Matcher::Glob(glob) => !command_line.is_empty() && glob.matches(command_line),
         }
     }
 }

@@ -74,7 +74,7 @@ fn from_settings(name: &str, settings: &[(String, String)]) -> Result<Fault, Typ
             return Err(TypedError::Settings { why: format!("`{field}` stands there twice") });
         }
     }
-    let fault = Fault::from_json(&Value::from_iter([(name, Value::Object(fields))]))
+    let fault = Fault::from_settings(name, fields)
         .map_err(|error| TypedError::Settings { why: error.to_string() })?;
     match fault.problems().iter().next() {
         Some(problem) => Err(TypedError::Settings { why: format!("{}; {}", problem.message, problem.help) }),

@@ -182,15 +182,17 @@ fn toxic_view(json: &Json) -> Result<ToxicView, DecodeError> {
         Some(Json::Object(fields)) => fields.as_slice(),
         _ => &[],
     };
-    let number = |(name, value): &(String, Json)| match value {
-        Json::Number(text) => Some((name.clone(), text.clone())),
-        _ => None,
-    };
+    let mut numbers = BTreeMap::new();
+    for (name, value) in attributes {
+        if let Json::Number(text) = value {
+            numbers.insert(name.clone(), text.clone());
+        }
+    }
     Ok(ToxicView {
         name: text("name")?,
         kind: text("type")?,
         stream: text("stream")?,
         toxicity: object.field("toxicity").single()?.unwrap_or(1.0),
-        attributes: attributes.iter().filter_map(number).collect(),
+        attributes: numbers,
     })
 }

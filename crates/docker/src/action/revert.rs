@@ -1,6 +1,7 @@
 //! The way back. Each undo first looks whether it is needed, so that a second one changes nothing; a container that is
 //! gone is reported and is no failure, because there is nothing left to put right.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use bollard::models::{ContainerInspectResponse, NetworkConnectRequest};
@@ -66,9 +67,16 @@ pub enum RevertError {
     },
 }
 
+/// A taking back on its way. Boxed, since it is long and is awaited from many places: each would have it whole.
+pub type Reverting<'a> = Pin<Box<dyn Future<Output = Result<Reverted, RevertError>> + Send + 'a>>;
+
 impl Engine {
     /// Takes one thing back. Harmless if it was never done or is undone already.
-    pub async fn revert(&self, undo: &Undo) -> Result<Reverted, RevertError> {
+    pub fn revert<'a>(&'a self, undo: &'a Undo) -> Reverting<'a> {
+        Box::pin(self.take_back(undo))
+    }
+
+    async fn take_back(&self, undo: &Undo) -> Result<Reverted, RevertError> {
         let outcome = match undo {
             Undo::Unpause { container } => self.unpause(container).await,
             Undo::Start { container, addresses, .. } => self.start_again(container, addresses).await,

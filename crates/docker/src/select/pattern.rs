@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use globset::{GlobBuilder, GlobMatcher};
+use murphy_core::{Glob, Slashes};
 use regex::Regex;
 
 use super::SelectorError;
@@ -13,7 +13,7 @@ pub enum Pattern {
     /// Exactly this.
     Exact(String),
     /// `web-*`: `*`, `?`, `[a-c]`, `{a,b}`.
-    Glob(String, Box<GlobMatcher>),
+    Glob(String, Glob),
     /// `/web-[0-9]+/`: found anywhere unless anchored.
     Regex(String, Regex),
 }
@@ -32,11 +32,9 @@ impl Pattern {
             };
         }
         if text.contains(['*', '?', '[', '{']) {
-            return match GlobBuilder::new(text).literal_separator(false).build() {
-                Ok(glob) => Ok(Pattern::Glob(text.to_owned(), Box::new(glob.compile_matcher()))),
-                Err(error) => {
-                    Err(SelectorError::BadGlob { text: text.to_owned(), why: error.kind().to_string() })
-                }
+            return match Glob::new(text, Slashes::Joined) {
+                Ok(glob) => Ok(Pattern::Glob(text.to_owned(), glob)),
+                Err(why) => Err(SelectorError::BadGlob { text: text.to_owned(), why }),
             };
         }
         Ok(Pattern::Exact(text.to_owned()))
@@ -46,7 +44,7 @@ impl Pattern {
     pub fn matches(&self, text: &str) -> bool {
         match self {
             Pattern::Exact(exact) => exact == text,
-            Pattern::Glob(_, glob) => glob.is_match(text),
+            Pattern::Glob(_, glob) => glob.matches(text),
             Pattern::Regex(_, regex) => regex.is_match(text),
         }
     }

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use murphy_core::GlobError;
+
 use super::pattern::Pattern;
 use crate::container::Container;
 
@@ -64,7 +66,7 @@ pub enum SelectorError {
         /// As written.
         text: String,
         /// What is wrong with it.
-        why: String,
+        why: GlobError,
     },
 }
 

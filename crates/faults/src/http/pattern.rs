@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use globset::{GlobBuilder, GlobMatcher};
+use murphy_core::{Glob, GlobError, Slashes};
 use regex::Regex;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -26,7 +26,7 @@ pub struct PathPattern {
 #[derive(Debug, Clone)]
 enum Form {
     Exact,
-    Glob(Box<GlobMatcher>),
+    Glob(Glob),
     Regex(Regex),
 }
 
@@ -54,7 +54,7 @@ pub enum PatternError {
         /// As written.
         text: String,
         /// What is wrong.
-        why: String,
+        why: GlobError,
     },
     /// Not a regular expression.
     #[error("`{text}` is not a regular expression: {why}")]
@@ -80,33 +80,26 @@ impl Form {
         }
     }
 
-    fn glob_or_exact(text: &str, segments: Segments) -> Result<Form, PatternError> {
+    fn glob_or_exact(text: &str, slashes: Slashes) -> Result<Form, PatternError> {
         if text.is_empty() {
             return Err(PatternError::Empty);
         }
         if !text.contains(['*', '?', '[', '{']) {
             return Ok(Form::Exact);
         }
-        match GlobBuilder::new(text).literal_separator(segments == Segments::Apart).build() {
-            Ok(glob) => Ok(Form::Glob(Box::new(glob.compile_matcher()))),
-            Err(error) => Err(PatternError::Glob { text: text.to_owned(), why: error.kind().to_string() }),
+        match Glob::new(text, slashes) {
+            Ok(glob) => Ok(Form::Glob(glob)),
+            Err(why) => Err(PatternError::Glob { text: text.to_owned(), why }),
         }
     }
 
     fn matches(&self, pattern: &str, text: &str) -> bool {
         match self {
             Form::Exact => pattern == text,
-            Form::Glob(glob) => glob.is_match(text),
+            Form::Glob(glob) => glob.matches(text),
             Form::Regex(regex) => regex.is_match(text),
         }
     }
-}
-
-/// Whether a `*` stops at a slash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Segments {
-    Apart,
-    Joined,
 }
 
 fn between_slashes(text: &str) -> Option<&str> {
@@ -125,7 +118,7 @@ impl FromStr for TextPattern {
     fn from_str(text: &str) -> Result<TextPattern, PatternError> {
         let form = match between_slashes(text) {
             Some(inner) => Form::regex(inner)?,
-            None => Form::glob_or_exact(text, Segments::Joined)?,
+            None => Form::glob_or_exact(text, Slashes::Joined)?,
         };
         Ok(TextPattern { text: text.to_owned(), form })
     }
@@ -152,7 +145,7 @@ impl FromStr for PathPattern {
             None if text.split_once('?').is_some_and(|(_, query)| query.contains('=')) => {
                 return Err(PatternError::Query { text: text.to_owned() });
             }
-            None => Form::glob_or_exact(text, Segments::Apart)?,
+            None => Form::glob_or_exact(text, Slashes::Apart)?,
         };
         Ok(PathPattern { text: text.to_owned(), form })
     }

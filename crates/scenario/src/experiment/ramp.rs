@@ -1,11 +1,9 @@
 //! `ramp:`: settings of a fault that change while it lasts, from one value to another in even steps. All steps are made here,
 //! so that each is checked before anything runs.
 
-use std::collections::BTreeMap;
-
 use murphy_core::{Chance, Rate, Size, Span};
 use murphy_faults::{Fault, JsonError, Place, Problems};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::context::{Check, Cursor};
 use crate::document::{FaultDoc, RampDoc};
@@ -136,8 +134,7 @@ pub(super) fn ramp(
     times.dedup();
     let mut stages = Vec::new();
     for time in times {
-        let levels =
-            ways.iter().filter_map(|way| Some((way.setting.clone(), way.at(time)?.value()))).collect();
+        let levels = ways.iter().filter_map(|way| Some((way.setting.clone(), way.at(time)?.value())));
         match with(fault, levels) {
             Ok(fault) => stages.push(RampStage { after: Span::from_micros(time), fault }),
             Err(error) => {
@@ -174,7 +171,7 @@ fn way(
             .error(at.own(), format!("`{}` is no setting that `inject` gives", shortened(setting)))
             .help(format!(
                 "write `from` as well, or one of: {}",
-                settings_of(fault).into_keys().collect::<Vec<_>>().join(", ")
+                settings_of(fault).keys().map(String::as_str).collect::<Vec<_>>().join(", ")
             ));
         return None;
     };
@@ -211,8 +208,8 @@ fn way(
         return None;
     }
     // A setting that the fault does not know is told at once, and where it stands.
-    let first = [(setting.to_owned(), from.value())].into();
-    if let Err(error) = with(fault, first) {
+    let first = (setting.to_owned(), from.value());
+    if let Err(error) = with(fault, std::iter::once(first)) {
         let text = error.to_string();
         let (what, known) = text.split_once(", expected ").unwrap_or((&text, ""));
         check
@@ -224,18 +221,16 @@ fn way(
     (over.as_micros() > 0).then(|| Way { setting: setting.to_owned(), from, to, over: over.as_micros() })
 }
 
-fn settings_of(fault: &Fault) -> BTreeMap<String, Value> {
+fn settings_of(fault: &Fault) -> Map<String, Value> {
     let written = serde_json::to_value(fault).unwrap_or_default();
-    let settings = written.get(fault.name()).and_then(Value::as_object);
-    settings.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())).collect()
+    written.get(fault.name()).and_then(Value::as_object).cloned().unwrap_or_default()
 }
 
 /// The same fault with other settings.
-fn with(fault: &Fault, levels: BTreeMap<String, Value>) -> Result<Fault, JsonError> {
+fn with(fault: &Fault, levels: impl Iterator<Item = (String, Value)>) -> Result<Fault, JsonError> {
     let mut settings = settings_of(fault);
     settings.extend(levels);
-    let settings: serde_json::Map<String, Value> = settings.into_iter().collect();
-    Fault::from_json(&Value::from_iter([(fault.name(), Value::Object(settings))]))
+    Fault::from_settings(fault.name(), settings)
 }
 
 #[cfg(test)]

@@ -66,7 +66,12 @@ impl Found {
 }
 
 fn params<const N: usize>(named: [(&str, Reading); N]) -> BTreeMap<String, Reading> {
-    named.into_iter().map(|(name, reading)| (name.to_owned(), reading)).collect()
+    // Not collected: that would sort first, and the sorting be compiled anew for each number of them.
+    let mut params = BTreeMap::new();
+    for (name, reading) in named {
+        params.insert(name.to_owned(), reading);
+    }
+    params
 }
 
 type OnEdge = fn(&RunView<'_>, &EdgeView) -> Found;

@@ -1,0 +1,280 @@
+//! A text against a glob: `*`, `?`, `[a-c]`, `[!a]`, `{a,b}` and `**`, matched whole. A glob becomes a regular expression, so that no
+//! glob and no text can make a match slow; it must never panic on any text.
+
+use std::fmt;
+
+use regex::Regex;
+
+/// Whether a `*` or a `?` stops at a slash, as it does in paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slashes {
+    /// A star is within one segment; `**` between slashes is any number of segments, none too.
+    Apart,
+    /// A slash is a character like any other.
+    Joined,
+}
+
+/// A glob, ready to match.
+#[derive(Debug, Clone)]
+pub struct Glob(Regex);
+
+/// Why a text is no glob. Columns count characters from one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GlobError {
+    /// A class that nothing ends.
+    #[error("the `[` in column {column} has no `]` (the sign itself is `\\[`)")]
+    OpenClass {
+        /// Where it begins.
+        column: usize,
+    },
+    /// Alternatives that nothing ends.
+    #[error("the `{{` in column {column} has no `}}` (the sign itself is `\\{{`)")]
+    OpenAlternatives {
+        /// Where they begin.
+        column: usize,
+    },
+    /// An end of alternatives that did not begin.
+    #[error("the `}}` in column {column} has no `{{` (the sign itself is `\\}}`)")]
+    NotOpened {
+        /// Where it stands.
+        column: usize,
+    },
+    /// A range that runs downward.
+    #[error("the range `{from}-{to}` is empty: write `{to}-{from}`")]
+    Backward {
+        /// Its first character.
+        from: char,
+        /// Its last.
+        to: char,
+    },
+    /// A backslash with nothing behind it.
+    #[error("a `\\` at the end takes no character (the sign itself is `\\\\`)")]
+    Dangling,
+    /// More than a matcher may hold.
+    #[error("it is too long or too deep")]
+    TooLarge,
+}
+
+impl Glob {
+    /// Reads a glob.
+    pub fn new(glob: &str, slashes: Slashes) -> Result<Glob, GlobError> {
+        let text = Translation::of(glob, slashes)?;
+        Regex::new(&text).map(Glob).map_err(|_| GlobError::TooLarge)
+    }
+
+    /// True if the whole text is as asked.
+    pub fn matches(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+}
+
+impl fmt::Display for Glob {
+    /// As the regular expression that it became.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+struct Translation<'a> {
+    characters: &'a [char],
+    at: usize,
+    slashes: Slashes,
+    /// The columns of alternatives that are open.
+    open: Vec<usize>,
+    regex: String,
+}
+
+impl Translation<'_> {
+    fn of(glob: &str, slashes: Slashes) -> Result<String, GlobError> {
+        let characters: Vec<char> = glob.chars().collect();
+        let mut translation = Translation {
+            characters: &characters,
+            at: 0,
+            slashes,
+            open: Vec::new(),
+            regex: "(?s)^".to_owned(),
+        };
+        while let Some(character) = translation.next() {
+            translation.take(character)?;
+        }
+        if let Some(column) = translation.open.pop() {
+            return Err(GlobError::OpenAlternatives { column });
+        }
+        translation.regex.push('$');
+        Ok(translation.regex)
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let character = self.characters.get(self.at).copied();
+        self.at += usize::from(character.is_some());
+        character
+    }
+
+    fn next_is(&self, character: char) -> bool {
+        self.characters.get(self.at) == Some(&character)
+    }
+
+    fn take(&mut self, character: char) -> Result<(), GlobError> {
+        match character {
+            '*' => self.star(),
+            '?' => self.regex.push_str(match self.slashes {
+                Slashes::Apart => "[^/]",
+                Slashes::Joined => ".",
+            }),
+            '[' => self.class()?,
+            '{' => {
+                self.open.push(self.at);
+                self.regex.push_str("(?:");
+            }
+            '}' => {
+                self.open.pop().ok_or(GlobError::NotOpened { column: self.at })?;
+                self.regex.push(')');
+            }
+            ',' if !self.open.is_empty() => self.regex.push('|'),
+            '\\' => {
+                let escaped = self.next().ok_or(GlobError::Dangling)?;
+                self.literal(escaped);
+            }
+            plain => self.literal(plain),
+        }
+        Ok(())
+    }
+
+    fn star(&mut self) {
+        let first = self.at - 1;
+        while self.next_is('*') {
+            self.at += 1;
+        }
+        let begins = first == 0 || self.characters[first - 1] == '/';
+        let ends = self.at == self.characters.len() || self.next_is('/');
+        match self.slashes {
+            Slashes::Joined => self.regex.push_str(".*"),
+            Slashes::Apart if self.at - first != 2 || !begins || !ends => self.regex.push_str("[^/]*"),
+            // `a/**/b` is `a/b` too: the slash behind is one with those that the stars take.
+            Slashes::Apart if self.next_is('/') => {
+                self.at += 1;
+                self.regex.push_str("(?:.*/)?");
+            }
+            Slashes::Apart => self.regex.push_str(".*"),
+        }
+    }
+
+    fn class(&mut self) -> Result<(), GlobError> {
+        let column = self.at;
+        self.regex.push('[');
+        if self.next_is('!') || self.next_is('^') {
+            self.at += 1;
+            self.regex.push('^');
+            if self.slashes == Slashes::Apart {
+                self.regex.push('/');
+            }
+        }
+        // A `]` that comes first is itself, as in every shell.
+        let mut member = self.next().ok_or(GlobError::OpenClass { column })?;
+        loop {
+            let last = self.characters.get(self.at + 1).copied();
+            match last {
+                Some(to) if self.next_is('-') && to != ']' => {
+                    if to < member {
+                        return Err(GlobError::Backward { from: member, to });
+                    }
+                    self.at += 2;
+                    self.literal(member);
+                    self.regex.push('-');
+                    self.literal(to);
+                }
+                _ => self.literal(member),
+            }
+            member = self.next().ok_or(GlobError::OpenClass { column })?;
+            if member == ']' {
+                self.regex.push(']');
+                return Ok(());
+            }
+        }
+    }
+
+    fn literal(&mut self, character: char) {
+        // What has a meaning in regular expressions, inside of classes too.
+        if "\\.+*?()|[]{}^$#&-~".contains(character) {
+            self.regex.push('\\');
+        }
+        self.regex.push(character);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn apart(glob: &str, text: &str) -> bool {
+        Glob::new(glob, Slashes::Apart).unwrap().matches(text)
+    }
+
+    fn joined(glob: &str, text: &str) -> bool {
+        Glob::new(glob, Slashes::Joined).unwrap().matches(text)
+    }
+
+    #[test]
+    fn a_star_stops_at_a_slash_only_where_slashes_are_apart() {
+        assert!(apart("/items/*", "/items/7") && !apart("/items/*", "/items/7/price"));
+        assert!(joined("library/*", "library/a/b") && joined("*redis*", "/usr/bin/redis-server"));
+        assert!(apart("/a?c", "/abc") && !apart("/a?c", "/a/c") && joined("/a?c", "/a/c"));
+        assert!(joined("web-*", "web-1") && !joined("web-*", "the-web-1") && joined("web*", "web\n"));
+    }
+
+    #[test]
+    fn two_stars_are_any_number_of_segments() {
+        assert!(apart("/api/**", "/api/v1/items") && !apart("/api/**", "/api") && !apart("/api/**", "/app"));
+        assert!(apart("/a/**/b", "/a/b") && apart("/a/**/b", "/a/x/y/b") && !apart("/a/**/b", "/a/xb"));
+        assert!(apart("**/b", "b") && apart("**/b", "x/y/b") && apart("**", "x/y"));
+        assert!(apart("/a**b", "/axb") && !apart("/a**b", "/a/b"));
+    }
+
+    #[test]
+    fn classes_and_alternatives_read_as_in_a_shell() {
+        assert!(joined("web-[1-3]", "web-2") && !joined("web-[1-3]", "web-4"));
+        assert!(joined("web-[!1]", "web-2") && !joined("web-[!1]", "web-1") && joined("[^a]", "b"));
+        assert!(
+            joined("[]a]", "]") && joined("[a-]", "-") && joined("a[.]b", "a.b") && !joined("a[.]b", "axb")
+        );
+        assert!(apart("[!a]", "b") && !apart("[!a]", "/"));
+        assert!(joined("{GET,POST}", "POST") && !joined("{GET,POST}", "PUT") && joined("a{,b}", "a"));
+        assert!(joined("{a,b{c,d}}e", "bde") && joined("a,b*", "a,bc") && joined("a\\*b", "a*b"));
+        assert!(!joined("a.c", "abc") && !joined("a+", "aa"));
+    }
+
+    #[test]
+    fn what_is_no_glob_says_where() {
+        let error = |glob| Glob::new(glob, Slashes::Apart).unwrap_err();
+        assert_eq!(error("web-["), GlobError::OpenClass { column: 5 });
+        assert_eq!(error("[]"), GlobError::OpenClass { column: 1 });
+        assert_eq!(error("a{b,c"), GlobError::OpenAlternatives { column: 2 });
+        assert_eq!(error("a}"), GlobError::NotOpened { column: 2 });
+        assert_eq!(error("[z-a]"), GlobError::Backward { from: 'z', to: 'a' });
+        assert_eq!(error("a\\"), GlobError::Dangling);
+        let deep = ["{".repeat(400), "}".repeat(400)].concat();
+        assert_eq!(error(&deep), GlobError::TooLarge);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(glob in "\\PC{0,24}", text in "\\PC{0,24}") {
+            for slashes in [Slashes::Apart, Slashes::Joined] {
+                match Glob::new(&glob, slashes) {
+                    Ok(glob) => drop(glob.matches(&text)),
+                    // Nothing so short is too much: what is refused has a place.
+                    Err(error) => prop_assert_ne!(error, GlobError::TooLarge),
+                }
+            }
+        }
+
+        #[test]
+        fn a_text_with_every_sign_escaped_matches_itself_alone(text in "[a-z*?\\[\\]{},\\\\.^$|/!-]{1,12}", other in "[a-z]{1,12}") {
+            let escaped: String = text.chars().flat_map(|sign| ['\\', sign]).collect();
+            prop_assert!(joined(&escaped, &text));
+            prop_assert_eq!(apart(&escaped, &other), text == other);
+        }
+    }
+}
