@@ -10,6 +10,9 @@ const PACKED: (u32, u32) = (2, 36);
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    // Another linker may be chosen by them.
+    println!("cargo::rerun-if-env-changed=RUSTFLAGS");
+    println!("cargo::rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
     let here = of("HOST") == of("TARGET")
         && of("CARGO_CFG_TARGET_OS") == "linux"
         && of("CARGO_CFG_TARGET_ENV") == "gnu";

@@ -1,8 +1,6 @@
 //! A text against a glob: `*`, `?`, `[a-c]`, `[!a]`, `{a,b}` and `**`, matched whole. A glob becomes a regular expression, so that no
 //! glob and no text can make a match slow; it must never panic on any text.
 
-use std::fmt;
-
 use regex::Regex;
 
 /// Whether a `*` or a `?` stops at a slash, as it does in paths.
@@ -22,19 +20,19 @@ pub struct Glob(Regex);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum GlobError {
     /// A class that nothing ends.
-    #[error("the `[` in column {column} has no `]` (the sign itself is `\\[`)")]
+    #[error("the `[` in column {column} has no `]` (the sign itself is `[[]`)")]
     OpenClass {
         /// Where it begins.
         column: usize,
     },
     /// Alternatives that nothing ends.
-    #[error("the `{{` in column {column} has no `}}` (the sign itself is `\\{{`)")]
+    #[error("the `{{` in column {column} has no `}}` (the sign itself is `[{{]`)")]
     OpenAlternatives {
         /// Where they begin.
         column: usize,
     },
     /// An end of alternatives that did not begin.
-    #[error("the `}}` in column {column} has no `{{` (the sign itself is `\\}}`)")]
+    #[error("the `}}` in column {column} has no `{{` (the sign itself is `[}}]`)")]
     NotOpened {
         /// Where it stands.
         column: usize,
@@ -51,7 +49,7 @@ pub enum GlobError {
     #[error("a `\\` at the end takes no character (the sign itself is `\\\\`)")]
     Dangling,
     /// More than a matcher may hold.
-    #[error("it is too long or too deep")]
+    #[error("it is too long or too deep: write a shorter one, or a regular expression between slashes")]
     TooLarge,
 }
 
@@ -65,13 +63,6 @@ impl Glob {
     /// True if the whole text is as asked.
     pub fn matches(&self, text: &str) -> bool {
         self.0.is_match(text)
-    }
-}
-
-impl fmt::Display for Glob {
-    /// As the regular expression that it became.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_str())
     }
 }
 
@@ -256,6 +247,15 @@ mod tests {
         assert_eq!(error("a\\"), GlobError::Dangling);
         let deep = ["{".repeat(400), "}".repeat(400)].concat();
         assert_eq!(error(&deep), GlobError::TooLarge);
+    }
+
+    #[test]
+    fn the_signs_are_written_as_their_errors_say() {
+        for (asked, sign) in [("web-[", "["), ("a{b", "{"), ("a}*", "}")] {
+            let error = Glob::new(asked, Slashes::Joined).unwrap_err().to_string();
+            let written = error.split("itself is `").nth(1).unwrap().trim_end_matches("`)");
+            assert!(joined(written, sign), "{error}");
+        }
     }
 
     proptest! {

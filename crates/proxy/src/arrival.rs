@@ -14,8 +14,8 @@ use nix::time::{ClockId, clock_gettime};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-/// Bytes of which the kernel says that they lay there for longer, while somebody waited for them, did not: its stamps are of the
-/// clock of the day, which can be set.
+/// The longest that a stamp is believed to lie back. Stamps are of the clock of the day: one that is older, while somebody was waiting
+/// for the bytes, rather says that the clock was set.
 const LONGEST: Duration = Duration::from_millis(10);
 
 /// Whether the kernel stamps what arrives on a socket.
