@@ -156,10 +156,11 @@ fn a_killed_process_is_dead_and_the_others_live() {
 
 #[test]
 fn a_signal_is_sent_as_named() {
-    let (bench, mut victims) = (Bench::new(), Victims::new("hup", 1));
-    bench.run(&["signal", &victims.target(), "--signal", "hup"]).expect(0).says("signal SIGHUP: 1 process");
+    // Not SIGHUP: under `nohup` a victim inherits that it is to be ignored.
+    let (bench, mut victims) = (Bench::new(), Victims::new("usr1", 1));
+    bench.run(&["signal", &victims.target(), "--signal", "usr1"]).expect(0).says("signal SIGUSR1: 1 process");
     let status = victims.children[0].wait().unwrap();
-    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(1));
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(Signal::SIGUSR1 as i32));
     bench.run(&["signal", "pid:7", "--signal", "STOP"]).expect(2).says("murphy freeze");
     bench.run(&["signal", "pid:7", "--signal", "SIGHUB"]).expect(2).says("did you mean `SIGHUP`?");
 }
