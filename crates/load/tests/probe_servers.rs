@@ -20,14 +20,16 @@ const NOBODY: u32 = 65534;
 /// A server of a test, ended with it.
 struct Running {
     child: Child,
+    /// Ends it at once, by a handler of its own: what a test inherits as ignored, its servers inherit too.
+    end: Signal,
     port: u16,
     dir: tempfile::TempDir,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // At once, and with all its processes; one that is gone already is as well.
-        let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGQUIT);
+        // With all its processes; one that is gone already is as well.
+        let _ = kill(Pid::from_raw(self.child.id() as i32), self.end);
         let _ = self.child.wait();
     }
 }
@@ -73,7 +75,7 @@ async fn redis() -> Option<Running> {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let running = Running { child, port, dir };
+    let running = Running { child, end: Signal::SIGTERM, port, dir };
     until_ok(&of_redis(running.port, &["PING"], &json!("PONG"))).await;
     Some(running)
 }
@@ -149,7 +151,7 @@ async fn postgres() -> Option<Running> {
         .arg(dir.path())
         .spawn()
         .unwrap();
-    let running = Running { child, port, dir };
+    let running = Running { child, end: Signal::SIGQUIT, port, dir };
     until_ok(&of_postgres(running.port, "select 1", &json!(1))).await;
     Some(running)
 }
