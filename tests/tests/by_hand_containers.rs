@@ -1,4 +1,4 @@
-//! `murphy kill|stop|restart|pause|disconnect|limit|remove` on containers of a real engine, as a person types them.
+//! `murphy kill|stop|restart|pause|disconnect|limit|remove|exec` on containers of a real engine, as a person types them.
 
 use std::process::Child;
 use std::time::Duration;
@@ -106,6 +106,72 @@ end: 1 round, 1 target touched, nothing left to take back
 
 "#]]
     );
+}
+
+/// True if a file is in the container.
+fn holds(sandbox: &Sandbox, member: &Member, path: &str) -> bool {
+    let path = format!("/containers/{}/archive?path={path}", member.id);
+    sandbox.engine().call("GET", &path, None).expect("the engine").status == 200
+}
+
+#[test]
+fn a_command_is_run_in_containers_told_with_its_end_and_taken_back() {
+    let Some(sandbox) = Sandbox::open("a_command_is_run_in_containers_told_with_its_end_and_taken_back")
+    else {
+        return;
+    };
+    let members = ["web-1", "web-2", "web-3"].map(|name| sandbox.container(name, &[], json!({})));
+    let bench = Bench::new();
+    let all = sandbox.name("web-*");
+    let broken = || members.iter().filter(|member| holds(&sandbox, member, "/tmp/broken")).count();
+    // Once, with nothing to take back: what it wrote and its exit code are told, and its words stay words.
+    let said = ["--", "/victim", "print", "two  words", "complain", "odd", "exit", "0"];
+    let finished = bench.run(&[&["exec", &members[0].name][..], &said].concat()).expect(0);
+    finished
+        .says("exec /victim: 1 container ")
+        .says("undo        none: there is no way back")
+        .says("exit code 0")
+        .says("| two  words")
+        .says("| odd");
+    let json = [&["exec", &all, "--pick", "2", "--seed", "7", "--output", "json"][..], &said].concat();
+    let done = events(&bench.run(&json).expect(0).stdout, "done");
+    assert_eq!(done.len(), 2);
+    assert_eq!(done[0]["command"]["exit-code"], 0, "{done:?}");
+    assert!(done[0]["command"]["output"].as_str().is_some_and(|said| said.contains("two  words")));
+    // One that fails is a failure, with what it said.
+    let fails =
+        ["exec", &members[0].name, "--output", "json", "--", "/victim", "complain", "why", "exit", "3"];
+    let failed = events(&bench.run(&fails).expect(3).stdout, "failed");
+    assert_eq!(failed[0]["command"], json!({ "exit-code": 3, "output": "why" }));
+    bench.run(&["exec", &members[0].name, "--", "/nowhere"]).expect(3).says("/nowhere");
+    let slow = ["exec", &members[0].name, "--within", "200ms", "--", "/victim"];
+    bench.run(&slow).expect(3).says("did not end within 200ms");
+    // With a way back: at the end of its time, on a signal, and when Murphy is killed.
+    let revert = ["--revert", "/victim remove '/tmp/broken' exit 0"];
+    let write = ["--", "/victim", "write", "/tmp/broken", "exit", "0"];
+    let with = |more: &[&'static str]| [&["exec", &all], more, &revert[..], &write[..]].concat();
+    bench.run(&with(&["--dry-run"])).expect(0).says("undo        run `/victim remove /tmp/broken exit 0`");
+    assert_eq!(broken(), 0);
+    bench.run(&with(&["--for", "100ms", "--every", "500ms", "--times", "2"])).expect(0).says("end: 2 rounds");
+    assert_eq!(broken(), 0);
+    let child = bench.spawn(&with(&["--for", "10m"]));
+    eventually("all are broken", PATIENCE, || broken() == 3);
+    send(&child, Signal::SIGINT);
+    finish(child).expect(130).says("taken back").says("nothing left to take back");
+    assert_eq!(broken(), 0);
+    let child = bench.spawn(&with(&["--for", "10m"]));
+    eventually("all are broken", PATIENCE, || broken() == 3);
+    send(&child, Signal::SIGKILL);
+    finish(child).expect(137);
+    eventually("the watchdog has taken it back", PATIENCE, || bench.undo_logs().is_empty());
+    assert_eq!(broken(), 0);
+    // What cannot be meant.
+    bench.run(&with(&["--max", "2"])).expect(3).says("at most 2 may be");
+    bench.run(&["exec", &all, "--for", "1s", "--", "/victim"]).expect(2).says("without `--revert`");
+    bench.run(&["exec", &all, "--revert", "sh -c 'x", "--", "/victim"]).expect(2).says("close it");
+    bench.run(&["exec", &all, "--", " "]).expect(2).says("no command is given");
+    bench.run(&["exec", &all]).expect(2).says("COMMAND");
+    bench.run(&["exec", "pid:7", "--", "/victim"]).expect(2).says("acts on containers");
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn is_frozen(pid: u32) -> bool {
 }
 
 /// What is done to the container, in turn; one at a time, since one that is paused cannot be stopped as well.
-const ON_CONTAINER: [&str; 7] = [
+const ON_CONTAINER: [&str; 8] = [
     "pause",
     "{ limits: { memory: 32MiB, pids: 50 } }",
     "disconnect",
@@ -51,7 +51,14 @@ const ON_CONTAINER: [&str; 7] = [
     "{ stop: 1s }",
     "remove",
     "{ restart: 1s }",
+    "{ exec: { command: [/victim, write, /tmp/broken, exit, '0'], revert: [/victim, remove, /tmp/broken, exit, '0'] } }",
 ];
+
+/// True if what the command of the `exec` leaves in the container is there.
+fn is_broken(victims: &Victims) -> bool {
+    let path = format!("/containers/{}/archive?path=/tmp/broken", victims.member.id);
+    victims.sandbox.engine().call("GET", &path, None).expect("the engine").status == 200
+}
 
 /// A fault of a container, and beside it faults on two edges (one of them in the container's network), on that network, on a
 /// service and on a process that Murphy did not start.
@@ -163,6 +170,7 @@ impl Lane {
             && !is_frozen(self.bystander.0.id())
             && TcpListener::bind(("127.0.0.1", strike.edge)).is_ok()
             && self.victims.state() == strike.before
+            && !is_broken(&self.victims)
             && in_network(&self.victims).is_empty()
     }
 

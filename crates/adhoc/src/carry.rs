@@ -9,7 +9,7 @@ use murphy_runner::{Locks, StateDir, Stop, StopReason, Unsure, by_hand};
 use tokio::time::sleep_until;
 
 use crate::error::AdhocError;
-use crate::hands::{Chosen, Hands, Later, NotDone};
+use crate::hands::{Chosen, Did, Hands, Later, NotDone};
 use crate::happening::{Happening, Planned};
 use crate::order::{Consent, Order, SMALL};
 use crate::session::{Session, owner};
@@ -139,17 +139,17 @@ impl Work<'_> {
         chosen.lock(&locks)?;
         tell(Happening::Planned(planned));
         let due = self.due(&chosen.undos)?;
-        let mut unsure = Unsure::No;
+        let (mut unsure, mut touched) = (Unsure::No, false);
         for (target, answer) in self.hands.act(&chosen).await {
             match answer {
-                Ok(notes) => {
-                    self.ending.touched += 1;
+                Ok(Did { notes, command }) => {
+                    (self.ending.touched, touched) = (self.ending.touched + 1, true);
                     let took = whole_millis(begun.elapsed());
-                    tell(Happening::Done { round: number, target, took, notes });
+                    tell(Happening::Done { round: number, target, took, notes, command });
                 }
-                Err(NotDone { why, later }) => {
+                Err(NotDone { why, later, command }) => {
                     self.ending.failed += 1;
-                    tell(Happening::Failed { round: number, target, why });
+                    tell(Happening::Failed { round: number, target, why, command });
                     if later == Later::Perhaps {
                         unsure = Unsure::since(Instant::now(), &chosen.undos);
                     }
@@ -157,7 +157,8 @@ impl Work<'_> {
             }
         }
         self.ending.rounds += 1;
-        if let Some(hold) = self.order.schedule.hold {
+        // Where nothing was done, there is nothing to be held.
+        if let Some(hold) = self.order.schedule.hold.filter(|_| touched) {
             tokio::select! {
                 () = tokio::time::sleep(hold.as_duration()) => {}
                 () = stop.stopped() => {}

@@ -2,14 +2,14 @@
 
 use murphy_core::{Seed, Undo};
 use murphy_docker::{
-    Action, Choice, Engine, Environment, FindError, Prepared, RevertError, Reverted, SelectError, Target,
-    Wanted,
+    ActError, Action, Applied, Choice, Engine, Environment, FindError, Prepared, RevertError, Reverted,
+    SelectError, Target, Wanted,
 };
 use murphy_host::{self as host, Found, SendError};
 use murphy_runner::{LockError, Lockable, Locks, Reverter};
 
 use crate::error::AdhocError;
-use crate::happening::{Kind, Victim};
+use crate::happening::{CommandEnd, Kind, Victim};
 use crate::order::{Deed, Order, ProcessDeed};
 use crate::process::{ProcessTarget, choose_processes};
 use crate::whom::Whom;
@@ -35,14 +35,23 @@ enum Grip {
     Processes(Vec<Found>),
 }
 
-/// What came of the attempt on one target: notes, or why not.
-pub(crate) type Acted = (Victim, Result<Vec<String>, NotDone>);
+/// What came of the attempt on one target.
+pub(crate) type Acted = (Victim, Result<Did, NotDone>);
+
+/// Something that was done to a target.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Did {
+    pub(crate) notes: Vec<String>,
+    pub(crate) command: Option<CommandEnd>,
+}
 
 /// Why something was not done to a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NotDone {
     pub(crate) why: String,
     pub(crate) later: Later,
+    /// A command that ran and failed.
+    pub(crate) command: Option<CommandEnd>,
 }
 
 /// What may become of an act that failed.
@@ -145,13 +154,7 @@ impl Hands {
         match (self, &chosen.prepared) {
             (Hands::Containers { engine, action, .. }, Grip::Containers(prepared)) => {
                 let answers = engine.apply_all(prepared, action).await;
-                let answers = answers.into_iter().map(|answer| match answer {
-                    Ok(applied) => Ok(applied.notes),
-                    Err(error) => Err(NotDone {
-                        why: error.to_string(),
-                        later: if error.may_still_come() { Later::Perhaps } else { Later::Never },
-                    }),
-                });
+                let answers = answers.into_iter().map(|answer| answer.map(did).map_err(not_done));
                 prepared.iter().map(|one| container(&one.container)).zip(answers).collect()
             }
             (Hands::Processes { deed, .. }, Grip::Processes(found)) => {
@@ -200,14 +203,29 @@ fn thaw(found: &Found) -> Undo {
     Undo::Continue { process: found.identity, name: found.name.clone() }
 }
 
-fn do_to(deed: ProcessDeed, found: &Found) -> Result<Vec<String>, NotDone> {
+fn did(applied: Applied) -> Did {
+    let command = applied.output.map(|output| CommandEnd { exit_code: 0, output });
+    Did { notes: applied.notes, command }
+}
+
+fn not_done(error: ActError) -> NotDone {
+    let later = if error.may_still_come() { Later::Perhaps } else { Later::Never };
+    let why = error.to_string();
+    let command = match error {
+        ActError::CommandFailed { code, output, .. } => Some(CommandEnd { exit_code: code, output }),
+        _ => None,
+    };
+    NotDone { why, later, command }
+}
+
+fn do_to(deed: ProcessDeed, found: &Found) -> Result<Did, NotDone> {
     let sent = match deed {
         ProcessDeed::Kill(signal) | ProcessDeed::Signal(signal) => host::send(&found.identity, signal),
         ProcessDeed::Freeze => host::freeze(&found.identity),
     };
-    let never = |why| NotDone { why, later: Later::Never };
+    let never = |why| NotDone { why, later: Later::Never, command: None };
     match sent {
-        Ok(()) => Ok(Vec::new()),
+        Ok(()) => Ok(Did::default()),
         Err(SendError::Gone { .. }) => Err(never("it ended before it could be touched".to_owned())),
         Err(error) => Err(never(error.to_string())),
     }

@@ -34,6 +34,16 @@ impl std::fmt::Display for Victim {
     }
 }
 
+/// How a command in a container ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CommandEnd {
+    /// Its exit code.
+    pub exit_code: i64,
+    /// The end of what it wrote, of both its outputs.
+    pub output: String,
+}
+
 /// What is about to be done in one round.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -74,6 +84,9 @@ pub enum Happening {
         took: Span,
         /// What a person should know.
         notes: Vec<String>,
+        /// How a command that was run ended.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        command: Option<CommandEnd>,
     },
     /// It could not be done to one target.
     Failed {
@@ -83,6 +96,9 @@ pub enum Happening {
         target: Victim,
         /// Why.
         why: String,
+        /// How a command that was run ended.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        command: Option<CommandEnd>,
     },
     /// One thing is as before.
     TakenBack {
@@ -139,9 +155,13 @@ impl Happening {
         match self {
             Happening::Planned(planned) => planned.lines(&mut text),
             Happening::DryRun => text += "dry run: nothing was touched\n",
-            Happening::Done { target, took, notes, .. } => {
+            Happening::Done { target, took, notes, command, .. } => {
                 let _ = writeln!(text, "  done        {target} within {took}");
                 list(&mut text, notes);
+                if let Some(CommandEnd { exit_code, output }) = command {
+                    let _ = writeln!(text, "    exit code {exit_code}");
+                    lines(&mut text, output);
+                }
             }
             Happening::Failed { target, why, .. } => {
                 let _ = writeln!(text, "  FAILED      {target}: {why}");
@@ -206,6 +226,14 @@ impl Planned {
     }
 }
 
+/// What a container wrote, which must not steer the terminal.
+fn lines(text: &mut String, output: &str) {
+    for line in output.lines() {
+        let line: String = line.chars().filter(|c| !c.is_control() || *c == '\t').collect();
+        let _ = writeln!(text, "    | {line}");
+    }
+}
+
 fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
@@ -236,6 +264,13 @@ mod tests {
              \x20 target      shop-web-1 (0123456789ab)\n\
              \x20 spared      shop-db-1: its owner protects it (murphy.protect=true)\n\
              \x20 undo        unpause shop-web-1 (0123456789ab)\n"
+        );
+        let command = Some(CommandEnd { exit_code: 0, output: "one\n\u{1b}[2Jtwo".into() });
+        let (took, notes) = (Span::from_millis(3), Vec::new());
+        let done = Happening::Done { round: 1, target: victim(), took, notes, command };
+        assert_eq!(
+            done.text(),
+            "  done        shop-web-1 (0123456789ab) within 3ms\n    exit code 0\n    | one\n    | [2Jtwo\n"
         );
         let end = Happening::Ended { rounds: 1, touched: 2, not_taken_back: 0 };
         assert_eq!(end.text(), "end: 1 round, 2 targets touched, nothing left to take back\n");

@@ -17,13 +17,15 @@ mod schedule;
 mod session;
 mod sight_text;
 mod whom;
+mod words;
 
 pub use calls::{Calls, CallsSeen};
 pub use carry::{Ending, Place, carry_out, dry_run};
 pub use error::AdhocError;
-pub use happening::{Happening, Kind, Planned, Victim};
+pub use happening::{CommandEnd, Happening, Kind, Planned, Victim};
 pub use order::{Consent, Deed, Holding, Order, OrderError, ProcessDeed};
 pub use process::{ProcessChoice, ProcessTarget, choose_processes};
 pub use proxy::{FaultSeen, Seat, SeatError, Sight, Stretch, Switch, Told, sit};
 pub use schedule::{Asked, Schedule, ScheduleError};
 pub use whom::{Whom, WhomError, Wish};
+pub use words::{WordsError, words};

@@ -52,6 +52,14 @@ impl Deed {
         }
     }
 
+    /// For the message that there is nothing to be held.
+    fn without_a_way_back(&self) -> String {
+        match self {
+            Deed::Container(Action::Exec(_)) => format!("{self} without `--revert`"),
+            _ => self.to_string(),
+        }
+    }
+
     /// The command's name for it.
     pub fn name(&self) -> &'static str {
         match self {
@@ -68,6 +76,10 @@ impl fmt::Display for Deed {
         match self {
             Deed::Container(Action::Kill { signal }) => write!(f, "kill {signal}"),
             Deed::Container(Action::Remove(Removal::ForGood)) => f.write_str("remove for good"),
+            // Without the arguments: they may carry secrets.
+            Deed::Container(Action::Exec(command)) => {
+                write!(f, "exec {}", command.command.first().map_or("", String::as_str))
+            }
             Deed::Process(ProcessDeed::Kill(signal)) => write!(f, "kill {signal}"),
             Deed::Process(ProcessDeed::Signal(signal)) => write!(f, "signal {signal}"),
             other => f.write_str(other.name()),
@@ -149,7 +161,7 @@ impl Order {
             }
             _ => {}
         }
-        let schedule = asked.check(deed.holding(), &format!("{deed}"))?;
+        let schedule = asked.check(deed.holding(), &deed.without_a_way_back())?;
         Ok(Order { deed, whom, schedule, seed, consent })
     }
 

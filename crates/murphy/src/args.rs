@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use murphy_core::{Chance, LoadName, Seed, Span};
 
 use crate::by_hand_args::{
-    DisconnectArgs, FreezeArgs, KillArgs, LimitArgs, PauseArgs, RemoveArgs, RestartArgs, SignalArgs, StopArgs,
+    DisconnectArgs, ExecArgs, FreezeArgs, KillArgs, LimitArgs, PauseArgs, RemoveArgs, RestartArgs,
+    SignalArgs, StopArgs,
 };
 use crate::daemon_args::{ServeArgs, ToxiproxyArgs};
 use crate::native_args::{FaultArgs, ProxiesArgs};
@@ -66,6 +67,8 @@ pub enum Command {
     Limit(LimitArgs),
     /// Take containers away, and bring them back after a while
     Remove(RemoveArgs),
+    /// Run a command in containers, and after a while the one that takes its effect back
+    Exec(ExecArgs),
     /// Freeze processes, and let them go on after a while
     Freeze(FreezeArgs),
     /// Send a signal to processes

@@ -182,6 +182,27 @@ pub struct RemoveArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = CONTAINERS)]
+pub struct ExecArgs {
+    /// Whom; see below
+    pub target: String,
+    /// The program and its arguments, behind `--`; no shell is added
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+    /// The command that takes it back at the end of --for, in one text: "redis-cli config set maxmemory 0"
+    #[arg(long, value_name = "COMMAND")]
+    pub revert: Option<String>,
+    /// How long each of the two may take
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    pub within: Span,
+    /// How long it stays done before --revert takes it back; 30s if not given
+    #[arg(long = "for", value_name = "TIME")]
+    pub hold: Option<Span>,
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+}
+
+#[derive(Debug, Args)]
 #[command(after_help = PROCESSES)]
 pub struct FreezeArgs {
     /// Whom; see below

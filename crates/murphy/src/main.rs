@@ -48,6 +48,7 @@ fn main() -> ExitCode {
         Command::Disconnect(args) => commands::by_hand::disconnect(&args),
         Command::Limit(args) => commands::by_hand::limit(&args),
         Command::Remove(args) => commands::by_hand::remove(&args),
+        Command::Exec(args) => commands::by_hand::exec(&args),
         Command::Freeze(args) => commands::by_hand::freeze(&args),
         Command::Signal(args) => commands::by_hand::signal(&args),
         Command::Doctor(args) => commands::doctor::run(&args),

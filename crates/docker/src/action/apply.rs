@@ -19,8 +19,10 @@ const IN_USE: [&str; 2] = ["unable to set memory limit", "device or resource bus
 /// An act that was done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Applied {
-    /// What a person should know of it: a command's output, a limit of the engine.
+    /// What a person should know of it.
     pub notes: Vec<String>,
+    /// What a command wrote last; it ended with 0.
+    pub output: Option<String>,
 }
 
 /// The name of a container that was set aside.
@@ -80,7 +82,7 @@ impl Engine {
             }
             Action::Exec(command) => {
                 let output = self.exec(container, &command.command, command.within).await?;
-                return Ok(Applied { notes: (!output.is_empty()).then_some(output).into_iter().collect() });
+                return Ok(Applied { output: Some(output), ..Applied::default() });
             }
         }
         Ok(Applied::default())

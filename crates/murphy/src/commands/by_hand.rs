@@ -1,21 +1,22 @@
-//! `murphy kill|stop|restart|pause|disconnect|limit|remove|freeze|signal`: breaks something by hand and takes it back.
+//! `murphy kill|stop|restart|pause|disconnect|limit|remove|exec|freeze|signal`: breaks something by hand and takes it back.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{IsTerminal as _, Write as _};
 
 use murphy_adhoc::{
     AdhocError, Asked, Consent, Deed, Ending, Happening, Order, Place, Planned, ProcessDeed, Whom, WhomError,
-    Wish, carry_out, dry_run,
+    Wish, carry_out, dry_run, words,
 };
 use murphy_core::{Seed, Span};
-use murphy_docker::{Action, Limits, Networks, Removal};
+use murphy_docker::{Action, Command, Limits, Networks, Removal};
+use murphy_faults::Fault;
 use murphy_runner::{StateDir, Stop, StopReason};
 use tokio::task::JoinSet;
 
 use super::{fail, print, runtime};
 use crate::by_hand_args::{
-    ChoiceArgs, DisconnectArgs, FreezeArgs, KillArgs, LimitArgs, OutputChoice, PauseArgs, RemoveArgs,
-    RestartArgs, SignalArgs, StopArgs,
+    ChoiceArgs, DisconnectArgs, ExecArgs, FreezeArgs, KillArgs, LimitArgs, OutputChoice, PauseArgs,
+    RemoveArgs, RestartArgs, SignalArgs, StopArgs,
 };
 use crate::exit::Exit;
 use crate::signals;
@@ -73,6 +74,20 @@ pub fn remove(args: &RemoveArgs) -> Exit {
     let removal = if args.irreversible { Removal::ForGood } else { Removal::SetAside };
     let whom = containers(&args.target, "remove", "for a process: murphy kill TARGET", &args.choice);
     carry(whom, |_| Ok(Deed::Container(Action::Remove(removal))), args.hold, &args.choice)
+}
+
+pub fn exec(args: &ExecArgs) -> Exit {
+    let revert = match args.revert.as_deref().map(words).transpose() {
+        Ok(revert) => revert,
+        Err(error) => return fail(Exit::Usage, &format_args!("--revert: {error}")),
+    };
+    let command = Command { command: args.command.clone(), revert, within: args.within };
+    let problems = Fault::from(command.clone()).problems();
+    if let Some(problem) = problems.into_iter().next() {
+        return fail(Exit::Usage, &format_args!("{}; {}", problem.message, problem.help));
+    }
+    let whom = containers(&args.target, "exec", "a command beside a process needs no Murphy", &args.choice);
+    carry(whom, |_| Ok(Deed::Container(Action::Exec(command.clone()))), args.hold, &args.choice)
 }
 
 pub fn freeze(args: &FreezeArgs) -> Exit {
