@@ -158,6 +158,7 @@ fn an_engine_behind_tls_is_acted_on_by_whoever_has_the_certificates_and_by_nobod
         .expect(3)
         .says("certificates for")
         .says("peer certificate");
+    // The engine's refusal comes after the handshake (TLS 1.3); where its end overtakes the alert, that is said.
     std::fs::copy(right.join("ca.pem"), wrong.join("ca.pem")).expect("a copy");
     finished(command(&engine, &bench, &wrong, &pause)).expect(3).says("certificates for");
     assert_eq!(state()["Paused"], json!(false), "none of these has touched it");

@@ -134,7 +134,7 @@ impl Engine {
             }
         }
         .map_err(sort)?;
-        let version = bounded("version", budget, &endpoint, docker.version()).await?;
+        let version = first_answer(&docker, budget, &endpoint).await?;
         let facts = facts(&version, &endpoint)?;
         let prefix = format!("/v{}", facts.api);
         Ok(Engine {
@@ -246,6 +246,23 @@ trait ByName {
 impl ByName for ContainerIdentity {
     fn cmp_by_name(&self, other: &Self) -> std::cmp::Ordering {
         self.name.cmp(&other.name).then_with(|| self.id.cmp(&other.id))
+    }
+}
+
+/// How often an engine that hangs up after the handshake is asked, so that the alert with the cause may come first once.
+const ASKED: u32 = 5;
+
+async fn first_answer(
+    docker: &Docker,
+    budget: Span,
+    endpoint: &Endpoint,
+) -> Result<SystemVersion, EngineError> {
+    let mut asked = 1;
+    loop {
+        match bounded("version", budget, endpoint, docker.version()).await {
+            Err(EngineError::HungUp { .. }) if asked < ASKED => asked += 1,
+            answer => return answer,
+        }
     }
 }
 

@@ -123,6 +123,17 @@ pub enum EngineError {
         /// What is wrong with them.
         why: String,
     },
+    /// It ended a connection as soon as TLS stood. With TLS 1.3 that is all that a client sees of a refused certificate
+    /// when the connection's end overtakes the alert that names the cause (RFC 8446, section 4.4.2.4 and 6.2).
+    #[error(
+        "the certificates for {endpoint} seem to be refused: it ended the connection as soon as TLS stood ({why}); look at cert.pem and key.pem in DOCKER_CERT_PATH, and whether the engine is running"
+    )]
+    HungUp {
+        /// Where.
+        endpoint: String,
+        /// What the client saw.
+        why: String,
+    },
 }
 
 fn list(paths: &[PathBuf]) -> String {
@@ -148,7 +159,10 @@ impl EngineError {
     pub fn is_passing(&self) -> bool {
         matches!(
             self,
-            EngineError::Unreachable { .. } | EngineError::Timeout { .. } | EngineError::Failed { .. }
+            EngineError::Unreachable { .. }
+                | EngineError::HungUp { .. }
+                | EngineError::Timeout { .. }
+                | EngineError::Failed { .. }
         )
     }
 
@@ -209,6 +223,9 @@ fn not_reached(raw: &Raw, endpoint: &Endpoint) -> EngineError {
         (_, Endpoint::Tls { .. }) if is_of_certificates(&innermost) => {
             EngineError::Certificates { endpoint: endpoint.to_string(), why: innermost }
         }
+        (kind, Endpoint::Tls { .. }) if is_a_hang_up(kind, &innermost) => {
+            EngineError::HungUp { endpoint: endpoint.to_string(), why: innermost }
+        }
         _ => EngineError::Unreachable { endpoint: endpoint.to_string(), why: innermost },
     }
 }
@@ -217,6 +234,21 @@ fn not_reached(raw: &Raw, endpoint: &Endpoint) -> EngineError {
 fn is_of_certificates(why: &str) -> bool {
     let why = why.to_ascii_lowercase();
     why.contains("certificate") || why.contains("unknownca")
+}
+
+/// True for an end of a connection that stood: by the system's word, or by that of the HTTP library, which was handed the
+/// end before it sent anything and knows no cause.
+fn is_a_hang_up(kind: Option<io::ErrorKind>, why: &str) -> bool {
+    match kind {
+        Some(kind) => matches!(
+            kind,
+            io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof
+        ),
+        None => why.contains("connection was not ready") || why.contains("connection closed"),
+    }
 }
 
 #[cfg(test)]
@@ -229,6 +261,14 @@ mod tests {
         assert!(error.to_string().contains("usermod -aG docker"), "{error}");
         let error = EngineError::Permission { socket: "/s".into(), group: None };
         assert!(error.to_string().contains("root"), "{error}");
+    }
+
+    #[test]
+    fn an_end_right_after_the_handshake_is_told_from_nobody_there() {
+        assert!(is_a_hang_up(None, "connection was not ready"));
+        assert!(is_a_hang_up(Some(io::ErrorKind::BrokenPipe), "broken pipe"));
+        assert!(!is_a_hang_up(Some(io::ErrorKind::ConnectionRefused), "connection refused"));
+        assert!(!is_a_hang_up(None, "dns error"));
     }
 
     #[test]
