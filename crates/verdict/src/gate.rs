@@ -381,6 +381,11 @@ fn load_on_time(run: &RunView<'_>, brief: &RunBrief) -> Gate {
     fails(ID, text + &why, "a stronger or calmer machine, or a lower rate")
 }
 
+/// True if what was to be broken was not, or hardly.
+pub(crate) fn had_no_effect(run: &RunView<'_>) -> bool {
+    run.brief.is_some_and(|brief| !fault_took_effect(run, brief).holds)
+}
+
 /// True if requests were sent late.
 pub(crate) fn is_late(run: &RunView<'_>) -> bool {
     run.brief.is_some_and(|brief| !load_on_time(run, brief).holds)

@@ -123,6 +123,14 @@ pub(crate) fn all(run: &RunView<'_>) -> Vec<Finding> {
         finding(Detector::Health, Subject::Probe(probe.name.clone()), found)
     });
     let mut all: Vec<Finding> = edges.chain(loads).chain(probes).collect();
+    if crate::gate::had_no_effect(run) {
+        // Users who missed nothing tell nothing of what they can do without.
+        let without = [Detector::Dependency, Detector::Fallback, Detector::Isolation];
+        let speaks = |finding: &&mut Finding| without.contains(&finding.detector);
+        for finding in all.iter_mut().filter(speaks) {
+            doubt(finding, "the fault had no effect");
+        }
+    }
     if crate::gate::is_late(run) {
         // Latency counts from the intended time, so a late sender can only make a service look slow.
         let slow = [Detector::Recovery, Detector::Isolation];
