@@ -250,6 +250,17 @@ fn type_help(path: &str, expected: &str, node: &Node) -> Option<String> {
     if expected.contains("whole number") && scalar.text.len() > 18 && digits {
         return Some("write a smaller number".to_owned());
     }
+    if path == "faults" {
+        return Some("begin each fault with `- `: `- { edge: NAME, inject: { latency: 200ms } }`".to_owned());
+    }
+    if path.is_empty() {
+        return Some(match scalar.text.split_once('=') {
+            Some((key, value)) => {
+                format!("write `{}`", shortened(&format!("{}: {}", key.trim(), value.trim())))
+            }
+            None => "begin with `murphy: 1` and `name: …`; `murphy init` writes a first scenario".to_owned(),
+        });
+    }
     if expected.contains("list") {
         return Some(format!("write it in brackets: [{}]", shortened(&scalar.text)));
     }

@@ -48,6 +48,10 @@ pub(crate) fn explain(info: &str, found: &str) -> (String, String) {
             "nested too deeply".to_owned(),
             "no scenario needs this depth; is a bracket or an indentation wrong?",
         ),
+        i if i.contains("simple key") => (
+            "a key without `:`".to_owned(),
+            "write `key: value` on one line; a key has at most 1,024 characters",
+        ),
         i => (format!("not valid YAML: {i}"), "put special characters in quotes"),
     };
     (message, help.to_owned())

@@ -122,7 +122,7 @@ fn a_value_from_outside_cannot_add_keys() {
     let text = SMALL.replace("name: small", "name: ${EVIL}");
     let evil = "x\nseed: 1".to_owned();
     let set = Settings { set: [("EVIL".to_owned(), evil)].into(), ..settings() };
-    assert!(load_text("x", &text, &set).unwrap_err().to_string().contains("no headline"));
+    assert!(load_text("x", &text, &set).unwrap_err().to_string().contains("nobody sees"));
 }
 
 #[test]

@@ -174,7 +174,13 @@ fn head(check: &mut Check<'_, '_>, here: Cursor<'_>, document: &Document) {
                 .error(here.value("name"), "`name` is empty")
                 .help("say in a sentence what is claimed");
         }
-        Some(name) if name.chars().count() > 200 || name.chars().any(char::is_control) => {
+        Some(name) if name.chars().any(is_unseen) => {
+            check
+                .findings
+                .error(here.value("name"), "`name` has characters that nobody sees")
+                .help("remove control characters, line breaks and marks that turn the direction of a text");
+        }
+        Some(name) if name.chars().count() > 200 => {
             check
                 .findings
                 .error(here.value("name"), "`name` is no headline")
@@ -189,6 +195,12 @@ fn head(check: &mut Check<'_, '_>, here: Cursor<'_>, document: &Document) {
                 .help("say in a sentence what is claimed: `name: …`");
         }
     }
+}
+
+/// Control characters, and those that reorder what stands beside them in a report (Unicode Standard Annex 9, sections 2.1
+/// to 2.4).
+fn is_unseen(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 fn aborts(check: &mut Check<'_, '_>, here: Cursor<'_>, texts: &[String]) -> Vec<AbortRule> {
