@@ -35,6 +35,21 @@ fn a_file_of_10_megabytes_is_refused_without_reading_it_all() {
     refused(&line.repeat(10_000_000 / line.len())).says("larger than 1 MiB");
 }
 
+/// A file with a hole of a TiB takes no disk, and nobody has the memory to read it.
+#[test]
+fn a_file_larger_than_all_memory_is_refused_as_soon() {
+    let bench = Bench::new();
+    let file = std::fs::File::create(bench.path().join("s.yaml")).expect("the bench can be written");
+    if file.set_len(1 << 40).is_err() {
+        return eprintln!("skipped: the file system has no files of a TiB");
+    }
+    let begun = Instant::now();
+    for command in ["check", "run"] {
+        bench.run(&[command, "s.yaml"]).expect(2).says("larger than 1 MiB");
+    }
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+}
+
 #[test]
 fn a_binary_file_is_refused() {
     let program = std::fs::read(murphy_tests::murphy()).expect("the binary can be read");
@@ -133,4 +148,29 @@ fn a_program_that_does_not_exist_is_named_3() {
     bench.file("s.yaml", &text);
     bench.run(&["run", "s.yaml"]).expect(3).says("no-such-program-anywhere").says("catalogue");
     assert!(bench.undo_logs().is_empty());
+}
+
+#[test]
+fn a_target_of_no_process_ends_the_run_before_anything_is_touched() {
+    let bench = Bench::new();
+    let [port] = murphy_tests::free_ports();
+    bench.file(
+        "s.yaml",
+        &format!(
+            r#"murphy: 1
+name: nobody there
+services:
+  catalogue:
+    run: [murphy, demo-service, catalogue, --listen, "127.0.0.1:{port}"]
+    ready: {{ tcp: "127.0.0.1:{port}" }}
+load: {{ read: {{ http: "GET http://127.0.0.1:{port}/items/1", rate: 20/s }} }}
+phases: {{ warm-up: 0s, baseline: 1s, fault: 1s, recovery: 1s }}
+faults:
+  - {{ process: {{ name: no-such-program }}, inject: freeze }}
+expect: {{ read: {{ success: ">= 50%" }} }}
+"#
+        ),
+    );
+    bench.run(&["run", "s.yaml"]).expect(3).says("no running process matches");
+    assert!(bench.undo_logs().is_empty(), "nothing is left to take back");
 }

@@ -38,6 +38,11 @@ fn a_hanging_redis_is_felt_only_through_the_careless_cart() {
 }
 
 #[test]
+fn a_frozen_redis_is_felt_only_through_the_careless_cart() {
+    twins("frozen", "no timeout");
+}
+
+#[test]
 fn a_redis_that_refuses_is_felt_only_through_the_careless_cart() {
     twins("refused", "no fallback");
 }

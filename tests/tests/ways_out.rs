@@ -13,6 +13,9 @@ use nix::unistd::Pid;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What "within seconds" may mean on a machine that is busy with other tests; alone it is a fraction of one.
+const SECONDS: Duration = Duration::from_secs(15);
+
 /// A run of a minute, in mid-fault. The service leaves a grandchild in a session of its own behind, so that a group kill
 /// would miss it. `mark` is in the command line of everything that the run starts.
 struct Running {
@@ -169,8 +172,8 @@ fn sigkill_leaves_nothing_behind_within_seconds() {
     let running = start("{ service: catalogue, inject: freeze }");
     running.signal(Signal::SIGKILL);
     let (bench, _, mark) = running.finish();
-    eventually("the watchdog stops what the run started", PATIENCE, || processes_with(&mark).is_empty());
-    eventually("the undo log is done with", PATIENCE, || bench.undo_logs().is_empty());
+    eventually("the watchdog stops what the run started", SECONDS, || processes_with(&mark).is_empty());
+    eventually("the undo log is done with", SECONDS, || bench.undo_logs().is_empty());
     bench.run(&["undo"]).expect(0).says("nothing to take back");
 }
 

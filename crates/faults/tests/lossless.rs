@@ -229,3 +229,21 @@ fn a_rate_is_the_rate_before_and_behind_a_delay() {
         assert!((1_970_000..=2_030_000).contains(&rig.written), "{rate_first}: {}", rig.written);
     }
 }
+
+/// Which faults on bytes may lose, change or end them: their purpose. All others are among what [`lossless`] makes.
+#[test]
+fn every_fault_on_bytes_is_lossless_here_or_is_known_to_lose() {
+    const LOSE: [&str; 4] = ["corrupt", "drop", "reset", "timeout"];
+    let mut made = std::collections::BTreeSet::new();
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    for _ in 0..200 {
+        let tree = proptest::strategy::Strategy::new_tree(&lossless(), &mut runner).unwrap();
+        made.insert(proptest::strategy::ValueTree::current(&tree).name().to_owned());
+    }
+    for entry in murphy_faults::catalogue() {
+        let fault: Fault = serde_yaml::from_str(entry.example).unwrap();
+        if let Effect::Edge(murphy_proxy::EdgeEffect::Stream(_)) = fault.effect() {
+            assert_ne!(made.contains(entry.name), LOSE.contains(&entry.name), "{}", entry.name);
+        }
+    }
+}

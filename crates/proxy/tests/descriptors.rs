@@ -26,8 +26,14 @@ async fn a_lack_of_descriptors_is_told_and_the_listener_goes_on() {
         }
     };
     setrlimit(Resource::RLIMIT_NOFILE, highest as u64 + 1, hard).unwrap();
+    let (starved, failed_before) = (std::time::Instant::now(), stage.handle.meter().accept_failed);
     let mut client = within("connect", socket.connect(stage.address)).await.unwrap();
-    stage.meter("failures", |meter| meter.accept_failed >= 3).await;
+    stage.meter("failures", |meter| meter.accept_failed >= 8).await;
+    // It does not ask again and again: the pauses are 2, 4, 8 ms and so on, up to 100 ms.
+    let failed = stage.handle.meter().accept_failed - failed_before;
+    let doubling = (starved.elapsed().as_secs_f64() / 0.002 + 1.0).log2();
+    let most = 2.0 + doubling + starved.elapsed().as_secs_f64() / 0.1;
+    assert!(failed as f64 <= most, "{failed} failures within {:?}: no back-off", starved.elapsed());
     // Open connections are served meanwhile.
     before.write_all(b"x").await.unwrap();
     within("an open connection", server.read_exact(&mut [0; 1])).await.unwrap();
