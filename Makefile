@@ -41,10 +41,8 @@ schema: ## write what is made of the types: fields of faults, JSON Schema of sce
 reference: ## write the reference page of the guide to docs/
 	$(CARGO) run -q -p murphy -- reference > docs/reference.md
 
-bench: build ## every row of docs/performance.md, against yardsticks in the same run (some minutes)
-	$(CARGO) bench -q -p murphy-proxy
-	$(CARGO) bench -q -p murphy-load
-	$(CARGO) bench -q -p murphy-tests
+bench: build ## every row of docs/performance.md, against yardsticks in the same run (some minutes); fails on a missed bar
+	@missed=0; for part in murphy-proxy murphy-load murphy-tests; do $(CARGO) bench -q -p $$part || missed=1; done; exit $$missed
 
 soak: ## ten minutes of random edits, connects, resets and bulk traffic against a daemon, every byte checked
 	$(CARGO) build -q --release -p murphy

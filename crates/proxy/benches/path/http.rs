@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
+use crate::bars::Bars;
 use crate::process::{Child, Kind};
 use crate::{Plan, median};
 
@@ -127,7 +128,7 @@ fn first(stream: &mut TcpStream) -> usize {
     answer.len() + 256
 }
 
-pub fn table(plan: &Plan) {
+pub fn table(plan: &Plan, bars: &mut Bars) {
     let upstream = Child::start(Kind::HttpUpstream, "", "");
     let mut figures: Vec<[Vec<f64>; 2]> = vec![Default::default(); RIVALS.len()];
     for _ in 0..plan.rounds {
@@ -160,4 +161,6 @@ pub fn table(plan: &Plan) {
             ratio(mine, other, 1),
         );
     }
+    bars.at_least("murphy / plain hyper, requests/s", ratio(3, 1, 0), 0.8);
+    bars.at_least("murphy, fault elsewhere / murphy, requests/s", ratio(4, 3, 0), 0.95);
 }

@@ -5,9 +5,12 @@
 //! Every proxy and the dependency run in processes of their own. Absolute figures belong to the machine and the
 //! moment; ratios within one run are what counts. Faults' errors are absolute.
 //!
+//! Exits with 1 if a bar of docs/performance.md is missed, each with a line `MISS`.
+//!
 //! BBR paces even loopback and hides the differences. For figures to compare, use a network namespace with reno:
 //! `unshare -rn sh -c 'ip link set lo up; echo reno >/proc/sys/net/ipv4/tcp_congestion_control; cargo bench …'`.
 
+mod bars;
 mod child;
 mod client;
 mod http;
@@ -15,12 +18,14 @@ mod others;
 mod process;
 mod yardstick;
 
+use std::process::ExitCode;
 use std::time::Duration;
 
+use bars::Bars;
 use process::{Child, Kind};
 
 /// One part of the bench.
-type Measure = fn(&Plan);
+type Measure = fn(&Plan, &mut Bars);
 
 struct Plan {
     rounds: usize,
@@ -31,14 +36,15 @@ struct Plan {
     idle: usize,
 }
 
-fn main() {
+fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
     if let Some(at) = args.iter().position(|arg| arg == "--child") {
-        return child::run(&args[at + 1..]);
+        child::run(&args[at + 1..]);
+        return ExitCode::SUCCESS;
     }
     if !args.iter().any(|arg| arg == "--bench") {
         println!("a benchmark: run it with `cargo bench -p murphy-proxy`");
-        return;
+        return ExitCode::SUCCESS;
     }
     let quick = args.iter().any(|arg| arg == "--quick");
     let plan = if quick {
@@ -71,12 +77,14 @@ fn main() {
         ("--http", http::table),
     ];
     let asked = |part: &str| args.iter().any(|arg| arg == part);
+    let mut bars = Bars::default();
     let all = !parts.iter().any(|(part, _)| asked(part));
     for (part, measure) in parts {
         if all || asked(part) {
-            measure(&plan);
+            measure(&plan, &mut bars);
         }
     }
+    bars.verdict()
 }
 
 fn median(values: &mut [f64]) -> f64 {
@@ -99,7 +107,7 @@ const RIVALS: [(&str, Kind, &str); 9] = [
 const COLUMNS: [&str; 7] =
     ["GB/s 1", "GB/s 8", "CPU s/GB", "RTT p50 us", "RTT p99 us", "connects/s", "CPU us each"];
 
-fn carrying(plan: &Plan) {
+fn carrying(plan: &Plan, bars: &mut Bars) {
     let upstream = Child::start(Kind::Upstream, "", "");
     let mut figures = vec![vec![Vec::new(); COLUMNS.len()]; RIVALS.len()];
     for _ in 0..plan.rounds {
@@ -165,9 +173,14 @@ fn carrying(plan: &Plan) {
             ratio(mine, other, 6),
         );
     }
+    let against = "murphy / copy 8 KiB";
+    bars.at_least(&format!("{against}, GB/s on 1 connection"), ratio(6, 1, 0), 1.8);
+    bars.at_least(&format!("{against}, GB/s on 8"), ratio(6, 1, 1), 1.8);
+    bars.at_most(&format!("{against}, RTT p50"), ratio(6, 1, 3), 1.1);
+    bars.at_most("murphy, CPU us a connection", median(&mut figures[6][6].clone()), 50.0);
 }
 
-fn delays(plan: &Plan) {
+fn delays(plan: &Plan, bars: &mut Bars) {
     let upstream = Child::start(Kind::Upstream, "", "");
     println!(
         "\nlatency fault, 200 messages/s: error in ms, median of 3 rounds (early and out of order: all rounds)"
@@ -199,12 +212,17 @@ fn delays(plan: &Plan) {
             p50.push(at(0.5));
             p99.push(at(0.99));
         }
+        let (p50, p99) = (median(&mut p50), median(&mut p99));
         println!(
-            "{name:<26}p50 {:.3}  p99 {:.3}  CPU us each {:.0}  ({count} messages, {early} early, {disorder} out of order)",
-            median(&mut p50),
-            median(&mut p99),
+            "{name:<26}p50 {p50:.3}  p99 {p99:.3}  CPU us each {:.0}  ({count} messages, {early} early, {disorder} out of order)",
             cpu * 1e6 / count as f64
         );
+        bars.at_most(&format!("{name}, messages early"), early as f64, 0.0);
+        bars.at_most(&format!("{name}, messages out of order"), disorder as f64, 0.0);
+        if connections == 1 && !fault.is_empty() {
+            bars.at_most(&format!("{name}, error p50 in ms"), p50, 0.15);
+            bars.at_most(&format!("{name}, error p99 in ms"), p99, 0.5);
+        }
     }
     let proxy = Child::start(Kind::Murphy, &upstream.address, "latency: 100ms");
     let trips = client::pings(&proxy.address, 20);
@@ -215,11 +233,14 @@ fn delays(plan: &Plan) {
         least / 1e3,
         most / 1e3
     );
+    bars.at_least("20 requests through 100 ms, the least in ms", least / 1e3, 100.0);
     // What the queue may hold passes once in each delay, and not more.
     let (queue, bytes) = (4 << 20, 200 << 20);
     let proxy = Child::start(Kind::Murphy, &upstream.address, "{ latency: { delay: 100ms, queue: 4MiB } }");
     let took = client::fetch(&proxy.address, bytes).as_secs_f64() - 0.1;
-    println!("200 MiB, 100 ms, 4 MiB    {:.3} of queue / delay", bytes as f64 / took / (queue as f64 / 0.1));
+    let share = bytes as f64 / took / (queue as f64 / 0.1);
+    println!("200 MiB, 100 ms, 4 MiB    {share:.3} of queue / delay");
+    bars.within("200 MiB, 100 ms, 4 MiB, of queue / delay", share, 1.0, 0.05);
     let proxy = Child::start(Kind::Murphy, &upstream.address, "{ latency: { delay: 100ms, queue: 64MiB } }");
     let took = client::fetch(&proxy.address, 100 << 20);
     println!(
@@ -228,7 +249,7 @@ fn delays(plan: &Plan) {
     );
 }
 
-fn rates(plan: &Plan) {
+fn rates(plan: &Plan, bars: &mut Bars) {
     let upstream = Child::start(Kind::Upstream, "", "");
     println!("\nbandwidth fault: delivered / nominal, the largest error of 3 rounds");
     for (name, rate) in [("100kB/s", 1e5), ("1MB/s", 1e6), ("10MB/s", 1e7), ("100MB/s", 1e8)] {
@@ -242,10 +263,11 @@ fn rates(plan: &Plan) {
             }
         }
         println!("{name:<26}{worst:.4}");
+        bars.within(&format!("bandwidth {name}, delivered / nominal"), worst, 1.0, 0.01);
     }
 }
 
-fn idle(plan: &Plan) {
+fn idle(plan: &Plan, bars: &mut Bars) {
     let upstream = Child::start(Kind::Upstream, "", "");
     println!();
     for (name, kind) in [
@@ -264,5 +286,6 @@ fn idle(plan: &Plan) {
         let held = client::hold(&proxy.address, plan.idle);
         let each = (proxy.rss() - before) / held.len() as f64;
         println!("idle connections, {name:<12} {} open, {each:.1} KiB resident each", held.len());
+        bars.at_least(&format!("{name}, idle connections open"), held.len() as f64, plan.idle as f64);
     }
 }
