@@ -1,5 +1,5 @@
 //! The crash storm: Murphy is SIGKILLed at random instants of runs with every kind of fault, every third time together with
-//! its watchdog. Within five seconds, or after `murphy undo`, containers, limits, networks, nftables tables, interfaces,
+//! its watchdog; and so are commands by hand on networks. Within five seconds, or after `murphy undo`, containers, limits, networks, nftables tables, interfaces,
 //! processes and ports are as before. `MURPHY_STORM=1000` makes it a long one, `MURPHY_STORM_SEED=7` another one. For every four of these a fifth run gets a
 //! signal that it hears: all is as before at the moment of its end.
 
@@ -53,6 +53,20 @@ const ON_CONTAINER: [&str; 8] = [
     "{ restart: 1s }",
     "{ exec: { command: [/victim, write, /tmp/broken, exit, '0'], revert: [/victim, remove, /tmp/broken, exit, '0'] } }",
 ];
+
+/// What is done by hand in place of a run, in turn after these.
+const BY_HAND: [&str; 4] = ["partition", "loss", "latency", "bandwidth"];
+
+/// The words of such a command.
+fn by_hand<'a>(command: &'a str, victim: &'a str, peer: &'a str) -> Vec<&'a str> {
+    let settings: &[&str] = match command {
+        "loss" => &[victim, peer, "--rate", "50%"],
+        "latency" => &[peer, victim, "--one-way", "--delay", "50ms"],
+        "bandwidth" => &[victim, "--rate", "10MB/s"],
+        _ => &[victim, peer],
+    };
+    [&[command, "--for", "2500ms"], settings].concat()
+}
 
 /// True if what the command of the `exec` leaves in the container is there.
 fn is_broken(victims: &Victims) -> bool {
@@ -150,12 +164,21 @@ impl Lane {
     /// end by itself.
     fn begin(&mut self, bench: &Bench) -> Strike {
         let [service, edge] = free_ports();
-        let on_container = ON_CONTAINER[self.struck % ON_CONTAINER.len()];
+        let turn = self.struck % (ON_CONTAINER.len() + BY_HAND.len());
         self.struck += 1;
         let before = self.victims.state();
-        bench.file("s.yaml", &scenario(self, on_container, service, edge));
+        let (on_container, words) = match ON_CONTAINER.get(turn) {
+            Some(on_container) => {
+                bench.file("s.yaml", &scenario(self, on_container, service, edge));
+                (*on_container, vec!["run", "s.yaml"])
+            }
+            None => {
+                let command = BY_HAND[turn - ON_CONTAINER.len()];
+                (command, by_hand(command, &self.victims.member.name, &self.peer.name))
+            }
+        };
         let run = bench
-            .command(&["run", "s.yaml"])
+            .command(&words)
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(bench.path().join("said")).expect("a file"))
             .spawn()

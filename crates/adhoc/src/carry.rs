@@ -2,6 +2,7 @@
 //! and the waiting, never an act or an undo that has begun.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use murphy_core::{Span, Undo, UndoId};
@@ -11,6 +12,7 @@ use tokio::time::sleep_until;
 use crate::error::AdhocError;
 use crate::hands::{Chosen, Did, Hands, Later, NotDone};
 use crate::happening::{Happening, Planned};
+use crate::network::NetworkEnd;
 use crate::order::{Consent, Order, SMALL};
 use crate::session::{Session, owner};
 
@@ -124,7 +126,7 @@ impl Work<'_> {
         let begun = Instant::now();
         let own = self.session.as_ref().map(Session::mark);
         // Held for this round only: between two rounds others may have the targets.
-        let locks = locks_of(self.order, &self.place.state);
+        let locks = Arc::new(locks_of(self.order, &self.place.state));
         let seed = self.order.seed.derive("pick", u64::from(number));
         let chosen = self.hands.look(seed, own.as_deref(), &locks).await?;
         let planned = planned(self.order, &chosen, number);
@@ -138,9 +140,23 @@ impl Work<'_> {
         }
         chosen.lock(&locks)?;
         tell(Happening::Planned(planned));
-        let due = self.due(&chosen.undos)?;
+        let due = self.due(&chosen)?;
         let (mut unsure, mut touched) = (Unsure::No, false);
-        for (target, answer) in self.hands.act(&chosen).await {
+        let acted = match self.hands.act(&chosen, self.session.as_ref(), &locks).await {
+            Ok(acted) => acted,
+            Err(error) => {
+                // Begun in part, perhaps: what cannot be taken back is more than an act that was not done.
+                return match self.end(number, &[], tell).await {
+                    0 => Err(error),
+                    _ => {
+                        self.ending.failed += count;
+                        self.ending.rounds += 1;
+                        Ok(())
+                    }
+                };
+            }
+        };
+        for (target, answer) in acted {
             match answer {
                 Ok(Did { notes, command }) => {
                     (self.ending.touched, touched) = (self.ending.touched + 1, true);
@@ -168,20 +184,45 @@ impl Work<'_> {
             tell(Happening::Interrupted { signal: (*name).to_owned() });
         }
         unsure.over().await;
+        self.end(number, &chosen.leases, tell).await;
         self.take_back(number, due, tell).await;
         Ok(())
     }
 
     /// Puts the undos on disk, under a watchdog's eyes. What has no way back needs neither.
-    fn due(&mut self, undos: &[Undo]) -> Result<Vec<(UndoId, Undo)>, AdhocError> {
-        if undos.is_empty() {
+    fn due(&mut self, chosen: &Chosen) -> Result<Vec<(UndoId, Undo)>, AdhocError> {
+        if chosen.undos.is_empty() && chosen.leases.is_empty() {
             return Ok(Vec::new());
         }
         let session = match &mut self.session {
             Some(session) => session,
             empty => empty.insert(Session::open(self.place, &self.order.title())?),
         };
-        session.due(undos)
+        session.due(&chosen.undos)
+    }
+
+    /// Ends what has written its undos itself; how much of it could not be taken back.
+    async fn end(
+        &mut self,
+        round: u32,
+        leases: &[String],
+        tell: &mut (dyn FnMut(Happening) + Send),
+    ) -> usize {
+        let Some(NetworkEnd { told, failures }) = self.hands.end().await else { return 0 };
+        let mut notes: Vec<String> = told.into_iter().collect();
+        if failures.is_empty() {
+            for undo in leases {
+                let notes = std::mem::take(&mut notes);
+                tell(Happening::TakenBack { round, undo: undo.clone(), notes });
+            }
+        }
+        for why in &failures {
+            self.ending.not_taken_back += 1;
+            self.session.iter_mut().for_each(Session::owe);
+            let (undo, by_hand) = (self.order.deed.to_string(), "murphy undo".to_owned());
+            tell(Happening::NotTakenBack { round, undo, why: why.clone(), by_hand });
+        }
+        failures.len()
     }
 
     async fn take_back(
@@ -230,7 +271,8 @@ fn planned(order: &Order, chosen: &Chosen, round: u32) -> Planned {
         targets: chosen.targets.clone(),
         of: chosen.of,
         protected: chosen.protected.clone(),
-        undo: chosen.undos.iter().map(ToString::to_string).collect(),
+        undo: chosen.undos.iter().map(ToString::to_string).chain(chosen.leases.clone()).collect(),
+        notes: chosen.notes.clone(),
         seed: order.seed,
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use murphy_docker::{ActError, EngineError, FindError};
-use murphy_runner::{LockError, StateError, UndoLogError};
+use murphy_runner::{LockError, RunError, StateError, UndoLogError};
 
 /// Why nothing was done, or not all of it. Whatever had been done is taken back.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +40,7 @@ pub enum AdhocError {
     },
     /// More would be touched than the cap allows.
     #[error(
-        "{target} would touch {count} processes, and at most {max} may be: {}; narrow it, or pick {max}, or raise the maximum",
+        "{target} would touch {count} {what}, and at most {max} may be: {}; narrow it, or raise the maximum",
         .found.join(", ")
     )]
     OverMax {
@@ -48,11 +48,16 @@ pub enum AdhocError {
         target: String,
         /// How many would be touched.
         count: usize,
+        /// `processes` or `networks`.
+        what: &'static str,
         /// The cap.
         max: u32,
         /// Their names.
         found: Vec<String>,
     },
+    /// A network cannot be treated like that.
+    #[error(transparent)]
+    Network(#[from] RunError),
     /// Many would be touched, and nobody agreed to it.
     #[error(
         "{deed} would touch {} targets at once: {}; if that is meant, add --yes, else narrow it (--pick, --exclude)",

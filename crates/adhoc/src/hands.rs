@@ -1,23 +1,28 @@
 //! The three steps on either kind of target: look (and write down the undo), act, take back. Acts on all targets at once.
 
+use std::sync::Arc;
+
 use murphy_core::{Seed, Undo};
 use murphy_docker::{
     ActError, Action, Applied, Choice, Engine, Environment, FindError, Prepared, RevertError, Reverted,
     SelectError, Target, Wanted,
 };
 use murphy_host::{self as host, Found, SendError};
-use murphy_runner::{LockError, Lockable, Locks, Reverter};
+use murphy_runner::{LockError, Lockable, Locks, Party, Reverter, StretchByHand};
 
 use crate::error::AdhocError;
 use crate::happening::{CommandEnd, Kind, Victim};
+use crate::network::{self, NetworkEnd, NetworkTarget};
 use crate::order::{Deed, Order, ProcessDeed};
 use crate::process::{ProcessTarget, choose_processes};
+use crate::session::Session;
 use crate::whom::Whom;
 
 /// What can reach the targets.
 pub(crate) enum Hands {
     Containers { engine: Engine, target: Target, action: Action },
     Processes { target: ProcessTarget, deed: ProcessDeed, reverter: Reverter },
+    Network { target: NetworkTarget, by_hand: Box<StretchByHand> },
 }
 
 /// Targets with their way back; nothing has been touched.
@@ -27,12 +32,17 @@ pub(crate) struct Chosen {
     pub(crate) protected: Vec<String>,
     /// In the order of doing.
     pub(crate) undos: Vec<Undo>,
+    /// Ways back that are put on disk by whoever does it, one by one, in words.
+    pub(crate) leases: Vec<String>,
+    /// What a person should know beforehand.
+    pub(crate) notes: Vec<String>,
     prepared: Grip,
 }
 
 enum Grip {
     Containers(Vec<Prepared>),
     Processes(Vec<Found>),
+    Network(Vec<Party>),
 }
 
 /// What came of the attempt on one target.
@@ -83,6 +93,9 @@ impl Chosen {
             Grip::Processes(found) => {
                 found.iter().try_for_each(|one| locks.take(&Lockable::Process(one.identity)))
             }
+            Grip::Network(parties) => {
+                parties.iter().flat_map(|one| &one.locks).try_for_each(|lock| locks.take(lock))
+            }
         }
     }
 }
@@ -101,7 +114,12 @@ impl Hands {
                 deed: *deed,
                 reverter: Reverter::new(Environment::of_process()),
             },
-            // `Order::new` lets only these two pass.
+            (Whom::Network(target), Deed::Network(fault)) => {
+                let project = target.project.as_deref();
+                let by_hand = StretchByHand::new(fault, &target.stretch, project, order.seed)?;
+                Hands::Network { target: target.clone(), by_hand: Box::new(by_hand) }
+            }
+            // `Order::new` lets only these pass.
             (whom, _) => unreachable!("an order of one kind for {whom:?}"),
         })
     }
@@ -129,6 +147,8 @@ impl Hands {
                     of: choice.of,
                     protected: choice.protected.iter().map(|one| one.name.clone()).collect(),
                     undos: prepared.iter().flat_map(|one| one.undos.clone()).collect(),
+                    leases: Vec::new(),
+                    notes: Vec::new(),
                     prepared: Grip::Containers(prepared),
                 })
             }
@@ -143,14 +163,42 @@ impl Hands {
                     of: choice.of,
                     protected: Vec::new(),
                     undos,
+                    leases: Vec::new(),
+                    notes: Vec::new(),
                     prepared: Grip::Processes(choice.targets),
+                })
+            }
+            Hands::Network { target, by_hand } => {
+                let parties = network::parties(target, by_hand).await?;
+                Ok(Chosen {
+                    targets: parties.iter().map(network::victim).collect(),
+                    of: parties.len(),
+                    protected: Vec::new(),
+                    undos: Vec::new(),
+                    leases: parties.iter().filter_map(|one| one.undo.clone()).collect(),
+                    notes: by_hand.notes(),
+                    prepared: Grip::Network(parties),
                 })
             }
         }
     }
 
-    /// Does it to all of them; each has its own answer.
-    pub(crate) async fn act(&self, chosen: &Chosen) -> Vec<Acted> {
+    /// Does it to all of them; each has its own answer. An `Err` where it is all or nothing, and nothing was done once
+    /// [`Hands::end`] has ended what was begun.
+    pub(crate) async fn act(
+        &mut self,
+        chosen: &Chosen,
+        session: Option<&Session>,
+        locks: &Arc<Locks>,
+    ) -> Result<Vec<Acted>, AdhocError> {
+        if let (Hands::Network { by_hand, .. }, Some(session)) = (&mut *self, session) {
+            by_hand.begin(session.log(), Arc::clone(locks), session.name()).await?;
+            return Ok(chosen.targets.iter().map(|one| (one.clone(), Ok(Did::default()))).collect());
+        }
+        Ok(self.act_on_each(chosen).await)
+    }
+
+    async fn act_on_each(&self, chosen: &Chosen) -> Vec<Acted> {
         match (self, &chosen.prepared) {
             (Hands::Containers { engine, action, .. }, Grip::Containers(prepared)) => {
                 let answers = engine.apply_all(prepared, action).await;
@@ -165,6 +213,13 @@ impl Hands {
         }
     }
 
+    /// Ends what has written its undos itself; `None` where there is no such thing.
+    pub(crate) async fn end(&mut self) -> Option<NetworkEnd> {
+        let Hands::Network { by_hand, .. } = self else { return None };
+        let ended = by_hand.end().await;
+        Some(NetworkEnd::of(by_hand, ended))
+    }
+
     /// Takes things back, given in the order of doing. All are attempted.
     pub(crate) async fn take_back(&self, undos: &[Undo]) -> Vec<TakenBack> {
         match self {
@@ -172,6 +227,7 @@ impl Hands {
                 let answers = engine.revert_all(undos).await;
                 answers.into_iter().map(|(undo, answer)| (undo, notes(answer))).collect()
             }
+            Hands::Network { .. } => Vec::new(),
             Hands::Processes { reverter, .. } => {
                 let mut answers = Vec::new();
                 for undo in undos.iter().rev() {

@@ -62,6 +62,9 @@ pub struct Planned {
     pub protected: Vec<String>,
     /// How it will be taken back.
     pub undo: Vec<String>,
+    /// What a person should know beforehand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The seed of all choices.
     pub seed: Seed,
 }
@@ -198,7 +201,7 @@ impl Happening {
 
 impl Planned {
     fn lines(&self, text: &mut String) {
-        let Planned { round, deed, when, targets, of, protected, undo, seed } = self;
+        let Planned { round, deed, when, targets, of, protected, undo, notes, seed } = self;
         let kind = match targets.first().map(|target| target.kind) {
             Some(Kind::Process) => "process",
             _ => "container",
@@ -219,6 +222,9 @@ impl Planned {
         }
         for undo in undo {
             let _ = writeln!(text, "  undo        {undo}");
+        }
+        for note in notes {
+            let _ = writeln!(text, "    note: {note}");
         }
         if undo.is_empty() {
             let _ = writeln!(text, "  undo        none: there is no way back");
@@ -256,6 +262,7 @@ mod tests {
             of: 2,
             protected: vec!["shop-db-1".into()],
             undo: vec!["unpause shop-web-1 (0123456789ab)".into()],
+            notes: Vec::new(),
             seed: Seed(7),
         };
         assert_eq!(

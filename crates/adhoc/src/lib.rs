@@ -1,5 +1,5 @@
-//! What a person does by hand, now, without a scenario: one act on chosen processes or containers, once or again and
-//! again, and everything taken back at the end of its time, on a signal, and (by the watchdog) on SIGKILL; or one proxy
+//! What a person does by hand, now, without a scenario: one act on chosen processes, containers or a stretch of network,
+//! once or again and again, and everything taken back at the end of its time, on a signal, and (by the watchdog) on SIGKILL; or one proxy
 //! that sits between callers and their dependency.
 //!
 //! It must never act before the undo is on disk, and never print: it tells what happens, the caller shows it.
@@ -9,6 +9,7 @@ mod carry;
 mod error;
 mod hands;
 mod happening;
+mod network;
 mod order;
 mod process;
 mod proxy;
@@ -23,6 +24,7 @@ pub use calls::{Calls, CallsSeen};
 pub use carry::{Ending, Place, carry_out, dry_run};
 pub use error::AdhocError;
 pub use happening::{CommandEnd, Happening, Kind, Planned, Victim};
+pub use network::{NetworkTarget, side};
 pub use order::{Consent, Deed, Holding, Order, OrderError, ProcessDeed};
 pub use process::{ProcessChoice, ProcessTarget, choose_processes};
 pub use proxy::{FaultSeen, Seat, SeatError, Sight, Stretch, Switch, Told, sit};

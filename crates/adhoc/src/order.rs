@@ -4,7 +4,9 @@ use std::fmt;
 
 use murphy_core::Seed;
 use murphy_docker::{Action, Removal};
+use murphy_faults::{Effect, Fault, Place};
 use murphy_host::Signal;
+use murphy_scenario::StretchError;
 
 use crate::schedule::{Asked, Schedule, ScheduleError};
 use crate::whom::Whom;
@@ -30,6 +32,8 @@ pub enum Deed {
     Container(Action),
     /// To processes.
     Process(ProcessDeed),
+    /// To a stretch of network: a fault that acts on one.
+    Network(Fault),
 }
 
 /// Whether there is something to take back after a time.
@@ -42,13 +46,24 @@ pub enum Holding {
 }
 
 impl Deed {
+    /// A fault of the catalogue, done to containers or to a network; `None` if it does not act on these.
+    pub fn of_fault(fault: &Fault, place: Place) -> Option<Deed> {
+        match fault.effect_on(place)? {
+            Effect::Container(action) => Some(Deed::Container(action)),
+            Effect::Network(_) => Some(Deed::Network(fault.clone())),
+            Effect::Edge(_) | Effect::Process(_) => None,
+        }
+    }
+
     /// Whether there is something to take back after a time.
     pub fn holding(&self) -> Holding {
         match self {
             Deed::Container(Action::Restart { .. } | Action::Remove(Removal::ForGood))
             | Deed::Process(ProcessDeed::Kill(_) | ProcessDeed::Signal(_)) => Holding::AtOnce,
             Deed::Container(Action::Exec(command)) if command.revert.is_none() => Holding::AtOnce,
-            Deed::Container(_) | Deed::Process(ProcessDeed::Freeze) => Holding::UntilTakenBack,
+            Deed::Container(_) | Deed::Process(ProcessDeed::Freeze) | Deed::Network(_) => {
+                Holding::UntilTakenBack
+            }
         }
     }
 
@@ -64,6 +79,7 @@ impl Deed {
     pub fn name(&self) -> &'static str {
         match self {
             Deed::Container(action) => action.name(),
+            Deed::Network(fault) => fault.name(),
             Deed::Process(ProcessDeed::Kill(_)) => "kill",
             Deed::Process(ProcessDeed::Freeze) => "freeze",
             Deed::Process(ProcessDeed::Signal(_)) => "signal",
@@ -80,6 +96,7 @@ impl fmt::Display for Deed {
             Deed::Container(Action::Exec(command)) => {
                 write!(f, "exec {}", command.command.first().map_or("", String::as_str))
             }
+            Deed::Network(fault) => f.write_str(&fault.text()),
             Deed::Process(ProcessDeed::Kill(signal)) => write!(f, "kill {signal}"),
             Deed::Process(ProcessDeed::Signal(signal)) => write!(f, "signal {signal}"),
             other => f.write_str(other.name()),
@@ -117,6 +134,9 @@ pub enum OrderError {
     /// Its times.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
+    /// The fault cannot sit on that stretch of network.
+    #[error(transparent)]
+    Stretch(#[from] StretchError),
     /// Nothing would wake the process.
     #[error(
         "{signal} stops a process, and nothing would let it go on: write `murphy freeze`, which takes it back"
@@ -130,7 +150,7 @@ pub enum OrderError {
     WrongKind {
         /// What.
         deed: &'static str,
-        /// `a process` or `a container`.
+        /// `a process`, `a container` or `a network`.
         kind: &'static str,
     },
 }
@@ -148,10 +168,14 @@ impl Order {
         consent: Consent,
     ) -> Result<Order, OrderError> {
         match (&deed, &whom) {
-            (Deed::Process(_), Whom::Containers(_)) => {
+            (Deed::Network(fault), Whom::Network(target)) => target.stretch.takes(fault)?,
+            (Deed::Process(_) | Deed::Container(_), Whom::Network(_)) => {
+                return Err(OrderError::WrongKind { deed: deed.name(), kind: "a network" });
+            }
+            (Deed::Process(_) | Deed::Network(_), Whom::Containers(_)) => {
                 return Err(OrderError::WrongKind { deed: deed.name(), kind: "a container" });
             }
-            (Deed::Container(_), Whom::Processes(_)) => {
+            (Deed::Container(_) | Deed::Network(_), Whom::Processes(_)) => {
                 return Err(OrderError::WrongKind { deed: deed.name(), kind: "a process" });
             }
             (Deed::Process(ProcessDeed::Kill(signal) | ProcessDeed::Signal(signal)), _)
@@ -170,6 +194,7 @@ impl Order {
         match &self.whom {
             Whom::Processes(target) => format!("murphy {} {target}", self.deed.name()),
             Whom::Containers(target) => format!("murphy {} {target}", self.deed.name()),
+            Whom::Network(target) => format!("murphy {} {target}", self.deed.name()),
         }
     }
 }

@@ -82,7 +82,8 @@ pub fn choose_processes(
     free.sort_by_key(|found| found.identity.pid);
     match target.max {
         Some(max) if count > max as usize => {
-            Err(AdhocError::OverMax { target: target.to_string(), count, max, found: listed(&free) })
+            let (target, what) = (target.to_string(), "processes");
+            Err(AdhocError::OverMax { target, count, what, max, found: listed(&free) })
         }
         _ => Ok(ProcessChoice { targets: free, of }),
     }

@@ -1,6 +1,9 @@
 //! What stands behind an ad hoc command while it acts: its undo log on disk, and a watchdog process that carries the log
 //! out if this process dies. It must be open before anything is touched.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use murphy_core::{Timestamp, Undo, UndoId};
 use murphy_docker::Environment;
 use murphy_host as host;
@@ -13,11 +16,15 @@ use crate::error::AdhocError;
 
 /// An open undo log with its guard.
 pub(crate) struct Session {
-    log: UndoLog,
+    log: Arc<UndoLog>,
+    name: String,
     all_well: CancellationToken,
     guards: JoinSet<()>,
     owed: usize,
 }
+
+/// A daemon has many at a time.
+static SESSIONS: AtomicU32 = AtomicU32::new(0);
 
 /// Whose the undo log and the locks are.
 pub(crate) fn owner(title: &str, state: &StateDir) -> Owner {
@@ -33,8 +40,9 @@ impl Session {
     /// Makes the log and starts the guard. `title` is what `murphy undo` calls it.
     pub(crate) fn open(place: &Place, title: &str) -> Result<Session, AdhocError> {
         let owner = owner(title, &place.state);
-        let name = format!("{}-by-hand-{}", Timestamp::now().compact(), owner.process.pid);
-        let log = UndoLog::create(&place.state.log_path(&name), &owner)?;
+        let ordinal = SESSIONS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-by-hand-{}-{ordinal}", Timestamp::now().compact(), owner.process.pid);
+        let log = Arc::new(UndoLog::create(&place.state.log_path(&name), &owner)?);
         let watchdog = match Watchdog::start(&place.program, log.path()) {
             Ok(watchdog) => watchdog,
             Err(source) => {
@@ -45,7 +53,7 @@ impl Session {
         let all_well = CancellationToken::new();
         let mut guards = JoinSet::new();
         guards.spawn(watchdog.keep(all_well.clone()));
-        Ok(Session { log, all_well, guards, owed: 0 })
+        Ok(Session { log, name, all_well, guards, owed: 0 })
     }
 
     /// Puts undos on disk, in the order of doing. Only then may the thing be done.
@@ -64,6 +72,21 @@ impl Session {
         self.owed = self.owed.saturating_sub(1);
         // What cannot be noted is taken back once more by `murphy undo`, which is harmless.
         let _ = self.log.done(id);
+    }
+
+    /// For what writes its undos itself.
+    pub(crate) fn log(&self) -> Arc<UndoLog> {
+        Arc::clone(&self.log)
+    }
+
+    /// A name that no other session has.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Something is owed that it has not written: the log stays.
+    pub(crate) fn owe(&mut self) {
+        self.owed += 1;
     }
 
     /// A text by which the guard is known among processes.

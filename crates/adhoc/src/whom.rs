@@ -4,6 +4,7 @@
 use murphy_docker::{Pick, Selector, Target, TargetError};
 use murphy_host as host;
 
+use crate::network::NetworkTarget;
 use crate::process::ProcessTarget;
 
 /// Whom a command means, as typed.
@@ -26,6 +27,8 @@ pub enum Whom {
     Processes(ProcessTarget),
     /// Containers of the engine.
     Containers(Target),
+    /// The network between some of them.
+    Network(NetworkTarget),
 }
 
 /// Why a text means nobody.
@@ -179,6 +182,7 @@ mod tests {
         Wish::all(text).either().map(|whom| match whom {
             Whom::Processes(_) => "process",
             Whom::Containers(_) => "container",
+            Whom::Network(_) => "network",
         })
     }
 

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use murphy_core::{Chance, LoadName, Seed, Span};
 
 use crate::by_hand_args::{
-    DisconnectArgs, ExecArgs, FreezeArgs, KillArgs, LimitArgs, PauseArgs, RemoveArgs, RestartArgs,
-    SignalArgs, StopArgs,
+    BandwidthArgs, DisconnectArgs, ExecArgs, FreezeArgs, KillArgs, LatencyArgs, LimitArgs, LossArgs,
+    PauseArgs, RemoveArgs, RestartArgs, SignalArgs, StopArgs, StretchArgs,
 };
 use crate::daemon_args::{ServeArgs, ToxiproxyArgs};
 use crate::native_args::{FaultArgs, ProxiesArgs};
@@ -69,6 +69,16 @@ pub enum Command {
     Remove(RemoveArgs),
     /// Run a command in containers, and after a while the one that takes its effect back
     Exec(ExecArgs),
+    /// Let no packet pass between containers for a while
+    Partition(StretchArgs),
+    /// Lose a share of the packets between containers for a while
+    Loss(LossArgs),
+    /// Reset connections between containers, and refuse new ones, for a while
+    Reset(StretchArgs),
+    /// Have bytes between containers arrive later for a while
+    Latency(LatencyArgs),
+    /// Limit what leaves containers to a rate for a while
+    Bandwidth(BandwidthArgs),
     /// Freeze processes, and let them go on after a while
     Freeze(FreezeArgs),
     /// Send a signal to processes

@@ -31,6 +31,14 @@ TARGET, for containers:
 A killed container is started again at the end of --for; a killed process stays dead. A container with the label
 murphy.protect=true, Murphy itself, its ancestors and pid 1 are never touched.";
 
+/// The same for commands on networks.
+pub const NETWORKS: &str = "\
+SIDE:  web-1 (a container) · web (a compose service, all its replicas) · pid:4711 · several with commas: web,worker
+
+Needs root on the engine's machine, and `nft` (`tc` for bandwidth); `murphy doctor` says what works. Rules are leases: the
+kernel drops them 5 s after Murphy is gone. Everything is taken back at the end of --for, on Ctrl-C, and by a watchdog process if
+murphy itself is killed. A container with the label murphy.protect=true is never touched.";
+
 /// How many of those that match, how often, and how it is told.
 #[derive(Debug, Clone, Args)]
 pub struct ChoiceArgs {
@@ -40,6 +48,13 @@ pub struct ChoiceArgs {
     /// Leave out those that match this, too; may be given again
     #[arg(long, value_name = "TARGET")]
     pub exclude: Vec<String>,
+    #[command(flatten)]
+    pub when: WhenArgs,
+}
+
+/// How many at most, how often, and how it is told.
+#[derive(Debug, Clone, Args)]
+pub struct WhenArgs {
     /// Refuse to touch more than so many at once
     #[arg(long, value_name = "N")]
     pub max: Option<u32>,
@@ -200,6 +215,62 @@ pub struct ExecArgs {
     pub hold: Option<Span>,
     #[command(flatten)]
     pub choice: ChoiceArgs,
+}
+
+/// A stretch of network, and how long it stays broken.
+#[derive(Debug, Args)]
+#[command(after_help = NETWORKS)]
+pub struct StretchArgs {
+    /// Between whom: two sides or more, those of one side still reach each other; see below
+    #[arg(required = true, value_name = "SIDE")]
+    pub sides: Vec<String>,
+    /// Only what the first side sends to the second
+    #[arg(long)]
+    pub one_way: bool,
+    /// The compose project in which services are meant, where several have one of that name
+    #[arg(long, value_name = "NAME")]
+    pub project: Option<String>,
+    /// How long it stays so; 30s if not given
+    #[arg(long = "for", value_name = "TIME")]
+    pub hold: Option<Span>,
+    #[command(flatten)]
+    pub when: WhenArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = NETWORKS)]
+pub struct LossArgs {
+    /// The share of packets that is lost, such as 20%
+    #[arg(long, value_name = "SHARE")]
+    pub rate: String,
+    #[command(flatten)]
+    pub stretch: StretchArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = NETWORKS)]
+pub struct BandwidthArgs {
+    /// Bytes a second for all that leaves an interface, such as 1MB/s; name one SIDE
+    #[arg(long, value_name = "RATE")]
+    pub rate: String,
+    #[command(flatten)]
+    pub stretch: StretchArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = NETWORKS)]
+pub struct LatencyArgs {
+    /// By how much later bytes arrive, such as 200ms; TCP only, by a proxy in the network of each
+    #[arg(long, value_name = "TIME")]
+    pub delay: String,
+    /// How far the delay varies
+    #[arg(long, value_name = "TIME")]
+    pub delay_jitter: Option<String>,
+    /// How that is spread: uniform, normal or pareto
+    #[arg(long, value_name = "FORM")]
+    pub delay_distribution: Option<String>,
+    #[command(flatten)]
+    pub stretch: StretchArgs,
 }
 
 #[derive(Debug, Args)]

@@ -102,14 +102,15 @@ pub(crate) enum CallerError {
 /// Finds callers. The engine is connected to when the first container is looked for.
 #[derive(Debug)]
 pub(crate) struct Callers {
-    services: Arc<Services>,
+    /// Of a run; a command by hand has none.
+    services: Option<Arc<Services>>,
     /// The compose project that is meant, if the scenario has a stack.
     project: OnceLock<String>,
     engine: OnceCell<Engine>,
 }
 
 impl Callers {
-    pub(crate) fn new(services: Arc<Services>) -> Callers {
+    pub(crate) fn new(services: Option<Arc<Services>>) -> Callers {
         Callers { services, project: OnceLock::new(), engine: OnceCell::new() }
     }
 
@@ -140,10 +141,13 @@ impl Callers {
                 let owner = owner_of(process);
                 vec![Found { name: format!("pid {pid}"), namespace: identify(process)?, owner }]
             }
-            Caller::Named(name) => match self.services.processes(name) {
-                Ok(processes) => of_service(name, processes)?,
-                Err(_) => self.of_containers(name).await?,
-            },
+            Caller::Named(name) => {
+                let services = self.services.as_ref();
+                match services.and_then(|services| services.processes(name).ok()) {
+                    Some(processes) => of_service(name, processes)?,
+                    None => self.of_containers(name).await?,
+                }
+            }
         };
         // Processes that share a network are one caller: the redirect is the network's.
         let mut seen = BTreeSet::new();

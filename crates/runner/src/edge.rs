@@ -21,7 +21,9 @@ use murphy_scenario::{Address, Caller, OpenConnections};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use crate::RunError;
 use crate::callers::{CallerError, Found};
 use crate::ground::NamespaceGround;
 use crate::hands::EdgeHands;
@@ -85,9 +87,28 @@ pub(crate) enum SitError {
     Lock(#[from] LockError),
 }
 
+/// Begins to sit in, as one of `tasks`: that task takes it back, and is there before anything is done, so that whatever ends
+/// the one who asks leaves nothing.
+pub(crate) async fn begin_to_sit(
+    tasks: &TaskTracker,
+    site: Arc<Site>,
+    what: Interception,
+    hands: EdgeHands,
+    close: CancellationToken,
+) -> Result<(), RunError> {
+    let edge = what.edge.clone();
+    let failed = |why: String| RunError::SitIn { edge, why };
+    let (ready, is_ready) = oneshot::channel();
+    tasks.spawn(sit_in(site, what, hands, close, ready));
+    match is_ready.await {
+        Ok(begun) => begun.map_err(|error| failed(error.to_string())),
+        Err(_) => Err(failed("its task has ended".into())),
+    }
+}
+
 /// Sits in until `close`. Says by `ready` that all callers are sat in on, or why not; then it has taken back what it had
 /// begun. To be run as a task of its own, which nobody aborts.
-pub(crate) async fn sit_in(
+async fn sit_in(
     site: Arc<Site>,
     what: Interception,
     hands: EdgeHands,

@@ -145,9 +145,9 @@ impl Networks {
         Ok(())
     }
 
-    /// Takes a fault out of the world; one that is not in it is no error.
-    pub(crate) async fn lift(&self, fault: &FaultId) {
-        let Some(standing) = self.lock().remove(fault) else { return };
+    /// Takes a fault out of the world, and says what it did; one that is not in it is no error.
+    pub(crate) async fn lift(&self, fault: &FaultId) -> Tally {
+        let Some(standing) = self.lock().remove(fault) else { return Tally::default() };
         let tally = match standing {
             Standing::Held { lift, done } => {
                 lift.cancel();
@@ -157,6 +157,7 @@ impl Networks {
             Standing::Slow(hands) => hands.iter().map(|hands| hands.lift(fault)).fold(Tally::default(), sum),
         };
         self.site.recorder.record(EventKind::FaultLifted { fault: fault.clone(), tally });
+        tally
     }
 
     /// Takes all out of the world.

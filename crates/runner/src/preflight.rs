@@ -1,6 +1,7 @@
 //! Says before anything is touched that a run needs what this machine cannot do, and what to do instead: all of it at
 //! once.
 
+use murphy_core::ServiceName;
 use murphy_docker::{Engine, EngineError};
 use murphy_faults::{Effect, NetworkAction, Place};
 use murphy_netns::{Ability, Capabilities, Finding, probe};
@@ -38,6 +39,18 @@ struct Needs {
 pub(crate) async fn check(plan: &Plan) -> Result<(), RunError> {
     let all: Vec<Needs> =
         plan.edges.iter().filter_map(of_edge).chain(plan.faults.iter().filter_map(of_fault)).collect();
+    check_needs(&all, &|name| plan.services.iter().any(|service| service.name == *name)).await
+}
+
+/// The same for one fault outside of a run.
+pub(crate) async fn check_fault(step: &FaultStep) -> Result<(), RunError> {
+    check_needs(of_fault(step).as_slice(), &|_| false).await
+}
+
+async fn check_needs(
+    all: &[Needs],
+    is_of_run: &(dyn Fn(&ServiceName) -> bool + Sync),
+) -> Result<(), RunError> {
     if all.is_empty() {
         return Ok(());
     }
@@ -47,7 +60,7 @@ pub(crate) async fn check(plan: &Plan) -> Result<(), RunError> {
     let mut lacks: Vec<Lack> = all.iter().filter_map(|needs| lack(&capabilities, needs)).collect();
     if lacks.is_empty() {
         let of_engine = |caller: &Caller| match caller {
-            Caller::Named(name) => !plan.services.iter().any(|service| service.name == *name),
+            Caller::Named(name) => !is_of_run(name),
             Caller::Process(_) => false,
         };
         if let Some(needs) = all.iter().find(|needs| needs.callers.iter().any(of_engine)) {

@@ -109,7 +109,7 @@ pub async fn run(
         options.program.clone(),
         folder_of(plan),
     ));
-    let callers = Callers::new(Arc::clone(&services));
+    let callers = Callers::new(Some(Arc::clone(&services)));
     let site =
         Arc::new(Site::new(recorder.clone(), Arc::clone(&log), callers, Arc::clone(&locks), dir.name()));
     let injector = Injector::new(recorder.clone(), Arc::clone(&log), services, locks);

@@ -9,13 +9,12 @@ use murphy_core::{EventKind, Recorder, Seed};
 use murphy_docker::Engine;
 use murphy_proxy::{EdgeTls, Limits, Proxy, ProxyConfig};
 use murphy_scenario::{Address, EdgePlan, FaultTarget, Plan, Question, Route};
-use tokio::sync::oneshot;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::containers::Containers;
-use crate::edge::{Dialled, Interception, sit_in};
+use crate::edge::{Dialled, Interception, begin_to_sit};
 use crate::hands::EdgeHands;
 use crate::inject::Injector;
 use crate::network::Networks;
@@ -267,18 +266,9 @@ impl World {
         Ok(())
     }
 
-    /// The task that takes it back is there before anything is done, so that whatever ends this one leaves nothing.
     async fn sit_in(&self, what: Interception, hands: EdgeHands) -> Result<(), RunError> {
-        let edge = what.edge.clone();
-        let failed = |why: String| RunError::SitIn { edge: edge.clone(), why };
-        let (ready, is_ready) = oneshot::channel();
         let (site, close) = (Arc::clone(&self.site), self.close_edges.clone());
-        self.edges.spawn(sit_in(site, what, hands, close, ready));
-        match is_ready.await {
-            Ok(begun) => begun.map_err(|error| failed(error.to_string()))?,
-            Err(_) => return Err(failed("its task has ended".into())),
-        }
-        Ok(())
+        begin_to_sit(&self.edges, site, what, hands, close).await
     }
 
     /// Takes everything back, whatever part of it was put up.

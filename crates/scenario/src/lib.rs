@@ -51,4 +51,4 @@ pub use schema::{SCHEMA, schema};
 pub use settings::{Environment, Settings};
 pub use source_map::Location;
 pub use status::{StatusError, StatusSet};
-pub use stretch::Stretch;
+pub use stretch::{Stretch, StretchError};

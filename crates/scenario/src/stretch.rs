@@ -1,8 +1,10 @@
 //! The stretch of network on which a fault sits: between groups of containers, one way from some to others, or all that
 //! leaves some of them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
+use murphy_faults::{Effect, Fault, NetworkAction, Place};
 use serde::Serialize;
 
 use crate::caller::Caller;
@@ -30,7 +32,74 @@ pub enum Stretch {
     },
 }
 
+/// Why callers make no stretch, or a fault cannot sit on one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StretchError {
+    /// Less than two groups.
+    #[error("between what and what?")]
+    OneSide,
+    /// It cannot be cut off from itself.
+    #[error("`{caller}` stands on both sides")]
+    BothSides {
+        /// Who.
+        caller: Caller,
+    },
+    /// Two sides for a fault that knows none.
+    #[error("`{fault}` on a network limits all that leaves an interface")]
+    KnowsNoSides {
+        /// Its name.
+        fault: &'static str,
+    },
+    /// No sides for a fault that is about them.
+    #[error("`{fault}` needs two sides")]
+    NeedsSides {
+        /// Its name.
+        fault: &'static str,
+    },
+    /// Not a fault of a network.
+    #[error("`{fault}` does not act on a network")]
+    Elsewhere {
+        /// Its name.
+        fault: &'static str,
+    },
+}
+
 impl Stretch {
+    /// Between groups, none of them empty: at least two, and nobody in two of them.
+    pub fn between(groups: Vec<Vec<Caller>>) -> Result<Stretch, StretchError> {
+        if groups.len() < 2 {
+            return Err(StretchError::OneSide);
+        }
+        let mut seen = BTreeSet::new();
+        match groups.iter().flatten().find(|caller| !seen.insert(*caller)) {
+            Some(caller) => Err(StretchError::BothSides { caller: caller.clone() }),
+            None => Ok(Stretch::Between { groups }),
+        }
+    }
+
+    /// From some to others, both not empty, and nobody in both.
+    pub fn one_way(from: Vec<Caller>, to: Vec<Caller>) -> Result<Stretch, StretchError> {
+        match from.iter().find(|caller| to.contains(caller)) {
+            Some(caller) => Err(StretchError::BothSides { caller: caller.clone() }),
+            None => Ok(Stretch::OneWay { from, to }),
+        }
+    }
+
+    /// Whether a fault can sit on a stretch of this kind.
+    pub fn takes(&self, fault: &Fault) -> Result<(), StretchError> {
+        let whole = matches!(self, Stretch::Of { .. });
+        let name = fault.name();
+        match fault.effect_on(Place::Network) {
+            Some(Effect::Network(NetworkAction::Bandwidth { .. })) if !whole => {
+                Err(StretchError::KnowsNoSides { fault: name })
+            }
+            Some(Effect::Network(NetworkAction::Bandwidth { .. })) => Ok(()),
+            Some(_) if whole => Err(StretchError::NeedsSides { fault: name }),
+            Some(_) => Ok(()),
+            None => Err(StretchError::Elsewhere { fault: name }),
+        }
+    }
+
     /// All that are named.
     pub fn callers(&self) -> impl Iterator<Item = &Caller> {
         let groups: Vec<&Vec<Caller>> = match self {

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use super::{fail, print, runtime};
 use crate::by_hand_args::{
     ChoiceArgs, DisconnectArgs, ExecArgs, FreezeArgs, KillArgs, LimitArgs, OutputChoice, PauseArgs,
-    RemoveArgs, RestartArgs, SignalArgs, StopArgs,
+    RemoveArgs, RestartArgs, SignalArgs, StopArgs, WhenArgs,
 };
 use crate::exit::Exit;
 use crate::signals;
@@ -26,7 +26,7 @@ pub fn kill(args: &KillArgs) -> Exit {
     let deed = |whom: &Whom| match whom {
         Whom::Processes(_) => Ok(Deed::Process(ProcessDeed::Kill(args.signal))),
         // A container's signal is known to the engine by its name.
-        Whom::Containers(_) => match args.signal.name().parse() {
+        Whom::Containers(_) | Whom::Network(_) => match args.signal.name().parse() {
             Ok(signal) => Ok(Deed::Container(Action::Kill { signal })),
             Err(error) => Err(fail(Exit::Usage, &error)),
         },
@@ -101,7 +101,12 @@ pub fn signal(args: &SignalArgs) -> Exit {
 }
 
 fn wish(target: &str, choice: &ChoiceArgs) -> Wish {
-    Wish { selector: target.to_owned(), exclude: choice.exclude.clone(), pick: choice.pick, max: choice.max }
+    Wish {
+        selector: target.to_owned(),
+        exclude: choice.exclude.clone(),
+        pick: choice.pick,
+        max: choice.when.max,
+    }
 }
 
 fn containers(
@@ -128,6 +133,11 @@ fn carry(
         Ok(deed) => deed,
         Err(exit) => return exit,
     };
+    carry_order(deed, whom, hold, &choice.when)
+}
+
+/// From the parts of an order to an exit code.
+pub(super) fn carry_order(deed: Deed, whom: Whom, hold: Option<Span>, choice: &WhenArgs) -> Exit {
     let asked = Asked { hold, every: choice.every, jitter: choice.jitter, times: choice.times };
     let seed = choice.seed.unwrap_or_else(|| Seed(RandomState::new().build_hasher().finish() >> 32));
     let consent = if choice.yes { Consent::Given } else { Consent::NotGiven };

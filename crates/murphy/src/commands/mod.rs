@@ -2,6 +2,7 @@
 
 pub mod breaking_point;
 pub mod by_hand;
+pub mod by_hand_network;
 pub mod ca;
 pub mod check;
 pub mod compare;

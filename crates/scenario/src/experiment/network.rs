@@ -1,6 +1,6 @@
 //! Faults on a network: which stretch is meant, and whether the fault can sit on one of that kind.
 
-use murphy_faults::{Effect, Fault, NetworkAction, Place};
+use murphy_faults::Fault;
 
 use super::context::{Check, Cursor};
 use crate::caller::Caller;
@@ -8,7 +8,7 @@ use crate::document::NetworkDoc;
 use crate::names::Names;
 use crate::plan::FaultTarget;
 use crate::source_map::Region;
-use crate::stretch::Stretch;
+use crate::stretch::{Stretch, StretchError};
 
 /// Which stretch is meant.
 pub(super) fn target(
@@ -18,24 +18,21 @@ pub(super) fn target(
     fault: Option<&Fault>,
 ) -> Option<FaultTarget> {
     let stretch = stretch(check, here, document)?;
-    let effect = fault.and_then(|fault| fault.effect_on(Place::Network));
-    let whole = matches!(stretch, Stretch::Of { .. });
-    let name = fault.map(Fault::name).unwrap_or_default();
-    match effect {
-        Some(Effect::Network(NetworkAction::Bandwidth { .. })) if !whole => {
+    match fault.map_or(Ok(()), |fault| stretch.takes(fault)) {
+        Err(error @ StretchError::KnowsNoSides { .. }) => {
             check
                 .findings
-                .error(here.own(), format!("`{name}` on a network limits all that leaves an interface"))
+                .error(here.own(), error.to_string())
                 .help("write `network: { of: NAME }`; or use an edge, for the calls to one dependency");
             return None;
         }
-        Some(Effect::Network(NetworkAction::Bandwidth { .. })) => {}
-        Some(_) if whole => {
-            check.findings.error(here.key("of"), format!("`{name}` needs two sides")).help(
+        Err(error @ StretchError::NeedsSides { .. }) => {
+            check.findings.error(here.key("of"), error.to_string()).help(
                 "write `network: { between: [NAME, NAME] }`, or `{ from: NAME, to: NAME }` for one way",
             );
             return None;
         }
+        // What acts elsewhere has been refused already.
         _ => {}
     }
     Some(FaultTarget::Network { network: stretch })
@@ -53,23 +50,13 @@ fn stretch(check: &mut Check<'_, '_>, here: Cursor<'_>, document: &NetworkDoc) -
     }
     if let Some(groups) = &document.between {
         let at = here.value("between");
-        if groups.len() < 2 {
-            check
-                .findings
-                .error(at, "between what and what?")
-                .help("write at least two: `between: [web, db]`, or groups: `between: [[web, worker], db]`");
-            return None;
-        }
         let groups = groups.iter().map(|group| callers(check, at, group)).collect::<Option<Vec<_>>>()?;
-        let mut seen = std::collections::BTreeSet::new();
-        if let Some(twice) = groups.iter().flatten().find(|caller| !seen.insert((*caller).clone())) {
-            check
-                .findings
-                .error(at, format!("`{twice}` stands on both sides"))
-                .help("name each in one group only; what is in no group reaches everybody");
-            return None;
-        }
-        return Some(Stretch::Between { groups });
+        let help = if groups.len() < 2 {
+            "write at least two: `between: [web, db]`, or groups: `between: [[web, worker], db]`"
+        } else {
+            "name each in one group only; what is in no group reaches everybody"
+        };
+        return said(check, at, Stretch::between(groups), help);
     }
     if let Some(of) = &document.of {
         return Some(Stretch::Of { callers: callers(check, here.value("of"), of)? });
@@ -79,14 +66,17 @@ fn stretch(check: &mut Check<'_, '_>, here: Cursor<'_>, document: &NetworkDoc) -
     }
     let from = callers(check, here.value("from"), document.from.as_ref()?)?;
     let to = callers(check, here.value("to"), document.to.as_ref()?)?;
-    if let Some(both) = from.iter().find(|caller| to.contains(caller)) {
-        check
-            .findings
-            .error(here.value("to"), format!("`{both}` stands on both sides"))
-            .help("name it on one side only");
-        return None;
-    }
-    Some(Stretch::OneWay { from, to })
+    said(check, here.value("to"), Stretch::one_way(from, to), "name it on one side only")
+}
+
+/// A stretch, or what is wrong with it and the help.
+fn said(
+    check: &mut Check<'_, '_>,
+    at: Region,
+    stretch: Result<Stretch, StretchError>,
+    help: &str,
+) -> Option<Stretch> {
+    stretch.map_err(|error| check.findings.error(at, error.to_string()).help(help)).ok()
 }
 
 fn callers(check: &mut Check<'_, '_>, at: Region, names: &Names) -> Option<Vec<Caller>> {
