@@ -265,7 +265,7 @@ impl Link<'_> {
                 self.broke(Side::Upstream);
                 continue;
             }
-            if self.to_upstream.line.is_clear() && self.to_client.line.is_clear() {
+            if self.to_upstream.is_clear() && self.to_client.is_clear() {
                 self.alarm.set(None, cx);
                 return Poll::Pending;
             }
@@ -275,11 +275,7 @@ impl Link<'_> {
                 Some(Stuck::LookAgain(at)) => Some(at),
                 None => None,
             };
-            let wakes = [
-                self.to_upstream.line.next_wake(now, self.to_upstream.blocked),
-                self.to_client.line.next_wake(now, self.to_client.blocked),
-                look,
-            ];
+            let wakes = [self.to_upstream.next_wake(now), self.to_client.next_wake(now), look];
             self.alarm.set(wakes.into_iter().flatten().min(), cx);
             return Poll::Pending;
         }

@@ -105,6 +105,17 @@ impl Pump {
         self.input = Input::Over;
     }
 
+    /// True if nothing sits on this direction, or nothing more comes of it.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.done || self.line.is_clear()
+    }
+
+    /// When to look at this direction again if nothing happens before. Never once it is done: the farewell that stays at the
+    /// head of its line is long due.
+    pub(crate) fn next_wake(&self, now: Instant) -> Option<Instant> {
+        if self.done { None } else { self.line.next_wake(now, self.blocked) }
+    }
+
     /// Does what can be done without waiting, up to a fair share.
     pub(crate) fn turn(
         &mut self,
