@@ -1,6 +1,7 @@
 //! The crash storm: Murphy is SIGKILLed at random instants of runs with every kind of fault, every third time together with
-//! its watchdog; and so are commands by hand on networks. Within five seconds, or after `murphy undo`, containers, limits, networks, nftables tables, interfaces,
-//! processes and ports are as before. `MURPHY_STORM=1000` makes it a long one, `MURPHY_STORM_SEED=7` another one. For every four of these a fifth run gets a
+//! its watchdog; and so are commands by hand on networks. Within five seconds, or after `murphy undo`, containers, limits,
+//! networks, nftables tables, interfaces, processes, ports and what is taken of the machine are as before. `MURPHY_STORM=1000`
+//! makes it a long one, `MURPHY_STORM_SEED=7` another one. For every four of these a fifth run gets a
 //! signal that it hears: all is as before at the moment of its end.
 
 mod engine;
@@ -75,7 +76,7 @@ fn is_broken(victims: &Victims) -> bool {
 }
 
 /// A fault of a container, and beside it faults on two edges (one of them in the container's network), on that network, on a
-/// service and on a process that Murphy did not start.
+/// service, on a process that Murphy did not start, and on the machine.
 fn scenario(lane: &Lane, on_container: &str, service: u16, edge: u16) -> String {
     let Lane { victims, peer, mark, .. } = lane;
     let name = &victims.member.name;
@@ -88,6 +89,9 @@ fn scenario(lane: &Lane, on_container: &str, service: u16, edge: u16) -> String 
         ("200ms", "1500ms", format!("process: {{ command: \"sleep {mark}\" }}"), "freeze"),
         ("300ms", "900ms", "service: catalogue".to_owned(), "freeze"),
         ("1300ms", "400ms", "service: catalogue".to_owned(), "kill"),
+        ("0ms", "1900ms", "host: this".to_owned(), "{ cpu-pressure: { cpus: 0.1 } }"),
+        ("100ms", "1500ms", "host: this".to_owned(), "{ memory-pressure: 16MiB }"),
+        ("200ms", "1500ms", "host: this".to_owned(), "{ disk-pressure: { folder: /tmp, amount: 4MiB } }"),
     ]
     .into_iter()
     .map(|(at, lasts, on, fault)| format!("  - {{ {on}, inject: {fault}, at: {at}, for: {lasts} }}\n"))
@@ -130,6 +134,8 @@ struct Strike {
     service: u16,
     edge: u16,
     before: serde_json::Value,
+    /// Where it runs, and with it its workers.
+    bench: PathBuf,
     on_container: &'static str,
 }
 
@@ -185,12 +191,14 @@ impl Lane {
             .expect("the binary starts");
         let after = Duration::from_micros(self.dice.bits() % 3_000_000);
         std::thread::park_timeout(after);
-        Strike { run, after, service, edge, before, on_container }
+        let bench = bench.path().to_owned();
+        Strike { run, after, service, edge, before, bench, on_container }
     }
 
     fn is_as_before(&self, strike: &Strike) -> bool {
         !processes_with(&format!("127.0.0.1:{}", strike.service)).into_iter().any(is_demo_service)
             && !is_frozen(self.bystander.0.id())
+            && workers(&strike.bench).is_empty()
             && TcpListener::bind(("127.0.0.1", strike.edge)).is_ok()
             && self.victims.state() == strike.before
             && !is_broken(&self.victims)
@@ -308,6 +316,14 @@ fn in_network(victims: &Victims) -> Vec<String> {
 fn is_demo_service(pid: u32) -> bool {
     std::fs::read(format!("/proc/{pid}/cmdline"))
         .is_ok_and(|line| String::from_utf8_lossy(&line).contains("demo-service"))
+}
+
+/// Workers of runs in this folder, and what they filled in `/tmp` that still has a name.
+fn workers(bench: &Path) -> Vec<String> {
+    let runs_there =
+        |pid: &u32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(bench));
+    let pids = processes_with("pressure-worker").into_iter().filter(runs_there);
+    pids.map(|pid| format!("worker {pid}")).collect()
 }
 
 #[test]

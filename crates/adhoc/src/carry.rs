@@ -142,7 +142,7 @@ impl Work<'_> {
         tell(Happening::Planned(planned));
         let due = self.due(&chosen)?;
         let (mut unsure, mut touched) = (Unsure::No, false);
-        let acted = match self.hands.act(&chosen, self.session.as_ref(), &locks).await {
+        let acted = match self.hands.act(&chosen, self.session.as_ref(), &locks, &self.place.program).await {
             Ok(acted) => acted,
             Err(error) => {
                 // Begun in part, perhaps: what cannot be taken back is more than an act that was not done.
@@ -185,6 +185,10 @@ impl Work<'_> {
         }
         unsure.over().await;
         self.end(number, &chosen.leases, tell).await;
+        if let Some((target, why)) = self.hands.relieve().await {
+            self.ending.failed += 1;
+            tell(Happening::Failed { round: number, target, why, command: None });
+        }
         self.take_back(number, due, tell).await;
         Ok(())
     }

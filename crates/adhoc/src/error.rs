@@ -69,6 +69,9 @@ pub enum AdhocError {
         /// Their names.
         targets: Vec<String>,
     },
+    /// The machine has not so much to spare.
+    #[error(transparent)]
+    Pressure(#[from] murphy_host::PressureError),
     /// No undo can be put on disk, so nothing may be done.
     #[error(transparent)]
     UndoLog(#[from] UndoLogError),

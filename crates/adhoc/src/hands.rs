@@ -1,13 +1,15 @@
 //! The three steps on either kind of target: look (and write down the undo), act, take back. Acts on all targets at once.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use murphy_core::{Seed, Undo};
 use murphy_docker::{
     ActError, Action, Applied, Choice, Engine, Environment, FindError, Prepared, RevertError, Reverted,
     SelectError, Target, Wanted,
 };
-use murphy_host::{self as host, Found, SendError};
+use murphy_host::{self as host, Found, Load, Press, Pressure, PressureEnded, SendError};
 use murphy_runner::{LockError, Lockable, Locks, Party, Reverter, StretchByHand};
 
 use crate::error::AdhocError;
@@ -23,6 +25,7 @@ pub(crate) enum Hands {
     Containers { engine: Engine, target: Target, action: Action },
     Processes { target: ProcessTarget, deed: ProcessDeed, reverter: Reverter },
     Network { target: NetworkTarget, by_hand: Box<StretchByHand> },
+    Host { pressure: Pressure, press: Option<Box<Press>>, rounds: AtomicU32, reverter: Reverter },
 }
 
 /// Targets with their way back; nothing has been touched.
@@ -43,6 +46,7 @@ enum Grip {
     Containers(Vec<Prepared>),
     Processes(Vec<Found>),
     Network(Vec<Party>),
+    Host { load: Load, mark: String, pressure: &'static str },
 }
 
 /// What came of the attempt on one target.
@@ -83,6 +87,12 @@ fn process(found: &Found) -> Victim {
     Victim { kind: Kind::Process, name: found.name.clone(), id: found.identity.pid.to_string() }
 }
 
+/// The machine, by the name that it has among machines.
+fn this_machine() -> Victim {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Victim { kind: Kind::Host, name: "this machine".to_owned(), id: name.trim().to_owned() }
+}
+
 impl Chosen {
     /// Takes the locks of all targets, so that no run and no other command breaks them at the same time.
     pub(crate) fn lock(&self, locks: &Locks) -> Result<(), LockError> {
@@ -96,6 +106,7 @@ impl Chosen {
             Grip::Network(parties) => {
                 parties.iter().flat_map(|one| &one.locks).try_for_each(|lock| locks.take(lock))
             }
+            Grip::Host { pressure, .. } => locks.take(&Lockable::Machine(pressure)),
         }
     }
 }
@@ -119,6 +130,12 @@ impl Hands {
                 let by_hand = StretchByHand::new(fault, &target.stretch, project, order.seed)?;
                 Hands::Network { target: target.clone(), by_hand: Box::new(by_hand) }
             }
+            (Whom::Host, Deed::Pressure(pressure)) => Hands::Host {
+                pressure: pressure.clone(),
+                press: None,
+                rounds: AtomicU32::new(0),
+                reverter: Reverter::new(Environment::of_process()),
+            },
             // `Order::new` lets only these pass.
             (whom, _) => unreachable!("an order of one kind for {whom:?}"),
         })
@@ -180,20 +197,43 @@ impl Hands {
                     prepared: Grip::Network(parties),
                 })
             }
+            Hands::Host { pressure, rounds, .. } => {
+                let me = host::myself();
+                let round = rounds.fetch_add(1, Ordering::Relaxed);
+                let mark = format!("by-hand-{}-{}-{round}", me.pid, me.born);
+                let load = pressure.on_this_machine(&mark)?;
+                Ok(Chosen {
+                    targets: vec![this_machine()],
+                    of: 1,
+                    protected: Vec::new(),
+                    undos: vec![load.undo(&mark, pressure, "this machine")],
+                    leases: Vec::new(),
+                    notes: Vec::new(),
+                    prepared: Grip::Host { load, mark, pressure: pressure.name() },
+                })
+            }
         }
     }
 
     /// Does it to all of them; each has its own answer. An `Err` where it is all or nothing, and nothing was done once
-    /// [`Hands::end`] has ended what was begun.
+    /// [`Hands::end`] has ended what was begun. `program` is this binary.
     pub(crate) async fn act(
         &mut self,
         chosen: &Chosen,
         session: Option<&Session>,
         locks: &Arc<Locks>,
+        program: &Path,
     ) -> Result<Vec<Acted>, AdhocError> {
         if let (Hands::Network { by_hand, .. }, Some(session)) = (&mut *self, session) {
             by_hand.begin(session.log(), Arc::clone(locks), session.name()).await?;
             return Ok(chosen.targets.iter().map(|one| (one.clone(), Ok(Did::default()))).collect());
+        }
+        if let (Hands::Host { press, .. }, Grip::Host { load, mark, .. }) = (&mut *self, &chosen.prepared) {
+            let begun = Press::begin(program, load, mark).await;
+            let never = |why| NotDone { why, later: Later::Never, command: None };
+            let answer = begun.map(|begun| *press = Some(Box::new(begun)));
+            let answer = answer.map(|()| Did::default()).map_err(|error| never(error.to_string()));
+            return Ok(vec![(this_machine(), answer)]);
         }
         Ok(self.act_on_each(chosen).await)
     }
@@ -220,6 +260,15 @@ impl Hands {
         Some(NetworkEnd::of(by_hand, ended))
     }
 
+    /// Ends a pressure. Why it was less than was asked for, if it was.
+    pub(crate) async fn relieve(&mut self) -> Option<(Victim, String)> {
+        let Hands::Host { press, .. } = self else { return None };
+        match press.take()?.end().await {
+            PressureEnded::Full | PressureEnded::OnTheWay => None,
+            short => Some((this_machine(), short.to_string())),
+        }
+    }
+
     /// Takes things back, given in the order of doing. All are attempted.
     pub(crate) async fn take_back(&self, undos: &[Undo]) -> Vec<TakenBack> {
         match self {
@@ -228,6 +277,14 @@ impl Hands {
                 answers.into_iter().map(|(undo, answer)| (undo, notes(answer))).collect()
             }
             Hands::Network { .. } => Vec::new(),
+            Hands::Host { reverter, .. } => {
+                let mut answers = Vec::new();
+                for undo in undos.iter().rev() {
+                    let answer = reverter.revert(undo).await.map(|()| Vec::new());
+                    answers.push((undo.clone(), answer.map_err(|error| error.to_string())));
+                }
+                answers
+            }
             Hands::Processes { reverter, .. } => {
                 let mut answers = Vec::new();
                 for undo in undos.iter().rev() {

@@ -14,6 +14,8 @@ pub enum Kind {
     Process,
     /// A container of the engine.
     Container,
+    /// A machine.
+    Host,
 }
 
 /// One target.
@@ -204,11 +206,13 @@ impl Planned {
         let Planned { round, deed, when, targets, of, protected, undo, notes, seed } = self;
         let kind = match targets.first().map(|target| target.kind) {
             Some(Kind::Process) => "process",
+            Some(Kind::Host) => "machine",
             _ => "container",
         };
         let when = if when.is_empty() { String::new() } else { format!(", {when}") };
         let of = if targets.len() == *of { String::new() } else { format!("{} of ", targets.len()) };
         let plural = match (kind, self.of) {
+            ("machine", _) => "this machine".to_owned(),
             (kind, 1) => format!("1 {kind}"),
             ("process", of) => format!("{of} processes"),
             (kind, of) => format!("{of} {kind}s"),

@@ -55,7 +55,9 @@ pub(crate) fn victim(party: &Party) -> Victim {
         Lockable::Container(container) => (Kind::Container, container.id.clone()),
         Lockable::Process(process) => (Kind::Process, process.pid.to_string()),
         // Nobody is found by these.
-        other @ (Lockable::Network(_) | Lockable::Project(_)) => (Kind::Process, other.to_string()),
+        other @ (Lockable::Network(_) | Lockable::Project(_) | Lockable::Machine(_)) => {
+            (Kind::Process, other.to_string())
+        }
     };
     Victim { kind, name: party.name.clone(), id }
 }

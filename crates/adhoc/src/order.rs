@@ -5,7 +5,7 @@ use std::fmt;
 use murphy_core::Seed;
 use murphy_docker::{Action, Removal};
 use murphy_faults::{Effect, Fault, Place};
-use murphy_host::Signal;
+use murphy_host::{Pressure, Signal};
 use murphy_scenario::StretchError;
 
 use crate::schedule::{Asked, Schedule, ScheduleError};
@@ -34,6 +34,8 @@ pub enum Deed {
     Process(ProcessDeed),
     /// To a stretch of network: a fault that acts on one.
     Network(Fault),
+    /// To the machine: something is taken of what it has.
+    Pressure(Pressure),
 }
 
 /// Whether there is something to take back after a time.
@@ -46,11 +48,12 @@ pub enum Holding {
 }
 
 impl Deed {
-    /// A fault of the catalogue, done to containers or to a network; `None` if it does not act on these.
+    /// A fault of the catalogue, done to containers, to a network or to the machine; `None` if it does not act on these.
     pub fn of_fault(fault: &Fault, place: Place) -> Option<Deed> {
         match fault.effect_on(place)? {
             Effect::Container(action) => Some(Deed::Container(action)),
             Effect::Network(_) => Some(Deed::Network(fault.clone())),
+            Effect::Pressure(pressure) => Some(Deed::Pressure(pressure)),
             Effect::Edge(_) | Effect::Process(_) => None,
         }
     }
@@ -61,9 +64,10 @@ impl Deed {
             Deed::Container(Action::Restart { .. } | Action::Remove(Removal::ForGood))
             | Deed::Process(ProcessDeed::Kill(_) | ProcessDeed::Signal(_)) => Holding::AtOnce,
             Deed::Container(Action::Exec(command)) if command.revert.is_none() => Holding::AtOnce,
-            Deed::Container(_) | Deed::Process(ProcessDeed::Freeze) | Deed::Network(_) => {
-                Holding::UntilTakenBack
-            }
+            Deed::Container(_)
+            | Deed::Process(ProcessDeed::Freeze)
+            | Deed::Network(_)
+            | Deed::Pressure(_) => Holding::UntilTakenBack,
         }
     }
 
@@ -83,6 +87,7 @@ impl Deed {
             Deed::Process(ProcessDeed::Kill(_)) => "kill",
             Deed::Process(ProcessDeed::Freeze) => "freeze",
             Deed::Process(ProcessDeed::Signal(_)) => "signal",
+            Deed::Pressure(pressure) => pressure.name(),
         }
     }
 }
@@ -99,6 +104,7 @@ impl fmt::Display for Deed {
             Deed::Network(fault) => f.write_str(&fault.text()),
             Deed::Process(ProcessDeed::Kill(signal)) => write!(f, "kill {signal}"),
             Deed::Process(ProcessDeed::Signal(signal)) => write!(f, "signal {signal}"),
+            Deed::Pressure(pressure) => pressure.fmt(f),
             other => f.write_str(other.name()),
         }
     }
@@ -169,13 +175,16 @@ impl Order {
     ) -> Result<Order, OrderError> {
         match (&deed, &whom) {
             (Deed::Network(fault), Whom::Network(target)) => target.stretch.takes(fault)?,
-            (Deed::Process(_) | Deed::Container(_), Whom::Network(_)) => {
+            (Deed::Process(_) | Deed::Container(_) | Deed::Pressure(_), Whom::Network(_)) => {
                 return Err(OrderError::WrongKind { deed: deed.name(), kind: "a network" });
             }
-            (Deed::Process(_) | Deed::Network(_), Whom::Containers(_)) => {
+            (Deed::Container(_) | Deed::Process(_) | Deed::Network(_), Whom::Host) => {
+                return Err(OrderError::WrongKind { deed: deed.name(), kind: "a machine" });
+            }
+            (Deed::Process(_) | Deed::Network(_) | Deed::Pressure(_), Whom::Containers(_)) => {
                 return Err(OrderError::WrongKind { deed: deed.name(), kind: "a container" });
             }
-            (Deed::Container(_) | Deed::Network(_), Whom::Processes(_)) => {
+            (Deed::Container(_) | Deed::Network(_) | Deed::Pressure(_), Whom::Processes(_)) => {
                 return Err(OrderError::WrongKind { deed: deed.name(), kind: "a process" });
             }
             (Deed::Process(ProcessDeed::Kill(signal) | ProcessDeed::Signal(signal)), _)
@@ -195,6 +204,7 @@ impl Order {
             Whom::Processes(target) => format!("murphy {} {target}", self.deed.name()),
             Whom::Containers(target) => format!("murphy {} {target}", self.deed.name()),
             Whom::Network(target) => format!("murphy {} {target}", self.deed.name()),
+            Whom::Host => format!("murphy {}", self.deed),
         }
     }
 }

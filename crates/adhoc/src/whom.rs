@@ -29,6 +29,8 @@ pub enum Whom {
     Containers(Target),
     /// The network between some of them.
     Network(NetworkTarget),
+    /// The machine that Murphy runs on.
+    Host,
 }
 
 /// Why a text means nobody.
@@ -183,6 +185,7 @@ mod tests {
             Whom::Processes(_) => "process",
             Whom::Containers(_) => "container",
             Whom::Network(_) => "network",
+            Whom::Host => "machine",
         })
     }
 

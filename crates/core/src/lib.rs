@@ -47,5 +47,5 @@ pub use recorder::{Demand, Recorder, Recording};
 pub use sample::{Sample, SampleOutcome, Served};
 pub use secrets::Secrets;
 pub use undo::{NamespaceIdentity, ProcessIdentity, TableFamily, Undo, UndoEntry, UndoId};
-pub use units::{Chance, Frequency, Rate, Size, Span, UnitError, UnitKind};
+pub use units::{Amount, Chance, Cpus, CpusError, Frequency, Rate, Size, Span, UnitError, UnitKind};
 pub use verdict::{Answer, Verdict};

@@ -2,6 +2,7 @@
 //! carry it out. Every undo names its target for good (pid with start time, container id), never "the last one".
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +64,16 @@ pub enum Undo {
         leader: ProcessIdentity,
         /// For messages.
         service: ServiceName,
+    },
+    /// End the pressure that worker processes of Murphy's own make, known by their mark, and remove what they fill.
+    EndPressure {
+        /// The value of `MURPHY_RUN`, unique to one pressure: it is on disk before the worker exists.
+        marker: String,
+        /// The file that is filled. Its name is used once; it is removed already while it is filled.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<PathBuf>,
+        /// For messages: `memory-pressure 2GiB on this machine`.
+        pressure: String,
     },
     /// Let a frozen process go on: SIGCONT.
     Continue {
@@ -184,7 +195,10 @@ impl Undo {
         /// The same where an image may have to be unpacked for a container, and volumes to be filled.
         const ENGINE_CREATES: Span = Span::from_secs(3);
         match self {
-            Undo::StopMarked { .. } | Undo::StopGroup { .. } | Undo::Continue { .. } => Span::ZERO,
+            Undo::StopMarked { .. }
+            | Undo::StopGroup { .. }
+            | Undo::EndPressure { .. }
+            | Undo::Continue { .. } => Span::ZERO,
             Undo::Start { grace, .. } => {
                 Span::from_micros(grace.as_micros().saturating_add(ENGINE.as_micros()))
             }
@@ -201,6 +215,7 @@ impl fmt::Display for Undo {
             Undo::StopGroup { leader, service } => {
                 write!(f, "stop service {service} (group of {})", leader.pid)
             }
+            Undo::EndPressure { pressure, .. } => write!(f, "end {pressure}"),
             Undo::Continue { process, name } => write!(f, "let {name} (process {}) go on", process.pid),
             Undo::Unpause { container } => write!(f, "unpause {container}"),
             Undo::Start { container, .. } => write!(f, "have {container} running"),

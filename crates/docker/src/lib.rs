@@ -16,8 +16,8 @@ mod select;
 mod watch;
 
 pub use action::{
-    ActError, Action, Applied, Command, Cpus, CpusError, Limits, Networks, Prepared, Removal, RevertError,
-    Reverted, Signal, SignalError, restoring_options,
+    ActError, Action, Applied, Command, Limits, Networks, Prepared, Removal, RevertError, Reverted, Signal,
+    SignalError, restoring_options,
 };
 pub use compose::{ComposeError, ComposeProgram, ComposeStack, UpTimes};
 pub use container::{Container, PROTECT_LABEL, State};

@@ -4,10 +4,10 @@
 mod common;
 
 use common::{connect, identity, snapshot};
-use murphy_core::{Span, Undo};
+use murphy_core::{Cpus, Span, Undo};
 use murphy_docker::{
-    ActError, Action, Command, Cpus, Engine, EngineError, Limits, Networks, Removal, RevertError, Reverted,
-    Signal, restoring_options,
+    ActError, Action, Command, Engine, EngineError, Limits, Networks, Removal, RevertError, Reverted, Signal,
+    restoring_options,
 };
 use murphy_testkit::{Member, Sandbox};
 use serde_json::{Value, json};

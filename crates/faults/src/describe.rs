@@ -65,6 +65,7 @@ fn form(property: &Value) -> String {
     match text(property.get("pattern")).as_deref() {
         Some(pattern) if pattern.contains("µs") => "duration".to_owned(),
         Some(pattern) if pattern.contains("bit") => "rate".to_owned(),
+        Some(pattern) if pattern.contains("KiB") && pattern.contains('%') => "size or percentage".to_owned(),
         Some(pattern) if pattern.contains("KiB") => "size".to_owned(),
         Some(pattern) if pattern.contains('%') => "percentage".to_owned(),
         _ => match property.get("type") {

@@ -10,6 +10,7 @@ mod describe;
 mod flags;
 mod http;
 mod network;
+mod pressure;
 mod process;
 mod read;
 mod registry;
@@ -29,6 +30,7 @@ pub use murphy_docker::{
     Action as ContainerAction, Command as Exec, Limits, Removal, Target as ContainerTarget,
 };
 pub use network::{NetworkAction, Partition};
+pub use pressure::{CpuPressure, DiskPressure, MemoryPressure};
 pub use process::{Freeze, Kill, ProcessAction, SendSignal, SignalName};
 pub use read::JsonError;
 pub use registry::{Fault, NAMES, described};

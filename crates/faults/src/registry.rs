@@ -19,6 +19,7 @@ use crate::http::{
     Truncate, Which,
 };
 use crate::network::Partition;
+use crate::pressure::{CpuPressure, DiskPressure, MemoryPressure};
 use crate::process::{Freeze, Kill, SendSignal};
 use crate::read::{JsonError, Settings, bare, from_json};
 use crate::spec::{Effect, FaultSpec, Place};
@@ -307,6 +308,12 @@ registry! {
     Exec(Command),
     /// No packet passes.
     Partition(Partition),
+    /// Processors are busy.
+    CpuPressure(CpuPressure),
+    /// Memory is held.
+    MemoryPressure(MemoryPressure),
+    /// A file system is filled.
+    DiskPressure(DiskPressure),
 }
 
 #[cfg(test)]
@@ -324,7 +331,7 @@ mod tests {
             let fault = read(entry.example).unwrap_or_else(|error| panic!("{}: {error}", entry.example));
             assert_eq!(fault.name(), entry.name);
             assert_eq!(fault.place(), entry.place);
-            for place in [Place::Edge, Place::Process, Place::Container, Place::Network] {
+            for place in [Place::Edge, Place::Process, Place::Container, Place::Network, Place::Host] {
                 let can = place == entry.place || entry.also.contains(&place);
                 assert_eq!(fault.sits_on(place), can, "{}", entry.name);
                 assert_eq!(fault.effect_on(place).is_some(), can, "{}", entry.name);

@@ -6,6 +6,7 @@ use std::fmt::Debug;
 
 use murphy_core::{Chance, Directions, FaultId};
 use murphy_docker::Action;
+use murphy_host::Pressure;
 use murphy_proxy::{Armed, EdgeEffect};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -26,6 +27,8 @@ pub enum Place {
     Container,
     /// The network between containers.
     Network,
+    /// The machine that Murphy runs on.
+    Host,
 }
 
 /// What a fault on an edge is put on, one by one.
@@ -45,6 +48,7 @@ impl Place {
             Place::Process => "process",
             Place::Container => "container",
             Place::Network => "network",
+            Place::Host => "host",
         }
     }
 }
@@ -60,6 +64,8 @@ pub enum Effect {
     Container(Action),
     /// Something done to a network.
     Network(NetworkAction),
+    /// Something that is taken of what a machine has.
+    Pressure(Pressure),
 }
 
 /// One fault of the catalogue. A file implements this for its type; a line in the registry does the rest.

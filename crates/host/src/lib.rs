@@ -1,4 +1,5 @@
-//! Processes of this machine: finding them, signalling them by identity, starting and stopping groups of them.
+//! Processes of this machine: finding them, signalling them by identity, starting and stopping groups of them, and those
+//! that put pressure on it.
 //!
 //! This crate knows no fault and no scenario. It must never act on a pid alone: a pid is reused, so every action takes
 //! a `ProcessIdentity` (pid with start time) and checks it again right before acting. It must never touch Murphy
@@ -10,6 +11,7 @@ mod group;
 mod keyboard;
 mod marked;
 mod output;
+mod pressure;
 mod process;
 mod signal;
 mod stat;
@@ -20,6 +22,9 @@ pub use group::{StopError, members, stop_group};
 pub use keyboard::Keyboard;
 pub use marked::{MARK_VARIABLE, marked, myself, stop_marked};
 pub use output::tail;
+pub use pressure::{
+    Ended as PressureEnded, Load, Press, Pressure, PressureError, WORKER as PRESSURE_WORKER, WorkError, work,
+};
 pub use process::{
     FindError, Found, Protected, Selector, find, identity_of, is_alive, is_frozen, protection_of,
 };

@@ -11,6 +11,7 @@ use crate::by_hand_args::{
 };
 use crate::daemon_args::{ServeArgs, ToxiproxyArgs};
 use crate::native_args::{FaultArgs, ProxiesArgs};
+use crate::pressure_args::PressureArgs;
 use crate::proxy_args::ProxyArgs;
 
 /// Murphy makes things go wrong on purpose, in front of real services, and says with evidence whether they degraded
@@ -83,6 +84,8 @@ pub enum Command {
     Freeze(FreezeArgs),
     /// Send a signal to processes
     Signal(SignalArgs),
+    /// Take processor time, memory or room on disk from this machine for a while
+    Pressure(PressureArgs),
     /// Sit between callers and their dependency: one proxy, with faults as flags and keys
     Proxy(Box<ProxyArgs>),
     /// Hold a run against an older one; or keep runs as a baseline
@@ -117,6 +120,9 @@ pub enum Command {
     /// Run one service of the embedded example in the foreground
     #[command(hide = true)]
     DemoService(murphy_demo::Args),
+    /// Be the worker process of a pressure, for as long as standard input is open
+    #[command(hide = true)]
+    PressureWorker { task: String },
     /// Take everything back when the process at the other end of standard input dies
     #[command(hide = true)]
     Watchdog { log: PathBuf },

@@ -1,8 +1,8 @@
 //! What can be typed to break things by hand. Only the words; what they mean is in `murphy-adhoc`.
 
 use clap::{Args, ValueEnum};
-use murphy_core::{Seed, Size, Span};
-use murphy_docker::{Cpus, Pick};
+use murphy_core::{Cpus, Seed, Size, Span};
+use murphy_docker::Pick;
 use murphy_host::Signal;
 
 /// What the help of each command ends with.
@@ -299,7 +299,8 @@ pub struct SignalArgs {
     pub choice: ChoiceArgs,
 }
 
-fn cpus(text: &str) -> Result<Cpus, String> {
+/// A number of processors.
+pub fn cpus(text: &str) -> Result<Cpus, String> {
     let number: f64 =
         text.parse().map_err(|_| format!("`{text}` is not a number of processors: write 0.5"))?;
     Cpus::new(number).map_err(|error| error.to_string())

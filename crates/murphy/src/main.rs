@@ -8,6 +8,7 @@ mod daemon_args;
 mod exit;
 mod fault_flags;
 mod native_args;
+mod pressure_args;
 mod progress;
 mod proxy_args;
 mod request_flags;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         Command::Bandwidth(args) => commands::by_hand_network::bandwidth(&args),
         Command::Freeze(args) => commands::by_hand::freeze(&args),
         Command::Signal(args) => commands::by_hand::signal(&args),
+        Command::Pressure(args) => commands::pressure::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Proxy(args) => commands::proxy::run(&args),
         Command::Compare(args) => commands::compare::run(&args, cli.color),
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         Command::Toxiproxy(args) => commands::toxiproxy::run(&args),
         Command::Top(args) => commands::top::run(&args),
         Command::DemoService(args) => commands::demo_service::run(args),
+        Command::PressureWorker { task } => commands::pressure::work(&task),
         Command::Watchdog { log } => commands::watchdog::run(&log),
     };
     exit.into()

@@ -29,9 +29,10 @@ pub fn by_hand(undo: &Undo) -> String {
             let pid = namespace.process.pid.to_string();
             words(&["nsenter", "-t", &pid, "-n", "tc", "qdisc", "del", "dev", interface, "root"])
         }
-        Undo::StopMarked { .. } | Undo::StopGroup { .. } | Undo::TakeDown { .. } => {
-            words(&["murphy", "undo"])
-        }
+        Undo::StopMarked { .. }
+        | Undo::StopGroup { .. }
+        | Undo::EndPressure { .. }
+        | Undo::TakeDown { .. } => words(&["murphy", "undo"]),
     };
     typed(&words)
 }

@@ -35,7 +35,7 @@ pub(crate) fn asked(step: &FaultStep) -> Option<(Target, Action)> {
     let murphy_scenario::FaultTarget::Container { container } = &step.target else { return None };
     match step.fault.effect_on(Place::Container)? {
         Effect::Container(action) => Some((container.clone(), action)),
-        Effect::Edge(_) | Effect::Process(_) | Effect::Network(_) => None,
+        Effect::Edge(_) | Effect::Process(_) | Effect::Network(_) | Effect::Pressure(_) => None,
     }
 }
 

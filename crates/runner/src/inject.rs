@@ -1,6 +1,7 @@
 //! Puts faults into the world and takes them out: one armed fault, one entry here, whatever it acts on.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -14,6 +15,7 @@ use crate::RunError;
 use crate::containers::Containers;
 use crate::hands::EdgeHands;
 use crate::lock::Locks;
+use crate::pressure::{self, Pressed};
 use crate::processes;
 use crate::services::Services;
 use crate::stack::{Coming, Remains};
@@ -28,6 +30,8 @@ pub(crate) struct Injector {
     pub(crate) locks: Arc<Locks>,
     /// Once the engine is needed, and there.
     pub(crate) containers: OnceLock<Arc<Containers>>,
+    /// This binary, whose workers press.
+    program: PathBuf,
     edges: Mutex<BTreeMap<EdgeName, EdgeHands>>,
     /// In the order of arming.
     armed: Mutex<Vec<(FaultId, InWorld)>>,
@@ -35,13 +39,14 @@ pub(crate) struct Injector {
 }
 
 /// A fault that is in the world, with what is needed to take it out.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum InWorld {
     Edge(EdgeName),
     Killed { service: ServiceName, processes: u64 },
     Signalled { processes: u64 },
     Frozen { processes: u64, undos: Vec<(UndoId, Undo)> },
     Containers,
+    Pressed(Box<Pressed>),
 }
 
 impl Injector {
@@ -50,6 +55,7 @@ impl Injector {
         log: Arc<UndoLog>,
         services: Arc<Services>,
         locks: Arc<Locks>,
+        program: PathBuf,
     ) -> Injector {
         Injector {
             recorder,
@@ -57,6 +63,7 @@ impl Injector {
             services,
             locks,
             containers: OnceLock::new(),
+            program,
             edges: Mutex::default(),
             armed: Mutex::default(),
             failures: Mutex::default(),
@@ -78,6 +85,11 @@ impl Injector {
         for step in steps {
             if let FaultTarget::Process { process } = &step.target {
                 processes::look_ahead(step, process, &self.own())?;
+            }
+            if let (FaultTarget::Host, Some(Effect::Pressure(pressure))) =
+                (&step.target, effect_of(step, &step.fault))
+            {
+                pressure::look_ahead(step, &pressure, &self.log)?;
             }
         }
         match self.containers.get() {
@@ -132,6 +144,10 @@ impl Injector {
                         InWorld::Signalled { processes: done.processes }
                     }
                 });
+            }
+            (FaultTarget::Host, Some(Effect::Pressure(pressure))) => {
+                let begun = pressure::begin(step, &pressure, &self.program, &self.log, &self.locks).await?;
+                armed(InWorld::Pressed(Box::new(begun)));
             }
             (FaultTarget::Container { .. }, Some(Effect::Container(_))) => {
                 let containers =
@@ -196,6 +212,13 @@ impl Injector {
             InWorld::Signalled { processes } => (processes_only(processes), Vec::new()),
             InWorld::Frozen { processes, undos } => {
                 (processes_only(processes), self.take_back(undos).await.err().into_iter().collect())
+            }
+            InWorld::Pressed(pressed) => {
+                let lifted = pressed.end().await;
+                if let Some(why) = lifted.short {
+                    self.recorder.record(EventKind::FaultFailed { fault: fault.clone(), why });
+                }
+                (lifted.tally, self.take_back(vec![lifted.undo]).await.err().into_iter().collect())
             }
             InWorld::Containers => {
                 let lifted = match self.containers.get() {

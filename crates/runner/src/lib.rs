@@ -22,6 +22,7 @@ mod lock;
 mod network;
 mod peers;
 mod preflight;
+mod pressure;
 mod processes;
 mod run;
 mod run_dir;

@@ -23,6 +23,8 @@ pub enum Lockable {
     /// A network namespace, which several containers may share. The kernel gives a freed number out again: to be released
     /// when the network is gone.
     Network(NamespaceIdentity),
+    /// One thing that this machine has, by the name of the pressure on it.
+    Machine(&'static str),
     /// A compose project, while it is brought up, used and taken down by its run.
     Project(String),
 }
@@ -33,6 +35,7 @@ impl Lockable {
             Lockable::Container(container) => format!("container-{}.lock", container.id),
             Lockable::Process(process) => format!("process-{}-{}.lock", process.pid, process.born),
             Lockable::Network(network) => format!("network-{}.lock", network.inode),
+            Lockable::Machine(pressure) => format!("machine-{pressure}.lock"),
             Lockable::Project(project) => format!("project-{project}.lock"),
         }
     }
@@ -44,6 +47,7 @@ impl fmt::Display for Lockable {
             Lockable::Container(container) => write!(f, "container {container}"),
             Lockable::Process(process) => write!(f, "process {}", process.pid),
             Lockable::Network(network) => write!(f, "the network of process {}", network.process.pid),
+            Lockable::Machine(pressure) => write!(f, "{pressure} of this machine"),
             Lockable::Project(project) => write!(f, "compose project {project}"),
         }
     }

@@ -112,7 +112,8 @@ pub async fn run(
     let callers = Callers::new(Some(Arc::clone(&services)));
     let site =
         Arc::new(Site::new(recorder.clone(), Arc::clone(&log), callers, Arc::clone(&locks), dir.name()));
-    let injector = Injector::new(recorder.clone(), Arc::clone(&log), services, locks);
+    let injector =
+        Injector::new(recorder.clone(), Arc::clone(&log), services, locks, options.program.clone());
     let world = Arc::new(World::new(
         plan.clone(),
         recorder.clone(),

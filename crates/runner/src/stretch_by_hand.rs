@@ -165,7 +165,7 @@ impl StretchByHand {
     fn action(&self) -> Option<NetworkAction> {
         match self.step.fault.effect_on(Place::Network)? {
             Effect::Network(action) => Some(action),
-            Effect::Edge(_) | Effect::Process(_) | Effect::Container(_) => None,
+            Effect::Edge(_) | Effect::Process(_) | Effect::Container(_) | Effect::Pressure(_) => None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Carries undos out: idempotent, from any process, each with its own time budget.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use murphy_core::{Span, Undo};
@@ -21,6 +23,24 @@ pub enum RevertError {
         service: String,
         /// Why.
         source: StopError,
+    },
+    /// A worker does not end.
+    #[error("{pressure} could not be ended: {source}")]
+    Pressure {
+        /// Which.
+        pressure: String,
+        /// Why.
+        source: StopError,
+    },
+    /// What a worker filled is still there.
+    #[error("{pressure} could not be ended: {source}; by hand: rm {}", .file.display())]
+    Filled {
+        /// Which.
+        pressure: String,
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
     },
     /// A frozen process could not be thawed.
     #[error("{name} could not be let go on: {source}; by hand: kill -CONT {pid}")]
@@ -85,6 +105,9 @@ impl Reverter {
             Undo::StopGroup { leader, service } => host::stop_group(leader, GRACE)
                 .await
                 .map_err(|source| RevertError::Stop { service: service.to_string(), source }),
+            Undo::EndPressure { marker, file, pressure } => {
+                end_pressure(marker, file.as_deref(), pressure).await
+            }
             Undo::Continue { process, name } => match host::thaw(process) {
                 Ok(()) | Err(SendError::Gone { .. }) => Ok(()),
                 Err(source) => Err(RevertError::Continue { name: name.clone(), pid: process.pid, source }),
@@ -127,6 +150,19 @@ impl Reverter {
                 Err(RevertError::Container { undo: undo.to_string(), source, by_hand: by_hand(undo) })
             }
         }
+    }
+}
+
+async fn end_pressure(marker: &str, file: Option<&Path>, pressure: &str) -> Result<(), RevertError> {
+    host::stop_marked(marker, Span::ZERO)
+        .await
+        .map_err(|source| RevertError::Pressure { pressure: pressure.to_owned(), source })?;
+    // It has had a name for a moment only; a container may be gone with it.
+    match file.map(|file| (file, std::fs::remove_file(file))) {
+        Some((file, Err(source))) if source.kind() != io::ErrorKind::NotFound => {
+            Err(RevertError::Filled { pressure: pressure.to_owned(), file: file.to_owned(), source })
+        }
+        _ => Ok(()),
     }
 }
 

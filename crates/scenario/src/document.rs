@@ -289,6 +289,8 @@ pub(crate) struct FaultDoc {
     pub(crate) container: Option<ContainerTarget>,
     /// The stretch of network that it acts on. Needs root.
     pub(crate) network: Option<NetworkDoc>,
+    /// The machine that it acts on: `this`, the one that Murphy runs on.
+    pub(crate) host: Option<HostDoc>,
     /// What happens.
     #[schemars(required, schema_with = "a_fault")]
     pub(crate) inject: Option<Fault>,
@@ -310,6 +312,15 @@ pub(crate) struct FaultDoc {
     pub(crate) matches: Option<Match>,
     /// Which of these requests are touched; all if left out.
     pub(crate) which: Option<Which>,
+}
+
+/// A machine.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Host")]
+pub(crate) enum HostDoc {
+    /// The one that Murphy runs on.
+    This,
 }
 
 /// A setting of a fault that changes in even steps.

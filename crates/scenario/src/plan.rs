@@ -306,6 +306,8 @@ pub enum FaultTarget {
         /// Which.
         container: ContainerTarget,
     },
+    /// The machine that Murphy runs on.
+    Host,
 }
 
 /// How processes are named.
@@ -342,6 +344,7 @@ impl FaultTarget {
             FaultTarget::Service { .. } | FaultTarget::Process { .. } => Place::Process,
             FaultTarget::Container { .. } => Place::Container,
             FaultTarget::Network { .. } => Place::Network,
+            FaultTarget::Host => Place::Host,
         }
     }
 }

@@ -195,6 +195,9 @@ fn undo_text(step: &FaultStep) -> &'static str {
         (Place::Network, "bandwidth") => "give the interface the kernel's own queue back",
         (Place::Network, "latency") => "lift it; bytes in flight are released",
         (Place::Network, _) => "remove the rules; the kernel does so by itself 5s after murphy died",
+        (Place::Host, _) => {
+            "end the worker process; it ends by itself when murphy dies, and what it holds is free"
+        }
         (Place::Edge | Place::Container, _) => "lift it; bytes in flight are released",
     }
 }

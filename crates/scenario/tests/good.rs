@@ -157,6 +157,7 @@ fn every_fault_of_the_catalogue_can_be_written_as_its_example_says() {
                 Place::Edge => &["edge: cache"],
                 Place::Process => &["service: shop", "process: { name: redis-server }"],
                 Place::Container => &["container: { service: web, pick: 1 }", "container: web-1"],
+                Place::Host => &["host: this"],
                 Place::Network => continue,
             };
             for target in targets {

@@ -2,13 +2,17 @@
 //!
 //! A bare number is never accepted: `delay: 200` is answered with the two spellings it may have meant.
 
+mod amount;
 mod chance;
+mod cpus;
 mod frequency;
 mod rate;
 mod size;
 mod span;
 
+pub use amount::Amount;
 pub use chance::Chance;
+pub use cpus::{Cpus, CpusError};
 pub use frequency::Frequency;
 pub use rate::Rate;
 pub use size::Size;
@@ -29,6 +33,8 @@ pub enum UnitKind {
     Frequency,
     /// A probability or share.
     Chance,
+    /// A number of bytes, or a share of those that are free.
+    Amount,
 }
 
 impl UnitKind {
@@ -40,6 +46,7 @@ impl UnitKind {
             UnitKind::Rate => "a byte rate",
             UnitKind::Frequency => "a frequency",
             UnitKind::Chance => "a percentage",
+            UnitKind::Amount => "an amount",
         }
     }
 
@@ -51,6 +58,7 @@ impl UnitKind {
             UnitKind::Rate => "100kB/s, 1MiB/s, 8Mbit/s",
             UnitKind::Frequency => "30/s, 5/min",
             UnitKind::Chance => "20%, 0.5%",
+            UnitKind::Amount => "512MiB, 2GB, 80%",
         }
     }
 
@@ -62,6 +70,7 @@ impl UnitKind {
             UnitKind::Rate => format!("{number}kB/s"),
             UnitKind::Frequency => format!("{number}/s"),
             UnitKind::Chance => format!("{number}%"),
+            UnitKind::Amount => format!("{number}MiB"),
         }
     }
 }

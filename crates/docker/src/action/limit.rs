@@ -141,8 +141,7 @@ fn limited(value: Option<i64>) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::action::Cpus;
-    use murphy_core::Size;
+    use murphy_core::{Cpus, Size};
     use proptest::prelude::*;
 
     fn squeeze() -> Limits {

@@ -12,7 +12,7 @@ mod revert;
 mod signal;
 
 pub use apply::Applied;
-pub use kind::{Action, Command, Cpus, CpusError, Limits, Networks, Removal};
+pub use kind::{Action, Command, Limits, Networks, Removal};
 pub use limit::restoring_options;
 pub use many::Prepared;
 pub use revert::{RevertError, Reverted};

@@ -51,7 +51,7 @@ impl FaultSpec for Kill {
         match place {
             Place::Process => Some(self.effect()),
             Place::Container => self.signal.to_container(),
-            Place::Edge | Place::Network => None,
+            Place::Edge | Place::Network | Place::Host => None,
         }
     }
 }

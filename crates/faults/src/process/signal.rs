@@ -105,7 +105,7 @@ impl FaultSpec for SendSignal {
         match place {
             Place::Process => Some(self.effect()),
             Place::Container => self.signal.to_container(),
-            Place::Edge | Place::Network => None,
+            Place::Edge | Place::Network | Place::Host => None,
         }
     }
 }

@@ -99,7 +99,7 @@ impl FaultSpec for Bandwidth {
         match place {
             Place::Edge => Some(self.effect()),
             Place::Network => Some(Effect::Network(NetworkAction::Bandwidth { rate: self.rate })),
-            Place::Process | Place::Container => None,
+            Place::Process | Place::Container | Place::Host => None,
         }
     }
 }

@@ -111,7 +111,7 @@ impl FaultSpec for Latency {
             Place::Network => {
                 Some(Effect::Network(NetworkAction::Latency { effect: EdgeEffect::stream(self.clone()) }))
             }
-            Place::Process | Place::Container => None,
+            Place::Process | Place::Container | Place::Host => None,
         }
     }
 }

@@ -76,7 +76,7 @@ impl FaultSpec for Loss {
         match place {
             Place::Edge => Some(self.effect()),
             Place::Network => Some(Effect::Network(NetworkAction::Loss { rate: self.rate })),
-            Place::Process | Place::Container => None,
+            Place::Process | Place::Container | Place::Host => None,
         }
     }
 }

@@ -54,7 +54,7 @@ impl FaultSpec for Reset {
         match place {
             Place::Edge => Some(self.effect()),
             Place::Network => Some(Effect::Network(NetworkAction::Reset)),
-            Place::Process | Place::Container => None,
+            Place::Process | Place::Container | Place::Host => None,
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::signals;
 pub fn kill(args: &KillArgs) -> Exit {
     let wish = wish(&args.target, &args.choice);
     let deed = |whom: &Whom| match whom {
-        Whom::Processes(_) => Ok(Deed::Process(ProcessDeed::Kill(args.signal))),
+        Whom::Processes(_) | Whom::Host => Ok(Deed::Process(ProcessDeed::Kill(args.signal))),
         // A container's signal is known to the engine by its name.
         Whom::Containers(_) | Whom::Network(_) => match args.signal.name().parse() {
             Ok(signal) => Ok(Deed::Container(Action::Kill { signal })),
@@ -119,7 +119,7 @@ fn containers(
 }
 
 /// From what was typed to an exit code.
-fn carry(
+pub(super) fn carry(
     whom: Result<Whom, WhomError>,
     deed: impl Fn(&Whom) -> Result<Deed, Exit>,
     hold: Option<Span>,

@@ -17,6 +17,7 @@ pub mod fault;
 pub mod init;
 pub mod man;
 pub mod plan;
+pub mod pressure;
 pub mod proxies;
 pub mod proxy;
 pub mod reference;

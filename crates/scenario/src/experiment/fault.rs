@@ -7,7 +7,7 @@ use murphy_faults::{Fault, Place, Problems};
 
 use super::context::{Check, Cursor, Kind};
 use super::timing;
-use crate::document::{FaultDoc, ProcessDoc};
+use crate::document::{FaultDoc, HostDoc, ProcessDoc};
 use crate::plan::{EdgePlan, FaultStep, FaultTarget, ProcessSelector};
 
 /// All faults that are whole, in file order.
@@ -85,12 +85,13 @@ fn next_id(
 }
 
 /// Keys that name what a fault sits on, each with the kind of place.
-const PLACES: [(&str, Place); 5] = [
+const PLACES: [(&str, Place); 6] = [
     ("edge", Place::Edge),
     ("service", Place::Process),
     ("process", Place::Process),
     ("container", Place::Container),
     ("network", Place::Network),
+    ("host", Place::Host),
 ];
 
 /// What the fault sits on.
@@ -152,6 +153,7 @@ fn target(check: &mut Check<'_, '_>, here: Cursor<'_>, document: &FaultDoc) -> O
             let (network, fault) = (document.network.as_ref()?, document.inject.as_ref());
             super::network::target(check, here.child("network")?, network, fault)
         }
+        "host" => document.host.map(|HostDoc::This| FaultTarget::Host),
         _ => Some(FaultTarget::Container { container: document.container.clone()? }),
     }
 }
@@ -164,6 +166,7 @@ fn places(asked: impl Fn(Place) -> bool) -> String {
         (Place::Process, "`process: { name: NAME }`"),
         (Place::Container, "`container: { service: NAME }`"),
         (Place::Network, "`network: { between: [NAME, NAME] }`"),
+        (Place::Host, "`host: this` for the machine that Murphy runs on"),
     ];
     let forms: Vec<&str> =
         forms.into_iter().filter(|(place, _)| asked(*place)).map(|(_, form)| form).collect();
@@ -180,6 +183,7 @@ fn words(fault: &Fault) -> &'static str {
         Place::Process => "acts on a process",
         Place::Container => "acts on containers",
         Place::Network => "acts on a network",
+        Place::Host => "acts on a machine",
     }
 }
 
@@ -189,6 +193,7 @@ fn thing(place: Place) -> &'static str {
         Place::Process => "a process",
         Place::Container => "containers",
         Place::Network => "a network",
+        Place::Host => "a machine",
     }
 }
 

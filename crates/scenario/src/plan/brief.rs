@@ -88,6 +88,7 @@ impl Plan {
             FaultTarget::Process { process } => process.to_string(),
             FaultTarget::Container { container } => format!("container {container}"),
             FaultTarget::Network { network } => network.to_string(),
+            FaultTarget::Host => "this machine".to_owned(),
             FaultTarget::Edge { edge: name, .. } => {
                 match self.edges.iter().find(|edge| edge.name == *name).map(|edge| &edge.route) {
                     Some(Route::Intercept { from, to, .. }) => format!("{from} → {}", self.name_of(to)),
