@@ -2,6 +2,7 @@
 
 mod answering;
 mod bench;
+mod cart_stack;
 mod catalogue;
 mod daemon;
 mod echo;
@@ -13,6 +14,7 @@ mod wait;
 
 pub use answering::answering;
 pub use bench::{Bench, Finished, expecting, free_ports, murphy, redis_or_skip};
+pub use cart_stack::{CartStack, cart, get, lent, redis};
 pub use catalogue::catalogue_scenario;
 pub use daemon::Daemon;
 pub use echo::{echo, round_trip};

@@ -1,95 +1,23 @@
 //! Edges with `from:`: Murphy sits in on the calls of a container that knows nothing of it, and nothing is left behind,
 //! however it ends. A real Redis and a real caller in containers; the programs are this machine's own, lent to them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use murphy_testkit::{Member, Sandbox};
-use murphy_tests::{Bench, Finished, eventually, murphy};
+use murphy_tests::{Bench, CartStack, Finished, cart, eventually, get, murphy, processes_with};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// `cart` calls `redis`, each in a container of its own on one network.
-struct Stack {
-    sandbox: Sandbox,
-    network: String,
-    redis: Member,
-    cart: Member,
-}
-
-/// A container that runs a program of this machine, with this machine's libraries.
-fn lent(network: &str, program: &Path, alias: &str) -> Value {
-    let mut binds: Vec<String> = ["/usr", "/lib", "/lib64", "/bin"]
-        .into_iter()
-        .filter(|path| Path::new(path).exists())
-        .map(|path| format!("{path}:{path}:ro"))
-        .collect();
-    binds.push(format!("{}:/murphy:ro", murphy().display()));
-    json!({
-        "Entrypoint": [program],
-        "HostConfig": { "Binds": binds, "NetworkMode": network },
-        "NetworkingConfig": { "EndpointsConfig": { network: { "Aliases": [alias] } } },
-    })
-}
-
-impl Stack {
-    fn up(test: &str) -> Option<Stack> {
-        if !nix::unistd::geteuid().is_root() {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "CI must run these tests as root");
-            eprintln!("skipped: not root");
-            return None;
-        }
-        if !murphy_tests::redis_or_skip() {
-            return None;
-        }
-        let sandbox = Sandbox::open(test)?;
-        let network = sandbox.network("net", json!({}));
-        let redis = redis(&sandbox, &network, "redis");
-        let cart = cart(&sandbox, &network, "cart", &sandbox.name("redis"), json!({}));
-        let stack = Stack { sandbox, network, redis, cart };
-        stack.wait_ready(&stack.cart);
-        Some(stack)
-    }
-
-    fn address(&self, of: &Member) -> String {
-        let networks = &self.sandbox.inspect(&of.id)["NetworkSettings"]["Networks"];
-        networks[&self.network]["IPAddress"].as_str().expect("an address").to_owned()
-    }
-
-    fn wait_ready(&self, cart: &Member) {
-        let url = format!("{}:7004", self.address(cart));
-        eventually("the cart is ready", PATIENCE, || {
-            get(&url, "/ready").is_some_and(|(status, _)| status == 200)
-        });
-    }
-
-    fn pid(&self, of: &Member) -> i64 {
-        self.sandbox.inspect(&of.id)["State"]["Pid"].as_i64().expect("a pid")
-    }
-
-    /// What a program of this machine says in the network of a container.
-    fn inside(&self, of: &Member, program: &[&str]) -> String {
-        let pid = self.pid(of).to_string();
-        let output =
-            Command::new("nsenter").args(["-t", &pid, "-n"]).args(program).output().expect("nsenter");
-        assert!(output.status.success(), "{program:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    /// The engine has tables of its own in there, for its name server.
-    fn tables_of_murphy(&self, of: &Member) -> usize {
-        self.inside(of, &["nft", "list", "tables"]).lines().filter(|line| line.contains(" murphy_")).count()
-    }
-
-    fn scenario(&self, phases: &str, faults: &str, expect: &str) -> String {
-        let (cart, redis) = (&self.cart.name, &self.redis.name);
-        let url = format!("http://{}:7004", self.address(&self.cart));
-        format!(
-            r#"murphy: 1
+/// The scenario of most tests here.
+fn scenario(stack: &CartStack, phases: &str, faults: &str, expect: &str) -> String {
+    let (cart, redis) = (&stack.cart.name, &stack.redis.name);
+    let url = format!("http://{}:7004", stack.address(&stack.cart));
+    format!(
+        r#"murphy: 1
 name: a cart on whose Redis murphy sits
 seed: 7
 edges:
@@ -102,36 +30,7 @@ faults:
 expect:
 {expect}
 "#
-        )
-    }
-}
-
-fn redis(sandbox: &Sandbox, network: &str, short: &str) -> Member {
-    let words = ["--save", "", "--appendonly", "no", "--protected-mode", "no"];
-    sandbox.container(short, &words, lent(network, Path::new("/usr/bin/redis-server"), short))
-}
-
-fn cart(sandbox: &Sandbox, network: &str, short: &str, redis: &str, more: Value) -> Member {
-    let redis = format!("{redis}:6379");
-    let words = ["demo-service", "cart", "--careful", "--listen", "0.0.0.0:7004", "--redis", &redis];
-    let mut settings = lent(network, Path::new("/murphy"), short);
-    if let (Some(settings), Value::Object(more)) = (settings.as_object_mut(), more) {
-        settings.extend(more);
-    }
-    sandbox.container(short, &words, settings)
-}
-
-/// Status and time of one request, without any of Murphy's code.
-fn get(address: &str, path: &str) -> Option<(u16, Duration)> {
-    use std::io::{Read, Write};
-    let begun = Instant::now();
-    let mut stream =
-        std::net::TcpStream::connect_timeout(&address.parse().ok()?, Duration::from_secs(2)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: cart\r\nConnection: close\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    Some((answer.split(' ').nth(1)?.parse().ok()?, begun.elapsed()))
+    )
 }
 
 /// The events of a kind in the run's journal.
@@ -149,9 +48,10 @@ const SHORT: &str = "{ warm-up: 1s, baseline: 4s, fault: 4s, recovery: 5s }";
 
 #[test]
 fn latency_on_the_calls_of_a_container_that_knows_nothing_of_murphy() {
-    let Some(stack) = Stack::up("latency_on_the_calls_of_a_container") else { return };
+    let Some(stack) = CartStack::up("latency_on_the_calls_of_a_container") else { return };
     let bench = Bench::new();
-    let text = stack.scenario(
+    let text = scenario(
+        &stack,
         SHORT,
         "  - { edge: cart-redis, inject: { latency: 700ms } }",
         "  show: { success: \">= 95%\", may: [stale, default] }\n  cart-redis: { timeout: \"<= 400ms\" }",
@@ -173,9 +73,10 @@ fn latency_on_the_calls_of_a_container_that_knows_nothing_of_murphy() {
 
 #[test]
 fn sigkill_lets_calls_flow_again_within_seconds_and_undo_leaves_no_table() {
-    let Some(stack) = Stack::up("sigkill_lets_calls_flow_again") else { return };
+    let Some(stack) = CartStack::up("sigkill_lets_calls_flow_again") else { return };
     let bench = Bench::new();
-    let text = stack.scenario(
+    let text = scenario(
+        &stack,
         "{ warm-up: 200ms, baseline: 500ms, fault: 60s, recovery: 5s }",
         "  - { edge: cart-redis, inject: blackhole }",
         "  show: { success: \">= 50%\" }",
@@ -186,7 +87,7 @@ fn sigkill_lets_calls_flow_again_within_seconds_and_undo_leaves_no_table() {
     assert_eq!(stack.tables_of_murphy(&stack.cart), 1);
     // The watchdog first, so that only the kernel is left.
     let needle = format!("watchdog {}", bench.path().join("state").display());
-    let watchdogs = murphy_tests::processes_with(&needle);
+    let watchdogs = processes_with(&needle);
     kill(Pid::from_raw(child.id() as i32), Signal::SIGSTOP).unwrap();
     kill(Pid::from_raw(watchdogs[0] as i32), Signal::SIGKILL).unwrap();
     kill(Pid::from_raw(child.id() as i32), Signal::SIGKILL).unwrap();
@@ -210,9 +111,10 @@ fn sigkill_lets_calls_flow_again_within_seconds_and_undo_leaves_no_table() {
 
 #[test]
 fn the_watchdog_deletes_the_table_of_a_killed_run() {
-    let Some(stack) = Stack::up("the_watchdog_deletes_the_table") else { return };
+    let Some(stack) = CartStack::up("the_watchdog_deletes_the_table") else { return };
     let bench = Bench::new();
-    let text = stack.scenario(
+    let text = scenario(
+        &stack,
         "{ warm-up: 200ms, baseline: 500ms, fault: 60s, recovery: 5s }",
         "  - { edge: cart-redis, inject: { latency: 100ms } }",
         "  show: { success: \">= 50%\" }",
@@ -229,10 +131,10 @@ fn the_watchdog_deletes_the_table_of_a_killed_run() {
 
 #[test]
 fn a_restarted_caller_a_new_replica_and_a_moved_destination_are_followed() {
-    let Some(mut stack) = Stack::up("a_restarted_caller") else { return };
+    let Some(mut stack) = CartStack::up("a_restarted_caller") else { return };
     // The cart as one of two replicas of a compose service.
     let project = stack.sandbox.name("shop");
-    let replica = |stack: &Stack, number: u32| {
+    let replica = |stack: &CartStack, number: u32| {
         let labels = stack.sandbox.compose_labels(&project, "basket", number);
         let short = format!("basket{number}");
         cart(
@@ -246,13 +148,13 @@ fn a_restarted_caller_a_new_replica_and_a_moved_destination_are_followed() {
     stack.cart = replica(&stack, 1);
     stack.wait_ready(&stack.cart);
     let bench = Bench::new();
-    let text = stack
-        .scenario(
-            "{ warm-up: 200ms, baseline: 500ms, fault: 60s, recovery: 5s }",
-            "  - { edge: cart-redis, inject: { latency: 100ms } }",
-            "  show: { success: \">= 50%\" }",
-        )
-        .replace(&format!("from: {}", stack.cart.name), "from: basket");
+    let text = scenario(
+        &stack,
+        "{ warm-up: 200ms, baseline: 500ms, fault: 60s, recovery: 5s }",
+        "  - { edge: cart-redis, inject: { latency: 100ms } }",
+        "  show: { success: \">= 50%\" }",
+    )
+    .replace(&format!("from: {}", stack.cart.name), "from: basket");
     bench.file("s.yaml", &text);
     let child = bench.spawn(&["run", "s.yaml"]);
     eventually("the fault is armed", PATIENCE, || !events(&bench, "fault-armed").is_empty());
@@ -301,9 +203,10 @@ fn a_restarted_caller_a_new_replica_and_a_moved_destination_are_followed() {
 
 #[test]
 fn without_root_the_run_says_so_before_anything_is_touched() {
-    let Some(stack) = Stack::up("without_root") else { return };
+    let Some(stack) = CartStack::up("without_root") else { return };
     let bench = Bench::new();
-    let text = stack.scenario(
+    let text = scenario(
+        &stack,
         SHORT,
         "  - { edge: cart-redis, inject: { latency: 1s } }",
         "  show: { success: \">= 50%\" }",
@@ -356,15 +259,15 @@ fn forward(socket: PathBuf) -> u16 {
 
 #[test]
 fn a_caller_that_is_not_there_is_an_error_with_what_runs() {
-    let Some(stack) = Stack::up("a_caller_that_is_not_there") else { return };
+    let Some(stack) = CartStack::up("a_caller_that_is_not_there") else { return };
     let bench = Bench::new();
-    let text = stack
-        .scenario(
-            SHORT,
-            "  - { edge: cart-redis, inject: { latency: 1s } }",
-            "  show: { success: \">= 50%\" }",
-        )
-        .replace(&format!("from: {}", stack.cart.name), "from: nobody");
+    let text = scenario(
+        &stack,
+        SHORT,
+        "  - { edge: cart-redis, inject: { latency: 1s } }",
+        "  show: { success: \">= 50%\" }",
+    )
+    .replace(&format!("from: {}", stack.cart.name), "from: nobody");
     bench.file("s.yaml", &text);
     bench.run(&["run", "s.yaml"]).expect(3).says("cart-redis").says("nobody").says(&stack.cart.name);
     assert!(bench.undo_logs().is_empty());
@@ -372,16 +275,17 @@ fn a_caller_that_is_not_there_is_an_error_with_what_runs() {
 
 #[test]
 fn two_runs_do_not_sit_in_on_one_caller() {
-    let Some(stack) = Stack::up("two_runs_do_not_sit_in_on_one_caller") else { return };
+    let Some(stack) = CartStack::up("two_runs_do_not_sit_in_on_one_caller") else { return };
     let bench = Bench::new();
     let fault = "  - { edge: cart-redis, inject: { latency: 50ms } }";
-    let first = stack.scenario(
+    let first = scenario(
+        &stack,
         "{ warm-up: 200ms, baseline: 500ms, fault: 60s, recovery: 5s }",
         fault,
         "  show: { success: \">= 50%\" }",
     );
     let short = "{ warm-up: 200ms, baseline: 500ms, fault: 500ms, recovery: 500ms }";
-    let second = stack.scenario(short, fault, "  show: { success: \">= 0%\" }");
+    let second = scenario(&stack, short, fault, "  show: { success: \">= 0%\" }");
     bench.file("first.yaml", &first.replace("name: a cart", "name: the first, a cart"));
     bench.file("second.yaml", &second);
     let child = bench.spawn(&["run", "first.yaml"]);

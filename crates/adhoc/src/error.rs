@@ -1,9 +1,7 @@
 //! Why something was not done by hand. Each message says what, and what to type instead.
 
-use std::io;
-
 use murphy_docker::{ActError, EngineError, FindError};
-use murphy_runner::{LockError, RunError, StateError, UndoLogError};
+use murphy_runner::{GuardError, LockError, RunError, StateError, UndoLogError};
 
 /// Why nothing was done, or not all of it. Whatever had been done is taken back.
 #[derive(Debug, thiserror::Error)]
@@ -81,12 +79,9 @@ pub enum AdhocError {
     /// A target is in other hands.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// The second process could not be started.
-    #[error("cannot start the watchdog process: {source}; nothing was done")]
-    Watchdog {
-        /// What the system said.
-        source: io::Error,
-    },
+    /// The same at the beginning, or nobody watches over the undo log.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     /// A signal came before anything was done.
     #[error("interrupted before anything was done")]
     Interrupted,

@@ -105,6 +105,24 @@ pub enum Happening {
         #[serde(skip_serializing_if = "Option::is_none")]
         command: Option<CommandEnd>,
     },
+    /// The calls of one caller go through Murphy from now on, or to other addresses than before.
+    SatIn {
+        /// Whose.
+        caller: String,
+        /// The process whose network it is.
+        pid: i32,
+        /// The addresses of the destination, as this caller gets them.
+        destinations: Vec<String>,
+        /// Connections that were open and have been reset.
+        cut: u64,
+    },
+    /// Calls of one caller may go past Murphy.
+    Bypassed {
+        /// Whose.
+        caller: String,
+        /// Why.
+        why: String,
+    },
     /// One thing is as before.
     TakenBack {
         /// From 1.
@@ -170,6 +188,17 @@ impl Happening {
             }
             Happening::Failed { target, why, .. } => {
                 let _ = writeln!(text, "  FAILED      {target}: {why}");
+            }
+            Happening::SatIn { caller, pid, destinations, cut } => {
+                let cut = match cut {
+                    0 => String::new(),
+                    cut => format!(", {} cut", counted(*cut as usize, "open connection")),
+                };
+                let to = destinations.join(", ");
+                let _ = writeln!(text, "  sits in on  {caller} (process {pid}): calls to {to}{cut}");
+            }
+            Happening::Bypassed { caller, why } => {
+                let _ = writeln!(text, "  PAST MURPHY {caller}: {why}");
             }
             Happening::TakenBack { undo, notes, .. } => {
                 let _ = writeln!(text, "  taken back  {undo}");
@@ -282,6 +311,16 @@ mod tests {
         assert_eq!(
             done.text(),
             "  done        shop-web-1 (0123456789ab) within 3ms\n    exit code 0\n    | one\n    | [2Jtwo\n"
+        );
+        let sat_in = Happening::SatIn {
+            caller: "shop-web-1".into(),
+            pid: 4711,
+            destinations: vec!["172.18.0.2:6379".into()],
+            cut: 1,
+        };
+        assert_eq!(
+            sat_in.text(),
+            "  sits in on  shop-web-1 (process 4711): calls to 172.18.0.2:6379, 1 open connection cut\n"
         );
         let end = Happening::Ended { rounds: 1, touched: 2, not_taken_back: 0 };
         assert_eq!(end.text(), "end: 1 round, 2 targets touched, nothing left to take back\n");

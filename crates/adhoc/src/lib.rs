@@ -1,11 +1,13 @@
 //! What a person does by hand, now, without a scenario: one act on chosen processes, containers or a stretch of network,
 //! once or again and again, and everything taken back at the end of its time, on a signal, and (by the watchdog) on SIGKILL; or one proxy
-//! that sits between callers and their dependency.
+//! that sits between callers and their dependency, dialled by them or sitting in on them.
 //!
 //! It must never act before the undo is on disk, and never print: it tells what happens, the caller shows it.
 
+mod attach;
 mod calls;
 mod carry;
+mod desk;
 mod error;
 mod hands;
 mod happening;
@@ -20,6 +22,7 @@ mod sight_text;
 mod whom;
 mod words;
 
+pub use attach::{Attach, AttachedSeen, CallerSeen, FromWhom, FromWhomError};
 pub use calls::{Calls, CallsSeen};
 pub use carry::{Ending, Place, carry_out, dry_run};
 pub use error::AdhocError;
@@ -27,7 +30,8 @@ pub use happening::{CommandEnd, Happening, Kind, Planned, Victim};
 pub use network::{NetworkTarget, side};
 pub use order::{Consent, Deed, Holding, Order, OrderError, ProcessDeed};
 pub use process::{ProcessChoice, ProcessTarget, choose_processes};
-pub use proxy::{FaultSeen, Seat, SeatError, Sight, Stretch, Switch, Told, sit};
+pub use proxy::{Company, FaultSeen, Route, Seat, SeatError, Sight, Stretch, Switch, Told, rehearse, sit};
+pub use saved::{NotSavable, savable};
 pub use schedule::{Asked, Schedule, ScheduleError};
 pub use whom::{Whom, WhomError, Wish};
 pub use words::{WordsError, words};

@@ -1,22 +1,27 @@
 //! One proxy by hand: it carries calls until it is told to end, faults are switched on and off meanwhile, and at the end it
-//! says what was done to whom. Nothing of it outlives the process: there is nothing to take back.
+//! says what was done to whom. Callers dial it, and then nothing of it outlives the process; or it sits in on callers that
+//! run already, and then it must be taken back before this ends.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use murphy_core::{
-    Chance, Directions, EdgeName, FaultId, NameError, Protocol, Recorder, RunClock, Seed, Span, Tally,
+    Chance, Directions, EdgeName, NameError, Protocol, Recorder, Recording, RunClock, Seed, Span, Tally,
 };
 use murphy_faults::{Effect, Fault, Match, Which};
-use murphy_proxy::{Armed, BindError, EdgeTls, Limits, MeterSnapshot, Proxy, ProxyConfig, ProxyHandle};
-use murphy_runner::{StateDir, Stop};
+use murphy_proxy::{BindError, EdgeHands, EdgeTls, Limits, Proxy, ProxyConfig};
+use murphy_runner::{AttachError, Attached, StateDir, Stop, StopReason};
 use murphy_tls::{TlsError, TlsSettings};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::attach::{Attach, AttachedSeen, happening};
 use crate::calls::{Calls, CallsSeen};
+use crate::desk::Desk;
+use crate::happening::{Happening, Planned};
+use crate::order::Consent;
 
 /// Events that may wait to be counted.
 const QUEUE: usize = 100_000;
@@ -24,10 +29,8 @@ const QUEUE: usize = 100_000;
 /// A proxy with its faults, as asked for.
 #[derive(Debug, Clone)]
 pub struct Seat {
-    /// The address that callers dial.
-    pub listen: String,
-    /// The address that is dialled on.
-    pub upstream: String,
+    /// Whose calls it carries, and where to.
+    pub route: Route,
     /// What is spoken; faults on requests want HTTP.
     pub protocol: Protocol,
     /// On which sides TLS is spoken.
@@ -50,13 +53,58 @@ pub struct Seat {
     pub hold: Option<Span>,
 }
 
+/// How calls come to a proxy by hand.
+#[derive(Debug, Clone)]
+pub enum Route {
+    /// Callers dial it.
+    Listen {
+        /// The address that callers dial.
+        listen: String,
+        /// The address that is dialled on.
+        upstream: String,
+    },
+    /// It sits in on the calls of callers that know nothing of it.
+    Attach(Box<Attach>),
+}
+
 impl Seat {
+    /// Where calls go.
+    pub(crate) fn upstream(&self) -> String {
+        match &self.route {
+            Route::Listen { upstream, .. } => upstream.clone(),
+            Route::Attach(attach) => attach.to.to_string(),
+        }
+    }
+
+    /// Refuses what could never stand here, before anything is touched.
+    fn check(&self) -> Result<EdgeTls, SeatError> {
+        if let Some((fault, _)) =
+            self.faults.iter().find(|(fault, _)| !matches!(fault.effect(), Effect::Edge(_)))
+        {
+            return Err(SeatError::NotOfConnections { fault: fault.name() });
+        }
+        let tls = match &self.tls {
+            Some(settings) => EdgeTls::open(settings, self.state.path(), &self.upstream())?,
+            None => EdgeTls::default(),
+        };
+        match self.faults.iter().find(|(fault, _)| fault.acts_on_handshakes()) {
+            Some((fault, _)) if tls.terminate.is_none() => {
+                Err(SeatError::NoHandshakes { fault: fault.name() })
+            }
+            _ => Ok(tls),
+        }
+    }
+
+    fn when(&self) -> String {
+        self.hold.map(|hold| format!("for {hold}")).unwrap_or_default()
+    }
+
     /// What a fault does here, to the requests that are chosen if it acts on requests.
-    fn effect_of(&self, fault: &Fault) -> Effect {
+    pub(crate) fn effect_of(&self, fault: &Fault) -> Effect {
         fault.on_requests(&self.matching, &self.which_with_chance()).unwrap_or_else(|| fault.effect())
     }
 
-    fn which_with_chance(&self) -> Which {
+    pub(crate) fn which_with_chance(&self) -> Which {
         let chance = (self.chance != Chance::ALWAYS).then_some(self.chance);
         Which { chance, ..self.which.clone() }
     }
@@ -98,6 +146,29 @@ pub enum SeatError {
     /// A name of ours is none.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// Nobody can be sat in on.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    /// Many would be sat in on, and nobody agreed to it.
+    #[error(
+        "attach would sit in on {} callers at once: {}; if that is meant, add --yes, else narrow it (--pick, --exclude)",
+        .callers.len(), .callers.join(", ")
+    )]
+    NotAgreed {
+        /// Their names.
+        callers: Vec<String>,
+    },
+    /// A signal came before it sat.
+    #[error("interrupted before the callers were sat in on; everything was taken back")]
+    Interrupted,
+    /// It did not come about, and something may not be as before.
+    #[error("{error}; and something may not be as before: {}", .rest.join("; "))]
+    NotTakenBack {
+        /// Why it did not.
+        error: Box<SeatError>,
+        /// What may not be, each with what to type.
+        rest: Vec<String>,
+    },
 }
 
 /// One fault at one moment.
@@ -133,10 +204,14 @@ pub struct Stretch {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Sight {
-    /// Where callers dial.
-    pub listen: String,
+    /// Where callers dial, if they do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
     /// Where it dials.
     pub upstream: String,
+    /// Whose calls it sits in on, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attached: Option<AttachedSeen>,
     /// Root of all choices.
     pub seed: Seed,
     /// The ways on which faults sit.
@@ -175,64 +250,92 @@ pub struct Sight {
 /// What the caller of [`sit`] is told.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Told {
-    /// It listens now.
-    Listening(Sight),
+    /// It carries calls from now on.
+    Begun(Sight),
     /// Another look, once a tick.
     Now(Sight),
     /// A fault was switched.
     Switched(Sight, usize),
+    /// Something was done to a caller, or taken back.
+    Happened(Happening),
 }
 
-/// Carries calls until the time is over or a signal comes. `keys` switch faults by number, from 1. The last look is the
-/// summary.
-pub async fn sit(
-    seat: &Seat,
-    stop: &Stop,
-    tick: Span,
-    keys: &mut mpsc::Receiver<usize>,
-    tell: &mut (dyn FnMut(Told) + Send),
-) -> Result<Sight, SeatError> {
-    let tls = match &seat.tls {
-        Some(settings) => EdgeTls::open(settings, seat.state.path(), &seat.upstream)?,
-        None => EdgeTls::default(),
-    };
-    if let Some((fault, _)) = seat.faults.iter().find(|(fault, _)| fault.acts_on_handshakes())
-        && tls.terminate.is_none()
-    {
-        return Err(SeatError::NoHandshakes { fault: fault.name() });
+/// The caller's side of [`sit`].
+pub struct Company<'a> {
+    /// Ends it.
+    pub stop: &'a Stop,
+    /// Time between two looks.
+    pub tick: Span,
+    /// Numbers of faults, from 1, that are switched.
+    pub keys: &'a mut mpsc::Receiver<usize>,
+    /// Asked where many callers would be sat in on at once.
+    pub agree: &'a mut (dyn FnMut(&Planned) -> Consent + Send),
+    /// Told what happens.
+    pub tell: &'a mut (dyn FnMut(Told) + Send),
+}
+
+/// Says whom it would sit in on and how that is taken back. Touches nothing. There is nothing to say of a proxy that
+/// callers dial.
+pub async fn rehearse(seat: &Seat, tell: &mut (dyn FnMut(Told) + Send)) -> Result<(), SeatError> {
+    let tls = seat.check()?;
+    if let Route::Attach(attach) = &seat.route {
+        let attachment = attach.attachment(Attach::edge()?, seat.protocol, tls, seat.seed);
+        tell(Told::Happened(Happening::Planned(attach.plan(&attachment, seat.when()).await?)));
     }
-    let (recorder, mut recording) = Recorder::new(RunClock::start(), QUEUE);
-    let proxy = Proxy::bind(ProxyConfig {
-        name: EdgeName::new("proxy")?,
-        protocol: seat.protocol,
-        listen: seat.listen.clone(),
-        upstream: seat.upstream.clone(),
-        tls,
-        seed: seat.seed,
-        recorder,
-        limits: Limits::default(),
-    })
-    .await?;
+    tell(Told::Happened(Happening::DryRun));
+    Ok(())
+}
+
+/// Carries calls until the time is over or a signal comes. The last look is the summary.
+pub async fn sit(seat: &Seat, company: Company<'_>) -> Result<Sight, SeatError> {
+    let Company { stop, tick, keys, agree, tell } = company;
+    let tls = seat.check()?;
+    let (recorder, recording) = Recorder::new(RunClock::start(), QUEUE);
     let calls = Arc::new(Mutex::new(Calls::default()));
-    let end = CancellationToken::new();
-    let mut tasks = JoinSet::new();
-    let (counted, ended) = (Arc::clone(&calls), end.clone());
-    tasks.spawn_blocking(move || {
-        // Ends with the last recorder, or as soon as nothing more comes after the end.
-        while let Ok(event) = recording.next(Duration::from_millis(50)) {
-            match event {
-                Some(event) => counted.lock().unwrap_or_else(PoisonError::into_inner).on(&event),
-                None if ended.is_cancelled() => break,
-                None => {}
+    let (told, mut happenings) = mpsc::unbounded_channel();
+    let counting = Counting::begin(recording, Arc::clone(&calls), told);
+    let (carrier, hands, listen) = match &seat.route {
+        Route::Listen { listen, upstream } => {
+            let proxy = Proxy::bind(ProxyConfig {
+                name: EdgeName::new("proxy")?,
+                protocol: seat.protocol,
+                listen: listen.clone(),
+                upstream: upstream.clone(),
+                tls,
+                seed: seat.seed,
+                recorder,
+                limits: Limits::default(),
+            })
+            .await?;
+            let (close, mut serving) = (CancellationToken::new(), JoinSet::new());
+            let (hands, listen) = (EdgeHands::of(proxy.handle()), proxy.local_addr().to_string());
+            serving.spawn(proxy.serve(close.clone().cancelled_owned()));
+            (Carrier::Proxy { close, serving }, hands, Some(listen))
+        }
+        Route::Attach(attach) => {
+            let attachment = attach.attachment(Attach::edge()?, seat.protocol, tls, seat.seed);
+            let planned = tokio::select! {
+                planned = attach.plan(&attachment, seat.when()) => planned?,
+                () = stop.stopped() => return Err(SeatError::Interrupted),
+            };
+            attach.agreed(&planned, agree)?;
+            tell(Told::Happened(Happening::Planned(planned)));
+            let hands = EdgeHands::default();
+            let (attached, callers) = attach.begin(&attachment, &hands, &recorder, stop).await?;
+            (Carrier::Attached { attached, callers }, hands, None)
+        }
+    };
+    let mut desk = Desk::new(seat, listen, hands, calls)?;
+    if let Carrier::Attached { callers, .. } = &carrier {
+        for _ in 0..*callers {
+            // A flood of calls may have swallowed the news; then it is told without.
+            match tokio::time::timeout(NEWS, happenings.recv()).await {
+                Ok(Some(happening)) => note(&mut desk, happening, tell),
+                _ => break,
             }
         }
-    });
-    let listen = proxy.local_addr().to_string();
-    let mut desk = Desk::new(seat, listen, proxy.handle(), calls)?;
-    let close = CancellationToken::new();
-    let mut serving = JoinSet::new();
-    serving.spawn(proxy.serve(close.clone().cancelled_owned()));
-    tell(Told::Listening(desk.sight()));
+    }
+    tell(Told::Begun(desk.sight()));
     let over = async {
         match seat.hold {
             Some(hold) => tokio::time::sleep(hold.as_duration()).await,
@@ -253,145 +356,85 @@ pub async fn sit(
                     tell(Told::Switched(desk.sight(), number));
                 }
             }
+            Some(happening) = happenings.recv() => note(&mut desk, happening, tell),
             _ = ticks.tick() => tell(Told::Now(desk.sight())),
         }
     }
+    if let (Carrier::Attached { .. }, Some(StopReason::Signal { name, .. })) = (&carrier, stop.reason()) {
+        tell(Told::Happened(Happening::Interrupted { signal: (*name).to_owned() }));
+    }
     desk.lift_all();
-    close.cancel();
-    serving.join_all().await;
-    end.cancel();
-    tasks.join_all().await;
-    Ok(desk.sight())
+    let not_taken_back = carrier.end().await;
+    counting.end().await;
+    while let Ok(happening) = happenings.try_recv() {
+        note(&mut desk, happening, tell);
+    }
+    Ok(desk.close(not_taken_back))
 }
 
-/// The faults with their switches, and the proxy that they sit on.
-struct Desk {
-    seat: Seat,
-    listen: String,
-    handle: ProxyHandle,
-    calls: Arc<Mutex<Calls>>,
-    begun: Instant,
-    rows: Vec<Row>,
-    last: (Instant, u64),
+/// Time for news that is on its way already.
+const NEWS: Duration = Duration::from_secs(5);
+
+fn note(desk: &mut Desk, happening: Happening, tell: &mut (dyn FnMut(Told) + Send)) {
+    desk.see(&happening);
+    tell(Told::Happened(happening));
 }
 
-struct Row {
-    id: FaultId,
-    fault: Fault,
-    stood: Vec<Stretch>,
-    /// Of the stretches that are over.
-    done: Tally,
+/// What carries the calls.
+enum Carrier {
+    Proxy { close: CancellationToken, serving: JoinSet<()> },
+    Attached { attached: Attached, callers: usize },
 }
 
-impl Row {
-    fn stands(&self) -> bool {
-        self.stood.last().is_some_and(|stretch| stretch.until.is_none())
+impl Carrier {
+    /// Ends it and takes everything back. What could not be.
+    async fn end(self) -> Vec<String> {
+        match self {
+            Carrier::Proxy { close, serving } => {
+                close.cancel();
+                serving.join_all().await;
+                Vec::new()
+            }
+            Carrier::Attached { attached, .. } => attached.leave().await,
+        }
     }
 }
 
-impl Desk {
-    fn new(
-        seat: &Seat,
-        listen: String,
-        handle: ProxyHandle,
+/// The thread that counts calls, and passes on what else is told.
+struct Counting {
+    end: CancellationToken,
+    thread: JoinSet<()>,
+}
+
+impl Counting {
+    fn begin(
+        mut recording: Recording,
         calls: Arc<Mutex<Calls>>,
-    ) -> Result<Desk, SeatError> {
-        let mut rows = Vec::new();
-        for (number, (fault, _)) in (1..).zip(&seat.faults) {
-            if !matches!(fault.effect(), Effect::Edge(_)) {
-                return Err(SeatError::NotOfConnections { fault: fault.name() });
+        told: mpsc::UnboundedSender<Happening>,
+    ) -> Counting {
+        let (end, mut thread) = (CancellationToken::new(), JoinSet::new());
+        let ended = end.clone();
+        thread.spawn_blocking(move || {
+            // Ends with the last recorder, or as soon as nothing more comes after the end.
+            while let Ok(event) = recording.next(Duration::from_millis(50)) {
+                match event {
+                    Some(event) => {
+                        calls.lock().unwrap_or_else(PoisonError::into_inner).on(&event);
+                        if let Some(happening) = happening(&event) {
+                            // Nobody listens any more after an error, and then nobody need be told.
+                            let _ = told.send(happening);
+                        }
+                    }
+                    None if ended.is_cancelled() => break,
+                    None => {}
+                }
             }
-            let id = FaultId::new(&format!("{}-{number}", fault.name()))?;
-            rows.push(Row { id, fault: fault.clone(), stood: Vec::new(), done: Tally::default() });
-        }
-        let begun = Instant::now();
-        let mut desk = Desk { seat: seat.clone(), listen, handle, calls, begun, rows, last: (begun, 0) };
-        for (number, (_, switch)) in (1..).zip(&seat.faults) {
-            if *switch == Switch::On {
-                desk.switch(number);
-            }
-        }
-        Ok(desk)
+        });
+        Counting { end, thread }
     }
 
-    fn now(&self) -> Span {
-        // Whole milliseconds: a scenario is written from these.
-        Span::from_millis(u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX))
+    async fn end(self) {
+        self.end.cancel();
+        self.thread.join_all().await;
     }
-
-    /// Switches a fault, by its number from 1. False if there is none.
-    fn switch(&mut self, number: usize) -> bool {
-        let now = self.now();
-        let Some(row) = number.checked_sub(1).and_then(|at| self.rows.get_mut(at)) else { return false };
-        if row.stands() {
-            lift(&self.handle, row, now);
-        } else if let Effect::Edge(effect) = self.seat.effect_of(&row.fault) {
-            let directions = self.seat.directions;
-            // For requests the chance is in the choice.
-            let chance = if row.fault.acts_on_requests() { Chance::ALWAYS } else { self.seat.chance };
-            self.handle.arm(Armed { id: row.id.clone(), effect, directions, chance });
-            row.stood.push(Stretch { from: now, until: None });
-        }
-        true
-    }
-
-    fn lift_all(&mut self) {
-        let now = self.now();
-        for row in self.rows.iter_mut().filter(|row| row.stands()) {
-            lift(&self.handle, row, now);
-        }
-    }
-
-    fn sight(&mut self) -> Sight {
-        let (seen, ended) = {
-            let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-            (calls.seen(), calls.ended())
-        };
-        let (then, before) = self.last;
-        let since = then.elapsed().as_secs_f64();
-        self.last = (Instant::now(), ended);
-        let MeterSnapshot { accepted, open, to_upstream, to_client, .. } = self.handle.meter();
-        Sight {
-            listen: self.listen.clone(),
-            upstream: self.seat.upstream.clone(),
-            seed: self.seat.seed,
-            directions: self.seat.directions,
-            chance: self.seat.chance,
-            protocol: self.seat.protocol,
-            tls: self.seat.tls.clone(),
-            matching: self.seat.matching.clone(),
-            which: self.seat.which_with_chance(),
-            elapsed: self.now(),
-            connections: accepted,
-            open,
-            to_upstream,
-            to_client,
-            calls: seen,
-            rate: if since > 0.0 { (ended - before) as f64 / since } else { 0.0 },
-            faults: (1..).zip(&self.rows).map(|(number, row)| self.fault_seen(number, row)).collect(),
-        }
-    }
-
-    fn fault_seen(&self, number: usize, row: &Row) -> FaultSeen {
-        let present = self.handle.tally(&row.id).unwrap_or_default();
-        FaultSeen {
-            number,
-            text: row.fault.text(),
-            fault: row.fault.clone(),
-            switch: if row.stands() { Switch::On } else { Switch::Off },
-            stood: row.stood.clone(),
-            tally: sum(row.done, present),
-        }
-    }
-}
-
-fn lift(handle: &ProxyHandle, row: &mut Row, now: Span) {
-    row.done = sum(row.done, handle.lift(&row.id).unwrap_or_default());
-    if let Some(stretch) = row.stood.last_mut() {
-        stretch.until = Some(now);
-    }
-}
-
-fn sum(a: Tally, b: Tally) -> Tally {
-    Tally { connections: a.connections + b.connections, hits: a.hits + b.hits, bytes: a.bytes + b.bytes }
 }

@@ -4,8 +4,11 @@
 use std::fmt::Write as _;
 
 use murphy_core::{Chance, Directions, Protocol, Span};
+use murphy_docker::{Pattern, Selector, Target};
+use murphy_scenario::{Caller, OpenConnections};
 use serde_json::Value;
 
+use crate::attach::AttachedSeen;
 use crate::proxy::Sight;
 
 /// The phases before and after, which a person by hand does not have.
@@ -20,20 +23,26 @@ impl Sight {
         let mut text = String::new();
         let comment = made_by.replace(['\n', '\r'], " ");
         let _ = writeln!(text, "# What was done by hand, at the same times. Made by: {comment}");
-        let _ = writeln!(
-            text,
-            "# The callers must dial {}. Add `load:` with what users do, and `expect:`.",
-            self.listen
-        );
+        match &self.listen {
+            Some(listen) => {
+                let _ = writeln!(
+                    text,
+                    "# The callers must dial {listen}. Add `load:` with what users do, and `expect:`."
+                );
+            }
+            None => text += "# Add `load:` with what users do, and `expect:`.\n",
+        }
         let _ = writeln!(text, "murphy: 1");
         let _ = writeln!(text, "name: {}", scalar(&format!("by hand on {}", self.upstream)));
         let _ = writeln!(text, "seed: {}\n", self.seed);
-        let (listen, to) = (scalar(&self.listen), scalar(&self.upstream));
         let protocol = if self.protocol == Protocol::Http { ", protocol: http" } else { "" };
         let tls = self.tls.as_ref().and_then(|tls| serde_json::to_value(tls).ok());
         let tls = tls.map(|tls| format!(", tls: {}", flow(&tls))).unwrap_or_default();
-        let _ = writeln!(text, "edges:\n  proxy: {{ listen: {listen}, to: {to}{protocol}{tls} }}\n");
-        let _ = writeln!(text, "probes:\n  dependency: {{ tcp: {to}, every: 1s }}\n");
+        let edge = match &self.attached {
+            None => "proxy",
+            Some(_) => "calls",
+        };
+        text += &self.edges(edge, &format!("{protocol}{tls}"));
         let fault = self.elapsed.max(SHORTEST);
         let _ = writeln!(
             text,
@@ -48,7 +57,7 @@ impl Sight {
                 if lasts.is_zero() {
                     continue;
                 }
-                let _ = writeln!(faults, "  - edge: proxy\n    inject: {inject}");
+                let _ = writeln!(faults, "  - edge: {edge}\n    inject: {inject}");
                 faults += &if seen.fault.acts_on_requests() { self.requests() } else { self.bytes() };
                 let _ = writeln!(faults, "    at: {}\n    for: {}", stretch.from, Span::from(lasts));
             }
@@ -60,6 +69,34 @@ impl Sight {
         }
         text += "learn: all                 # proposes an `expect:` block from what is seen\n";
         text
+    }
+
+    /// The edge and what watches beside it: the dependency, or where only callers reach it, these.
+    fn edges(&self, edge: &str, more: &str) -> String {
+        let to = scalar(&self.upstream);
+        let Some(attached) = &self.attached else {
+            let listen = scalar(self.listen.as_deref().unwrap_or_default());
+            return format!(
+                "edges:\n  {edge}: {{ listen: {listen}, to: {to}{more} }}\n\n\
+                 probes:\n  dependency: {{ tcp: {to}, every: 1s }}\n\n"
+            );
+        };
+        let Named { caller, project } = Named::of(&attached.from)
+            .unwrap_or_else(|| Named { caller: attached.from.clone(), project: None });
+        let stack = project
+            .as_deref()
+            .map(|project| format!("stack: {{ project: {} }}\n\n", scalar(project)))
+            .unwrap_or_default();
+        let open = match attached.open_connections {
+            OpenConnections::Cut => "",
+            OpenConnections::Leave => ", open-connections: leave",
+        };
+        let from = scalar(&caller);
+        format!(
+            "{stack}edges:\n  {edge}: {{ from: {from}, to: {to}{more}{open} }}\n\n\
+             probes:\n  callers: {{ container: {}, every: 1s }}\n\n",
+            scalar(&watched(attached, &caller))
+        )
     }
 
     /// Where a fault on bytes sits.
@@ -85,6 +122,61 @@ impl Sight {
         line("match", serde_json::to_value(&self.matching))
             + &line("which", serde_json::to_value(&self.which))
     }
+}
+
+/// A caller as a scenario can name it: one name, and the compose project that it is a service of.
+#[derive(Debug, PartialEq, Eq)]
+struct Named {
+    caller: String,
+    project: Option<String>,
+}
+
+impl Named {
+    /// `None` if a scenario has no word for it.
+    fn of(text: &str) -> Option<Named> {
+        if let Ok(caller) = text.parse::<Caller>() {
+            return Some(Named { caller: caller.to_string(), project: None });
+        }
+        let target: Target = text.parse().ok()?;
+        let (mut caller, mut project) = (None, None);
+        for selector in target.all_of {
+            let (place, pattern) = match selector {
+                Selector::Name(pattern) | Selector::Service(pattern) => (&mut caller, pattern),
+                Selector::Project(pattern) => (&mut project, pattern),
+                _ => return None,
+            };
+            let Pattern::Exact(word) = pattern else { return None };
+            if place.replace(word).is_some() {
+                return None;
+            }
+        }
+        Some(Named { caller: caller?, project })
+    }
+}
+
+/// What was typed for the calls that are sat in on, if a scenario can name that as well; else what to type.
+pub fn savable(from: &str) -> Result<(), NotSavable> {
+    // A process id means nothing tomorrow.
+    match Named::of(from) {
+        Some(_) if !from.starts_with("pid:") => Ok(()),
+        _ => Err(NotSavable { from: from.to_owned() }),
+    }
+}
+
+/// A scenario has no word for these callers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "--save: a scenario cannot name `{from}`; write one container or service: `--from web` or `--from service:web,project:shop`"
+)]
+pub struct NotSavable {
+    /// As typed.
+    pub from: String,
+}
+
+/// The containers that are looked at: those of the caller's name, or of its service.
+fn watched(attached: &AttachedSeen, caller: &str) -> String {
+    let is_container = attached.callers.iter().all(|seen| seen.name == caller);
+    if is_container { caller.to_owned() } else { format!("service:{caller}") }
 }
 
 /// A value in YAML's flow style: `{ latency: { delay: 200ms } }`. What is not given is left out.
@@ -116,6 +208,18 @@ fn scalar(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn callers_are_saved_if_a_scenario_has_a_word_for_them() {
+        let named = |text| Named::of(text).map(|named| (named.caller, named.project));
+        assert_eq!(named("web"), Some(("web".into(), None)));
+        assert_eq!(named("service:web"), Some(("web".into(), None)));
+        assert_eq!(named("service:web,project:shop"), Some(("web".into(), Some("shop".into()))));
+        for text in ["web-*", "label:tier=front", "id:4f2a", "project:shop", "web,service:web", "pid:4711"] {
+            assert!(savable(text).unwrap_err().to_string().contains("--from web"), "{text}");
+        }
+        assert_eq!(savable("service:web,project:shop"), Ok(()));
+    }
 
     #[test]
     fn what_could_be_misread_is_quoted() {

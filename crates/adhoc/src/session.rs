@@ -7,19 +7,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use murphy_core::{Timestamp, Undo, UndoId};
 use murphy_docker::Environment;
 use murphy_host as host;
-use murphy_runner::{Owner, StateDir, UndoLog, Watchdog};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use murphy_runner::{GuardedLog, Owner, Rest, StateDir, UndoLog};
 
 use crate::carry::Place;
 use crate::error::AdhocError;
 
 /// An open undo log with its guard.
 pub(crate) struct Session {
-    log: Arc<UndoLog>,
+    guarded: GuardedLog,
     name: String,
-    all_well: CancellationToken,
-    guards: JoinSet<()>,
     owed: usize,
 }
 
@@ -42,25 +38,15 @@ impl Session {
         let owner = owner(title, &place.state);
         let ordinal = SESSIONS.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-by-hand-{}-{ordinal}", Timestamp::now().compact(), owner.process.pid);
-        let log = Arc::new(UndoLog::create(&place.state.log_path(&name), &owner)?);
-        let watchdog = match Watchdog::start(&place.program, log.path()) {
-            Ok(watchdog) => watchdog,
-            Err(source) => {
-                let _ = std::fs::remove_file(log.path());
-                return Err(AdhocError::Watchdog { source });
-            }
-        };
-        let all_well = CancellationToken::new();
-        let mut guards = JoinSet::new();
-        guards.spawn(watchdog.keep(all_well.clone()));
-        Ok(Session { log, name, all_well, guards, owed: 0 })
+        let guarded = GuardedLog::open(&place.state.log_path(&name), &owner, &place.program)?;
+        Ok(Session { guarded, name, owed: 0 })
     }
 
     /// Puts undos on disk, in the order of doing. Only then may the thing be done.
     pub(crate) fn due(&mut self, undos: &[Undo]) -> Result<Vec<(UndoId, Undo)>, AdhocError> {
         let mut ids = Vec::new();
         for undo in undos {
-            ids.push((self.log.due(None, undo)?, undo.clone()));
+            ids.push((self.guarded.log().due(None, undo)?, undo.clone()));
         }
         // Counted only if all are on disk: else nothing is done, and nothing is owed.
         self.owed += ids.len();
@@ -71,12 +57,12 @@ impl Session {
     pub(crate) fn done(&mut self, id: UndoId) {
         self.owed = self.owed.saturating_sub(1);
         // What cannot be noted is taken back once more by `murphy undo`, which is harmless.
-        let _ = self.log.done(id);
+        let _ = self.guarded.log().done(id);
     }
 
     /// For what writes its undos itself.
     pub(crate) fn log(&self) -> Arc<UndoLog> {
-        Arc::clone(&self.log)
+        Arc::clone(self.guarded.log())
     }
 
     /// A name that no other session has.
@@ -91,15 +77,11 @@ impl Session {
 
     /// A text by which the guard is known among processes.
     pub(crate) fn mark(&self) -> String {
-        self.log.path().display().to_string()
+        self.guarded.log().path().display().to_string()
     }
 
     /// Lets the guard go; the log goes too if nothing is owed.
     pub(crate) async fn close(self) {
-        self.all_well.cancel();
-        self.guards.join_all().await;
-        if self.owed == 0 {
-            let _ = std::fs::remove_file(self.log.path());
-        }
+        self.guarded.close(if self.owed == 0 { Rest::Nothing } else { Rest::Something }).await;
     }
 }

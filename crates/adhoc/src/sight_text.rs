@@ -40,13 +40,16 @@ impl Sight {
         let _ = writeln!(
             text,
             "{} -> {}: {} in {}, {} to the dependency, {} back",
-            self.listen,
+            self.whence(),
             self.upstream,
             counted(self.connections, "connection"),
             three_digits(self.elapsed),
             Size::from_bytes(self.to_upstream),
             Size::from_bytes(self.to_client)
         );
+        for caller in self.attached.iter().flat_map(|attached| &attached.callers) {
+            let _ = writeln!(text, "  sat in on   {} (process {})", caller.name, caller.pid);
+        }
         let shown = 5;
         for (caller, count) in most_first(calls).into_iter().take(shown) {
             let _ = writeln!(text, "  caller      {caller}: {}", counted(*count, "connection"));
@@ -80,6 +83,12 @@ impl Sight {
             text += "  fault       none\n";
         }
         text
+    }
+
+    /// Where the calls come from: an address that callers dial, or those that are sat in on.
+    fn whence(&self) -> &str {
+        let from = self.attached.as_ref().map(|attached| attached.from.as_str());
+        self.listen.as_deref().or(from).unwrap_or_default()
     }
 
     fn of_fault(&self, fault: &FaultSeen) -> String {
@@ -141,7 +150,9 @@ mod tests {
     use murphy_faults::{Fault, Latency, Match, Which};
 
     use super::*;
+    use crate::attach::{AttachedSeen, CallerSeen};
     use crate::proxy::Stretch;
+    use murphy_scenario::OpenConnections;
 
     fn sight() -> Sight {
         let latency: Latency =
@@ -157,7 +168,8 @@ mod tests {
         let stretch =
             |from, until| Stretch { from: Span::from_secs(from), until: Some(Span::from_secs(until)) };
         Sight {
-            listen: "127.0.0.1:1".into(),
+            listen: Some("127.0.0.1:1".into()),
+            attached: None,
             upstream: "127.0.0.1:2".into(),
             seed: Seed(7),
             directions: Directions::ToClient,
@@ -193,6 +205,21 @@ mod tests {
             sight().line(),
             "    12s  1 open of 3  10/s  p50 201ms  1 bad  2kB out 30kB back  [1*latency 200ms]  [2 latency 200ms]"
         );
+    }
+
+    #[test]
+    fn of_callers_that_are_sat_in_on_the_summary_names_each() {
+        let callers = vec![CallerSeen { name: "shop-web-1".into(), pid: 4711, destinations: Vec::new() }];
+        let attached = AttachedSeen {
+            from: "web".into(),
+            open_connections: OpenConnections::Cut,
+            callers,
+            not_taken_back: Vec::new(),
+        };
+        let sight = Sight { listen: None, attached: Some(attached), ..sight() };
+        let text = sight.summary();
+        assert!(text.starts_with("web -> 127.0.0.1:2: 3 connections"), "{text}");
+        assert!(text.contains("  sat in on   shop-web-1 (process 4711)\n"), "{text}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::by_hand_args::{
 use crate::daemon_args::{ServeArgs, ToxiproxyArgs};
 use crate::native_args::{FaultArgs, ProxiesArgs};
 use crate::pressure_args::PressureArgs;
-use crate::proxy_args::ProxyArgs;
+use crate::proxy_args::{AttachArgs, ProxyArgs};
 
 /// Murphy makes things go wrong on purpose, in front of real services, and says with evidence whether they degraded
 /// gracefully.
@@ -88,6 +88,8 @@ pub enum Command {
     Pressure(PressureArgs),
     /// Sit between callers and their dependency: one proxy, with faults as flags and keys
     Proxy(Box<ProxyArgs>),
+    /// Sit in on the calls of running containers to one destination, without touching their configuration
+    Attach(Box<AttachArgs>),
     /// Hold a run against an older one; or keep runs as a baseline
     Compare(CompareArgs),
     /// Take back whatever a dead run left behind

@@ -7,13 +7,15 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use murphy_faults::{Fault, Flag, FlagError, FlagValue, Place, faults_of_flags, flags};
 
 /// Names that commands with faults use for themselves.
-const TAKEN: [&str; 32] = [
+const TAKEN: [&str; 37] = [
     "after",
     "api",
     "chance",
     "color",
     "direction",
+    "dry-run",
     "every",
+    "exclude",
     "fail",
     "first",
     "for",
@@ -27,10 +29,12 @@ const TAKEN: [&str; 32] = [
     "method",
     "name",
     "off",
+    "open-connections",
     "output",
     "pass",
     "path",
     "per",
+    "pick",
     "query",
     "save",
     "seed",
@@ -40,6 +44,7 @@ const TAKEN: [&str; 32] = [
     "upstream",
     "version",
     "wait",
+    "yes",
 ];
 
 static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| flags(Place::Edge));

@@ -60,6 +60,7 @@ fn main() -> ExitCode {
         Command::Pressure(args) => commands::pressure::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Proxy(args) => commands::proxy::run(&args),
+        Command::Attach(args) => commands::attach::run(&args),
         Command::Compare(args) => commands::compare::run(&args, cli.color),
         Command::Ca(args) => commands::ca::run(&args),
         Command::Undo => commands::undo::run(),

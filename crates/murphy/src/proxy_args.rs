@@ -1,9 +1,11 @@
-//! What can be typed for one proxy by hand.
+//! What can be typed for one edge by hand: a proxy that callers dial, or one that sits in on them.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use murphy_core::{Chance, Directions, Seed, Span};
+use murphy_docker::Pick;
+use murphy_scenario::{Address, OpenConnections};
 use murphy_tls::{TlsMode, TlsSettings, Verify};
 
 use crate::by_hand_args::OutputChoice;
@@ -25,6 +27,13 @@ pub struct ProxyArgs {
     pub listen: String,
     /// Address of the dependency, HOST:PORT
     pub upstream: String,
+    #[command(flatten)]
+    pub sitting: SittingArgs,
+}
+
+/// What can be typed for every edge by hand, however calls come to it.
+#[derive(Debug, Args)]
+pub struct SittingArgs {
     /// Read requests (HTTP/1.1, HTTP/2), also without a fault on requests, which implies it
     #[arg(long)]
     pub http: bool,
@@ -32,7 +41,7 @@ pub struct ProxyArgs {
     /// trust `murphy ca`. Without it TLS passes through untouched
     #[arg(long, value_enum, value_name = "SIDES", num_args = 0..=1, require_equals = true, default_missing_value = "both")]
     pub tls: Option<TlsChoice>,
-    /// Name that the dependency's certificate must have; the host of UPSTREAM if not given
+    /// Name that the dependency's certificate must have; the host that is dialled if not given
     #[arg(long, value_name = "HOST", requires = "tls")]
     pub tls_name: Option<String>,
     /// Authorities that are trusted instead of the system's: a PEM file, or `murphy` for its own
@@ -74,6 +83,58 @@ pub struct ProxyArgs {
     pub faults: FaultFlags,
 }
 
+const ATTACH_HELP: &str = "\
+For example:
+  sudo murphy attach --from web --to redis:6379                       only look
+  sudo murphy attach --from web --to redis:6379 --latency 200ms --for 30s
+  sudo murphy attach --from service:web,project:shop --pick 1 --to db:5432 --blackhole --off      key 1 switches it on
+FROM is a container or a compose service by one word, service:web,project:shop, label:tier=back, image:redis, id:4f2a, a
+glob web-* or a /regex/, or pid:4711. Only its calls to that address are touched. They come back by themselves when murphy
+ends, however it ends.";
+
+#[derive(Debug, Args)]
+#[command(after_help = ATTACH_HELP)]
+pub struct AttachArgs {
+    /// Whose calls; see below. All replicas, also those that come later
+    #[arg(long)]
+    pub from: String,
+    /// Where these calls go, as the caller dials it
+    #[arg(long, value_name = "HOST:PORT")]
+    pub to: Address,
+    /// What becomes of calls that are open when it begins: reset, so that they come again, or left alone
+    #[arg(long, value_enum, default_value_t = OpenChoice::Cut, value_name = "HOW")]
+    pub open_connections: OpenChoice,
+    /// How many of those that match: 2, 50% or all
+    #[arg(long, value_name = "N", default_value = "all")]
+    pub pick: Pick,
+    /// Leave out those that match this, too; may be given again
+    #[arg(long, value_name = "TARGET")]
+    pub exclude: Vec<String>,
+    /// Show whom it would sit in on and how it would be taken back; touch nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Agree beforehand to sit in on more than 5 at once
+    #[arg(long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub sitting: SittingArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OpenChoice {
+    Cut,
+    Leave,
+}
+
+impl OpenChoice {
+    pub fn connections(self) -> OpenConnections {
+        match self {
+            OpenChoice::Cut => OpenConnections::Cut,
+            OpenChoice::Leave => OpenConnections::Leave,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TlsChoice {
     Both,
@@ -97,7 +158,7 @@ impl TlsChoice {
     }
 }
 
-impl ProxyArgs {
+impl SittingArgs {
     /// What is said of TLS.
     pub fn tls(&self) -> Option<TlsSettings> {
         Some(TlsSettings {

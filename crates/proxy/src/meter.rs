@@ -38,6 +38,22 @@ pub struct MeterSnapshot {
     pub from_upstream: u64,
 }
 
+impl MeterSnapshot {
+    /// The sum of two.
+    pub(crate) fn and(self, other: MeterSnapshot) -> MeterSnapshot {
+        MeterSnapshot {
+            accepted: self.accepted + other.accepted,
+            open: self.open + other.open,
+            dial_failed: self.dial_failed + other.dial_failed,
+            accept_failed: self.accept_failed + other.accept_failed,
+            to_upstream: self.to_upstream + other.to_upstream,
+            to_client: self.to_client + other.to_client,
+            from_client: self.from_client + other.from_client,
+            from_upstream: self.from_upstream + other.from_upstream,
+        }
+    }
+}
+
 impl Meter {
     pub(crate) fn accepted(&self) -> u64 {
         self.accepted.fetch_add(1, Ordering::Relaxed) + 1

@@ -10,8 +10,8 @@ use std::sync::{Arc, OnceLock};
 
 use murphy_core::{ContainerIdentity, NamespaceIdentity, ProcessIdentity, Seed, ServiceName};
 use murphy_docker::{
-    Container, Endpoint, Engine, EngineError, Scope, SelectError, Selector, SelectorError, Target,
-    TargetError, Wanted, choose,
+    Choice, Container, Endpoint, Engine, EngineError, Pattern, Scope, SelectError, Selector, SelectorError,
+    Target, TargetError, Wanted, choose,
 };
 use murphy_host as host;
 use murphy_netns::{NetnsError, identify};
@@ -20,6 +20,29 @@ use tokio::sync::OnceCell;
 
 use crate::lock::Lockable;
 use crate::services::Services;
+
+/// Whose calls are sat in on.
+#[derive(Debug, Clone)]
+pub enum Whose {
+    /// As a scenario names them.
+    Callers(Vec<Caller>),
+    /// As a command by hand does. One word alone is a container, or a compose service with all its replicas.
+    Containers {
+        /// Which.
+        target: Target,
+        /// Root of the choice, where some are picked.
+        seed: Seed,
+    },
+}
+
+/// Those that were found, and of how many.
+#[derive(Debug, Default)]
+pub(crate) struct Finding {
+    pub(crate) found: Vec<Found>,
+    pub(crate) of: usize,
+    /// Names of those that match and are protected by their owner.
+    pub(crate) protected: Vec<String>,
+}
 
 /// One process whose network is meant. Of a container it is the main process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +57,7 @@ pub(crate) struct Found {
 
 /// Why nobody was found.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CallerError {
+pub enum CallerError {
     /// The engine did not answer.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -54,6 +77,17 @@ pub(crate) enum CallerError {
     )]
     Ambiguous {
         /// As written.
+        name: String,
+        /// Their names.
+        projects: Vec<String>,
+    },
+    /// The same by hand, where a project can be typed.
+    #[error(
+        "`{name}` is a service of several compose projects; say which: {}",
+        .projects.iter().map(|project| format!("service:{name},project:{project}")).collect::<Vec<_>>().join(" or ")
+    )]
+    AmbiguousService {
+        /// As typed.
         name: String,
         /// Their names.
         projects: Vec<String>,
@@ -120,6 +154,27 @@ impl Callers {
         let _ = self.project.set(project.to_owned());
     }
 
+    /// All that are meant at this moment, each network once, with how many there could have been.
+    pub(crate) async fn look(&self, whose: &Whose) -> Result<Finding, CallerError> {
+        match whose {
+            Whose::Callers(callers) => {
+                let found = self.find_all(callers).await?;
+                Ok(Finding { of: found.len(), found, protected: Vec::new() })
+            }
+            Whose::Containers { target, seed } => {
+                let finding = self.of_containers(target, *seed).await;
+                let mut finding = finding.map_err(|error| match error {
+                    CallerError::Ambiguous { name, projects } => {
+                        CallerError::AmbiguousService { name, projects }
+                    }
+                    other => other,
+                })?;
+                each_network_once(&mut finding.found);
+                Ok(finding)
+            }
+        }
+    }
+
     /// All of several, each network once.
     pub(crate) async fn find_all(&self, callers: &[Caller]) -> Result<Vec<Found>, CallerError> {
         let mut all: Vec<Found> = Vec::new();
@@ -145,22 +200,25 @@ impl Callers {
                 let services = self.services.as_ref();
                 match services.and_then(|services| services.processes(name).ok()) {
                     Some(processes) => of_service(name, processes)?,
-                    None => self.of_containers(name).await?,
+                    None => {
+                        let target = Target::new(vec![Selector::of_kind("name", name.as_str())?])?;
+                        // All of them: no dice are thrown.
+                        self.of_containers(&target, Seed(0)).await?.found
+                    }
                 }
             }
         };
-        // Processes that share a network are one caller: the redirect is the network's.
-        let mut seen = BTreeSet::new();
-        found.retain(|one| seen.insert(one.namespace.inode));
+        each_network_once(&mut found);
         Ok(found)
     }
 
-    async fn of_containers(&self, name: &ServiceName) -> Result<Vec<Found>, CallerError> {
+    async fn of_containers(&self, target: &Target, seed: Seed) -> Result<Finding, CallerError> {
         let engine = self.engine().await?;
         let containers = engine.containers(Scope::All).await?;
-        let chosen = chosen(&containers, name, self.project.get().map(String::as_str))?;
-        let mut found = Vec::with_capacity(chosen.len());
-        for container in chosen {
+        let project = self.project.get().map(String::as_str);
+        let choice = chosen(&containers, target, seed, project)?;
+        let mut found = Vec::with_capacity(choice.targets.len());
+        for container in choice.targets {
             // One that ends in this moment is looked for again.
             if let Some(pid) = engine.main_pid(&container.identity).await? {
                 let process = main_process(&container, pid)?;
@@ -169,7 +227,8 @@ impl Callers {
                 found.push(Found { name, namespace: identify(process)?, owner });
             }
         }
-        Ok(found)
+        let protected = choice.protected.into_iter().map(|one| one.name).collect();
+        Ok(Finding { found, of: choice.of, protected })
     }
 
     async fn engine(&self) -> Result<&Engine, CallerError> {
@@ -198,33 +257,38 @@ fn of_service(service: &ServiceName, processes: Vec<ProcessIdentity>) -> Result<
     if found.is_empty() { Err(CallerError::OwnNetwork { service: service.clone() }) } else { Ok(found) }
 }
 
-/// A container of this name, else all containers of this compose service.
+/// Processes that share a network are one caller: the redirect is the network's.
+fn each_network_once(found: &mut Vec<Found>) {
+    let mut seen = BTreeSet::new();
+    found.retain(|one| seen.insert(one.namespace.inode));
+}
+
+/// The containers that are meant. One name alone is a container's, else a compose service's.
 fn chosen(
     containers: &[Container],
-    name: &ServiceName,
+    target: &Target,
+    seed: Seed,
     project: Option<&str>,
-) -> Result<Vec<Container>, CallerError> {
-    let is_service = |one: &&Container| {
-        one.service() == Some(name.as_str()) && project.is_none_or(|p| one.project() == Some(p))
-    };
-    let is_container = containers.iter().any(|one| one.name() == name.as_str());
-    let mut conditions = Vec::new();
-    if !is_container && containers.iter().any(|one| is_service(&one)) {
-        let projects: BTreeSet<&str> =
-            containers.iter().filter(is_service).filter_map(Container::project).collect();
-        if projects.len() > 1 {
-            return Err(CallerError::Ambiguous {
-                name: name.to_string(),
-                projects: projects.into_iter().map(str::to_owned).collect(),
-            });
+) -> Result<Choice, CallerError> {
+    let mut target = target.clone();
+    if let [Selector::Name(Pattern::Exact(name))] = target.all_of.as_slice() {
+        let is_service = |one: &&Container| {
+            one.service() == Some(name.as_str()) && project.is_none_or(|p| one.project() == Some(p))
+        };
+        let is_container = containers.iter().any(|one| one.name() == name.as_str());
+        if !is_container && containers.iter().any(|one| is_service(&one)) {
+            let projects: BTreeSet<&str> =
+                containers.iter().filter(is_service).filter_map(Container::project).collect();
+            if projects.len() > 1 {
+                let (name, projects) = (name.clone(), projects.into_iter().map(str::to_owned).collect());
+                return Err(CallerError::Ambiguous { name, projects });
+            }
+            let mut conditions = vec![Selector::of_kind("service", name)?];
+            conditions.extend(project.map(|p| Selector::of_kind("project", p)).transpose()?);
+            target.all_of = conditions;
         }
-        conditions.push(Selector::of_kind("service", name.as_str())?);
-        conditions.extend(project.map(|p| Selector::of_kind("project", p)).transpose()?);
-    } else {
-        conditions.push(Selector::of_kind("name", name.as_str())?);
     }
-    // All of them: no dice are thrown.
-    Ok(choose(containers, &Target::new(conditions)?, Seed(0), Wanted::Running)?.targets)
+    Ok(choose(containers, &target, seed, Wanted::Running)?)
 }
 
 /// The process here that is a container's main process, if it is that container's.

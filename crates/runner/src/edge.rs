@@ -13,10 +13,10 @@ use std::time::Duration;
 use murphy_core::{EdgeName, EventKind, Protocol, Recorder, Seed, Undo, UndoId};
 use murphy_host as host;
 use murphy_netns::{
-    Destinations, Intercept, Lease, LeaseTerm, NetFault, Netns, NetnsError, OpenConnections as Open,
-    ProxyPorts, ResolveError,
+    Destinations, Intercept, Lease, LeaseTerm, NetFault, Netns, NetnsError, OpenConnections as Open, Plan,
+    ProxyPorts, ResolveError, TableName,
 };
-use murphy_proxy::{BindError, EdgeTls, Limits, Proxy, ProxyConfig};
+use murphy_proxy::{BindError, EdgeHands, EdgeTls, Limits, Proxy, ProxyConfig};
 use murphy_scenario::{Address, Caller, OpenConnections};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -24,9 +24,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::RunError;
-use crate::callers::{CallerError, Found};
+use crate::callers::{CallerError, Found, Whose};
 use crate::ground::NamespaceGround;
-use crate::hands::EdgeHands;
 use crate::lock::LockError;
 use crate::peers::Peers;
 use crate::site::Site;
@@ -44,7 +43,7 @@ pub(crate) struct Interception {
     pub(crate) edge: EdgeName,
     pub(crate) protocol: Protocol,
     pub(crate) tls: EdgeTls,
-    pub(crate) from: Vec<Caller>,
+    pub(crate) from: Whose,
     pub(crate) to: Dialled,
     pub(crate) open: OpenConnections,
     pub(crate) seed: Seed,
@@ -61,24 +60,89 @@ pub(crate) enum Dialled {
     Peers(Vec<Caller>),
 }
 
+impl Interception {
+    /// The redirect, prepared. Touches nothing.
+    async fn plan(
+        &self,
+        netns: &Netns,
+        destinations: &BTreeSet<SocketAddr>,
+        proxy: ProxyPorts,
+        table: TableName,
+    ) -> Result<Plan, NetnsError> {
+        let reachable = reachable(destinations, proxy);
+        let destinations = match self.to {
+            Dialled::Address(_) => Destinations::Endpoints(reachable),
+            Dialled::Peers(_) => Destinations::Hosts(reachable.iter().map(SocketAddr::ip).collect()),
+        };
+        let open = match self.open {
+            OpenConnections::Cut => Open::Cut,
+            OpenConnections::Leave => Open::Keep,
+        };
+        let fault = NetFault::Intercept(Intercept { destinations, proxy, open });
+        let note = format!("murphy: edge {}", self.edge);
+        netns.plan(fault, table, &note, LeaseTerm::default()).await
+    }
+}
+
+/// Looks whether one caller could be sat in on: the addresses of the destination as it gets them, and how the redirect to a
+/// proxy would be taken back. Touches nothing.
+pub(crate) async fn look_in(
+    what: &Interception,
+    caller: Found,
+    run: &str,
+    ordinal: u32,
+) -> Result<(Vec<String>, Undo), SitError> {
+    let Found { name, namespace, .. } = caller;
+    let netns_said = |source| SitError::Netns { caller: name.clone(), source };
+    let netns = Netns::enter(namespace.process).await.map_err(netns_said)?;
+    let destinations = match &what.to {
+        Dialled::Address(to) => addresses(&netns, to)
+            .await
+            .map_err(|source| SitError::Resolve { caller: name.clone(), source })?,
+        Dialled::Peers(_) => BTreeSet::new(),
+    };
+    // Any port: there is no proxy yet.
+    let ports = ProxyPorts { v4: Some(1), v6: Some(1) };
+    let plan = what.plan(&netns, &destinations, ports, TableName::new(run, ordinal)).await;
+    Ok((destinations.iter().map(shown).collect(), plan.map_err(netns_said)?.undo()))
+}
+
 /// Why Murphy cannot sit in on a caller.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SitError {
+pub enum SitError {
     /// Nobody is there.
     #[error(transparent)]
     Caller(#[from] CallerError),
     /// The callers ended while they were looked at.
     #[error("no caller of edge {edge} is running")]
-    Nobody { edge: EdgeName },
+    Nobody {
+        /// Which edge.
+        edge: EdgeName,
+    },
     /// The dependency has no address there.
     #[error("{caller}: {source}")]
-    Resolve { caller: String, source: ResolveError },
+    Resolve {
+        /// As this caller asked.
+        caller: String,
+        /// What came of it.
+        source: ResolveError,
+    },
     /// The namespace said no.
     #[error("{caller}: {source}")]
-    Netns { caller: String, source: NetnsError },
+    Netns {
+        /// Whose network it is.
+        caller: String,
+        /// What it said.
+        source: NetnsError,
+    },
     /// The proxy cannot listen there.
     #[error("{caller}: {source}")]
-    Bind { caller: String, source: BindError },
+    Bind {
+        /// In whose network.
+        caller: String,
+        /// Why not.
+        source: BindError,
+    },
     /// No undo can be put on disk, so nothing is done.
     #[error(transparent)]
     UndoLog(#[from] UndoLogError),
@@ -101,19 +165,19 @@ pub(crate) async fn begin_to_sit(
     let (ready, is_ready) = oneshot::channel();
     tasks.spawn(sit_in(site, what, hands, close, ready));
     match is_ready.await {
-        Ok(begun) => begun.map_err(|error| failed(error.to_string())),
+        Ok(begun) => begun.map(drop).map_err(|error| failed(error.to_string())),
         Err(_) => Err(failed("its task has ended".into())),
     }
 }
 
-/// Sits in until `close`. Says by `ready` that all callers are sat in on, or why not; then it has taken back what it had
-/// begun. To be run as a task of its own, which nobody aborts.
-async fn sit_in(
+/// Sits in until `close`. Says by `ready` that all callers are sat in on, and how many, or why not; then it takes back what
+/// it had begun. To be run as a task of its own, which nobody aborts.
+pub(crate) async fn sit_in(
     site: Arc<Site>,
     what: Interception,
     hands: EdgeHands,
     close: CancellationToken,
-    ready: oneshot::Sender<Result<(), SitError>>,
+    ready: oneshot::Sender<Result<usize, SitError>>,
 ) {
     let mut sitting = Sitting {
         site,
@@ -128,7 +192,7 @@ async fn sit_in(
     let first = sitting.first().await;
     let begun = first.is_ok();
     // Nobody waits any more if the run was stopped meanwhile; then `close` comes as well.
-    let _ = ready.send(first);
+    let _ = ready.send(first.map(|()| sitting.seats.len()));
     while begun && tokio::time::timeout(LOOK_AGAIN, close.cancelled()).await.is_err() {
         sitting.follow().await;
     }
@@ -164,7 +228,7 @@ struct Sitting {
 impl Sitting {
     /// The first look, at which every caller must be sat in on.
     async fn first(&mut self) -> Result<(), SitError> {
-        let found = self.site.callers.find_all(&self.what.from).await?;
+        let found = self.site.callers.look(&self.what.from).await?.found;
         if found.is_empty() {
             return Err(SitError::Nobody { edge: self.what.edge.clone() });
         }
@@ -177,7 +241,7 @@ impl Sitting {
     /// Sits in on callers that have come, leaves those that are gone, follows the addresses of the destination.
     async fn follow(&mut self) {
         // An engine that does not answer, or nobody there at present: what stands is kept.
-        let found = self.site.callers.find_all(&self.what.from).await.unwrap_or_default();
+        let found = self.site.callers.look(&self.what.from).await.unwrap_or_default().found;
         let present: BTreeSet<u64> = found.iter().map(|caller| caller.namespace.inode).collect();
         if !present.is_empty() {
             let gone: Vec<u64> =
@@ -256,22 +320,8 @@ impl Sitting {
         let address = proxy.local_addr();
         let port = Some(address.port());
         let ports = ProxyPorts { v4: port, v6: port.filter(|_| address.is_ipv6()) };
-        let fault = NetFault::Intercept(Intercept {
-            destinations: match self.what.to {
-                Dialled::Address(_) => Destinations::Endpoints(reachable(&destinations, ports)),
-                Dialled::Peers(_) => {
-                    Destinations::Hosts(reachable(&destinations, ports).iter().map(SocketAddr::ip).collect())
-                }
-            },
-            proxy: ports,
-            open: match self.what.open {
-                OpenConnections::Cut => Open::Cut,
-                OpenConnections::Leave => Open::Keep,
-            },
-        });
-        let note = format!("murphy: edge {}", self.what.edge);
-        let plan =
-            netns.plan(fault, self.site.table(), &note, LeaseTerm::default()).await.map_err(netns_said)?;
+        let plan = self.what.plan(&netns, &destinations, ports, self.site.table()).await;
+        let plan = plan.map_err(netns_said)?;
         let undo = plan.undo();
         let id = self.site.log.due(None, &undo)?;
         let stop = CancellationToken::new();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use murphy_core::{EdgeName, FaultId, ServiceName};
 use murphy_docker::{ComposeError, EngineError, FindError};
 
-use crate::{Lack, LockError, StateError, UndoLogError};
+use crate::{GuardError, Lack, LockError, StateError, UndoLogError};
 
 /// Why a run could not be carried out: exit code 3.
 #[derive(Debug, thiserror::Error)]
@@ -30,15 +30,12 @@ pub enum RunError {
     /// No undo can be put on disk, so nothing may be done.
     #[error(transparent)]
     UndoLog(#[from] UndoLogError),
+    /// The same at the beginning, or nobody watches over the undo log.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     /// Something of an earlier run is in the way.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The second process could not be started.
-    #[error("cannot start the watchdog process: {source}")]
-    Watchdog {
-        /// What the system said.
-        source: io::Error,
-    },
     /// The run needs what this machine cannot do. Nothing was begun.
     #[error(
         "this run cannot be carried out here:{}\n  `murphy doctor` says what works on this machine",

@@ -8,12 +8,11 @@ use std::time::Instant;
 use murphy_core::{EdgeName, EventKind, FaultId, Recorder, ServiceName, Tally, Undo, UndoId};
 use murphy_faults::{Effect, Fault, ProcessAction, SignalName};
 use murphy_host::Signal;
-use murphy_proxy::Armed;
+use murphy_proxy::{Armed, EdgeHands};
 use murphy_scenario::{FaultStep, FaultTarget};
 
 use crate::RunError;
 use crate::containers::Containers;
-use crate::hands::EdgeHands;
 use crate::lock::Locks;
 use crate::pressure::{self, Pressed};
 use crate::processes;
@@ -204,7 +203,7 @@ impl Injector {
         };
         let (tally, problems) = match in_world {
             InWorld::Edge(edge) => {
-                (self.edge(&edge).map(|hands| hands.lift(fault)).unwrap_or_default(), Vec::new())
+                (self.edge(&edge).and_then(|hands| hands.lift(fault)).unwrap_or_default(), Vec::new())
             }
             InWorld::Killed { service, processes } => {
                 (processes_only(processes), self.services.revive(&service).await.err().into_iter().collect())

@@ -5,6 +5,7 @@
 //! (`watchdog`) carries the undos out if this one dies without doing so.
 
 mod abort;
+mod attach;
 mod by_hand;
 mod callers;
 mod container_acts;
@@ -14,7 +15,7 @@ mod doctor;
 mod edge;
 mod error;
 mod ground;
-mod hands;
+mod guarded_log;
 mod inject;
 mod journal;
 mod legs;
@@ -39,9 +40,13 @@ mod undo_log;
 mod watchdog;
 mod world;
 
+pub use attach::{AttachError, Attached, Attachment, Base, Looked, Outlook};
 pub use by_hand::by_hand;
+pub use callers::{CallerError, Whose};
 pub use doctor::{Examined, Need, examine};
+pub use edge::SitError;
 pub use error::RunError;
+pub use guarded_log::{GuardError, GuardedLog, Rest};
 pub use journal::{JournalWriter, Observer, read_events};
 pub use lock::{LockError, Lockable, Locks};
 pub use preflight::Lack;
@@ -52,4 +57,4 @@ pub use stop::{Stop, StopReason};
 pub use stretch_by_hand::{Party, StretchByHand};
 pub use undo::{RevertError, Reverter, Unsure, revert};
 pub use undo_log::{Outstanding, Owner, UndoLog, UndoLogError};
-pub use watchdog::{Watchdog, watch_and_revert};
+pub use watchdog::watch_and_revert;

@@ -18,8 +18,7 @@ use murphy_faults::{Effect, NetworkAction, Place};
 use murphy_netns::{
     Destinations, Lease, LeaseTerm, Loss, NetFault, Netns, NetnsError, Partition, Reset, Shape, Shaping,
 };
-use murphy_proxy::Armed;
-use murphy_proxy::EdgeTls;
+use murphy_proxy::{Armed, EdgeHands, EdgeTls};
 use murphy_scenario::{FaultStep, FaultTarget, OpenConnections, Stretch};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -27,9 +26,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::RunError;
-use crate::callers::Found;
+use crate::callers::{Found, Whose};
 use crate::edge::{Dialled, Interception, SitError};
-use crate::hands::EdgeHands;
 use crate::legs::{Leg, legs, slow_legs};
 use crate::peers::Peers;
 use crate::site::Site;
@@ -88,7 +86,7 @@ impl Networks {
                 edge: edge.clone(),
                 protocol: Protocol::Tcp,
                 tls: EdgeTls::default(),
-                from,
+                from: Whose::Callers(from),
                 to: Dialled::Peers(to),
                 open: OpenConnections::Cut,
                 seed,
@@ -154,7 +152,9 @@ impl Networks {
                 // A task that panicked has dropped its leases, and its undos are still due.
                 done.await.unwrap_or_default()
             }
-            Standing::Slow(hands) => hands.iter().map(|hands| hands.lift(fault)).fold(Tally::default(), sum),
+            Standing::Slow(hands) => {
+                hands.iter().filter_map(|hands| hands.lift(fault)).fold(Tally::default(), sum)
+            }
         };
         self.site.recorder.record(EventKind::FaultLifted { fault: fault.clone(), tally });
         tally

@@ -8,6 +8,7 @@ use murphy_netns::{Ability, Capabilities, Finding, probe};
 use murphy_scenario::{Caller, EdgePlan, FaultStep, FaultTarget, Plan, Route};
 
 use crate::RunError;
+use crate::callers::Whose;
 
 /// Something that the run needs and that is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,9 +55,7 @@ async fn check_needs(
     if all.is_empty() {
         return Ok(());
     }
-    let capabilities = tokio::task::spawn_blocking(probe)
-        .await
-        .map_err(|error| RunError::Setup { what: "the probe".into(), why: error.to_string() })?;
+    let capabilities = capabilities().await;
     let mut lacks: Vec<Lack> = all.iter().filter_map(|needs| lack(&capabilities, needs)).collect();
     if lacks.is_empty() {
         let of_engine = |caller: &Caller| match caller {
@@ -70,11 +69,31 @@ async fn check_needs(
     if lacks.is_empty() { Ok(()) } else { Err(RunError::Unable { lacks }) }
 }
 
+/// What is lacking to sit in on these calls by hand, if anything is. Touches nothing.
+pub(crate) async fn lacks_to_sit_in(what: String, whose: &Whose) -> Option<Lack> {
+    let needs = Needs { what, abilities: TO_SIT_IN.to_vec(), callers: Vec::new() };
+    if let Some(lack) = lack(&capabilities().await, &needs) {
+        return Some(lack);
+    }
+    match whose {
+        Whose::Containers { .. } => engine_lack(&needs.what, Engine::connect().await),
+        // Those that need an engine say so themselves.
+        Whose::Callers(_) => None,
+    }
+}
+
+async fn capabilities() -> Capabilities {
+    // A probe that panicked has found nothing, which is no reason to refuse: the act itself says what is wrong.
+    tokio::task::spawn_blocking(probe).await.unwrap_or(Capabilities(Vec::new()))
+}
+
+const TO_SIT_IN: [Ability; 3] = [Ability::Rights, Ability::Enter, Ability::Intercept];
+
 fn of_edge(edge: &EdgePlan) -> Option<Needs> {
     match &edge.route {
         Route::Intercept { from, .. } => Some(Needs {
             what: format!("edge {} (from: {from})", edge.name),
-            abilities: vec![Ability::Rights, Ability::Enter, Ability::Intercept],
+            abilities: TO_SIT_IN.to_vec(),
             callers: vec![from.clone()],
         }),
         Route::Listen { .. } => None,

@@ -13,15 +13,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::abort::AbortWatch;
 use crate::callers::Callers;
+use crate::guarded_log::{GuardedLog, Rest};
 use crate::inject::Injector;
 use crate::journal::{JournalWriter, Observer};
 use crate::lock::Locks;
 use crate::services::Services;
 use crate::site::Site;
 use crate::undo::take_back_rest;
-use crate::undo_log::{Owner, UndoLog};
+use crate::undo_log::Owner;
 use crate::world::{World, folder_of};
-use crate::{RunDir, RunError, RunId, StateDir, Stop, StopReason, Watchdog, preflight};
+use crate::{RunDir, RunError, RunId, StateDir, Stop, StopReason, preflight};
 
 /// Events that may wait for the journal: at 5 000 requests a second, about ten seconds of a stalled disk.
 const QUEUE: usize = 200_000;
@@ -94,12 +95,8 @@ pub async fn run(
         run_dir: std::path::absolute(dir.path()).unwrap_or_else(|_| dir.path().to_owned()),
         engine: Environment::of_process(),
     };
-    let log = Arc::new(UndoLog::create(&options.state.log_path(&dir.name()), &owner)?);
-    let all_well = CancellationToken::new();
-    let mut guards = JoinSet::new();
-    let watchdog =
-        Watchdog::start(&options.program, log.path()).map_err(|source| RunError::Watchdog { source })?;
-    guards.spawn(watchdog.keep(all_well.clone()));
+    let guarded = GuardedLog::open(&options.state.log_path(&dir.name()), &owner, &options.program)?;
+    let log = Arc::clone(guarded.log());
 
     let locks = Arc::new(Locks::new(&options.state, &owner.holder()));
     let services = Arc::new(Services::new(
@@ -180,10 +177,6 @@ pub async fn run(
     if not_reverted.is_empty() {
         not_reverted = take_back_rest(&log).await;
     }
-    all_well.cancel();
-    guards.join_all().await;
-    if not_reverted.is_empty() {
-        let _ = std::fs::remove_file(log.path());
-    }
+    guarded.close(if not_reverted.is_empty() { Rest::Nothing } else { Rest::Something }).await;
     Ok(Outcome { dir, error, stopped, not_reverted })
 }

@@ -39,8 +39,7 @@ impl Site {
 
     /// Locks a target of a fault, or a caller that is sat in on, against other runs: itself, and the network that it may share with others.
     pub(crate) fn lock(&self, target: &Found) -> Result<(), LockError> {
-        self.locks.take(&target.owner)?;
-        self.locks.take(&Lockable::Network(target.namespace))
+        lock(&self.locks, target)
     }
 
     /// A network is gone, and its number with it.
@@ -75,4 +74,10 @@ impl Site {
     pub(crate) fn failures(&self) -> Vec<String> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Locks one that is found: itself, and the network that it may share with others.
+pub(crate) fn lock(locks: &Locks, target: &Found) -> Result<(), LockError> {
+    locks.take(&target.owner)?;
+    locks.take(&Lockable::Network(target.namespace))
 }

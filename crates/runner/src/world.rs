@@ -7,15 +7,15 @@ use std::time::Instant;
 
 use murphy_core::{EventKind, Recorder, Seed};
 use murphy_docker::Engine;
-use murphy_proxy::{EdgeTls, Limits, Proxy, ProxyConfig};
+use murphy_proxy::{EdgeHands, EdgeTls, Limits, Proxy, ProxyConfig};
 use murphy_scenario::{Address, EdgePlan, FaultTarget, Plan, Question, Route};
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::callers::Whose;
 use crate::containers::Containers;
 use crate::edge::{Dialled, Interception, begin_to_sit};
-use crate::hands::EdgeHands;
 use crate::inject::Injector;
 use crate::network::Networks;
 use crate::site::Site;
@@ -213,7 +213,7 @@ impl World {
                     edge: edge.name.clone(),
                     protocol: edge.protocol,
                     tls: self.tls(edge)?,
-                    from: vec![from.clone()],
+                    from: Whose::Callers(vec![from.clone()]),
                     to: Dialled::Address(to.clone()),
                     open: *open_connections,
                     seed,

@@ -164,7 +164,8 @@ pub(super) fn carry_order(deed: Deed, whom: Whom, hold: Option<Span>, choice: &W
     runtime.block_on(act(&order, &mut tell))
 }
 
-fn shown(happening: &Happening, output: OutputChoice) -> String {
+/// As lines for a person, or as one of JSON.
+pub fn shown(happening: &Happening, output: OutputChoice) -> String {
     match output {
         OutputChoice::Text => happening.text(),
         // Of plain texts and numbers: this cannot fail.
@@ -207,7 +208,7 @@ fn exit_of(done: Result<Ending, AdhocError>, stop: &Stop) -> Exit {
 }
 
 /// Asks whether so many may be touched, where there is a person to ask.
-fn ask(planned: &Planned) -> Consent {
+pub fn ask(planned: &Planned) -> Consent {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return Consent::NotGiven;
     }

@@ -1,5 +1,6 @@
 //! One file a command: from typed words to an exit code.
 
+pub mod attach;
 pub mod breaking_point;
 pub mod by_hand;
 pub mod by_hand_network;
@@ -27,6 +28,7 @@ pub mod run;
 pub mod scenario_files;
 pub mod schema;
 pub mod serve;
+pub mod sitting;
 pub mod top;
 pub mod toxiproxy;
 pub mod undo;

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use murphy_core::{FaultId, Tally};
-use murphy_proxy::{Armed, ProxyHandle};
+
+use crate::armed::Armed;
+use crate::handle::ProxyHandle;
+use crate::meter::MeterSnapshot;
 
 /// All proxies of one edge. Clones share them.
 #[derive(Clone, Default)]
-pub(crate) struct EdgeHands {
+pub struct EdgeHands {
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -22,36 +25,43 @@ struct Inner {
 
 impl EdgeHands {
     /// Of an edge with one proxy.
-    pub(crate) fn of(proxy: ProxyHandle) -> EdgeHands {
+    pub fn of(proxy: ProxyHandle) -> EdgeHands {
         let hands = EdgeHands::default();
         hands.add(proxy);
         hands
     }
 
     /// One proxy more; all faults that stand on the edge are put on it.
-    pub(crate) fn add(&self, proxy: ProxyHandle) {
+    pub fn add(&self, proxy: ProxyHandle) {
         let mut inner = self.lock();
         inner.armed.values().cloned().for_each(|armed| proxy.arm(armed));
         inner.proxies.push(proxy);
     }
 
     /// Puts a fault on the edge.
-    pub(crate) fn arm(&self, armed: Armed) {
+    pub fn arm(&self, armed: Armed) {
         let mut inner = self.lock();
         inner.proxies.iter().for_each(|proxy| proxy.arm(armed.clone()));
         inner.armed.insert(armed.id.clone(), armed);
     }
 
-    /// Takes a fault off the edge, and says what it did on all of it.
-    pub(crate) fn lift(&self, fault: &FaultId) -> Tally {
+    /// Takes a fault off the edge, and says what it did on all of it; `None` if it did not stand there.
+    pub fn lift(&self, fault: &FaultId) -> Option<Tally> {
         let mut inner = self.lock();
-        inner.armed.remove(fault);
-        let tallies = inner.proxies.iter().filter_map(|proxy| proxy.lift(fault));
-        tallies.fold(Tally::default(), |all, one| Tally {
-            connections: all.connections + one.connections,
-            hits: all.hits + one.hits,
-            bytes: all.bytes + one.bytes,
-        })
+        inner.armed.remove(fault)?;
+        Some(sum(inner.proxies.iter().filter_map(|proxy| proxy.lift(fault))))
+    }
+
+    /// What a fault has done so far on all of the edge; `None` if it does not stand there.
+    pub fn tally(&self, fault: &FaultId) -> Option<Tally> {
+        let inner = self.lock();
+        inner.armed.get(fault)?;
+        Some(sum(inner.proxies.iter().filter_map(|proxy| proxy.tally(fault))))
+    }
+
+    /// What has passed so far through all of the edge.
+    pub fn meter(&self) -> MeterSnapshot {
+        self.lock().proxies.iter().map(ProxyHandle::meter).fold(MeterSnapshot::default(), MeterSnapshot::and)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -59,11 +69,19 @@ impl EdgeHands {
     }
 }
 
+fn sum(tallies: impl Iterator<Item = Tally>) -> Tally {
+    tallies.fold(Tally::default(), |all, one| Tally {
+        connections: all.connections + one.connections,
+        hits: all.hits + one.hits,
+        bytes: all.bytes + one.bytes,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{EdgeEffect, EdgeTls, Limits, Proxy, ProxyConfig};
     use murphy_core::{Chance, Directions, EdgeName, Protocol, Recorder, Seed};
-    use murphy_proxy::{EdgeEffect, EdgeTls, Limits, Proxy, ProxyConfig};
 
     async fn proxy() -> Proxy {
         let config = ProxyConfig {
@@ -89,7 +107,8 @@ mod tests {
         hands.add(second.handle());
         assert_eq!(first.handle().tally(&id), Some(Tally::default()));
         assert_eq!(second.handle().tally(&id), Some(Tally::default()));
-        hands.lift(&id);
+        assert_eq!((hands.tally(&id), hands.meter()), (Some(Tally::default()), MeterSnapshot::default()));
+        assert_eq!((hands.lift(&id), hands.lift(&id)), (Some(Tally::default()), None));
         hands.add(third.handle());
         for proxy in [first, second, third] {
             assert_eq!(proxy.handle().tally(&id), None);
