@@ -344,3 +344,34 @@ async fn an_answer_to_head_keeps_the_length_that_it_speaks_of() {
         assert!(head.to_ascii_lowercase().contains("content-length: 5\r\n"), "{head}");
     }
 }
+
+/// A request that came ahead, over the line of a fault, while the one before it is still under way: nobody wants it yet, and
+/// it once kept its connection awake for that, for ever and on the same thread.
+#[test]
+fn a_request_that_waits_behind_another_on_a_slow_line_keeps_no_thread_busy() {
+    let (done, waits) = std::sync::mpsc::channel();
+    // A thread of its own, for a proxy that never lets go of it cannot be timed out from within.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let upstream = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let stage = http_stage(upstream.local_addr().unwrap()).await;
+            let slice: murphy_faults::Slice = serde_yaml::from_str("size: 3B").unwrap();
+            let Effect::Edge(slice) = slice.effect() else { panic!("slice sits on edges") };
+            stage.handle.arm(armed("slice-1", slice, Directions::Both));
+            let mut caller = stage.dial().await;
+            let (mut service, _) = upstream.accept().await.unwrap();
+            caller.write_all(&GET.repeat(3)).await.unwrap();
+            for _ in 0..3 {
+                support::http::head(&mut service).await.expect("a request");
+                // What was sent ahead is there, and the service takes its time.
+                stage.meter("all of it", |meter| meter.from_client > GET.len() as u64).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                service.write_all(FINE).await.unwrap();
+                ask(&mut caller, b"").await;
+            }
+        });
+        let _ = done.send(());
+    });
+    waits.recv_timeout(support::PATIENCE).expect("the proxy lets others go on");
+}

@@ -61,6 +61,8 @@ pub(crate) struct Wire {
     blocked: bool,
     /// The caller does not take what is due.
     full: bool,
+    /// The HTTP layer has asked for bytes since the last turn, and there were none for it.
+    wanting: bool,
     pushed: u64,
     delivered: u64,
     /// Of these, told of.
@@ -144,6 +146,7 @@ impl Wire {
             listening: false,
             blocked: false,
             full: false,
+            wanting: false,
             pushed: 0,
             delivered: 0,
             told: 0,
@@ -270,8 +273,11 @@ impl Wire {
         }
         let now = Instant::now();
         let look = self.look_at_stuck(cx, now);
-        let blocked = if self.full { Blocked::Yes } else { Blocked::No };
-        let wakes = [look, self.up.next_wake(now, Blocked::No), self.down.next_wake(now, blocked)];
+        // What is due and what nobody wants, as behind a request that is still under way, must wake nobody: it would do so
+        // again and again.
+        let unread = if std::mem::take(&mut self.wanting) { Blocked::No } else { Blocked::Yes };
+        let full = if self.full { Blocked::Yes } else { Blocked::No };
+        let wakes = [look, self.up.next_wake(now, unread), self.down.next_wake(now, full)];
         (self.gone, wakes.into_iter().flatten().min())
     }
 
@@ -348,7 +354,9 @@ impl Wire {
         }
         self.listening = false;
         if !self.up.is_clear() {
-            return self.read_through(cx, buf);
+            let read = self.read_through(cx, buf);
+            self.wanting = read.is_pending();
+            return read;
         }
         if self.broken {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
