@@ -163,6 +163,7 @@ async fn a_message_that_two_readers_would_cut_differently_is_refused_or_made_pla
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3, 4\r\n\r\nabcd",
         b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nX-Fold: one\r\n two\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost : a\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n",
@@ -187,6 +188,50 @@ async fn a_message_that_two_readers_would_cut_differently_is_refused_or_made_pla
     caller.write_all(b"GET / HTTP/1.1\nHost: a\n\n").await.unwrap();
     let heard = within("a head", head(&mut service)).await.unwrap();
     assert_eq!(heard, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+}
+
+#[tokio::test]
+async fn an_answer_that_two_readers_would_cut_differently_is_refused_or_made_plain() {
+    let told = |answer: &'static [u8]| async move {
+        let (_stage, mut caller, mut service) = pair().await;
+        caller.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        head(&mut service).await.unwrap();
+        service.write_all(answer).await.unwrap();
+        drop(service);
+        let (bytes, _) = converse(&mut caller, b"").await;
+        String::from_utf8(bytes).unwrap()
+    };
+    for bad in [
+        &b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!"[..],
+        b"HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 5\r\n\r\nhello",
+        b"no HTTP at all\r\n\r\n",
+    ] {
+        let answer = told(bad).await;
+        assert!(answer.starts_with("HTTP/1.1 502"), "{}: {answer}", String::from_utf8_lossy(bad));
+    }
+    let plain = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+    for odd in [
+        &b"HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\nhello"[..],
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello and what nobody asked for",
+    ] {
+        assert_eq!(
+            told(odd).await.to_ascii_lowercase(),
+            plain.to_ascii_lowercase(),
+            "{}",
+            odd.escape_ascii()
+        );
+    }
+    let folded = told(b"HTTP/1.1 200 OK\r\nX-Fold: one\r\n two\r\nContent-Length: 5\r\n\r\nhello").await;
+    assert!(folded.contains("X-Fold: one two\r\n"), "{folded}");
+    // What stands before it and has no body says of none.
+    let early = told(b"HTTP/1.1 103 Early Hints\r\nContent-Length: 3\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").await;
+    let hints = "http/1.1 103 early hints\r\nlink: </a>\r\n\r\n";
+    assert_eq!(early.to_ascii_lowercase(), format!("{hints}{}", plain.to_ascii_lowercase()));
 }
 
 #[tokio::test]

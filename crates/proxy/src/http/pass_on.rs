@@ -15,7 +15,7 @@ use hyper::http::{Method, StatusCode, Version, header};
 use hyper::{Request, Response};
 use tokio::sync::oneshot;
 
-use super::hand_made::{header_line, status_line};
+use super::hand_made::{has_one_end, header_line, make_length_plain, status_line};
 use super::hub::{Hub, Tunnel};
 
 /// How long a caller's body is kept back for a dependency that was asked to allow it and says nothing. RFC 9110 leaves
@@ -109,6 +109,10 @@ pub(super) async fn pass_on(
             })?
         }
     };
+    if !has_one_end(response.headers()) {
+        return Err(NoAnswer::Nonsense);
+    }
+    make_length_plain(response.headers_mut());
     if let Some(client) = client {
         let connected = connects && response.status().is_success();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS || connected {
@@ -152,7 +156,9 @@ fn inform_through(hub: &Arc<Hub>, request: &mut Request<RequestBody>, allow: Opt
             return;
         }
         let mut raw = status_line(response.status());
-        for (name, value) in response.headers() {
+        // It has no body, and what says of one has no place in it (RFC 9110, sections 8.6 and 15.2).
+        let framing = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+        for (name, value) in response.headers().iter().filter(|(name, _)| !framing.contains(name)) {
             header_line(&mut raw, name, value);
         }
         raw.extend_from_slice(b"\r\n");

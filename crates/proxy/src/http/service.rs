@@ -18,7 +18,9 @@ use super::body::{BodyError, Cut, Pace, ReplyBody, Shape, Source};
 use super::call::call_of;
 use super::choice::key_of;
 use super::effect::{Answer, HttpEffect, HttpStep, Malformed, Part, Then, When};
-use super::hand_made::{bad_gateway, header_line, made_up, set_length, status_line, told_length};
+use super::hand_made::{
+    bad_gateway, bad_request, has_one_end, header_line, made_up, set_length, status_line, told_length,
+};
 use super::hub::{Hub, Speaks, Takeover, Ticket, UseOf, ended_by_fault};
 use super::pass_on::{NoAnswer, Sender, pass_on};
 use crate::armed::Standing;
@@ -95,6 +97,7 @@ async fn answer(hub: Arc<Hub>, sender: Arc<Sender>, request: Request<Incoming>) 
     let (response, made_up) = match fate {
         Fate::Broken(how) => return broken(&hub, ticket, ended_by_fault(how)).await,
         Fate::Answered(answer) => (made_up(&answer), true),
+        Fate::Onward if !has_one_end(&parts.headers) => (bad_request(), true),
         Fate::Onward => {
             ticket.note(|call| call.reached = true);
             match pass_on(&hub, &sender, parts, body).await {

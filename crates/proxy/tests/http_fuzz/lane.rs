@@ -1,0 +1,246 @@
+//! One proxy between a caller and a service that the test plays, and one conversation at a time through it.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use murphy_core::{Directions, EventKind};
+use murphy_faults::{Effect, FaultSpec, Slice};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::reader::{Kind, Manner, Read, read};
+use crate::support::http::http_stage;
+use crate::support::{Stage, armed, within};
+
+/// How the caller's bytes travel within the proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    /// Straight through.
+    Clear,
+    /// Over the line of a fault that cuts them into pieces of three bytes.
+    Sliced,
+}
+
+/// How long nothing must have happened before a conversation counts as over.
+#[derive(Debug, Clone, Copy)]
+pub enum Calm {
+    /// So many turns of the runtime.
+    Turns,
+    /// A time, for a machine that stood still.
+    Seconds,
+}
+
+pub struct Lane {
+    stage: Stage,
+    upstream: TcpListener,
+}
+
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// What the service heard.
+    pub heard: Vec<u8>,
+    /// What the caller got.
+    pub got: Vec<u8>,
+    /// The caller's connection was ended.
+    pub closed: bool,
+}
+
+type Record = Arc<Mutex<Said>>;
+
+async fn keep(mut from: OwnedReadHalf, record: Record) {
+    let mut buffer = [0; 4096];
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        record.lock().unwrap().got.extend_from_slice(&buffer[..read]);
+    }
+    record.lock().unwrap().closed = true;
+}
+
+/// A service that answers every request that has come whole, and no other.
+async fn serve(mut service: TcpStream, record: Record) {
+    let (mut buffer, mut told) = ([0; 4096], 0);
+    while let Ok(got @ 1..) = service.read(&mut buffer).await {
+        let mut answers = Vec::new();
+        {
+            let mut said = record.lock().unwrap();
+            said.heard.extend_from_slice(&buffer[..got]);
+            while let Read::Whole(_, length) = read(&said.heard[told..], Kind::Request, Manner::Strict) {
+                told += length;
+                answers.extend_from_slice(b"HTTP/1.1 204 No Content\r\n\r\n");
+            }
+        }
+        if service.write_all(&answers).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Lets everybody go on once, what has come over sockets included.
+async fn turn() {
+    tokio::task::yield_now().await;
+}
+
+impl Lane {
+    pub async fn open(line: Line) -> Lane {
+        let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stage = http_stage(upstream.local_addr().unwrap()).await;
+        if line == Line::Sliced {
+            let slice: Slice = serde_yaml::from_str("size: 3B").unwrap();
+            let Effect::Edge(effect) = slice.effect() else { panic!("slice sits on edges") };
+            stage.handle.arm(armed("slice-1", effect, Directions::Both));
+        }
+        Lane { stage, upstream }
+    }
+
+    /// Ends it. No connection may have panicked.
+    pub async fn end(self) {
+        for event in self.stage.finish().await {
+            assert!(!matches!(event.kind, EventKind::ConnPanicked { .. }), "{event:?}");
+        }
+    }
+
+    async fn pair(&self) -> (TcpStream, TcpStream) {
+        let caller = self.stage.dial().await;
+        let (service, _) = within("accept", self.upstream.accept()).await.unwrap();
+        service.set_nodelay(true).unwrap();
+        (caller, service)
+    }
+
+    /// Waits a little for the proxy to have read so many bytes. It need not: it may have heard enough.
+    async fn taken(&self, taken: impl Fn() -> bool) {
+        for _ in 0..20 {
+            if taken() {
+                return;
+            }
+            turn().await;
+        }
+    }
+
+    async fn calm(&self, record: &Record, calm: Calm) {
+        let look = || (record.lock().unwrap().clone(), self.stage.handle.meter());
+        let (mut before, mut still) = (look(), 0);
+        while still < 30 && !before.0.closed {
+            match calm {
+                Calm::Turns => turn().await,
+                Calm::Seconds => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+            let now = look();
+            still = if now == before { still + 1 } else { 0 };
+            before = now;
+        }
+    }
+
+    /// Both sides have left: the proxy must let go.
+    async fn empty(&self) {
+        within("the end of the connection", async {
+            while self.stage.handle.meter().open > 0 {
+                turn().await;
+            }
+        })
+        .await;
+    }
+
+    /// A caller says this in pieces, to a service that answers what it understands.
+    pub async fn ask(&self, pieces: &[Vec<u8>], calm: Calm) -> Said {
+        let record = Record::default();
+        let (caller, service) = self.pair().await;
+        let (from, mut to) = caller.into_split();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(keep(from, Arc::clone(&record)));
+        tasks.spawn(serve(service, Arc::clone(&record)));
+        let mut wanted = self.stage.handle.meter().from_client;
+        for piece in pieces {
+            wanted += piece.len() as u64;
+            if to.write_all(piece).await.is_err() {
+                break;
+            }
+            self.taken(|| self.stage.handle.meter().from_client >= wanted).await;
+        }
+        self.calm(&record, calm).await;
+        drop(to);
+        tasks.shutdown().await;
+        self.empty().await;
+        let said = record.lock().unwrap();
+        said.clone()
+    }
+
+    /// A service says this in pieces to a caller that asked so, and closes.
+    pub async fn answer(&self, request: &[u8], pieces: &[Vec<u8>]) -> Said {
+        let record = Record::default();
+        let (caller, service) = self.pair().await;
+        let (from, mut to) = caller.into_split();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(keep(from, Arc::clone(&record)));
+        to.write_all(request).await.unwrap();
+        let (mut heard, mut say) = service.into_split();
+        let mut whole = vec![0; request.len()];
+        within("the request", heard.read_exact(&mut whole)).await.unwrap();
+        assert_eq!(whole, request);
+        let mut wanted = self.stage.handle.meter().from_upstream;
+        for piece in pieces {
+            wanted += piece.len() as u64;
+            if say.write_all(piece).await.is_err() {
+                break;
+            }
+            self.taken(|| self.stage.handle.meter().from_upstream >= wanted).await;
+        }
+        let _ = say.shutdown().await;
+        within("the end for the caller", tasks.join_next()).await.unwrap().unwrap();
+        drop((to, heard, say));
+        self.empty().await;
+        let said = record.lock().unwrap();
+        said.clone()
+    }
+}
+
+/// How long cases are made.
+fn time() -> Duration {
+    let seconds = match std::env::var("MURPHY_FUZZ_SECONDS") {
+        Ok(seconds) => seconds.parse().expect("MURPHY_FUZZ_SECONDS is a number"),
+        Err(_) if std::env::var("CI").as_deref() == Ok("true") => 60,
+        Err(_) => 3,
+    };
+    Duration::from_secs(seconds)
+}
+
+/// Runs cases on many lanes at a time until the time is up, or one alone: how many they were.
+pub async fn until<F, R>(case: F) -> u64
+where
+    F: Fn(u64, Arc<Lane>, Arc<Lane>) -> R + Clone + Send + 'static,
+    R: Future<Output = ()> + Send,
+{
+    const LANES: u64 = 8;
+    let alone = std::env::var("MURPHY_FUZZ_CASE").ok().map(|number| number.parse().expect("a number"));
+    let over = tokio::time::Instant::now() + time();
+    let mut lanes = JoinSet::new();
+    for first in 0..LANES {
+        let case = case.clone();
+        lanes.spawn(async move {
+            let (mut number, mut done) = (alone.unwrap_or(first), 0);
+            while tokio::time::Instant::now() < over {
+                let (clear, sliced) =
+                    (Arc::new(Lane::open(Line::Clear).await), Arc::new(Lane::open(Line::Sliced).await));
+                // Not so many that the events of a lane are too many to be kept.
+                for _ in 0..200 {
+                    if tokio::time::Instant::now() >= over {
+                        break;
+                    }
+                    case(number, Arc::clone(&clear), Arc::clone(&sliced)).await;
+                    number = alone.unwrap_or(number + LANES);
+                    done += 1;
+                }
+                for lane in [clear, sliced] {
+                    Arc::into_inner(lane).expect("no case is left").end().await;
+                }
+            }
+            done
+        });
+    }
+    let mut cases = 0;
+    while let Some(done) = lanes.join_next().await {
+        cases += done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    }
+    cases
+}
