@@ -90,7 +90,8 @@ fn arg(flag: &'static Flag) -> Arg {
     };
     match flag.value {
         FlagValue::None => arg.action(ArgAction::SetTrue),
-        FlagValue::Required => arg.value_name(flag.form.as_str()),
+        // `--body-value -1`: a negative number is a value, and where it cannot be one, the fault says so.
+        FlagValue::Required => arg.value_name(flag.form.as_str()).allow_negative_numbers(true),
         FlagValue::Optional => {
             let arg = arg.value_name(flag.form.as_str()).num_args(0..=1).default_missing_value("");
             // A bare number is no address: `--abort 503` cannot be meant otherwise.
