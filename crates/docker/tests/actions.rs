@@ -436,7 +436,7 @@ async fn a_command_and_its_way_back_are_run_and_a_failed_one_tells_its_output() 
         Err(ActError::CommandFailed { code: 1, .. })
     ));
     let said = engine.apply(&container, &command(&["print", "hello", "exit", "0"], None), &[]).await.unwrap();
-    assert_eq!(said.notes, ["hello"]);
+    assert_eq!(said.output.as_deref(), Some("hello"));
     let error = engine
         .apply(&container, &command(&["complain", "no disk", "exit", "9"], None), &[])
         .await

@@ -84,7 +84,12 @@ impl Shop {
             self.engine.targets(&target, Seed(7), Wanted::Running).await.unwrap().targets.remove(0).identity;
         let begun = Instant::now();
         // A cache that was just started refuses its own command line for a moment.
-        while !self.engine.apply(&cache, &exists, &[]).await.is_ok_and(|applied| applied.notes == ["1"]) {
+        while !self
+            .engine
+            .apply(&cache, &exists, &[])
+            .await
+            .is_ok_and(|applied| applied.output.as_deref() == Some("1"))
+        {
             assert!(begun.elapsed() < PATIENCE, "product {number} does not get into the cache");
             assert_eq!(self.product(number).await.status, 200);
             tokio::time::sleep(Duration::from_millis(100)).await;
