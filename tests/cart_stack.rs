@@ -89,6 +89,14 @@ impl CartStack {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// How long one new call to a Redis takes from inside a container.
+    pub fn ping(&self, from: &Member, redis: &Member) -> Duration {
+        let (address, begun) = (self.address(redis), Instant::now());
+        let said = self.inside(from, &["redis-cli", "-h", &address, "ping"]);
+        assert!(said.starts_with("PONG"), "{said}");
+        begun.elapsed()
+    }
+
     /// How many tables of Murphy's are in the network of a container. The engine has tables of its own in there, for its name
     /// server.
     pub fn tables_of_murphy(&self, of: &Member) -> usize {

@@ -23,14 +23,6 @@ fn pinger(stack: &CartStack, short: &str) -> Member {
     stack.sandbox.container(short, &words, lent(&stack.network, Path::new("/bin/sh"), short))
 }
 
-/// How long one new call to a Redis takes from inside a container.
-fn ping(stack: &CartStack, from: &Member, redis: &Member) -> Duration {
-    let (address, begun) = (stack.address(redis), Instant::now());
-    let said = stack.inside(from, &["redis-cli", "-h", &address, "ping"]);
-    assert!(said.starts_with("PONG"), "{said}");
-    begun.elapsed()
-}
-
 /// Connections that are open from a container to the Redis, as the kernel of its network tells.
 fn open_calls(stack: &CartStack, from: &Member) -> Vec<String> {
     let filter = ["ss", "-Htn", "state", "established", "dport", "=", ":6379"];
@@ -122,10 +114,10 @@ fn a_fault_hits_the_calls_of_that_caller_to_that_destination_and_no_others() {
     assert_eq!(seat["caller"], json!(stack.cart.name));
     assert_eq!(seat["destinations"], json!([format!("{}:6379", stack.address(&stack.redis))]));
     assert!(seat["cut"].as_u64() >= Some(1), "the pool of the cart, which came again: {seat}");
-    let took = ping(&stack, &stack.cart, &stack.redis);
+    let took = stack.ping(&stack.cart, &stack.redis);
     assert!(took >= DELAY, "{took:?}");
     for (from, to) in [(&stack.cart, &other_redis), (&other_cart, &stack.redis), (&busy, &stack.redis)] {
-        let took = ping(&stack, from, to);
+        let took = stack.ping(from, to);
         assert!(took < DELAY, "{} to {} took {took:?}", from.name, to.name);
         assert_eq!(stack.tables_of_murphy(from), usize::from(from == &stack.cart));
     }
@@ -138,7 +130,7 @@ fn a_fault_hits_the_calls_of_that_caller_to_that_destination_and_no_others() {
     let undo = attached.told("taken-back")[0]["undo"].as_str().unwrap().to_owned();
     assert!(undo.contains("nftables"), "{undo}");
     assert_eq!(attached.told("planned")[0]["undo"], json!([undo]), "as it was said before");
-    let took = ping(&stack, &stack.cart, &stack.redis);
+    let took = stack.ping(&stack.cart, &stack.redis);
     assert!(took < DELAY, "afterwards {took:?}");
     nothing_is_left(&bench, &stack, &[&stack.cart, &other_cart, &busy]);
 }
@@ -170,7 +162,7 @@ fn its_time_and_every_signal_end_it_with_nothing_left() {
     ] {
         assert!(text.contains(&part), "nowhere: {part}\n{text}");
     }
-    assert!(ping(&stack, &busy, &stack.redis) < DELAY);
+    assert!(stack.ping(&busy, &stack.redis) < DELAY);
 }
 
 /// Without a fault it only looks on; what it says to a person.
@@ -190,7 +182,7 @@ fn sigkill_leaves_no_table_and_without_the_watchdog_calls_flow_by_the_end_of_the
     attached.child.wait().unwrap();
     eventually("the table is gone", PATIENCE, || stack.tables_of_murphy(&stack.cart) == 0);
     eventually("the undo log is done with", PATIENCE, || bench.undo_logs().is_empty());
-    assert!(ping(&stack, &stack.cart, &stack.redis) < DELAY);
+    assert!(stack.ping(&stack.cart, &stack.redis) < DELAY);
 
     // The watchdog first, so that only the kernel is left.
     let mut attached = Attached::to(&bench, &stack, &stack.cart.name, &["--blackhole"]);
@@ -225,7 +217,7 @@ fn open_connections_are_cut_or_left_as_was_asked() {
     let mut attached = Attached::to(&bench, &stack, &busy.name, &["--open-connections", "leave"]);
     assert_eq!(attached.told("sat-in")[0]["cut"], json!(0));
     assert_eq!(open_calls(&stack, &busy), before, "the connection goes on past Murphy");
-    let took = ping(&stack, &busy, &stack.redis);
+    let took = stack.ping(&busy, &stack.redis);
     assert!(took < DELAY, "{took:?}");
     let (_, summary) = attached.end_by(Signal::SIGINT);
     assert_eq!(summary["connections"], json!(1), "only the new one: {summary}");
@@ -259,6 +251,7 @@ fn all_replicas_of_a_service_are_sat_in_on_or_as_many_as_are_picked() {
         .says(&first.name)
         .says(&second.name)
         .says("  undo        delete nftables table inet murphy_")
+        .says("faults on these calls: latency 1s")
         .says("dry run: nothing was touched");
     assert_eq!(planned.stderr, "");
     nothing_is_left(&bench, &stack, &[&first, &second]);
@@ -275,10 +268,10 @@ fn all_replicas_of_a_service_are_sat_in_on_or_as_many_as_are_picked() {
     let seat = attached.until("sat-in");
     assert_eq!(seat["caller"], json!(third.name), "one that comes later");
     for caller in [&first, &second, &third] {
-        let took = ping(&stack, caller, &stack.redis);
+        let took = stack.ping(caller, &stack.redis);
         assert!(took >= DELAY, "{}: {took:?}", caller.name);
     }
-    assert!(ping(&stack, &stack.cart, &stack.redis) < DELAY, "no replica of it");
+    assert!(stack.ping(&stack.cart, &stack.redis) < DELAY, "no replica of it");
     let (_, summary) = attached.end_by(Signal::SIGINT);
     assert!(summary["faults"][0]["tally"]["connections"].as_u64() >= Some(3), "{summary}");
     assert_eq!(attached.told("taken-back").len(), 3);

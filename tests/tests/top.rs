@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use murphy_tests::{Bench, echo, eventually, free_ports, murphy, processes_with, round_trip};
+use murphy_tests::{Bench, CartStack, echo, eventually, free_ports, murphy, processes_with, round_trip};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -136,6 +136,53 @@ fn a_signal_gives_the_terminal_back_and_its_own_code() {
     let [pid] = found[..] else { panic!("{found:?}") };
     kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM).expect("it lives");
     terminal.shows("ended with 143");
+}
+
+#[test]
+fn the_calls_of_a_running_container_are_slowed_by_key_and_its_own_again_at_the_end() {
+    const DELAY: Duration = Duration::from_millis(1500);
+    let Some(stack) = CartStack::up("the_calls_of_a_running_container_are_slowed") else { return };
+    let bench = Bench::new();
+    let (cart, redis) = (&stack.cart.name, &stack.redis.name);
+    let line = format!("{} top --from {cart} --to {redis}:6379", murphy().display());
+    let Some(terminal) = Terminal::open("attached", &bench, &line) else { return };
+    terminal.shows("calls: sits in on");
+    assert_eq!(stack.tables_of_murphy(&stack.cart), 1);
+    assert!(stack.ping(&stack.cart, &stack.redis) < DELAY);
+    terminal.typed("alatency 1500ms");
+    terminal.key("Enter");
+    terminal.shows("1 FAULT STANDS");
+    assert!(stack.ping(&stack.cart, &stack.redis) >= DELAY);
+    terminal.typed("s");
+    terminal.key("Enter");
+    terminal.shows("saved to recorded.yaml");
+    bench.run(&["check", "recorded.yaml"]).expect(0).says("1 fault");
+    bench.run(&["plan", "recorded.yaml"]).expect(0).says(cart);
+    terminal.typed("q");
+    terminal.shows("ended with 0");
+    assert!(terminal.screen().contains("taken back"), "{}", terminal.screen());
+    assert!(stack.ping(&stack.cart, &stack.redis) < DELAY);
+    assert_eq!(stack.tables_of_murphy(&stack.cart), 0);
+    assert!(bench.undo_logs().is_empty(), "{:?}", bench.undo_logs());
+
+    let Some(terminal) = Terminal::open("attached-hang-up", &bench, &line) else { return };
+    terminal.shows("calls: sits in on");
+    drop(terminal);
+    let gone = || stack.tables_of_murphy(&stack.cart) == 0 && bench.undo_logs().is_empty();
+    eventually("nothing is left after the terminal is closed", PATIENCE, gone);
+}
+
+#[test]
+fn callers_that_are_not_there_are_told_of_before_the_screen_is_taken() {
+    let Some(stack) = CartStack::up("callers_that_are_not_there_are_told_of") else { return };
+    let bench = Bench::new();
+    let to = format!("{}:6379", stack.redis.name);
+    let line = format!("{} top --from nobody --to {to}", murphy().display());
+    let Some(terminal) = Terminal::open("nobody", &bench, &line) else { return };
+    terminal.shows("no running container matches `nobody`");
+    terminal.shows("ended with 3");
+    bench.run(&["top", "--from", "web"]).expect(2).says("--to");
+    assert!(bench.undo_logs().is_empty());
 }
 
 #[test]

@@ -113,7 +113,7 @@ pub struct CallerSeen {
 
 impl Attach {
     /// By which name an edge by hand is known.
-    pub(crate) fn edge() -> Result<EdgeName, NameError> {
+    pub fn edge() -> Result<EdgeName, NameError> {
         EdgeName::new("calls")
     }
 
@@ -132,8 +132,13 @@ impl Attach {
         }
     }
 
-    /// Finds the callers and says how each would be taken back. Touches nothing.
-    pub async fn plan(&self, attachment: &Attachment, when: String) -> Result<Planned, SeatError> {
+    /// Finds the callers and says how each would be taken back. Touches nothing. `faults` are told with it.
+    pub async fn plan(
+        &self,
+        attachment: &Attachment,
+        when: String,
+        faults: &[String],
+    ) -> Result<Planned, SeatError> {
         let Outlook { callers, of, protected } = attachment.look(&self.base.state).await?;
         let undo = callers.iter().map(|one| one.undo.to_string()).collect();
         let targets = callers.into_iter().map(|one| match one.caller {
@@ -142,18 +147,15 @@ impl Attach {
             }
             _ => Victim { kind: Kind::Process, name: self.from.text.clone(), id: one.pid.to_string() },
         });
+        let mut notes = Vec::new();
+        if !faults.is_empty() {
+            notes.push(format!("faults on these calls: {}", faults.join(", ")));
+        }
+        if self.open == OpenConnections::Cut {
+            notes.push("calls that are open are reset, so that they come again".to_owned());
+        }
         let (deed, targets) = (format!("attach to calls to {}", self.to), targets.collect());
-        Ok(Planned {
-            round: 1,
-            deed,
-            when,
-            targets,
-            of,
-            protected,
-            undo,
-            notes: Vec::new(),
-            seed: attachment.seed,
-        })
+        Ok(Planned { round: 1, deed, when, targets, of, protected, undo, notes, seed: attachment.seed })
     }
 
     /// Asks where many would be sat in on at once.

@@ -2,6 +2,7 @@
 //! badly. Counts and a histogram only, so that a day of traffic takes no more memory than a minute.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -80,14 +81,22 @@ impl Default for Calls {
     }
 }
 
+/// Without the port; IPv4 as such, also where it came to a socket of IPv6.
+fn address_of(peer: &str) -> String {
+    match peer.parse::<SocketAddr>() {
+        Ok(address) => address.ip().to_canonical().to_string(),
+        Err(_) => peer.to_owned(),
+    }
+}
+
 impl Calls {
     /// Takes one event; those of no interest change nothing.
     pub fn on(&mut self, event: &Event) {
         match &event.kind {
             EventKind::ConnOpened { peer, .. } => {
-                let address = peer.rsplit_once(':').map_or(peer.as_str(), |(address, _)| address);
-                let known = self.callers.len() < CALLERS || self.callers.contains_key(address);
-                *self.callers.entry(if known { address } else { OTHERS }.to_owned()).or_default() += 1;
+                let address = address_of(peer);
+                let known = self.callers.len() < CALLERS || self.callers.contains_key(&address);
+                *self.callers.entry(if known { address } else { OTHERS.to_owned() }).or_default() += 1;
             }
             EventKind::DialFailed { why, .. } => {
                 self.unreachable += 1;
@@ -139,6 +148,20 @@ impl Calls {
             p50: quantile(0.5),
             p99: quantile(0.99),
             lost: self.lost,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_is_one_address_whatever_socket_it_came_to() {
+        for (peer, address) in
+            [("10.0.0.3:5", "10.0.0.3"), ("[::ffff:10.0.0.3]:5", "10.0.0.3"), ("[fd00::1]:5", "fd00::1")]
+        {
+            assert_eq!(address_of(peer), address);
         }
     }
 }

@@ -31,7 +31,7 @@ pub use network::{NetworkTarget, side};
 pub use order::{Consent, Deed, Holding, Order, OrderError, ProcessDeed};
 pub use process::{ProcessChoice, ProcessTarget, choose_processes};
 pub use proxy::{Company, FaultSeen, Route, Seat, SeatError, Sight, Stretch, Switch, Told, rehearse, sit};
-pub use saved::{NotSavable, savable};
+pub use saved::{Named, NotSavable, savable, watched};
 pub use schedule::{Asked, Schedule, ScheduleError};
 pub use whom::{Whom, WhomError, Wish};
 pub use words::{WordsError, words};

@@ -95,6 +95,11 @@ impl Seat {
         }
     }
 
+    fn fault_texts(&self) -> Vec<String> {
+        let off = |switch| if switch == Switch::Off { " (off)" } else { "" };
+        self.faults.iter().map(|(fault, switch)| format!("{}{}", fault.text(), off(*switch))).collect()
+    }
+
     fn when(&self) -> String {
         self.hold.map(|hold| format!("for {hold}")).unwrap_or_default()
     }
@@ -280,7 +285,9 @@ pub async fn rehearse(seat: &Seat, tell: &mut (dyn FnMut(Told) + Send)) -> Resul
     let tls = seat.check()?;
     if let Route::Attach(attach) = &seat.route {
         let attachment = attach.attachment(Attach::edge()?, seat.protocol, tls, seat.seed);
-        tell(Told::Happened(Happening::Planned(attach.plan(&attachment, seat.when()).await?)));
+        tell(Told::Happened(Happening::Planned(
+            attach.plan(&attachment, seat.when(), &seat.fault_texts()).await?,
+        )));
     }
     tell(Told::Happened(Happening::DryRun));
     Ok(())
@@ -314,8 +321,9 @@ pub async fn sit(seat: &Seat, company: Company<'_>) -> Result<Sight, SeatError> 
         }
         Route::Attach(attach) => {
             let attachment = attach.attachment(Attach::edge()?, seat.protocol, tls, seat.seed);
+            let faults = seat.fault_texts();
             let planned = tokio::select! {
-                planned = attach.plan(&attachment, seat.when()) => planned?,
+                planned = attach.plan(&attachment, seat.when(), &faults) => planned?,
                 () = stop.stopped() => return Err(SeatError::Interrupted),
             };
             attach.agreed(&planned, agree)?;

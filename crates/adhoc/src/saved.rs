@@ -8,7 +8,6 @@ use murphy_docker::{Pattern, Selector, Target};
 use murphy_scenario::{Caller, OpenConnections};
 use serde_json::Value;
 
-use crate::attach::AttachedSeen;
 use crate::proxy::Sight;
 
 /// The phases before and after, which a person by hand does not have.
@@ -95,7 +94,7 @@ impl Sight {
         format!(
             "{stack}edges:\n  {edge}: {{ from: {from}, to: {to}{more}{open} }}\n\n\
              probes:\n  callers: {{ container: {}, every: 1s }}\n\n",
-            scalar(&watched(attached, &caller))
+            scalar(&watched(attached.callers.iter().map(|seen| seen.name.as_str()), &caller))
         )
     }
 
@@ -124,11 +123,13 @@ impl Sight {
     }
 }
 
-/// A caller as a scenario can name it: one name, and the compose project that it is a service of.
-#[derive(Debug, PartialEq, Eq)]
-struct Named {
-    caller: String,
-    project: Option<String>,
+/// A caller as a scenario can name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// One name: a container, or a compose service.
+    pub caller: String,
+    /// The compose project that it is a service of.
+    pub project: Option<String>,
 }
 
 impl Named {
@@ -155,10 +156,10 @@ impl Named {
 }
 
 /// What was typed for the calls that are sat in on, if a scenario can name that as well; else what to type.
-pub fn savable(from: &str) -> Result<(), NotSavable> {
+pub fn savable(from: &str) -> Result<Named, NotSavable> {
     // A process id means nothing tomorrow.
     match Named::of(from) {
-        Some(_) if !from.starts_with("pid:") => Ok(()),
+        Some(named) if !from.starts_with("pid:") => Ok(named),
         _ => Err(NotSavable { from: from.to_owned() }),
     }
 }
@@ -173,10 +174,10 @@ pub struct NotSavable {
     pub from: String,
 }
 
-/// The containers that are looked at: those of the caller's name, or of its service.
-fn watched(attached: &AttachedSeen, caller: &str) -> String {
-    let is_container = attached.callers.iter().all(|seen| seen.name == caller);
-    if is_container { caller.to_owned() } else { format!("service:{caller}") }
+/// The containers that a probe looks at: that of the caller's name, or those of its service. `names` are those that are sat
+/// in on.
+pub fn watched<'a>(mut names: impl Iterator<Item = &'a str>, caller: &str) -> String {
+    if names.all(|name| name == caller) { caller.to_owned() } else { format!("service:{caller}") }
 }
 
 /// A value in YAML's flow style: `{ latency: { delay: 200ms } }`. What is not given is left out.
@@ -218,7 +219,7 @@ mod tests {
         for text in ["web-*", "label:tier=front", "id:4f2a", "project:shop", "web,service:web", "pid:4711"] {
             assert!(savable(text).unwrap_err().to_string().contains("--from web"), "{text}");
         }
-        assert_eq!(savable("service:web,project:shop"), Ok(()));
+        assert_eq!(savable("service:web,project:shop").unwrap().project, Some("shop".into()));
     }
 
     #[test]

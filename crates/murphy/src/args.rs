@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use murphy_core::{Chance, LoadName, Seed, Span};
+use murphy_scenario::Address;
 
 use crate::by_hand_args::{
     BandwidthArgs, DisconnectArgs, ExecArgs, FreezeArgs, KillArgs, LatencyArgs, LimitArgs, LossArgs,
@@ -12,7 +13,7 @@ use crate::by_hand_args::{
 use crate::daemon_args::{ServeArgs, ToxiproxyArgs};
 use crate::native_args::{FaultArgs, ProxiesArgs};
 use crate::pressure_args::PressureArgs;
-use crate::proxy_args::{AttachArgs, ProxyArgs};
+use crate::proxy_args::{AttachArgs, OpenChoice, ProxyArgs};
 
 /// Murphy makes things go wrong on purpose, in front of real services, and says with evidence whether they degraded
 /// gracefully.
@@ -378,8 +379,17 @@ pub struct DemoArgs {
 #[derive(Debug, Args)]
 pub struct TopArgs {
     /// A proxy of its own; may be given several times
-    #[arg(long, num_args = 3, value_names = ["NAME", "LISTEN", "UPSTREAM"], required_unless_present = "run")]
+    #[arg(long, num_args = 3, value_names = ["NAME", "LISTEN", "UPSTREAM"], required_unless_present_any = ["run", "from"])]
     pub edge: Vec<String>,
+    /// Sit in on the calls of running containers, as `murphy attach` does
+    #[arg(long, requires = "to", conflicts_with = "run")]
+    pub from: Option<String>,
+    /// Where these calls go, as the caller dials it
+    #[arg(long, value_name = "HOST:PORT", requires = "from")]
+    pub to: Option<Address>,
+    /// What becomes of calls that are open when it begins: reset, so that they come again, or left alone
+    #[arg(long, value_enum, default_value_t = OpenChoice::Cut, value_name = "HOW", requires = "from")]
+    pub open_connections: OpenChoice,
     /// Read requests on all edges, so that faults can be put on them
     #[arg(long, conflicts_with = "run")]
     pub http: bool,

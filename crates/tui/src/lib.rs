@@ -19,6 +19,6 @@ pub use panes::draw;
 pub use record::{Record, SaveError};
 pub use screen::{Shared, show};
 pub use source::follow::{Follow, FollowError};
-pub use source::own::{EdgeSpec, Own};
+pub use source::own::{EdgeSpec, Own, SavedCaller, Via};
 pub use typed::{Turn, TypedError};
 pub use world::{ContainerState, Door, Edge, Happening, Loudness, StandingFault, World};

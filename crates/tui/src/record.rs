@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use murphy_core::{EdgeName, FaultId, Offset, Protocol, Span};
 use murphy_faults::Fault;
 
-use crate::source::own::EdgeSpec;
+use crate::source::own::{EdgeSpec, SavedCaller, Via};
 
 /// Why a recording could not be saved.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +15,14 @@ pub enum SaveError {
     /// No fault was ever armed.
     #[error("nothing to save yet: no fault was put anywhere")]
     Nothing,
+    /// A scenario has no word for the callers.
+    #[error(
+        "a scenario cannot name `{from}`: begin with --from and one container or service, as `web` or `service:web,project:shop`"
+    )]
+    NoWord {
+        /// As typed.
+        from: String,
+    },
     /// A file is there.
     #[error("{} is there already: type another name", .path.display())]
     Taken {
@@ -86,6 +94,11 @@ impl Record {
     /// Writes the scenario; never over a file that is there.
     pub fn save(&self, path: &Path, now: Offset) -> Result<(), SaveError> {
         use std::io::Write as _;
+        for edge in &self.edges {
+            if let Via::From { from, saved: None } = &edge.via {
+                return Err(SaveError::NoWord { from: from.clone() });
+            }
+        }
         let text = self.scenario(now).ok_or(SaveError::Nothing)?;
         let write = |source| SaveError::Write { path: path.to_owned(), source };
         match std::fs::File::create_new(path) {
@@ -105,28 +118,46 @@ impl Record {
         let mut text = String::from(
             "# Recorded by hand with `murphy top`: the same faults at the same offsets. Add `load:` (what users do) and\n\
              # `expect:` to have it judged by what users see; `learn: all` proposes an `expect:` block.\n\
-             murphy: 1\nname: recorded by hand\n\nedges:\n",
+             murphy: 1\nname: recorded by hand\n\n",
         );
         let used: BTreeMap<&str, &EdgeSpec> =
             self.edges.iter().map(|edge| (edge.name.as_str(), edge)).collect();
+        let project = |edge: &&EdgeSpec| match &edge.via {
+            Via::From { saved: Some(SavedCaller { project, .. }), .. } => project.clone(),
+            _ => None,
+        };
+        if let Some(project) = used.values().find_map(project) {
+            let _ = writeln!(text, "stack: {{ project: {} }}\n", plain(&project));
+        }
+        text.push_str("edges:\n");
         for edge in used.values() {
             let _ = writeln!(
                 text,
-                "  {}: {{ listen: {}, to: {}{} }}",
+                "  {}: {{ {}, to: {}{} }}",
                 plain(edge.name.as_str()),
-                plain(&edge.listen),
+                match &edge.via {
+                    Via::Listen(listen) => format!("listen: {}", plain(listen)),
+                    Via::From { from, saved } => {
+                        format!("from: {}", plain(saved.as_ref().map_or(from, |saved| &saved.caller)))
+                    }
+                },
                 plain(&edge.upstream),
                 if edge.protocol == Protocol::Http { ", protocol: http" } else { "" }
             );
         }
         text.push_str("\nprobes:\n");
         for edge in used.values() {
-            let _ = writeln!(
-                text,
-                "  {}-answers: {{ tcp: {}, every: 1s }}",
-                plain(edge.name.as_str()),
-                plain(&edge.listen)
-            );
+            let name = plain(edge.name.as_str());
+            let _ = match &edge.via {
+                Via::Listen(listen) => {
+                    writeln!(text, "  {name}-answers: {{ tcp: {}, every: 1s }}", plain(listen))
+                }
+                // Nobody but the callers is sure to reach the dependency.
+                Via::From { from, saved } => {
+                    let container = saved.as_ref().map_or(from, |saved| &saved.container);
+                    writeln!(text, "  {name}-callers: {{ container: {}, every: 1s }}", plain(container))
+                }
+            };
         }
         let _ = write!(
             text,
@@ -200,7 +231,7 @@ mod tests {
         let mut record = Record::default();
         record.edge(EdgeSpec {
             name: edge.clone(),
-            listen: "127.0.0.1:16379".into(),
+            via: Via::Listen("127.0.0.1:16379".into()),
             upstream: "127.0.0.1:6379".into(),
             protocol: Protocol::Tcp,
         });
@@ -213,7 +244,7 @@ mod tests {
         let mut record = Record::default();
         record.edge(EdgeSpec {
             name: edge.clone(),
-            listen: "127.0.0.1:1".into(),
+            via: Via::Listen("127.0.0.1:1".into()),
             upstream: "127.0.0.1:2".into(),
             protocol: Protocol::Http,
         });
@@ -223,6 +254,38 @@ mod tests {
         assert!(text.contains("to: 127.0.0.1:2, protocol: http }"), "{text}");
         let inject = r#"inject: { headers: { of: response, remove: ["etag"], set: {"x-a":"1"} } }"#;
         assert!(text.contains(inject), "{text}");
+    }
+
+    #[test]
+    fn callers_that_are_sat_in_on_are_named_if_a_scenario_has_a_word_for_them() {
+        let edge = EdgeName::new("calls").unwrap();
+        let spec = |saved| EdgeSpec {
+            name: edge.clone(),
+            via: Via::From { from: "service:web,project:shop".into(), saved },
+            upstream: "redis:6379".into(),
+            protocol: Protocol::Tcp,
+        };
+        let saved = SavedCaller {
+            caller: "web".into(),
+            container: "service:web".into(),
+            project: Some("shop".into()),
+        };
+        let id = FaultId::new("reset-1").unwrap();
+        let (mut named, mut unnamed) = (Record::default(), Record::default());
+        named.edge(spec(Some(saved)));
+        named.armed(at(0), &edge, &id, &fault("reset").unwrap());
+        let text = named.scenario(at(1_000)).unwrap();
+        for part in [
+            "stack: { project: shop }\n",
+            "  calls: { from: web, to: redis:6379 }\n",
+            "  calls-callers: { container: service:web, every: 1s }\n",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        unnamed.edge(spec(None));
+        unnamed.armed(at(0), &edge, &id, &fault("reset").unwrap());
+        let error = unnamed.save(Path::new("/nowhere/x"), at(1)).unwrap_err().to_string();
+        assert!(error.contains("--from"), "{error}");
     }
 
     #[test]

@@ -218,6 +218,21 @@ impl World {
                 let state = ContainerState { state: "running".to_owned(), health };
                 self.containers.insert(container.name, state);
             }
+            EventKind::EdgeIntercepted { edge, caller, destinations, cut, .. } => {
+                let to = destinations.join(", ");
+                self.note(
+                    at,
+                    Loudness::Notice,
+                    format!("{edge}: sits in on {caller}, to {to}; {cut} open cut"),
+                );
+                let known = self.edge(&edge);
+                if known.listen.is_empty() {
+                    known.listen = format!("from {caller}");
+                }
+            }
+            EventKind::EdgeBypassed { edge, caller, why } => {
+                self.note(at, Loudness::Trouble, format!("{edge}: past Murphy, {caller}: {why}"));
+            }
             EventKind::AcceptFailed { edge, why } => {
                 self.note(at, Loudness::Trouble, format!("{edge}: cannot accept: {why}"));
             }

@@ -1,18 +1,22 @@
-//! `murphy top`: the live view, over proxies of its own or over a run that is under way.
+//! `murphy top`: the live view, over proxies of its own, over the calls of running containers, or over a run that is under
+//! way.
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::time::Duration;
 
+use murphy_adhoc::{Attach, Consent, FromWhom, Planned, Wish, savable, watched};
 use murphy_core::{EdgeName, Protocol, Seed};
-use murphy_runner::{Stop, StopReason};
-use murphy_tui::{App, EdgeSpec, Follow, Hands, Own, show};
+use murphy_runner::{Attached, Attachment, Base, StateDir, Stop, StopReason};
+use murphy_tui::{App, EdgeSpec, Follow, Hands, Own, SavedCaller, Via, show};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{fail, runtime};
+use super::by_hand::ask;
+use super::sitting::exit_of;
+use super::{fail, note, runtime};
 use crate::args::TopArgs;
 use crate::exit::Exit;
 
@@ -26,6 +30,10 @@ pub fn run(args: &TopArgs) -> Exit {
         Ok(edges) => edges,
         Err(why) => return fail(Exit::Usage, &why),
     };
+    let attach = match attach(args) {
+        Ok(attach) => attach,
+        Err(exit) => return exit,
+    };
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         let hint = "murphy top needs a terminal; in a script, use `murphy run` or `murphy serve`";
         return fail(Exit::Usage, &hint);
@@ -35,17 +43,20 @@ pub fn run(args: &TopArgs) -> Exit {
         Err(exit) => return exit,
     };
     let (stop, shown) = (Stop::new(), CancellationToken::new());
+    let given_back = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    let (watched, ended) = (stop.clone(), shown.clone());
+    // A second signal ends it at once; what is not in this process is then taken back by the watchdog.
+    let watched = stop.clone();
+    tasks.spawn_on(async move { drop(crate::signals::watch(watched).await) }, runtime.handle());
+    let (watched, ended, back) = (stop.clone(), shown.clone(), given_back.clone());
     tasks.spawn_on(
         async move {
-            tokio::select! {
-                _ = crate::signals::watch(watched.clone()) => {}
-                _ = watched.stopped() => {}
-            }
+            watched.stopped().await;
             ended.cancel();
-            // A terminal that was closed can hold the reader of keys for ever. All faults are in this process.
-            tokio::time::sleep(GRACE).await;
+            // A terminal that was closed can hold the reader of keys for ever.
+            if tokio::time::timeout(GRACE, back.cancelled()).await.is_ok() {
+                return;
+            }
             let code = match watched.reason() {
                 Some(StopReason::Signal { number, .. }) => 128 + number,
                 _ => 1,
@@ -54,9 +65,10 @@ pub fn run(args: &TopArgs) -> Exit {
         },
         runtime.handle(),
     );
+    let screen = Screen { stop: &stop, shown: &shown, given_back: &given_back };
     let result = match &args.run {
-        Some(run) => follow(&runtime, run, &shown),
-        None => own(&runtime, &edges, args.seed, &shown),
+        Some(run) => follow(&runtime, run, &screen),
+        None => own(&runtime, edges, attach, args.seed.unwrap_or(Seed(1)), &screen),
     };
     match (result, stop.reason()) {
         (Err(exit), _) => exit,
@@ -78,33 +90,119 @@ fn edges(words: &[String], protocol: Protocol) -> Result<Vec<EdgeSpec>, String> 
             if !names.insert(name.clone()) {
                 return Err(format!("two edges are called `{name}`: give each its own name"));
             }
-            Ok(EdgeSpec { name, listen: listen.clone(), upstream: upstream.clone(), protocol })
+            let via = Via::Listen(listen.clone());
+            Ok(EdgeSpec { name, via, upstream: upstream.clone(), protocol })
         })
         .collect()
 }
 
-fn own(
-    runtime: &Runtime,
-    edges: &[EdgeSpec],
-    seed: Option<Seed>,
-    stop: &CancellationToken,
-) -> Result<(), Exit> {
-    let seed = seed.unwrap_or(Seed(1));
-    let mut own = runtime.block_on(Own::start(edges, seed)).map_err(|error| fail(Exit::Failed, &error))?;
-    let app = App::new(format!("seed {seed}"), Hands::Free);
-    let _inside = runtime.enter();
-    let shown = show(app, &own.world(), stop, |order| own.act(order));
-    own.end(runtime.handle());
-    shown.map_err(|error| fail(Exit::Failed, &format_args!("the terminal: {error}")))
+/// How the screen ends.
+struct Screen<'a> {
+    /// A signal came.
+    stop: &'a Stop,
+    /// It is to be given back.
+    shown: &'a CancellationToken,
+    /// It is given back.
+    given_back: &'a CancellationToken,
 }
 
-fn follow(runtime: &Runtime, run: &Path, stop: &CancellationToken) -> Result<(), Exit> {
+/// What `--from` and `--to` say, checked.
+fn attach(args: &TopArgs) -> Result<Option<(Attach, Protocol)>, Exit> {
+    let (Some(from), Some(to)) = (&args.from, &args.to) else { return Ok(None) };
+    let from = FromWhom::read(&Wish::all(from))
+        .map_err(|error| fail(Exit::Usage, &format_args!("--from: {error}")))?;
+    let state = StateDir::from_environment().map_err(|error| fail(Exit::Failed, &error))?;
+    let program = std::env::current_exe()
+        .map_err(|error| fail(Exit::Failed, &format_args!("cannot find this binary: {error}")))?;
+    let open = args.open_connections.connections();
+    let base = Base { state, program };
+    let protocol = if args.http { Protocol::Http } else { Protocol::Tcp };
+    Ok(Some((Attach { from, to: to.clone(), open, consent: Consent::NotGiven, base }, protocol)))
+}
+
+/// Who would be sat in on, agreed to; nothing is touched yet.
+async fn looked(attach: &Attach, attachment: &Attachment, stop: &Stop) -> Result<Planned, Exit> {
+    let planned = tokio::select! {
+        planned = attach.plan(attachment, String::new(), &[]) => planned,
+        () = stop.stopped() => Err(murphy_adhoc::SeatError::Interrupted),
+    };
+    let planned = planned.map_err(|error| exit_of(&error, stop.reason()))?;
+    attach.agreed(&planned, &mut ask).map_err(|error| exit_of(&error, stop.reason()))?;
+    Ok(planned)
+}
+
+fn own(
+    runtime: &Runtime,
+    mut edges: Vec<EdgeSpec>,
+    attach: Option<(Attach, Protocol)>,
+    seed: Seed,
+    screen: &Screen<'_>,
+) -> Result<(), Exit> {
+    let mut sat_in = None;
+    if let Some((attach, protocol)) = attach {
+        let name = Attach::edge().map_err(|error| fail(Exit::Usage, &error))?;
+        if edges.iter().any(|edge| edge.name == name) {
+            let why =
+                format_args!("`{name}` is the name of the calls of --from: give the other edge another");
+            return Err(fail(Exit::Usage, &why));
+        }
+        let attachment = attach.attachment(name.clone(), protocol, Default::default(), seed);
+        let planned = runtime.block_on(looked(&attach, &attachment, screen.stop))?;
+        let from = attach.from.text().to_owned();
+        let saved = savable(&from).ok().map(|named| SavedCaller {
+            container: watched(planned.targets.iter().map(|target| target.name.as_str()), &named.caller),
+            caller: named.caller,
+            project: named.project,
+        });
+        let upstream = attach.to.to_string();
+        edges.push(EdgeSpec { name: name.clone(), via: Via::From { from, saved }, upstream, protocol });
+        sat_in = Some((attach, attachment, name));
+    }
+    let mut own = runtime.block_on(Own::start(&edges, seed)).map_err(|error| fail(Exit::Failed, &error))?;
+    let mut attached = None;
+    if let Some((attach, attachment, name)) = &sat_in {
+        let hands = own.hands(name).unwrap_or_default();
+        let begun = runtime.block_on(attach.begin(attachment, &hands, &own.recorder(), screen.stop));
+        match begun {
+            Ok((begun, _)) => attached = Some(begun),
+            Err(error) => {
+                own.end(runtime.handle());
+                return Err(exit_of(&error, screen.stop.reason()));
+            }
+        }
+    }
+    let app = App::new(format!("seed {seed}"), Hands::Free);
+    let inside = runtime.enter();
+    let shown = show(app, &own.world(), screen.shown, |order| own.act(order));
+    drop(inside);
+    screen.given_back.cancel();
+    own.end(runtime.handle());
+    let left = attached.map_or(Ok(()), |attached| leave(runtime, attached));
+    shown.map_err(|error| fail(Exit::Failed, &format_args!("the terminal: {error}")))?;
+    left
+}
+
+/// Leaves the callers, and says whether all is as before.
+fn leave(runtime: &Runtime, attached: Attached) -> Result<(), Exit> {
+    let rest = runtime.block_on(attached.leave());
+    for what in &rest {
+        note(&format_args!("NOT TAKEN BACK  {what}"));
+    }
+    if rest.is_empty() {
+        note(&"taken back: the callers make their calls without murphy again");
+        return Ok(());
+    }
+    Err(fail(Exit::NotReverted, &"something may not be as before; try again with: murphy undo"))
+}
+
+fn follow(runtime: &Runtime, run: &Path, screen: &Screen<'_>) -> Result<(), Exit> {
     let follow = {
         let _inside = runtime.enter();
         Follow::start(run).map_err(|error| fail(Exit::Failed, &error))?
     };
     let app = App::new(run.display().to_string(), Hands::Tied);
-    let shown = show(app, &follow.world(), stop, |_| {});
+    let shown = show(app, &follow.world(), screen.shown, |_| {});
+    screen.given_back.cancel();
     runtime.block_on(follow.end());
     shown.map_err(|error| fail(Exit::Failed, &format_args!("the terminal: {error}")))
 }
@@ -120,7 +218,7 @@ mod tests {
     #[test]
     fn edges_are_read_in_threes_and_need_names_of_their_own() {
         let two = read("db 127.0.0.1:1 127.0.0.1:2 cache 127.0.0.1:3 127.0.0.1:4").unwrap();
-        assert_eq!((two.len(), two[1].listen.as_str()), (2, "127.0.0.1:3"));
+        assert_eq!((two.len(), &two[1].via), (2, &Via::Listen("127.0.0.1:3".into())));
         assert!(read("db a:1 b:2 db a:3 b:4").unwrap_err().contains("`db`"));
         assert!(read("d/b a:1 b:2").unwrap_err().contains("d/b"));
     }

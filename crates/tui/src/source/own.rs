@@ -1,4 +1,5 @@
-//! Proxies of our own: made for the occasion, broken by hand, gone with the screen.
+//! Edges of our own: proxies made for the occasion, or edges that somebody sits in on for us; broken by hand, whole again with
+//! the end of the screen.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use murphy_core::{
     Chance, Directions, EdgeName, FaultId, Offset, Protocol, Recorder, Recording, RunClock, Seed,
 };
 use murphy_faults::{Effect, Fault};
-use murphy_proxy::{Armed, BindError, EdgeTls, Limits, Proxy, ProxyConfig, ProxyHandle};
+use murphy_proxy::{Armed, BindError, EdgeHands, EdgeTls, Limits, Proxy, ProxyConfig};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,22 +23,58 @@ use crate::world::{Loudness, StandingFault, World, tally_text};
 pub struct EdgeSpec {
     /// Its name.
     pub name: EdgeName,
-    /// Where it listens, `host:port`.
-    pub listen: String,
+    /// How calls come to it.
+    pub via: Via,
     /// What it dials on, `host:port`.
     pub upstream: String,
     /// What is spoken; faults on requests want HTTP.
     pub protocol: Protocol,
 }
 
+/// How calls come to an edge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Via {
+    /// Callers dial this address, `host:port`.
+    Listen(String),
+    /// Somebody sits in on their calls; see [`Own::hands`].
+    From {
+        /// Whose calls, as typed.
+        from: String,
+        /// The same in a scenario, if it has a word for it.
+        saved: Option<SavedCaller>,
+    },
+}
+
+/// Callers that are sat in on, as a scenario names them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedCaller {
+    /// For `from:`.
+    pub caller: String,
+    /// For a probe of the containers.
+    pub container: String,
+    /// The compose project in which that is meant.
+    pub project: Option<String>,
+}
+
+impl Via {
+    /// As shown in a column.
+    fn shown(&self) -> String {
+        match self {
+            Via::Listen(listen) => listen.clone(),
+            Via::From { from, .. } => format!("from {from}"),
+        }
+    }
+}
+
 /// Events that may wait to be counted.
 const QUEUE: usize = 1 << 17;
 
-/// Proxies of our own.
+/// Edges of our own.
 pub struct Own {
     world: Shared,
     clock: RunClock,
-    handles: BTreeMap<EdgeName, ProxyHandle>,
+    recorder: Recorder,
+    hands: BTreeMap<EdgeName, EdgeHands>,
     record: Record,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -50,14 +87,15 @@ impl Own {
         let clock = RunClock::start();
         let (recorder, recording) = Recorder::new(clock, QUEUE);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let mut handles = BTreeMap::new();
+        let mut hands = BTreeMap::new();
         let mut proxies = Vec::new();
         // All addresses are taken before any is served: a taken port leaves nothing half open.
         for edge in edges {
+            let Via::Listen(listen) = &edge.via else { continue };
             let config = ProxyConfig {
                 name: edge.name.clone(),
                 protocol: edge.protocol,
-                listen: edge.listen.clone(),
+                listen: listen.clone(),
                 upstream: edge.upstream.clone(),
                 tls: EdgeTls::default(),
                 seed: seed.derive(edge.name.as_str(), 0),
@@ -67,21 +105,38 @@ impl Own {
             proxies.push((edge, Proxy::bind(config).await?));
         }
         let mut record = Record::default();
-        for (edge, proxy) in proxies {
-            let listen = proxy.local_addr().to_string();
+        let mut known_by = |edge: &EdgeSpec, via: Via, its: EdgeHands| {
             let mut seen = lock(&world);
             let known = seen.edge(&edge.name);
-            (known.listen, known.upstream) = (listen.clone(), edge.upstream.clone());
-            seen.note(Offset::ZERO, Loudness::Notice, format!("{} listens on {listen}", edge.name));
-            record.edge(EdgeSpec { listen, ..edge.clone() });
-            handles.insert(edge.name.clone(), proxy.handle());
+            (known.listen, known.upstream) = (via.shown(), edge.upstream.clone());
+            if let Via::Listen(listen) = &via {
+                seen.note(Offset::ZERO, Loudness::Notice, format!("{} listens on {listen}", edge.name));
+            }
+            record.edge(EdgeSpec { via, ..edge.clone() });
+            hands.insert(edge.name.clone(), its);
+        };
+        for (edge, proxy) in proxies {
+            known_by(edge, Via::Listen(proxy.local_addr().to_string()), EdgeHands::of(proxy.handle()));
             tasks.spawn(proxy.serve(stop.clone().cancelled_owned()));
         }
+        for edge in edges.iter().filter(|edge| matches!(edge.via, Via::From { .. })) {
+            known_by(edge, edge.via.clone(), EdgeHands::default());
+        }
         let feeding = Shared::clone(&world);
-        let meters = handles.clone();
+        let meters = hands.clone();
         let ending = stop.clone();
         tasks.spawn_blocking(move || feed(&feeding, recording, clock, &meters, &ending));
-        Ok(Own { world, clock, handles, record, stop, tasks })
+        Ok(Own { world, clock, recorder, hands, record, stop, tasks })
+    }
+
+    /// The hands on an edge: who sits in on calls for it adds the proxies there.
+    pub fn hands(&self, edge: &EdgeName) -> Option<EdgeHands> {
+        self.hands.get(edge).cloned()
+    }
+
+    /// Where that one tells of calls and of callers.
+    pub fn recorder(&self) -> Recorder {
+        self.recorder.clone()
     }
 
     /// What is seen.
@@ -116,7 +171,7 @@ impl Own {
     }
 
     fn arm(&mut self, now: Offset, edge: &EdgeName, id: &FaultId, fault: Fault) {
-        let (Some(handle), Effect::Edge(effect)) = (self.handles.get(edge), fault.effect()) else { return };
+        let (Some(hands), Effect::Edge(effect)) = (self.hands.get(edge), fault.effect()) else { return };
         if fault.acts_on_requests() && self.record.protocol(edge) != Protocol::Http {
             let text =
                 format!("`{}` acts on requests, which {edge} does not read: start with --http", fault.name());
@@ -128,7 +183,7 @@ impl Own {
             lock(&self.world).note(now, Loudness::Trouble, text);
             return;
         }
-        handle.arm(Armed { id: id.clone(), effect, directions: Directions::Both, chance: Chance::ALWAYS });
+        hands.arm(Armed { id: id.clone(), effect, directions: Directions::Both, chance: Chance::ALWAYS });
         self.record.armed(now, edge, id, &fault);
         let mut world = lock(&self.world);
         world.note(now, Loudness::Deed, format!("{} on {edge}", fault.text()));
@@ -147,7 +202,7 @@ impl Own {
     }
 
     fn lift(&mut self, now: Offset, edge: &EdgeName, id: &FaultId) {
-        let Some(tally) = self.handles.get(edge).and_then(|handle| handle.lift(id)) else { return };
+        let Some(tally) = self.hands.get(edge).and_then(|hands| hands.lift(id)) else { return };
         self.record.lifted(now, edge, id);
         let mut world = lock(&self.world);
         let known = world.edge(edge);
@@ -157,13 +212,12 @@ impl Own {
         world.note(now, Loudness::Deed, format!("{text} off {edge}: {}", tally_text(tally)));
     }
 
-    /// Ends all proxies and waits for their connections to be gone. Faults are in the proxies, so they go with them.
-    pub fn end(self, runtime: &Handle) {
+    /// Takes all faults off, ends all proxies of its own and waits for their connections to be gone.
+    pub fn end(mut self, runtime: &Handle) {
+        self.act(Order::LiftAll);
         self.stop.cancel();
         self.tasks.close();
-        let Own { handles, tasks, .. } = self;
-        drop(handles);
-        runtime.block_on(tasks.wait());
+        runtime.block_on(self.tasks.wait());
     }
 }
 
@@ -175,7 +229,7 @@ fn feed(
     world: &Shared,
     mut recording: Recording,
     clock: RunClock,
-    handles: &BTreeMap<EdgeName, ProxyHandle>,
+    hands: &BTreeMap<EdgeName, EdgeHands>,
     stop: &CancellationToken,
 ) {
     let mut events = Vec::new();
@@ -196,18 +250,18 @@ fn feed(
             seen.see(event);
         }
         seen.now = clock.now();
-        count(&mut seen, handles);
+        count(&mut seen, hands);
     }
 }
 
-fn count(world: &mut World, handles: &BTreeMap<EdgeName, ProxyHandle>) {
-    for (name, handle) in handles {
+fn count(world: &mut World, hands: &BTreeMap<EdgeName, EdgeHands>) {
+    for (name, hands) in hands {
         let edge = world.edge(name);
-        let meter = handle.meter();
+        let meter = hands.meter();
         (edge.open, edge.accepted, edge.unreachable) = (meter.open, meter.accepted, meter.dial_failed);
         edge.bytes = (meter.to_upstream, meter.to_client);
         for fault in &mut edge.faults {
-            fault.tally = handle.tally(&fault.id);
+            fault.tally = hands.tally(&fault.id);
         }
     }
 }
