@@ -21,8 +21,71 @@ pub enum Endpoint {
         /// The directory of `key.pem`, `cert.pem` and `ca.pem`.
         certificates: PathBuf,
     },
-    /// Through `ssh`, `user@host[:port]`.
-    Ssh(String),
+    /// Through `ssh`.
+    Ssh(SshHost),
+}
+
+/// A machine that `ssh` reaches, with the engine's client on it: `[user@]host[:port][/path/of/socket]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshHost {
+    /// As written behind `ssh://`.
+    text: String,
+    /// `user@host`, as `ssh` takes it.
+    target: String,
+    port: Option<u16>,
+    /// The engine's socket there, where it is not the usual one.
+    socket: Option<String>,
+}
+
+impl SshHost {
+    fn parse(text: &str) -> Option<SshHost> {
+        let (place, socket) = match text.find('/') {
+            Some(at) => (&text[..at], Some(text[at..].to_owned())),
+            None => (text, None),
+        };
+        let (user, host) = match place.rsplit_once('@') {
+            Some((user, host)) => (Some(user), host),
+            None => (None, place),
+        };
+        let (host, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((host, "")) => (host, None),
+            Some((host, port)) => (host, Some(port.strip_prefix(':')?)),
+            None => match host.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (host, None),
+            },
+        };
+        let port = port.map(str::parse).transpose().ok()?;
+        let target = user.map_or(host.to_owned(), |user| format!("{user}@{host}"));
+        // A name that looks like an option would be one.
+        let odd = |text: &str| text.is_empty() || text.starts_with('-') || text.contains(char::is_whitespace);
+        let wrong = odd(host) || user.is_some_and(odd) || socket.as_deref().is_some_and(odd);
+        (!wrong).then(|| SshHost { text: text.to_owned(), target, port, socket })
+    }
+
+    /// What `ssh` is called with, and the command there that carries an engine's socket. Murphy can answer no question, so
+    /// none is asked.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let mut arguments: Vec<String> =
+            ["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15"].map(str::to_owned).to_vec();
+        if let Some(port) = self.port {
+            arguments.extend(["-p".to_owned(), port.to_string()]);
+        }
+        arguments.extend(["--".to_owned(), self.target.clone(), "docker".to_owned()]);
+        if let Some(socket) = &self.socket {
+            // The far end's shell reads it.
+            let quoted = socket.replace('\'', r"'\''");
+            arguments.extend(["--host".to_owned(), format!("'unix://{quoted}'")]);
+        }
+        arguments.extend(["system", "dial-stdio"].map(str::to_owned));
+        arguments
+    }
+}
+
+impl fmt::Display for SshHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 impl Endpoint {
@@ -146,7 +209,7 @@ impl FromStr for Endpoint {
         match scheme {
             "unix" => Ok(Endpoint::Unix(PathBuf::from(rest))),
             "tcp" | "http" | "https" => Ok(Endpoint::Tcp(rest.to_owned())),
-            "ssh" => Ok(Endpoint::Ssh(rest.to_owned())),
+            "ssh" => SshHost::parse(rest).map(Endpoint::Ssh).ok_or_else(unknown),
             _ => Err(unknown()),
         }
     }
@@ -177,8 +240,23 @@ mod tests {
         let given = |host: &str| with_host(host).given().unwrap().unwrap();
         assert_eq!(given("unix:///run/x.sock"), Endpoint::Unix("/run/x.sock".into()));
         assert_eq!(given("tcp://10.0.0.1:2375/"), Endpoint::Tcp("10.0.0.1:2375".into()));
-        assert_eq!(given("ssh://me@box:2222"), Endpoint::Ssh("me@box:2222".into()));
+        assert_eq!(given("ssh://me@box:2222").to_string(), "ssh://me@box:2222");
         assert_eq!(Environment::default().given(), Ok(None));
+    }
+
+    #[test]
+    fn an_ssh_address_becomes_words_for_ssh_and_never_an_option() {
+        let words = |text: &str| SshHost::parse(text).map(|host| host.arguments()[5..].join(" "));
+        assert_eq!(words("me@box:2222").unwrap(), "-p 2222 -- me@box docker system dial-stdio");
+        assert_eq!(words("box").unwrap(), "-- box docker system dial-stdio");
+        assert_eq!(words("me@[::1]:22").unwrap(), "-p 22 -- me@::1 docker system dial-stdio");
+        assert_eq!(
+            words("box/run/user/7/docker.sock").unwrap(),
+            "-- box docker --host 'unix:///run/user/7/docker.sock' system dial-stdio"
+        );
+        for wrong in ["-oProxyCommand=x", "@box", "me@", "box:port", "box:99999", "a b", "-x@box"] {
+            assert_eq!(words(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

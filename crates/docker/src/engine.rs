@@ -4,7 +4,6 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use bollard::models::{ContainerInspectResponse, SystemVersion};
 use bollard::query_parameters::ListContainersOptionsBuilder;
@@ -16,6 +15,7 @@ use crate::container::{Container, own_container};
 use crate::endpoint::{Endpoint, Environment};
 use crate::error::EngineError;
 use crate::select::{Choice, SelectError, Target, Wanted, choose};
+use crate::transport;
 
 /// An API version, `1.41`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,9 +86,6 @@ pub struct Engine {
     own: Option<String>,
 }
 
-/// The client library's own limit; the real ones are set call by call, and this one must only not come first.
-const CLIENT_LIMIT: Duration = Duration::from_secs(24 * 3600);
-
 impl Engine {
     /// What one call may take unless the call itself has to wait for something (a grace, a command).
     pub const BUDGET: Span = Span::from_secs(20);
@@ -112,28 +109,7 @@ impl Engine {
 
     /// Connects to one engine, with a limit of its own on each call.
     pub async fn connect_to(endpoint: Endpoint, budget: Span) -> Result<Engine, EngineError> {
-        let sort = |raw| EngineError::sort(raw, "connect", &endpoint);
-        let seconds = CLIENT_LIMIT.as_secs();
-        let docker = match &endpoint {
-            Endpoint::Unix(path) => {
-                Docker::connect_with_unix(&path.to_string_lossy(), seconds, API_DEFAULT_VERSION)
-            }
-            Endpoint::Tcp(host) => {
-                Docker::connect_with_http(&format!("tcp://{host}"), seconds, API_DEFAULT_VERSION)
-            }
-            Endpoint::Tls { host, certificates } => Docker::connect_with_ssl(
-                &format!("tcp://{host}"),
-                &certificates.join("key.pem"),
-                &certificates.join("cert.pem"),
-                &certificates.join("ca.pem"),
-                seconds,
-                API_DEFAULT_VERSION,
-            ),
-            Endpoint::Ssh(host) => {
-                Docker::connect_with_ssh(&format!("ssh://{host}"), seconds, API_DEFAULT_VERSION, None)
-            }
-        }
-        .map_err(sort)?;
+        let docker = transport::client(&endpoint)?;
         let version = first_answer(&docker, budget, &endpoint).await?;
         let facts = facts(&version, &endpoint)?;
         let prefix = format!("/v{}", facts.api);

@@ -176,18 +176,10 @@ impl EngineError {
                 EngineError::WantsTls { endpoint: endpoint.to_string() }
             }
             Raw::DockerResponseServerError { status_code, message } => by_status(status_code, &message, call),
-            Raw::SocketNotFoundError(path) => EngineError::NoSocket { tried: vec![path.into()] },
             Raw::JsonDataError { message, .. } => malformed(message),
             Raw::JsonSerdeError { err } => malformed(err.to_string()),
             Raw::StrParseError { err } => malformed(err.to_string()),
             Raw::DockerStreamError { error } => EngineError::Failed { call, status: 200, message: error },
-            Raw::CertPathError { .. }
-            | Raw::CertParseError { .. }
-            | Raw::CertMultipleKeys { .. }
-            | Raw::NoNativeCertsError { .. }
-            | Raw::LoadNativeCertsErrors { .. } => {
-                EngineError::Certificates { endpoint: endpoint.to_string(), why: raw.to_string() }
-            }
             other => not_reached(&other, endpoint),
         }
     }

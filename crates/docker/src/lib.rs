@@ -13,6 +13,7 @@ pub mod memory;
 mod project;
 mod readiness;
 mod select;
+mod transport;
 mod watch;
 
 pub use action::{
@@ -21,7 +22,7 @@ pub use action::{
 };
 pub use compose::{ComposeError, ComposeProgram, ComposeStack, UpTimes};
 pub use container::{Container, PROTECT_LABEL, State};
-pub use endpoint::{Endpoint, EndpointError, Environment};
+pub use endpoint::{Endpoint, EndpointError, Environment, SshHost};
 pub use engine::{ApiVersion, Engine, EngineFacts, EngineKind, FindError, Scope};
 pub use error::EngineError;
 pub use readiness::{Readiness, ReadyError, readiness};
