@@ -38,3 +38,8 @@ fn a_lost_answer_charges_twice_only_in_the_careless_shop() {
 fn broken_json_reaches_the_users_of_the_careless_shop_only() {
     twins("catalogue-broken-json", "were answered with an error");
 }
+
+#[test]
+fn an_expired_certificate_is_met_with_attempts_by_the_careless_shop_only() {
+    twins("certificate-expired", "times the usual calls for each user request");
+}

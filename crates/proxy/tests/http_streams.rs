@@ -1,0 +1,214 @@
+//! What is beneath requests and around them: bytes that are held or cut, faults that stand one behind the other, and what ties
+//! attempts together.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use murphy_core::{Answerer, AttemptOf, Directions};
+use murphy_faults::{Effect, FaultSpec, Limit};
+use murphy_proxy::http::{Answer, HeaderEdits, HttpEffect, HttpStep, Selection, When};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use support::http::{ask, calls, canned, converse, head, http_stage, on_requests, status, step};
+use support::{Stage, armed, fault, within};
+
+const GET: &[u8] = b"GET /items/7 HTTP/1.1\r\nHost: shop\r\n\r\n";
+const FINE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+/// The caller's end and the dependency's end of one connection.
+async fn pair() -> (Stage, TcpStream, TcpStream) {
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stage = http_stage(upstream.local_addr().unwrap()).await;
+    let caller = stage.dial().await;
+    let (service, _) = within("accept", upstream.accept()).await.unwrap();
+    (stage, caller, service)
+}
+
+fn marked(name: &'static str) -> HttpStep {
+    let set = vec![(HeaderName::from_static(name), HeaderValue::from_static("yes"))];
+    HttpStep::EditReply(HeaderEdits { remove: Vec::new(), set })
+}
+
+#[tokio::test]
+async fn faults_of_one_edge_act_in_the_order_in_which_they_stand() {
+    let upstream = canned(FINE).await;
+    let stage = http_stage(upstream.address).await;
+    let answer = Answer {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        headers: HeaderMap::new(),
+        body: Bytes::from_static(b"no"),
+    };
+    let abort = HttpStep::Answer { when: When::BeforeUpstream, answer: Arc::new(answer) };
+    let once = Selection { first: Some(1), ..Selection::default() };
+    stage.handle.arm(step("headers-1", marked("x-before")));
+    stage.handle.arm(on_requests("abort-1", HttpEffect { selection: once, ..HttpEffect::new(vec![abort]) }));
+    stage.handle.arm(step("headers-2", marked("x-behind")));
+    let mut caller = stage.dial().await;
+    let (refused, _) = ask(&mut caller, GET).await;
+    let (served, _) = ask(&mut caller, GET).await;
+    let marks = |head: &str| [head.contains("x-before: yes"), head.contains("x-behind: yes")];
+    // What stands behind an answer that is made up never sees the request.
+    assert_eq!((status(&refused), marks(&refused)), (503, [true, false]), "{refused}");
+    assert_eq!((status(&served), marks(&served)), (200, [true, true]), "{served}");
+    drop(caller);
+    stage.empty().await;
+    let told: Vec<_> =
+        calls(stage).await.into_iter().map(|call| (call.answerer, call.reached, call.faults)).collect();
+    let wanted = [
+        (Answerer::Murphy, false, vec![fault("headers-1"), fault("abort-1")]),
+        (Answerer::Altered, true, vec![fault("headers-1"), fault("headers-2")]),
+    ];
+    assert_eq!(told, wanted);
+}
+
+#[tokio::test]
+async fn a_limit_of_bytes_under_the_requests_is_exact_in_the_head_and_in_the_body() {
+    let upstream = canned(FINE).await;
+    for bytes in [1, 20, FINE.len() - 5, FINE.len() - 2] {
+        for then in ["close", "reset", "stall"] {
+            let stage = http_stage(upstream.address).await;
+            let limit: Limit = serde_yaml::from_str(&format!("{{ bytes: {bytes}B, then: {then} }}")).unwrap();
+            let Effect::Edge(effect) = limit.effect() else { panic!("limit sits on edges") };
+            stage.handle.arm(armed("limit-1", effect, Directions::ToClient));
+            let mut caller = stage.dial().await;
+            let got = if then == "stall" {
+                caller.write_all(GET).await.unwrap();
+                let mut got = vec![0; bytes];
+                within("the bytes", caller.read_exact(&mut got)).await.unwrap();
+                let more = tokio::time::timeout(Duration::from_millis(50), caller.read_u8()).await;
+                assert!(more.is_err(), "{more:?} after {bytes}");
+                got
+            } else {
+                let (got, ended) = converse(&mut caller, GET).await;
+                assert_eq!(ended.is_err(), then == "reset", "{then} after {bytes}: {ended:?}");
+                got
+            };
+            assert_eq!(got.escape_ascii().to_string(), FINE[..bytes].escape_ascii().to_string(), "{then}");
+        }
+    }
+}
+
+/// More than all buffers on the way together.
+const LARGE: usize = 64 << 20;
+/// What the proxy may hold of a body: what it has read and nobody has taken from it. Both ends of HTTP have a buffer of
+/// half a megabyte at the most.
+const HELD: u64 = 2 << 20;
+
+#[tokio::test]
+async fn a_body_is_never_held_whole_in_either_direction() {
+    for upwards in [true, false] {
+        let (stage, mut caller, mut service) = pair().await;
+        let request = if upwards {
+            format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {LARGE}\r\n\r\n")
+        } else {
+            String::from_utf8(GET.to_vec()).unwrap()
+        };
+        caller.write_all(request.as_bytes()).await.unwrap();
+        head(&mut service).await.expect("a request");
+        let (mut from, mut to) = if upwards { (caller, service) } else { (service, caller) };
+        let mut sending = JoinSet::new();
+        sending.spawn(async move {
+            if !upwards {
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n");
+                from.write_all(head.as_bytes()).await.unwrap();
+            }
+            let block = vec![b'x'; 1 << 20];
+            for _ in 0..LARGE >> 20 {
+                from.write_all(&block).await.unwrap();
+            }
+            from
+        });
+        let held = || {
+            let meter = stage.handle.meter();
+            let (read, written) = if upwards {
+                (meter.from_client, meter.to_upstream)
+            } else {
+                (meter.from_upstream, meter.to_client)
+            };
+            // The two heads differ by a few bytes at most.
+            (read, read.saturating_sub(written))
+        };
+        // Nobody takes anything, until nothing more is read.
+        let (mut before, mut still) = (held().0, 0);
+        while still < 20 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let now = held().0;
+            still = if now == before && now > 1 << 16 { still + 1 } else { 0 };
+            before = now;
+        }
+        assert!(before < LARGE as u64 / 2, "{before} bytes were read for nobody");
+        if !upwards {
+            head(&mut to).await.expect("an answer");
+        }
+        let mut taken = 0;
+        let mut buffer = vec![0; 1 << 18];
+        while taken < LARGE {
+            let (_, held) = held();
+            assert!(held < HELD, "{held} bytes are held after {taken}");
+            let read = within("more of it", to.read(&mut buffer)).await.unwrap();
+            assert!(read > 0, "it ends after {taken}");
+            taken += read;
+        }
+        within("the sender", sending.join_next()).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_never_ends_is_refused_before_it_is_large() {
+    for from_the_service in [false, true] {
+        let (stage, mut caller, mut service) = pair().await;
+        let begin = if from_the_service { "HTTP/1.1 200 OK\r\n" } else { "GET / HTTP/1.1\r\nHost: a\r\n" };
+        if from_the_service {
+            caller.write_all(GET).await.unwrap();
+            head(&mut service).await.expect("a request");
+        }
+        let (mut answers, other) = caller.into_split();
+        let (_asks, service) = service.into_split();
+        let mut endless = if from_the_service { service } else { other };
+        let mut sending = JoinSet::new();
+        sending.spawn(async move {
+            let header = format!("x-{}: 1\r\n", "a".repeat(1000));
+            let mut next = endless.write_all(begin.as_bytes()).await;
+            // What comes after the refusal is thrown away, for a while.
+            while next.is_ok() {
+                next = endless.write_all(header.as_bytes()).await;
+            }
+        });
+        let mut told = Vec::new();
+        // Its end may be a reset, for nobody read the rest.
+        let _ = within("a refusal", answers.read_to_end(&mut told)).await;
+        let wanted = if from_the_service { "HTTP/1.1 502 " } else { "HTTP/1.1 431 " };
+        assert!(told.starts_with(wanted.as_bytes()), "{}", told.escape_ascii());
+        let read = stage.handle.meter();
+        assert!(read.from_client.max(read.from_upstream) < LARGE as u64, "{read:?}");
+        sending.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn attempts_are_told_by_their_key_else_by_their_trace() {
+    let upstream = canned(FINE).await;
+    let stage = http_stage(upstream.address).await;
+    let mut caller = stage.dial().await;
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    for more in [
+        "Idempotency-Key: order-7\r\n".to_owned(),
+        format!("traceparent: 00-{trace}-b7ad6b7169203331-01\r\n"),
+        format!("traceparent: 00-{trace}-00f067aa0ba902b7-01\r\n"),
+        format!("traceparent: 00-{trace}-00f067aa0ba902b7-01\r\nIdempotency-Key: order-7\r\n"),
+        String::new(),
+    ] {
+        ask(&mut caller, format!("GET / HTTP/1.1\r\nHost: a\r\n{more}\r\n").as_bytes()).await;
+    }
+    drop(caller);
+    stage.empty().await;
+    let told: Vec<_> = calls(stage).await.into_iter().map(|call| call.attempt_of).collect();
+    let (key, traced) = (Some(AttemptOf::Key("order-7".into())), Some(AttemptOf::Trace(trace.into())));
+    assert_eq!(told, [key.clone(), traced.clone(), traced, key, None]);
+}
