@@ -1,9 +1,9 @@
 //! The release binary as a user gets it: how soon it answers, how large it is, what an idle connection through
-//! `murphy serve` costs, and how much a flood can make it hold. `make bench` builds it first; alone: `cargo build --release -p murphy && cargo bench -p murphy-tests`.
+//! `murphy serve` costs (bytes, and kept-alive HTTP), and how much a flood can make it hold. `make bench` builds it first; alone: `cargo build --release -p murphy && cargo bench -p murphy-tests`.
 //!
 //! Exits with 1 if a bar of docs/performance.md is missed.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -49,8 +49,10 @@ fn main() -> ExitCode {
     println!(
         "murphy check, plan        {many:.2?} for {FILES} files, checked in one call and planned one by one"
     );
-    let (held, each) = idle();
-    println!("idle through murphy serve {held} open, {each:.1} KiB resident each");
+    for (what, words) in [("idle through murphy serve", BYTES), ("kept alive, HTTP         ", HTTP)] {
+        let (held, each) = idle(words);
+        println!("{what} {held} open, {each:.1} KiB resident each");
+    }
     let (peak, sent) = flood();
     println!(
         "flood under latency 60s   {peak:.1} MiB at most, {FLOODED} connections, {sent:.0} MiB taken until they stood"
@@ -102,8 +104,25 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// Opens as many connections as there are descriptors for, up to [`IDLE`]; answers how many, and what each costs in KiB.
-fn idle() -> (usize, f64) {
+/// What is said on each connection that is held, and how it is held.
+#[derive(Clone, Copy)]
+struct Words {
+    /// Of `murphy proxies add`.
+    flag: &'static str,
+    question: &'static [u8],
+    answer: &'static [u8],
+}
+
+const BYTES: Words = Words { flag: "", question: b"x", answer: b"x" };
+const HTTP: Words = Words {
+    flag: " --http",
+    question: b"GET /items/7 HTTP/1.1\r\nHost: shop\r\n\r\n",
+    answer: b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+};
+
+/// Opens as many connections as there are descriptors for, up to [`IDLE`], asks on each, and once more on each when all are
+/// open: how many they are, and what each costs in KiB while it is idle.
+fn idle(words: Words) -> (usize, f64) {
     // This process holds both outer ends.
     let plenty = 3 * IDLE as u64;
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
@@ -115,27 +134,20 @@ fn idle() -> (usize, f64) {
     let count = IDLE.min((now as usize - 100) / 2 - FIRST);
 
     let bench = Bench::new();
-    let proxies = format!(r#"[{{"name":"echo","listen":"127.0.0.1:0","upstream":"{}"}}]"#, echo());
-    bench.file("proxies.json", &proxies);
-    let mut daemon = bench
-        .command(&["serve", "--port", "0", "--config", "proxies.json"])
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
-    let mut line = String::new();
-    BufReader::new(daemon.stderr.take().expect("piped")).read_line(&mut line).expect("it says where");
-    let url = line.split_whitespace().find(|word| word.starts_with("http://")).expect("an address");
-    let url = url.trim_end_matches(',');
-    let list = bench.command(&["toxiproxy", "list"]).env("TOXIPROXY_URL", url).output().expect("a list");
-    let list = String::from_utf8(list.stdout).expect("text");
-    let listen = list.split('\t').nth(1).expect("the address that callers dial");
+    let daemon = Daemon::start(&bench, &[]);
+    let upstream = answers(words, count);
+    let made = daemon.run(&bench, &format!("proxies add held {upstream}{} --output json", words.flag));
+    let made: serde_json::Value = serde_json::from_str(&made.expect(0).stdout).expect("a proxy");
+    let listen = made["listen"].as_str().expect("the address that callers dial");
+    let pid = daemon.pid().as_raw().unsigned_abs();
 
-    drop(held(listen, FIRST));
-    let before = memory(daemon.id(), "VmRSS:");
-    let held = held(listen, count);
-    let each = (memory(daemon.id(), "VmRSS:") - before) / held.len() as f64;
-    daemon.kill().expect("the daemon lives");
-    daemon.wait().expect("it ends");
+    drop(held(listen, words, FIRST));
+    let before = memory(pid, "VmRSS:");
+    let mut held = held(listen, words, count);
+    let each = (memory(pid, "VmRSS:") - before) / held.len() as f64;
+    for stream in &mut held {
+        ask(stream, words);
+    }
     (held.len(), each)
 }
 
@@ -175,29 +187,41 @@ fn flood() -> (f64, f64) {
     (peak / 1024.0, sent as f64 / f64::from(1 << 20))
 }
 
-/// A server that sends one byte back to each caller and then only holds the connection.
-fn echo() -> SocketAddr {
+/// A server that answers the first question of each caller when it comes, and then one more of each in the order of their
+/// coming.
+fn answers(words: Words, count: usize) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("its address");
     std::thread::spawn(move || {
+        let answer = |stream: &mut TcpStream| {
+            let mut question = vec![0; words.question.len()];
+            stream.read_exact(&mut question).and_then(|()| stream.write_all(words.answer))
+        };
         let mut held = Vec::new();
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            let mut byte = [0];
-            if stream.read_exact(&mut byte).is_ok() && stream.write_all(&byte).is_ok() {
-                held.push(stream);
-            }
+        for mut stream in listener.incoming().take(FIRST + count).map_while(Result::ok) {
+            answer(&mut stream).expect("a question");
+            held.push(stream);
         }
+        for stream in &mut held[FIRST..] {
+            answer(stream).expect("another one");
+        }
+        held
     });
     address
 }
 
-fn held(address: &str, count: usize) -> Vec<TcpStream> {
+fn ask(stream: &mut TcpStream, words: Words) {
+    stream.write_all(words.question).expect("a write");
+    let mut answer = vec![0; words.answer.len()];
+    stream.read_exact(&mut answer).expect("an answer");
+    assert!(answer.eq_ignore_ascii_case(words.answer), "{}", answer.escape_ascii());
+}
+
+fn held(address: &str, words: Words, count: usize) -> Vec<TcpStream> {
     (0..count)
         .map(|_| {
             let mut stream = TcpStream::connect(address).expect("a connection");
-            stream.set_read_timeout(Some(Duration::from_secs(20))).expect("an option");
-            stream.write_all(b"x").expect("a write");
-            stream.read_exact(&mut [0]).expect("an answer");
+            ask(&mut stream, words);
             stream
         })
         .collect()
