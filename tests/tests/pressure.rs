@@ -1,53 +1,18 @@
 //! `murphy pressure` and `host: this` on this machine: the pressure is there, and it is gone at its end, on a signal, when
 //! Murphy is killed, and when its watchdog is killed with it. Small amounts: the machine is also the one that runs the tests.
 
-use std::os::unix::fs::MetadataExt;
+mod pressing;
+
 use std::process::Child;
 use std::time::{Duration, Instant};
 
 use murphy_tests::{Bench, Finished, catalogue_scenario, eventually, processes_with};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, SysconfVar, sysconf};
+use nix::unistd::Pid;
+use pressing::{held_on_disk, processor_time, resident, worker, workers};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const MIB: u64 = 1 << 20;
-
-/// The workers of everything that runs in a bench: they stand where Murphy stands.
-fn workers(bench: &Bench) -> Vec<u32> {
-    let here =
-        |pid: &u32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == bench.path());
-    processes_with("pressure-worker").into_iter().filter(here).collect()
-}
-
-/// The one worker, once it is there.
-fn worker(bench: &Bench) -> u32 {
-    eventually("there is a worker", PATIENCE, || workers(bench).len() == 1);
-    workers(bench)[0]
-}
-
-/// Seconds of processor time that a process has had.
-fn processor_time(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<&str> =
-        stat.rsplit_once(") ").map(|(_, rest)| rest.split(' ').collect()).unwrap_or_default();
-    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-    let a_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().expect("a clock") as f64;
-    (ticks(11) + ticks(12)) / a_second
-}
-
-/// Bytes of memory that a process has in its hands.
-fn resident(pid: u32) -> u64 {
-    let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
-    statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096
-}
-
-/// Bytes on disk of the files without a name that a process holds open.
-fn held_on_disk(pid: u32) -> u64 {
-    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    let nameless = open
-        .filter(|fd| std::fs::read_link(fd.path()).is_ok_and(|to| to.to_string_lossy().contains(".murphy-")));
-    nameless.filter_map(|fd| std::fs::metadata(fd.path()).ok()).map(|file| file.blocks() * 512).sum()
-}
 
 /// Names that a worker left in a folder.
 fn left_in(bench: &Bench) -> Vec<String> {

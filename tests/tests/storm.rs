@@ -89,6 +89,8 @@ fn scenario(lane: &Lane, on_container: &str, service: u16, edge: u16) -> String 
         ("200ms", "1500ms", format!("process: {{ command: \"sleep {mark}\" }}"), "freeze"),
         ("300ms", "900ms", "service: catalogue".to_owned(), "freeze"),
         ("1300ms", "400ms", "service: catalogue".to_owned(), "kill"),
+        ("0ms", "1900ms", format!("container: {{ name: {name} }}"), "{ cpu-pressure: { cpus: 0.1 } }"),
+        ("0ms", "1900ms", format!("container: {{ name: {name} }}"), "{ memory-pressure: 8MiB }"),
         ("0ms", "1900ms", "host: this".to_owned(), "{ cpu-pressure: { cpus: 0.1 } }"),
         ("100ms", "1500ms", "host: this".to_owned(), "{ memory-pressure: 16MiB }"),
         ("200ms", "1500ms", "host: this".to_owned(), "{ disk-pressure: { folder: /tmp, amount: 4MiB } }"),

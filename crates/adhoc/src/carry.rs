@@ -185,7 +185,7 @@ impl Work<'_> {
         }
         unsure.over().await;
         self.end(number, &chosen.leases, tell).await;
-        if let Some((target, why)) = self.hands.relieve().await {
+        for (target, why) in self.hands.relieve().await {
             self.ending.failed += 1;
             tell(Happening::Failed { round: number, target, why, command: None });
         }

@@ -70,6 +70,17 @@ pub enum AdhocError {
     /// The machine has not so much to spare.
     #[error(transparent)]
     Pressure(#[from] murphy_host::PressureError),
+    /// A container has not so much to spare.
+    #[error("{container}: {source}")]
+    PressureIn {
+        /// Which.
+        container: String,
+        /// Why.
+        source: murphy_host::PressureError,
+    },
+    /// A container cannot be entered.
+    #[error(transparent)]
+    Inside(#[from] murphy_runner::InsideError),
     /// No undo can be put on disk, so nothing may be done.
     #[error(transparent)]
     UndoLog(#[from] UndoLogError),

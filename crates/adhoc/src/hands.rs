@@ -2,20 +2,20 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use murphy_core::{Seed, Undo};
 use murphy_docker::{
     ActError, Action, Applied, Choice, Engine, Environment, FindError, Prepared, RevertError, Reverted,
     SelectError, Target, Wanted,
 };
-use murphy_host::{self as host, Found, Load, Press, Pressure, PressureEnded, SendError};
+use murphy_host::{self as host, Found, SendError};
 use murphy_runner::{LockError, Lockable, Locks, Party, Reverter, StretchByHand};
 
 use crate::error::AdhocError;
 use crate::happening::{CommandEnd, Kind, Victim};
 use crate::network::{self, NetworkEnd, NetworkTarget};
 use crate::order::{Deed, Order, ProcessDeed};
+use crate::pressure::{Pressed, Pressing};
 use crate::process::{ProcessTarget, choose_processes};
 use crate::session::Session;
 use crate::whom::Whom;
@@ -25,7 +25,7 @@ pub(crate) enum Hands {
     Containers { engine: Engine, target: Target, action: Action },
     Processes { target: ProcessTarget, deed: ProcessDeed, reverter: Reverter },
     Network { target: NetworkTarget, by_hand: Box<StretchByHand> },
-    Host { pressure: Pressure, press: Option<Box<Press>>, rounds: AtomicU32, reverter: Reverter },
+    Pressure(Box<Pressing>),
 }
 
 /// Targets with their way back; nothing has been touched.
@@ -46,7 +46,7 @@ enum Grip {
     Containers(Vec<Prepared>),
     Processes(Vec<Found>),
     Network(Vec<Party>),
-    Host { load: Load, mark: String, pressure: &'static str },
+    Pressure(Vec<Pressed>),
 }
 
 /// What came of the attempt on one target.
@@ -79,18 +79,12 @@ pub(crate) enum Later {
 /// What came of taking one thing back: notes, or why not.
 pub(crate) type TakenBack = (Undo, Result<Vec<String>, String>);
 
-fn container(identity: &murphy_core::ContainerIdentity) -> Victim {
+pub(crate) fn container(identity: &murphy_core::ContainerIdentity) -> Victim {
     Victim { kind: Kind::Container, name: identity.name.clone(), id: identity.id.clone() }
 }
 
 fn process(found: &Found) -> Victim {
     Victim { kind: Kind::Process, name: found.name.clone(), id: found.identity.pid.to_string() }
-}
-
-/// The machine, by the name that it has among machines.
-fn this_machine() -> Victim {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    Victim { kind: Kind::Host, name: "this machine".to_owned(), id: name.trim().to_owned() }
 }
 
 impl Chosen {
@@ -106,7 +100,7 @@ impl Chosen {
             Grip::Network(parties) => {
                 parties.iter().flat_map(|one| &one.locks).try_for_each(|lock| locks.take(lock))
             }
-            Grip::Host { pressure, .. } => locks.take(&Lockable::Machine(pressure)),
+            Grip::Pressure(places) => places.iter().try_for_each(|one| locks.take(&one.lock)),
         }
     }
 }
@@ -130,12 +124,13 @@ impl Hands {
                 let by_hand = StretchByHand::new(fault, &target.stretch, project, order.seed)?;
                 Hands::Network { target: target.clone(), by_hand: Box::new(by_hand) }
             }
-            (Whom::Host, Deed::Pressure(pressure)) => Hands::Host {
-                pressure: pressure.clone(),
-                press: None,
-                rounds: AtomicU32::new(0),
-                reverter: Reverter::new(Environment::of_process()),
-            },
+            (Whom::Host, Deed::Pressure(pressure)) => {
+                Hands::Pressure(Box::new(Pressing::new(pressure, None)))
+            }
+            (Whom::Containers(target), Deed::Pressure(pressure)) => {
+                let containers = Some((Engine::connect().await?, target.clone()));
+                Hands::Pressure(Box::new(Pressing::new(pressure, containers)))
+            }
             // `Order::new` lets only these pass.
             (whom, _) => unreachable!("an order of one kind for {whom:?}"),
         })
@@ -197,19 +192,16 @@ impl Hands {
                     prepared: Grip::Network(parties),
                 })
             }
-            Hands::Host { pressure, rounds, .. } => {
-                let me = host::myself();
-                let round = rounds.fetch_add(1, Ordering::Relaxed);
-                let mark = format!("by-hand-{}-{}-{round}", me.pid, me.born);
-                let load = pressure.on_this_machine(&mark)?;
+            Hands::Pressure(pressing) => {
+                let (places, of, protected) = pressing.look(seed, locks).await?;
                 Ok(Chosen {
-                    targets: vec![this_machine()],
-                    of: 1,
-                    protected: Vec::new(),
-                    undos: vec![load.undo(&mark, pressure, "this machine")],
+                    targets: places.iter().map(|one| one.victim.clone()).collect(),
+                    of,
+                    protected,
+                    undos: places.iter().map(|one| one.undo.clone()).collect(),
                     leases: Vec::new(),
                     notes: Vec::new(),
-                    prepared: Grip::Host { load, mark, pressure: pressure.name() },
+                    prepared: Grip::Pressure(places),
                 })
             }
         }
@@ -228,12 +220,8 @@ impl Hands {
             by_hand.begin(session.log(), Arc::clone(locks), session.name()).await?;
             return Ok(chosen.targets.iter().map(|one| (one.clone(), Ok(Did::default()))).collect());
         }
-        if let (Hands::Host { press, .. }, Grip::Host { load, mark, .. }) = (&mut *self, &chosen.prepared) {
-            let begun = Press::begin(program, load, mark).await;
-            let never = |why| NotDone { why, later: Later::Never, command: None };
-            let answer = begun.map(|begun| *press = Some(Box::new(begun)));
-            let answer = answer.map(|()| Did::default()).map_err(|error| never(error.to_string()));
-            return Ok(vec![(this_machine(), answer)]);
+        if let (Hands::Pressure(pressing), Grip::Pressure(places)) = (&mut *self, &chosen.prepared) {
+            return Ok(pressing.begin(places, program).await);
         }
         Ok(self.act_on_each(chosen).await)
     }
@@ -260,12 +248,11 @@ impl Hands {
         Some(NetworkEnd::of(by_hand, ended))
     }
 
-    /// Ends a pressure. Why it was less than was asked for, if it was.
-    pub(crate) async fn relieve(&mut self) -> Option<(Victim, String)> {
-        let Hands::Host { press, .. } = self else { return None };
-        match press.take()?.end().await {
-            PressureEnded::Full | PressureEnded::OnTheWay => None,
-            short => Some((this_machine(), short.to_string())),
+    /// Ends a pressure. On whom it was less than was asked for, and why.
+    pub(crate) async fn relieve(&mut self) -> Vec<(Victim, String)> {
+        match self {
+            Hands::Pressure(pressing) => pressing.end().await,
+            _ => Vec::new(),
         }
     }
 
@@ -277,14 +264,7 @@ impl Hands {
                 answers.into_iter().map(|(undo, answer)| (undo, notes(answer))).collect()
             }
             Hands::Network { .. } => Vec::new(),
-            Hands::Host { reverter, .. } => {
-                let mut answers = Vec::new();
-                for undo in undos.iter().rev() {
-                    let answer = reverter.revert(undo).await.map(|()| Vec::new());
-                    answers.push((undo.clone(), answer.map_err(|error| error.to_string())));
-                }
-                answers
-            }
+            Hands::Pressure(pressing) => pressing.take_back(undos).await,
             Hands::Processes { reverter, .. } => {
                 let mut answers = Vec::new();
                 for undo in undos.iter().rev() {
@@ -308,7 +288,7 @@ impl Hands {
 }
 
 /// Where another run is why nothing of a target runs, that is what must be said.
-fn refuse_held(choice: &Choice, locks: &Locks) -> Result<(), LockError> {
+pub(crate) fn refuse_held(choice: &Choice, locks: &Locks) -> Result<(), LockError> {
     choice.targets.iter().try_for_each(|one| locks.take(&Lockable::Container(one.identity.clone())))
 }
 

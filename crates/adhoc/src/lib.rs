@@ -13,6 +13,7 @@ mod hands;
 mod happening;
 mod network;
 mod order;
+mod pressure;
 mod process;
 mod proxy;
 mod saved;

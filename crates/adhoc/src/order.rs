@@ -181,7 +181,7 @@ impl Order {
             (Deed::Container(_) | Deed::Process(_) | Deed::Network(_), Whom::Host) => {
                 return Err(OrderError::WrongKind { deed: deed.name(), kind: "a machine" });
             }
-            (Deed::Process(_) | Deed::Network(_) | Deed::Pressure(_), Whom::Containers(_)) => {
+            (Deed::Process(_) | Deed::Network(_), Whom::Containers(_)) => {
                 return Err(OrderError::WrongKind { deed: deed.name(), kind: "a container" });
             }
             (Deed::Container(_) | Deed::Network(_) | Deed::Pressure(_), Whom::Processes(_)) => {

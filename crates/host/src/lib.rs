@@ -23,7 +23,8 @@ pub use keyboard::Keyboard;
 pub use marked::{MARK_VARIABLE, marked, myself, stop_marked};
 pub use output::tail;
 pub use pressure::{
-    Ended as PressureEnded, Load, Press, Pressure, PressureError, WORKER as PRESSURE_WORKER, WorkError, work,
+    Ended as PressureEnded, Inside, Load, Press, Pressure, PressureError, WORKER as PRESSURE_WORKER,
+    WorkError, work,
 };
 pub use process::{
     FindError, Found, Protected, Selector, find, identity_of, is_alive, is_frozen, protection_of,

@@ -10,7 +10,7 @@ use crate::by_hand_args::{ChoiceArgs, cpus};
 /// What the help of each command ends with.
 const PRESSURE: &str = "\
 A worker process of murphy's own does it, and ends with murphy, however that ends. What would take the last of the machine's
-memory or disk is refused, with what can be had.";
+memory or disk is refused, with what can be had. With --in, it works inside the limits of containers, as root on their machine.";
 
 #[derive(Debug, Args)]
 pub struct PressureArgs {
@@ -37,6 +37,9 @@ pub struct CpuArgs {
     /// The share of the time for which they are busy
     #[arg(long, value_name = "SHARE", default_value = "100%")]
     pub load: Chance,
+    /// In these containers, by name, service:NAME, project:NAME, label:…, image:… or id:…, and not on the machine
+    #[arg(long = "in", value_name = "TARGET")]
+    pub within: Option<String>,
     /// How long; 30s if not given
     #[arg(long = "for", value_name = "TIME")]
     pub hold: Option<Span>,
@@ -55,6 +58,9 @@ pub struct MemoryArgs {
     /// What must stay free; a twentieth of all, at most 1GiB, if not given
     #[arg(long, value_name = "SIZE")]
     pub reserve: Option<Size>,
+    /// In these containers, by name, service:NAME, project:NAME, label:…, image:… or id:…, and not on the machine
+    #[arg(long = "in", value_name = "TARGET")]
+    pub within: Option<String>,
     /// How long; 30s if not given
     #[arg(long = "for", value_name = "TIME")]
     pub hold: Option<Span>,
@@ -67,12 +73,15 @@ pub struct MemoryArgs {
 pub struct DiskArgs {
     /// How much: 2GiB, or a share of what is free: 80%
     pub amount: Amount,
-    /// A folder of the file system that is filled
+    /// A folder of the file system that is filled; of the container's with --in
     #[arg(long, value_name = "DIR")]
     pub folder: PathBuf,
     /// What must stay free; a twentieth of all, at most 1GiB, if not given
     #[arg(long, value_name = "SIZE")]
     pub reserve: Option<Size>,
+    /// In these containers, by name, service:NAME, project:NAME, label:…, image:… or id:…, and not on the machine
+    #[arg(long = "in", value_name = "TARGET")]
+    pub within: Option<String>,
     /// How long; 30s if not given
     #[arg(long = "for", value_name = "TIME")]
     pub hold: Option<Span>,

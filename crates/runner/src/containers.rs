@@ -11,7 +11,7 @@ use murphy_docker::{
     SelectError, Selector, Target, Wanted, Watched,
 };
 use murphy_faults::Fault;
-use murphy_scenario::FaultStep;
+use murphy_scenario::{FaultStep, FaultTarget};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -21,6 +21,7 @@ use crate::RunError;
 use crate::by_hand::by_hand;
 use crate::container_acts::{NotDone, act_on, asked, ends, is_away, may_end, takes_its_time};
 use crate::lock::{Lockable, Locks};
+use crate::pressure::{Place, inside};
 use crate::undo::Unsure;
 use crate::undo_log::UndoLog;
 
@@ -110,12 +111,15 @@ impl Containers {
     pub(crate) async fn look_ahead(self: &Arc<Self>, steps: &[FaultStep]) -> Result<(), RunError> {
         let mut outside: Vec<Container> = Vec::new();
         for step in steps {
-            let Some((target, action)) = asked(step) else { continue };
-            let targets = self.targets(step, &target).await?;
-            self.engine
-                .prepare_all(&targets, &action)
-                .await
-                .map_err(|error| RunError::Inject { fault: step.id.clone(), why: error.to_string() })?;
+            let FaultTarget::Container { container: target } = &step.target else { continue };
+            let targets = self.targets(step, target).await?;
+            // A pressure has nothing to be prepared.
+            if let Some((_, action)) = asked(step) {
+                self.engine
+                    .prepare_all(&targets, &action)
+                    .await
+                    .map_err(|error| RunError::Inject { fault: step.id.clone(), why: error.to_string() })?;
+            }
             let project = lock(&self.project).clone();
             outside.extend(
                 targets.into_iter().filter(|one| project.is_none() || one.project() != project.as_deref()),
@@ -168,6 +172,22 @@ impl Containers {
             self.locks.take(&Lockable::Container(one.identity.clone()))?;
         }
         Ok(choice.targets)
+    }
+
+    /// The insides of those that a pressure is about, locked.
+    pub(crate) async fn pressed(
+        self: &Arc<Self>,
+        step: &FaultStep,
+        target: &Target,
+    ) -> Result<Vec<Place>, RunError> {
+        let mut places = Vec::new();
+        for container in self.targets(step, target).await? {
+            let inside = inside(&self.engine, &container)
+                .await
+                .map_err(|error| RunError::Inject { fault: step.id.clone(), why: error.to_string() })?;
+            places.push(Place::Container(container.identity, inside));
+        }
+        Ok(places)
     }
 
     /// Where another run is why nothing of a target runs, that is what must be said.

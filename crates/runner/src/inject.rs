@@ -85,10 +85,10 @@ impl Injector {
             if let FaultTarget::Process { process } = &step.target {
                 processes::look_ahead(step, process, &self.own())?;
             }
-            if let (FaultTarget::Host, Some(Effect::Pressure(pressure))) =
-                (&step.target, effect_of(step, &step.fault))
-            {
-                pressure::look_ahead(step, &pressure, &self.log)?;
+            if let Some(Effect::Pressure(pressure)) = effect_of(step, &step.fault) {
+                for place in self.pressed(step).await? {
+                    pressure::look_ahead(step, &pressure, &place)?;
+                }
             }
         }
         match self.containers.get() {
@@ -144,9 +144,18 @@ impl Injector {
                     }
                 });
             }
-            (FaultTarget::Host, Some(Effect::Pressure(pressure))) => {
-                let begun = pressure::begin(step, &pressure, &self.program, &self.log, &self.locks).await?;
+            (FaultTarget::Host | FaultTarget::Container { .. }, Some(Effect::Pressure(pressure))) => {
+                let mut begun = Pressed::default();
+                let mut all = Ok(());
+                for place in self.pressed(step).await? {
+                    all = begun.begin(step, &pressure, &place, &self.program, &self.log, &self.locks).await;
+                    if all.is_err() {
+                        break;
+                    }
+                }
+                // Whatever came of it, it is to be lifted.
                 armed(InWorld::Pressed(Box::new(begun)));
+                all?;
             }
             (FaultTarget::Container { .. }, Some(Effect::Container(_))) => {
                 let containers =
@@ -162,6 +171,20 @@ impl Injector {
         }
         self.recorder.record_at_instant(felt, EventKind::FaultArmed { fault: step.id.clone() });
         Ok(())
+    }
+
+    /// What a pressure presses on, each locked where it is a container.
+    async fn pressed(&self, step: &FaultStep) -> Result<Vec<pressure::Place>, RunError> {
+        let failed = |why: &str| RunError::Inject { fault: step.id.clone(), why: why.to_owned() };
+        match &step.target {
+            FaultTarget::Host => Ok(vec![pressure::Place::Machine]),
+            FaultTarget::Container { container } => {
+                let containers =
+                    self.containers.get().ok_or_else(|| failed("there is no container engine"))?;
+                containers.pressed(step, container).await
+            }
+            _ => Err(failed("it presses on a machine or on containers")),
+        }
     }
 
     fn act_on_service(
@@ -214,10 +237,10 @@ impl Injector {
             }
             InWorld::Pressed(pressed) => {
                 let lifted = pressed.end().await;
-                if let Some(why) = lifted.short {
+                for why in lifted.short {
                     self.recorder.record(EventKind::FaultFailed { fault: fault.clone(), why });
                 }
-                (lifted.tally, self.take_back(vec![lifted.undo]).await.err().into_iter().collect())
+                (lifted.tally, self.take_back(lifted.undos).await.err().into_iter().collect())
             }
             InWorld::Containers => {
                 let lifted = match self.containers.get() {

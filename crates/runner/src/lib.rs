@@ -50,6 +50,7 @@ pub use guarded_log::{GuardError, GuardedLog, Rest};
 pub use journal::{JournalWriter, Observer, read_events};
 pub use lock::{LockError, Lockable, Locks};
 pub use preflight::Lack;
+pub use pressure::{InsideError, inside};
 pub use run::{Outcome, RunOptions, run};
 pub use run_dir::{RunDir, RunId};
 pub use state::{Leftover, StateDir, StateError};

@@ -179,6 +179,9 @@ fn undo_text(step: &FaultStep) -> &'static str {
         },
         (Place::Container, "disconnect") => "put it back on its networks, with its aliases and addresses",
         (Place::Container, "limits") => "give it its own limits back",
+        (Place::Container, "cpu-pressure" | "memory-pressure" | "disk-pressure") => {
+            "end the worker process; it ends by itself when murphy or the container dies, and what it holds is free"
+        }
         (Place::Container, "exec") => match &step.fault {
             Fault::Exec(Exec { revert: Some(_), .. }) => "run the command that is given as `revert`",
             _ => "nothing: no `revert` is given",

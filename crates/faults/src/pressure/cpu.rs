@@ -35,6 +35,7 @@ impl FaultSpec for CpuPressure {
     const ABOUT: &'static str = "Keeps processors busy: what runs beside it gets its turn late. It ends with Murphy, however that ends.";
     const EXAMPLE: &'static str = "{ cpu-pressure: { cpus: 2, load: 80% } }";
     const PLACE: Place = Place::Host;
+    const ALSO: &'static [Place] = &[Place::Container];
     const SHORTHAND: Option<&'static str> = Some("cpus");
 
     fn text(&self) -> String {
@@ -53,5 +54,9 @@ impl FaultSpec for CpuPressure {
 
     fn effect(&self) -> Effect {
         Effect::Pressure(self.pressure())
+    }
+
+    fn effect_on(&self, place: Place) -> Option<Effect> {
+        matches!(place, Place::Host | Place::Container).then(|| self.effect())
     }
 }

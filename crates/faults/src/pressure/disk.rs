@@ -37,6 +37,7 @@ impl FaultSpec for DiskPressure {
                                  would take the last.";
     const EXAMPLE: &'static str = "{ disk-pressure: { folder: /var/lib/postgresql, amount: 90% } }";
     const PLACE: Place = Place::Host;
+    const ALSO: &'static [Place] = &[Place::Container];
 
     fn text(&self) -> String {
         self.pressure().to_string()
@@ -55,6 +56,10 @@ impl FaultSpec for DiskPressure {
 
     fn effect(&self) -> Effect {
         Effect::Pressure(self.pressure())
+    }
+
+    fn effect_on(&self, place: Place) -> Option<Effect> {
+        matches!(place, Place::Host | Place::Container).then(|| self.effect())
     }
 }
 

@@ -18,7 +18,8 @@ pub struct MemoryPressure {
     /// The time from nothing to all of it, as a leak grows; at once if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over: Option<Span>,
-    /// What stays free of the machine's memory, or the fault is refused; a twentieth of all, at most 1GiB, if left out.
+    /// What stays free of the machine's memory or of the container's limit, or the fault is refused; a twentieth of all, at
+    /// most 1GiB, if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserve: Option<Size>,
 }
@@ -34,6 +35,7 @@ impl FaultSpec for MemoryPressure {
     const ABOUT: &'static str = "Holds memory, every page of it touched, and gives it back on lift. It is refused where it would take the last.";
     const EXAMPLE: &'static str = "{ memory-pressure: { amount: 50%, over: 10s } }";
     const PLACE: Place = Place::Host;
+    const ALSO: &'static [Place] = &[Place::Container];
     const SHORTHAND: Option<&'static str> = Some("amount");
 
     fn text(&self) -> String {
@@ -47,5 +49,9 @@ impl FaultSpec for MemoryPressure {
 
     fn effect(&self) -> Effect {
         Effect::Pressure(self.pressure())
+    }
+
+    fn effect_on(&self, place: Place) -> Option<Effect> {
+        matches!(place, Place::Host | Place::Container).then(|| self.effect())
     }
 }

@@ -1,4 +1,4 @@
-//! Faults of a whole machine: data only; the host layer holds them against what the machine has, and carries them out.
+//! Faults of a whole machine, or of what a container has of it: data only; the host layer holds them against what the machine has, and carries them out.
 
 mod cpu;
 mod disk;

@@ -4,17 +4,19 @@
 //! is on disk before it exists. It must never take the last of what a machine needs to live: what is asked is held against
 //! what is free, and refused, before anything is started.
 
+mod inside;
 mod press;
 mod room;
 mod work;
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use murphy_core::{Amount, Chance, Cpus, Size, Span, Undo};
 use serde::{Deserialize, Serialize};
 
+pub use inside::Inside;
 pub use press::{Ended, Press};
 use room::filling;
 pub use work::{WorkError, work};
@@ -71,12 +73,40 @@ impl Pressure {
                 Ok(Load::Memory { size, over: *over })
             }
             Pressure::Disk { folder, amount, reserve } => {
-                let room = room::disk(folder)
-                    .map_err(|source| PressureError::Folder { folder: folder.clone(), source })?;
-                let size = filling(&self.to_string(), *amount, room, *reserve)?;
-                Ok(Load::Disk { file: folder.join(format!(".murphy-{mark}")), size })
+                self.filled(folder, folder, *amount, *reserve, mark)
             }
         }
+    }
+
+    /// Holds it against what a container may use now.
+    pub fn in_container(&self, inside: &Inside, mark: &str) -> Result<Load, PressureError> {
+        match self {
+            Pressure::Cpu { .. } => self.on_this_machine(mark),
+            Pressure::Memory { amount, over, reserve } => {
+                let size = filling(&self.to_string(), *amount, inside.memory()?, *reserve)?;
+                Ok(Load::Memory { size, over: *over })
+            }
+            Pressure::Disk { folder, amount, reserve } => {
+                let seen = inside
+                    .folder(folder)
+                    .map_err(|source| PressureError::Folder { folder: folder.clone(), source })?;
+                self.filled(folder, &seen, *amount, *reserve, mark)
+            }
+        }
+    }
+
+    fn filled(
+        &self,
+        folder: &Path,
+        seen: &Path,
+        amount: Amount,
+        reserve: Option<Size>,
+        mark: &str,
+    ) -> Result<Load, PressureError> {
+        let room =
+            room::disk(seen).map_err(|source| PressureError::Folder { folder: folder.to_owned(), source })?;
+        let size = filling(&self.to_string(), amount, room, reserve)?;
+        Ok(Load::Disk { file: seen.join(format!(".murphy-{mark}")), size })
     }
 }
 
@@ -98,6 +128,15 @@ impl fmt::Display for Pressure {
             Pressure::Disk { folder, amount, .. } => write!(f, " {amount} in {}", folder.display()),
         }
     }
+}
+
+/// What a worker is told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Task {
+    pub(crate) load: Load,
+    /// The container that it works in; on the machine if there is none.
+    pub(crate) inside: Option<Inside>,
 }
 
 /// What a worker does: nothing is left to decide.

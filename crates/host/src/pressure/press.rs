@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-use super::{Load, PressureError, WORKER};
+use super::{Inside, Load, PressureError, Task, WORKER};
 use crate::marked::MARK_VARIABLE;
 
 /// How long a worker may take to begin.
@@ -40,6 +40,8 @@ pub enum Ended {
         /// How much, and why.
         why: String,
     },
+    /// The container that it was in had ended.
+    Gone,
     /// It had ended before.
     Early {
         /// How.
@@ -53,6 +55,9 @@ impl fmt::Display for Ended {
             Ended::Full => f.write_str("all that was asked for was taken"),
             Ended::OnTheWay => f.write_str("not all that was asked for had been taken yet"),
             Ended::Short { why } => write!(f, "less was taken than was asked for, {why}"),
+            Ended::Gone => {
+                f.write_str("the container's main process had ended before, and with it the pressure")
+            }
             Ended::Early { how } => write!(
                 f,
                 "the worker had ended before its time ({how}); where memory runs out it is the first that the kernel ends"
@@ -62,10 +67,16 @@ impl fmt::Display for Ended {
 }
 
 impl Press {
-    /// Starts a worker. `program` is this binary, `mark` is in the undo log.
-    pub async fn begin(program: &Path, load: &Load, mark: &str) -> Result<Press, PressureError> {
+    /// Starts a worker, on the machine or in a container. `program` is this binary, `mark` is in the undo log.
+    pub async fn begin(
+        program: &Path,
+        load: &Load,
+        inside: Option<&Inside>,
+        mark: &str,
+    ) -> Result<Press, PressureError> {
         let not_begun = |why: String| PressureError::NotBegun { why };
-        let task = serde_json::to_string(load).map_err(|error| not_begun(error.to_string()))?;
+        let task = Task { load: load.clone(), inside: inside.cloned() };
+        let task = serde_json::to_string(&task).map_err(|error| not_begun(error.to_string()))?;
         let mut child = Command::new(program)
             .arg(WORKER)
             .arg(task)
@@ -112,6 +123,7 @@ impl Press {
         let _ = timeout(TO_END, self.child.wait()).await;
         let last = said.lines().last().unwrap_or_default();
         match (early, last.strip_prefix("short ")) {
+            (Some(_), _) if last == "gone" => Ended::Gone,
             (Some(status), _) => Ended::Early { how: status.to_string() },
             (None, Some(why)) => Ended::Short { why: why.to_owned() },
             (None, None) if last == "full" => Ended::Full,

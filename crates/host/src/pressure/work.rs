@@ -13,12 +13,15 @@ use std::time::{Duration, Instant};
 
 use murphy_core::{Chance, Size, Span};
 
-use super::Load;
+use super::{Inside, Load, Task};
+use crate::process::is_alive;
 
 /// One turn of work and rest.
 const TURN: Duration = Duration::from_millis(10);
 /// Memory is touched again after this, so that it stays memory where there is swap.
 const TOUCH_AGAIN: Duration = Duration::from_secs(1);
+/// Whether the container still runs is looked at again after this.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Files grow by so much at a time.
 const CHUNK: usize = 1 << 20;
 /// Memory by so much: the kernel keeps a list of these, of 65530 at most.
@@ -34,6 +37,14 @@ pub enum WorkError {
     /// Its threads were not started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+    /// It cannot enter the container.
+    #[error("cannot join {group}: {source}; this needs root on the machine of the container")]
+    Join {
+        /// Which.
+        group: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Its file cannot be made.
     #[error("cannot make a file to fill, {path}: {source}")]
     File {
@@ -44,17 +55,40 @@ pub enum WorkError {
     },
 }
 
-/// Works until standard input ends. `task` is a [`Load`] as JSON.
+/// Works until standard input ends. `task` is a [`Task`] as JSON.
 pub fn work(task: &str) -> Result<(), WorkError> {
-    let load: Load = serde_json::from_str(task)?;
-    // Better this process than any other. Everybody may say that of himself.
-    let _ = fs::write("/proc/self/oom_score_adj", "1000");
+    let Task { load, inside } = serde_json::from_str(task)?;
+    match inside {
+        Some(inside) => join(&inside)?,
+        // Better this process than any other. Everybody may say that of himself. In a container the largest goes, as if
+        // its own program had grown.
+        None => drop(fs::write("/proc/self/oom_score_adj", "1000")),
+    }
     begin(load)?;
     let mut pipe = io::stdin().lock();
     let mut said = [0; 64];
     // A read error means that the other end is gone as surely as an end of file does.
     while pipe.read(&mut said).is_ok_and(|count| count > 0) {}
     Ok(())
+}
+
+/// From here on the container's limits are this process's, and its end is this one's.
+fn join(inside: &Inside) -> Result<(), WorkError> {
+    for group in &inside.groups {
+        let group = group.join("cgroup.procs");
+        // 0 is whoever writes.
+        fs::write(&group, "0")
+            .map_err(|source| WorkError::Join { group: group.display().to_string(), source })?;
+    }
+    let process = inside.process;
+    start(move || {
+        while is_alive(&process) {
+            rest(LOOK_AGAIN);
+        }
+        tell("gone");
+        // At once, whatever the other threads do: an engine waits until nobody is in the groups any more.
+        std::process::exit(0);
+    })
 }
 
 fn begin(load: Load) -> Result<(), WorkError> {

@@ -109,7 +109,7 @@ fn wish(target: &str, choice: &ChoiceArgs) -> Wish {
     }
 }
 
-fn containers(
+pub(super) fn containers(
     target: &str,
     command: &'static str,
     instead: &str,

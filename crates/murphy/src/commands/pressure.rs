@@ -5,7 +5,7 @@ use murphy_core::Span;
 use murphy_docker::Pick;
 use murphy_host::Pressure;
 
-use super::by_hand::carry;
+use super::by_hand::{carry, containers};
 use super::fail;
 use crate::by_hand_args::ChoiceArgs;
 use crate::exit::Exit;
@@ -24,30 +24,51 @@ pub fn run(args: &PressureArgs) -> Exit {
                 format!("{amount} is no pressure: write for example 512MiB, or 80% of what is free");
             fail(Exit::Usage, &message)
         }
-        PressureOn::Cpu(CpuArgs { cpus, load, hold, choice }) => {
-            press(&Pressure::Cpu { cpus: *cpus, load: *load }, *hold, choice)
+        PressureOn::Cpu(CpuArgs { cpus, load, within, hold, choice }) => {
+            press(&Pressure::Cpu { cpus: *cpus, load: *load }, within.as_deref(), *hold, choice)
         }
-        PressureOn::Memory(MemoryArgs { amount, over, reserve, hold, choice }) => {
-            press(&Pressure::Memory { amount: *amount, over: *over, reserve: *reserve }, *hold, choice)
-        }
-        PressureOn::Disk(DiskArgs { amount, folder, reserve, hold, choice }) => {
-            // The watchdog and `murphy undo` stand elsewhere.
+        PressureOn::Memory(MemoryArgs { amount, over, reserve, within, hold, choice }) => press(
+            &Pressure::Memory { amount: *amount, over: *over, reserve: *reserve },
+            within.as_deref(),
+            *hold,
+            choice,
+        ),
+        PressureOn::Disk(DiskArgs { amount, folder, reserve, within, hold, choice }) => {
+            // The watchdog and `murphy undo` stand elsewhere, and a container knows nothing of where Murphy stands.
             let folder = match std::path::absolute(folder) {
-                Ok(folder) => folder,
+                Ok(whole) if within.is_none() || whole == *folder => whole,
+                Ok(_) => {
+                    return fail(
+                        Exit::Usage,
+                        &"in a container, --folder is a whole path: write for example --folder /data",
+                    );
+                }
                 Err(error) => {
                     return fail(Exit::Usage, &format_args!("--folder {}: {error}", folder.display()));
                 }
             };
-            press(&Pressure::Disk { folder, amount: *amount, reserve: *reserve }, *hold, choice)
+            press(
+                &Pressure::Disk { folder, amount: *amount, reserve: *reserve },
+                within.as_deref(),
+                *hold,
+                choice,
+            )
         }
     }
 }
 
-fn press(pressure: &Pressure, hold: Option<Span>, choice: &ChoiceArgs) -> Exit {
-    if choice.pick != Pick::All || choice.when.max.is_some() || !choice.exclude.is_empty() {
-        return fail(Exit::Usage, &"there is one machine: leave --pick, --exclude and --max out");
-    }
-    carry(Ok(Whom::Host), |_| Ok(Deed::Pressure(pressure.clone())), hold, choice)
+fn press(pressure: &Pressure, within: Option<&str>, hold: Option<Span>, choice: &ChoiceArgs) -> Exit {
+    let chosen = choice.pick != Pick::All || choice.when.max.is_some() || !choice.exclude.is_empty();
+    let whom = match within {
+        None if chosen => {
+            let message =
+                "there is one machine: leave --pick, --exclude and --max out, or name containers with --in";
+            return fail(Exit::Usage, &message);
+        }
+        None => Ok(Whom::Host),
+        Some(target) => containers(target, "pressure --in", "name the container that it runs in", choice),
+    };
+    carry(whom, |_| Ok(Deed::Pressure(pressure.clone())), hold, choice)
 }
 
 /// The worker's own life.
