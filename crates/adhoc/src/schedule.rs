@@ -191,6 +191,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn secs(secs: u64) -> Option<Span> {
         Some(Span::from_secs(secs))
@@ -240,5 +241,43 @@ mod tests {
         let at_once = Asked { hold: secs(3), ..Asked::default() }.check(Holding::AtOnce, "kill of a process");
         assert!(at_once.unwrap_err().to_string().contains("leave it out"));
         assert_eq!(Asked::default().check(Holding::AtOnce, "kill").unwrap().hold, None);
+    }
+
+    proptest! {
+        /// What a monkey does is spread over its time: no round is drawn towards another, early is as likely as late, and a
+        /// seed says all of it.
+        #[test]
+        fn jitter_spreads_rounds_evenly_around_their_time(
+            seed in any::<u64>(),
+            every in 100u64..100_000,
+            share in 0.05f64..0.95,
+        ) {
+            const ROUNDS: u32 = 1_000;
+            let jitter = ((every as f64 * share) as u64).max(1);
+            let asked = Asked {
+                every: Some(Span::from_millis(every)),
+                jitter: Some(Span::from_millis(jitter)),
+                times: Some(ROUNDS),
+                ..Asked::default()
+            };
+            let schedule = held(asked).unwrap();
+            let at: Vec<Span> = schedule.beginnings(Seed(seed)).collect();
+            prop_assert_eq!(&at, &schedule.beginnings(Seed(seed)).collect::<Vec<_>>());
+            // Where each gap lies between the earliest and the latest that it may be, from -1 to 1.
+            let offsets: Vec<f64> = at
+                .windows(2)
+                .map(|pair| pair[1].as_secs_f64() - pair[0].as_secs_f64())
+                .map(|gap| (gap * 1000.0 - every as f64) / jitter as f64)
+                .collect();
+            prop_assert!(offsets.iter().all(|offset| offset.abs() <= 1.01), "{offsets:?}");
+            // Six standard deviations of what even draws give; they are the same in every run of a seed.
+            let mean = offsets.iter().sum::<f64>() / offsets.len() as f64;
+            prop_assert!(mean.abs() < 0.11, "{mean}");
+            for tenth in 0..10 {
+                let from = -1.0 + f64::from(tenth) / 5.0;
+                let here = offsets.iter().filter(|offset| (from..from + 0.2).contains(*offset)).count();
+                prop_assert!((43..=157).contains(&here), "{here} of {ROUNDS} in the part from {from}");
+            }
+        }
     }
 }
