@@ -164,12 +164,17 @@ impl Container {
 }
 
 /// The id of the container that this process runs in, from `/proc/self/mountinfo`: the engine mounts `hostname` and its
-/// like from a directory named after the container. `None` outside of containers.
+/// like from a directory named after the container. `None` outside of containers: the engine's own machine sees such
+/// directories too, but mounted elsewhere (a container's shared memory; its files while somebody copies them).
 pub(crate) fn own_container(mountinfo: &str) -> Option<String> {
-    mountinfo.split_whitespace().filter(|word| word.contains("/containers/")).find_map(|path| {
-        path.split('/')
-            .find(|part| part.len() == 64 && part.bytes().all(|b| b.is_ascii_hexdigit()))
-            .map(str::to_owned)
+    const THERE: [&str; 3] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
+    mountinfo.lines().find_map(|line| {
+        // Field 4 is what is mounted, field 5 where (proc_pid_mountinfo(5)).
+        let mut fields = line.split_whitespace().skip(3);
+        let (what, place) = (fields.next()?, fields.next()?);
+        let mut parts = what.split('/').filter(|_| THERE.contains(&place));
+        let id = parts.find(|part| part.len() == 64 && part.bytes().all(|b| b.is_ascii_hexdigit()));
+        id.map(str::to_owned)
     })
 }
 
@@ -193,7 +198,15 @@ mod tests {
         let inside = format!(
             "901 880 254:0 /var/lib/docker/containers/{id}/hostname /etc/hostname rw - ext4 /dev/x rw"
         );
-        assert_eq!(own_container(&inside), Some(id));
-        assert_eq!(own_container("22 1 254:0 / / rw,relatime - ext4 /dev/root rw"), None);
+        assert_eq!(own_container(&inside), Some(id.clone()));
+        for outside in [
+            "22 1 254:0 / / rw,relatime - ext4 /dev/root rw".to_owned(),
+            format!("98 31 0:50 / /var/lib/docker/containers/{id}/mounts/shm rw shared:40 - tmpfs shm rw"),
+            format!(
+                "99 31 254:0 /var/lib/docker/containers/{id}/hosts /var/lib/docker/overlay2/x/merged/etc/hosts rw - ext4 /dev/x rw"
+            ),
+        ] {
+            assert_eq!(own_container(&outside), None, "{outside}");
+        }
     }
 }
