@@ -1,6 +1,6 @@
 //! Why something was not done by hand. Each message says what, and what to type instead.
 
-use murphy_docker::{ActError, EngineError, FindError};
+use murphy_docker::{ActError, EngineError, FindError, SelectError};
 use murphy_runner::{GuardError, LockError, RunError, StateError, UndoLogError};
 
 /// Why nothing was done, or not all of it. Whatever had been done is taken back.
@@ -96,4 +96,28 @@ pub enum AdhocError {
     /// A signal came before anything was done.
     #[error("interrupted before anything was done")]
     Interrupted,
+}
+
+impl AdhocError {
+    /// True if the targets cannot be meant so, whatever the world does: none of that name, or too many.
+    pub fn is_about_targets(&self) -> bool {
+        match self {
+            AdhocError::Find(FindError::Select(error)) => !matches!(error, SelectError::NotRunning { .. }),
+            error => matches!(
+                error,
+                AdhocError::OverMax { .. } | AdhocError::TooFew { .. } | AdhocError::AllExcluded { .. }
+            ),
+        }
+    }
+
+    /// True if the engine is why: it is not there, or did not answer.
+    pub fn is_engine(&self) -> bool {
+        matches!(
+            self,
+            AdhocError::Engine(_)
+                | AdhocError::Find(FindError::Engine(_))
+                | AdhocError::Act(ActError::Engine(_))
+                | AdhocError::Network(RunError::Engine(_))
+        )
+    }
 }

@@ -4,10 +4,11 @@
 use std::fmt::Write as _;
 
 use murphy_core::{Seed, Span};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What kind of thing a target is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// A process of this machine.
@@ -19,7 +20,7 @@ pub enum Kind {
 }
 
 /// One target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Victim {
     /// What it is.
     pub kind: Kind,
@@ -37,7 +38,7 @@ impl std::fmt::Display for Victim {
 }
 
 /// How a command in a container ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct CommandEnd {
     /// Its exit code.
@@ -47,7 +48,7 @@ pub struct CommandEnd {
 }
 
 /// What is about to be done in one round.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Planned {
     /// From 1.
@@ -66,13 +67,14 @@ pub struct Planned {
     pub undo: Vec<String>,
     /// What a person should know beforehand.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub notes: Vec<String>,
     /// The seed of all choices.
     pub seed: Seed,
 }
 
 /// One thing that happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Happening {
     /// Targets are chosen; nothing has been touched.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
+use murphy_adhoc::Happening;
 use murphy_core::{Demand, Event, EventKind, FaultId, LeaseName, Tally};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -116,6 +117,13 @@ pub enum Notice {
         by: LiftedBy,
         /// What it did.
         tally: TallyDoc,
+    },
+    /// Something happened to a fault on containers or on a network.
+    ContainerFault {
+        /// Its name.
+        fault: FaultId,
+        /// What.
+        happened: Happening,
     },
     /// A lease is over.
     LeaseEnded {

@@ -4,6 +4,7 @@
 //! lock held, and no request can end the daemon.
 
 mod client;
+mod containers;
 mod events;
 mod json;
 mod listen;
@@ -15,6 +16,7 @@ mod toxiproxy;
 mod traffic;
 
 pub use client::{Client, ClientError, ProxyView, ToxicOrder, ToxicSettings, ToxicView};
+pub use containers::{ContainerFaultDoc, NewContainerFault, NotTakenBack, Place, StandsDoc};
 pub use events::{EventBody, Events, LiftedBy, Notice, TallyDoc, TooManyListeners};
 pub use metrics::{MetricsChoice, Served};
 pub use native::{

@@ -23,10 +23,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::containers::{ContainerFaults, NotTakenBack, Place};
 use crate::events::Events;
 use crate::listen::{self, ListenError};
 use crate::metrics::MetricsChoice;
-use crate::native::{Guard, NativeApi, Token};
+use crate::native::{Guard, NativeApi, Reach, Token};
 use crate::proxies::{Proxies, ProxySpec};
 use crate::toxiproxy::{Api, Compat};
 
@@ -47,6 +48,8 @@ pub struct ServerConfig {
     pub state: PathBuf,
     /// What every client must send. Without one the native API is open on loopback, and elsewhere one is made for it.
     pub token: Option<Token>,
+    /// Where undo logs are, if the API may act on containers.
+    pub containers: Option<Place>,
 }
 
 /// Why a daemon cannot start.
@@ -93,6 +96,7 @@ pub struct Server {
     recorder: Recorder,
     recording: Recording,
     made: Option<Token>,
+    containers: Option<ContainerFaults>,
 }
 
 struct Apis {
@@ -113,7 +117,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 impl Server {
     /// Takes the address of the API.
     pub async fn bind(config: ServerConfig) -> Result<Server, ServeError> {
-        let ServerConfig { host, port, seed, compat, metrics, state, token } = config;
+        let ServerConfig { host, port, seed, compat, metrics, state, token, containers } = config;
         let bare_v6 = host.contains(':') && !host.starts_with('[');
         let text = if bare_v6 { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         let resolved = listen::resolve(&text).await;
@@ -125,12 +129,14 @@ impl Server {
         let events = Events::new(demand.clone());
         let (recorder, recording) = Recorder::on_demand(RunClock::start(), EVENTS, demand.clone());
         let proxies = Proxies::new(seed, recorder.clone(), compat, events.clone(), state);
-        let guard = Guard::new(address.ip(), token).map_err(bind)?;
+        let reach = if containers.is_some() { Reach::Containers } else { Reach::Proxies };
+        let guard = Guard::new(address.ip(), reach, token).map_err(bind)?;
         let made = guard.made().cloned();
+        let containers = containers.map(|place| ContainerFaults::new(place, seed, events.clone()));
         let toxiproxy = Api::new(proxies.clone(), compat, metrics, seed);
-        let native = NativeApi::new(proxies.clone(), events.clone(), guard);
+        let native = NativeApi::new(proxies.clone(), events.clone(), guard, containers.clone());
         let apis = Arc::new(Apis { toxiproxy, native });
-        Ok(Server { listener, address, proxies, apis, events, demand, recorder, recording, made })
+        Ok(Server { listener, address, proxies, apis, events, demand, recorder, recording, made, containers })
     }
 
     /// The token of the native API, if one had to be made: whoever starts the daemon must tell it.
@@ -157,8 +163,9 @@ impl Server {
         Ok(())
     }
 
-    /// Serves until `shutdown`, then finishes requests that are under way, ends all proxies and returns.
-    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
+    /// Serves until `shutdown`, then finishes requests that are under way, takes all faults on containers back, ends all
+    /// proxies and returns those faults on containers that may not be taken back whole.
+    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) -> Vec<NotTakenBack> {
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let mut helpers = JoinSet::new();
@@ -187,6 +194,10 @@ impl Server {
         // Streams end first: they would be waited for.
         self.events.close();
         self.proxies.release();
+        let left = match &self.containers {
+            Some(containers) => containers.end().await,
+            None => Vec::new(),
+        };
         tasks.close();
         let _ = tokio::time::timeout(GRACE, tasks.wait()).await;
         self.proxies.end().await;
@@ -196,6 +207,7 @@ impl Server {
         if let Some(teller) = teller {
             let _ = tokio::task::spawn_blocking(move || teller.join()).await;
         }
+        left
     }
 }
 

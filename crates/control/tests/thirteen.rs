@@ -252,6 +252,7 @@ async fn j_a_daemon_that_cannot_have_its_port_or_its_proxies_does_not_start() {
         metrics: MetricsChoice::default(),
         state: std::env::temp_dir(),
         token: None,
+        containers: None,
     };
     let taken = Server::bind(config(address.port())).await.map(|_| ()).unwrap_err();
     assert!(matches!(taken, ServeError::Bind { .. }), "{taken}");

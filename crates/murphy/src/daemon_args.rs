@@ -30,6 +30,10 @@ pub struct ServeArgs {
     /// and one is made and printed if none is given
     #[arg(long, env = "MURPHY_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
+    /// Let the API act on containers and the network between them, below /v1/containers; then /v1 always wants a token, and one
+    /// is made and printed if none is given
+    #[arg(long)]
+    pub containers: bool,
     /// How close to Toxiproxy the answers keep
     #[arg(long, value_enum, default_value_t = CompatChoice::Better)]
     pub compat: CompatChoice,

@@ -145,7 +145,7 @@ pub async fn run(
             recorder.record(EventKind::Interrupted { signal: (*name).to_owned() });
         }
         Some(StopReason::AbortIf { rule }) => recorder.record(EventKind::Aborted { rule: rule.clone() }),
-        None => {}
+        Some(StopReason::Request) | None => {}
     }
     work.shutdown().await;
     if let Some(error) = &error {

@@ -19,6 +19,8 @@ pub enum StopReason {
         /// The condition as written.
         rule: String,
     },
+    /// Somebody who may asked for it.
+    Request,
 }
 
 /// Shared by whoever may stop a run and the run itself.

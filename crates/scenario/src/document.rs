@@ -349,7 +349,7 @@ pub(crate) struct RampDoc {
     expecting = "a stretch of network, as `{ between: [web, db] }`"
 )]
 #[schemars(rename = "Network")]
-pub(crate) struct NetworkDoc {
+pub struct NetworkDoc {
     /// Groups that shall not reach each other: `[web, db]`, `[[web, worker], db]`. What is in one group still does.
     pub(crate) between: Option<Vec<Names>>,
     /// Those whose packets are meant, on their way to `to` only.

@@ -39,6 +39,7 @@ pub use address::{Address, AddressError};
 pub use caller::{Caller, CallerError, OpenConnections};
 pub use container_state::{ContainerState, Health};
 pub use diagnostic::{Also, Colour, Diagnostic, Diagnostics, Severity};
+pub use document::NetworkDoc;
 pub use load::{Loaded, load, load_all, load_all_text, load_text};
 pub use plan::{
     AbortRule, Arrivals, ContainerQuestion, EdgePlan, FaultStep, FaultTarget, HttpRequest, LoadPlan, Login,

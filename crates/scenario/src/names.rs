@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 /// The names in file order. They are checked where they get their meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Names(pub(crate) Vec<String>);
+pub struct Names(pub(crate) Vec<String>);
 
 impl<'de> Deserialize<'de> for Names {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Names, D::Error> {

@@ -7,7 +7,9 @@ use std::fmt;
 use murphy_faults::{Effect, Fault, NetworkAction, Place};
 use serde::Serialize;
 
-use crate::caller::Caller;
+use crate::caller::{Caller, CallerError};
+use crate::document::NetworkDoc;
+use crate::names::Names;
 
 /// A stretch of network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,6 +37,12 @@ pub enum Stretch {
 /// Why callers make no stretch, or a fault cannot sit on one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StretchError {
+    /// No form of a stretch, or two of them.
+    #[error("a network is named in one of three ways")]
+    Form,
+    /// A name is none.
+    #[error(transparent)]
+    Caller(#[from] CallerError),
     /// Less than two groups.
     #[error("between what and what?")]
     OneSide,
@@ -62,6 +70,21 @@ pub enum StretchError {
         /// Its name.
         fault: &'static str,
     },
+}
+
+impl NetworkDoc {
+    /// The stretch that it names.
+    pub fn stretch(&self) -> Result<Stretch, StretchError> {
+        let callers = |names: &Names| names.0.iter().map(|name| name.parse()).collect::<Result<Vec<_>, _>>();
+        match (&self.between, &self.from, &self.to, &self.of) {
+            (Some(groups), None, None, None) => {
+                Stretch::between(groups.iter().map(callers).collect::<Result<_, _>>()?)
+            }
+            (None, Some(from), Some(to), None) => Stretch::one_way(callers(from)?, callers(to)?),
+            (None, None, None, Some(of)) => Ok(Stretch::Of { callers: callers(of)? }),
+            _ => Err(StretchError::Form),
+        }
+    }
 }
 
 impl Stretch {

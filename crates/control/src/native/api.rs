@@ -12,6 +12,7 @@ use murphy_core::{ConnId, LeaseName, RuleSetName};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::containers::{ContainerFaults, StandsDoc};
 use crate::events::{EventBody, Events};
 use crate::proxies::{Placed, Proxies, ProxyChange, ProxySpec, StandingFault};
 use crate::toxiproxy::{VERSION, percent_decode};
@@ -44,6 +45,8 @@ pub struct NativeApi {
     proxies: Proxies,
     events: Events,
     guard: Guard,
+    /// `None` where nobody switched it on.
+    containers: Option<ContainerFaults>,
 }
 
 /// What an operation has to say.
@@ -61,8 +64,13 @@ fn json(status: StatusCode, value: impl Serialize) -> Result<Said, Problem> {
 
 impl NativeApi {
     /// The API.
-    pub fn new(proxies: Proxies, events: Events, guard: Guard) -> NativeApi {
-        NativeApi { proxies, events, guard }
+    pub fn new(
+        proxies: Proxies,
+        events: Events,
+        guard: Guard,
+        containers: Option<ContainerFaults>,
+    ) -> NativeApi {
+        NativeApi { proxies, events, guard, containers }
     }
 
     /// True for a path that is this API's.
@@ -229,8 +237,24 @@ impl NativeApi {
                 let (hold, frames) = proxies.hold_lease(&name(first)?)?;
                 Ok(Said::Stream(EventBody::new(frames, None, Some(hold))))
             }
+            Act::ListContainerFaults => json(StatusCode::OK, self.containers()?.list()),
+            Act::AddContainerFault => {
+                let containers = self.containers()?;
+                let fault = containers.add(read(body)?).await?;
+                let dry = fault.state == StandsDoc::DryRun;
+                json(if dry { StatusCode::OK } else { StatusCode::CREATED }, fault)
+            }
+            Act::ShowContainerFault => json(StatusCode::OK, self.containers()?.show(first)?),
+            Act::LiftContainerFault => {
+                self.containers()?.lift(first).await?;
+                Ok(Said::Nothing)
+            }
             Act::Events => Ok(Said::Stream(self.events.listen()?)),
         }
+    }
+
+    fn containers(&self) -> Result<&ContainerFaults, Problem> {
+        self.containers.as_ref().ok_or(Problem::ContainersOff)
     }
 
     fn faults(&self, proxy: &str) -> Result<Vec<FaultDoc>, Problem> {

@@ -53,11 +53,20 @@ enum Place {
     Elsewhere,
 }
 
+/// What the API can break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The daemon's own proxies.
+    Proxies,
+    /// Containers as well: whoever may ask for that is as good as root.
+    Containers,
+}
+
 /// What clients must send.
 #[derive(Debug, Clone)]
 enum Secret {
     Nothing,
-    /// Made because the API does not listen on loopback only. It guards the native API; clients of Toxiproxy know no
+    /// Made because the API does not listen on loopback only, or acts on containers. It guards the native API; clients of Toxiproxy know no
     /// token, and whoever lets the daemon listen elsewhere wants them served.
     Made(Token),
     /// Somebody chose it: it guards everything.
@@ -72,13 +81,14 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// The rules for an address. Elsewhere than on loopback somebody must have chosen a token, or one is made.
-    pub fn new(address: IpAddr, token: Option<Token>) -> std::io::Result<Guard> {
+    /// The rules for an address. Elsewhere than on loopback, and where the daemon acts on containers, somebody must have
+    /// chosen a token, or one is made.
+    pub fn new(address: IpAddr, reach: Reach, token: Option<Token>) -> std::io::Result<Guard> {
         let place = if address.is_loopback() { Place::Loopback } else { Place::Elsewhere };
-        let secret = match (place, token) {
-            (_, Some(token)) => Secret::Chosen(token),
-            (Place::Elsewhere, None) => Secret::Made(Token::random()?),
-            (Place::Loopback, None) => Secret::Nothing,
+        let secret = match (place, reach, token) {
+            (_, _, Some(token)) => Secret::Chosen(token),
+            (Place::Elsewhere, _, None) | (_, Reach::Containers, None) => Secret::Made(Token::random()?),
+            (Place::Loopback, Reach::Proxies, None) => Secret::Nothing,
         };
         Ok(Guard { place, secret })
     }
@@ -159,13 +169,15 @@ mod tests {
     #[test]
     fn a_token_is_wanted_elsewhere_and_where_it_was_chosen() {
         let loopback: IpAddr = "127.0.0.1".parse().unwrap();
-        let guard = Guard::new(loopback, None).unwrap();
+        let guard = Guard::new(loopback, Reach::Proxies, None).unwrap();
         assert_eq!(guard.check(&headers(&[("host", "localhost:1")])), Ok(()));
-        let everywhere = Guard::new("0.0.0.0".parse().unwrap(), None).unwrap();
+        let on_containers = Guard::new(loopback, Reach::Containers, None).unwrap();
+        assert_eq!(on_containers.check(&headers(&[("host", "localhost:1")])), Err(Problem::Token));
+        let everywhere = Guard::new("0.0.0.0".parse().unwrap(), Reach::Proxies, None).unwrap();
         assert_eq!(everywhere.check(&headers(&[("host", "murphy:8474")])), Err(Problem::Token));
         assert_eq!(everywhere.check_other(&HeaderMap::new()), Ok(()));
         assert_eq!(everywhere.made().unwrap().reveal().len(), 32);
-        let chosen = Guard::new(loopback, Token::new("secret")).unwrap();
+        let chosen = Guard::new(loopback, Reach::Containers, Token::new("secret")).unwrap();
         for (sent, wanted) in [
             ("Bearer secret", Ok(())),
             ("Bearer secreT", Err(Problem::Token)),
@@ -182,7 +194,7 @@ mod tests {
 
     #[test]
     fn pages_and_rebound_names_are_kept_out() {
-        let guard = Guard::new("127.0.0.1".parse().unwrap(), None).unwrap();
+        let guard = Guard::new("127.0.0.1".parse().unwrap(), Reach::Proxies, None).unwrap();
         for bad in [
             headers(&[("origin", "null")]),
             headers(&[("sec-fetch-site", "cross-site")]),

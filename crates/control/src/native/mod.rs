@@ -11,6 +11,8 @@ mod request;
 mod types;
 
 pub use api::NativeApi;
-pub use guard::{Guard, Token};
+pub use guard::{Guard, Reach, Token};
 pub use openapi::{OPENAPI, document as openapi};
+pub(crate) use problem::{Finding, Problem};
+pub(crate) use types::in_millis;
 pub use types::{FaultDoc, FaultOrder, NewFault, NewProxy, ProxyDoc, ProxyPatch, TrafficDoc};

@@ -6,6 +6,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use crate::containers::{ContainerFaultDoc, NewContainerFault};
+
 use super::operations::{Body, COMMON_REFUSALS, Content, OPERATIONS, Operation};
 use super::problem::ProblemDoc;
 use super::types::{
@@ -68,6 +70,9 @@ fn schema(body: Body, generator: &mut SchemaGenerator) -> Schema {
         Body::LeaseOrder => of::<LeaseOrder>(generator),
         Body::Lease => of::<LeaseDoc>(generator),
         Body::Leases => of::<Vec<LeaseDoc>>(generator),
+        Body::NewContainerFault => of::<NewContainerFault>(generator),
+        Body::ContainerFault => of::<ContainerFaultDoc>(generator),
+        Body::ContainerFaults => of::<Vec<ContainerFaultDoc>>(generator),
         Body::Problem => of::<ProblemDoc>(generator),
     }
 }

@@ -20,6 +20,13 @@ pub struct Finding {
     pub help: String,
 }
 
+impl From<murphy_faults::Problem> for Finding {
+    fn from(problem: murphy_faults::Problem) -> Finding {
+        let murphy_faults::Problem { field, message, help } = problem;
+        Finding { field: field.map(str::to_owned), message, help }
+    }
+}
+
 /// An error as it is sent.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -112,6 +119,62 @@ pub enum Problem {
         /// All findings.
         findings: Vec<Finding>,
     },
+    /// Nobody switched it on.
+    #[error("this daemon does not act on containers; start it with: murphy serve --containers")]
+    ContainersOff,
+    /// No such fault on containers.
+    #[error("there is no fault `{name}` on containers; see GET /v1/containers/faults")]
+    NoContainerFault {
+        /// As asked for.
+        name: String,
+    },
+    /// Another fault on containers has the name.
+    #[error("a fault `{name}` on containers stands already; take it off, or give this one another name")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// There are too many faults on containers.
+    #[error("{most} faults on containers stand, which is the most; take one off")]
+    TooManyFaults {
+        /// The most.
+        most: usize,
+    },
+    /// Times or targets that cannot be meant.
+    #[error("{why}")]
+    Order {
+        /// Why, and what to write instead.
+        why: String,
+    },
+    /// The world is not so that it can be done; nothing was done, or it was taken back.
+    #[error("{why}")]
+    NotDone {
+        /// Why, and what to do.
+        why: String,
+    },
+    /// The container engine is not there.
+    #[error("{why}")]
+    NoEngine {
+        /// Why, and what to do.
+        why: String,
+    },
+    /// It takes long to be taken back.
+    #[error("`{name}` is still being taken back; see GET /v1/containers/faults/{name}")]
+    StillEnding {
+        /// Its name.
+        name: String,
+    },
+    /// Something may not be as before.
+    #[error(
+        "`{name}` may not be taken back whole: GET /v1/containers/faults/{name} tells what and how to do it by hand"
+    )]
+    NotTakenBack {
+        /// Its name.
+        name: String,
+    },
+    /// The daemon ends.
+    #[error("the daemon is ending")]
+    Ending,
     /// The proxies said no.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
@@ -124,16 +187,26 @@ impl Problem {
     /// The status.
     pub fn status(&self) -> StatusCode {
         match self {
-            Problem::NoRoute { .. } => StatusCode::NOT_FOUND,
+            Problem::NoRoute { .. } | Problem::NoContainerFault { .. } => StatusCode::NOT_FOUND,
             Problem::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Problem::Path | Problem::Broken { .. } | Problem::Body { .. } | Problem::Query { .. } => {
                 StatusCode::BAD_REQUEST
             }
-            Problem::CrossSite { .. } | Problem::Host { .. } => StatusCode::FORBIDDEN,
+            Problem::CrossSite { .. } | Problem::Host { .. } | Problem::ContainersOff => {
+                StatusCode::FORBIDDEN
+            }
+            Problem::NameTaken { .. }
+            | Problem::TooManyFaults { .. }
+            | Problem::NotDone { .. }
+            | Problem::StillEnding { .. } => StatusCode::CONFLICT,
+            Problem::NotTakenBack { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            Problem::NoEngine { .. } | Problem::Ending => StatusCode::SERVICE_UNAVAILABLE,
             Problem::Token => StatusCode::UNAUTHORIZED,
             Problem::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Problem::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Problem::Value { .. } | Problem::Settings { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Problem::Value { .. } | Problem::Settings { .. } | Problem::Order { .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             // An address that cannot be had is a conflict with what is there, not a fault of the daemon.
             Problem::Proxy(ProxyError::Bind { .. }) => StatusCode::CONFLICT,
             Problem::Proxy(ProxyError::Address(_) | ProxyError::Listen(_)) => {

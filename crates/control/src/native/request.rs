@@ -132,12 +132,7 @@ impl Wanted {
                 problems.field(field, "this chooses requests, but the fault acts on bytes", help);
             }
         }
-        let told = problems.into_iter().map(|problem| Finding {
-            field: problem.field.map(str::to_owned),
-            message: problem.message,
-            help: problem.help,
-        });
-        told.collect()
+        problems.into_iter().map(Finding::from).collect()
     }
 }
 

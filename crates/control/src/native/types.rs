@@ -21,7 +21,7 @@ fn any_port() -> String {
 }
 
 /// As precise as a reader can use it.
-fn in_millis(time: Duration) -> Span {
+pub(crate) fn in_millis(time: Duration) -> Span {
     Span::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 

@@ -52,15 +52,17 @@ pub async fn daemon_guarded(compat: Compat, seed: Seed, token: Option<Token>) ->
         metrics: MetricsChoice { proxy: Served::Yes, runtime: Served::No },
         state: state.path().to_owned(),
         token,
+        containers: None,
     })
     .await
     .unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let (address, proxies) = (server.local_addr(), server.proxies());
     let mut tasks = JoinSet::new();
-    tasks.spawn(server.serve(async {
-        let _ = stopped.await;
-    }));
+    tasks.spawn(async {
+        let ended = async { drop(stopped.await) };
+        assert_eq!(server.serve(ended).await, []);
+    });
     Daemon { address, proxies, state, stop: Some(stop), tasks }
 }
 

@@ -87,7 +87,10 @@ fn help(name: &str, error: &StretchError) -> String {
         StretchError::KnowsNoSides { .. } => {
             format!("name one side: murphy {name} web; or use `murphy proxy` for the calls to one dependency")
         }
-        StretchError::NeedsSides { .. } | StretchError::OneSide => {
+        StretchError::NeedsSides { .. }
+        | StretchError::OneSide
+        | StretchError::Form
+        | StretchError::Caller(_) => {
             format!("write for example: murphy {name} web db")
         }
         StretchError::BothSides { .. } => {

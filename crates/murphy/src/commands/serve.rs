@@ -3,7 +3,9 @@
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 
-use murphy_control::{Compat, MetricsChoice, ProxySpec, Served, Server, ServerConfig, Token, read_config};
+use murphy_control::{
+    Compat, MetricsChoice, NotTakenBack, Place, ProxySpec, Served, Server, ServerConfig, Token, read_config,
+};
 use murphy_core::Seed;
 use murphy_runner::StateDir;
 use tokio::signal::unix::{SignalKind, signal};
@@ -62,8 +64,12 @@ async fn serve(args: &ServeArgs, compat: Compat, specs: Vec<ProxySpec>) -> Exit 
     };
     let served = |yes: bool| if yes { Served::Yes } else { Served::No };
     let state = match StateDir::from_environment() {
-        Ok(state) => state.path().to_owned(),
+        Ok(state) => state,
         Err(error) => return fail(Exit::Failed, &error),
+    };
+    let containers = match std::env::current_exe() {
+        Ok(program) => args.containers.then(|| Place { state: state.clone(), program }),
+        Err(error) => return fail(Exit::Failed, &format_args!("cannot find this binary: {error}")),
     };
     let config = ServerConfig {
         host: args.host.clone(),
@@ -71,8 +77,9 @@ async fn serve(args: &ServeArgs, compat: Compat, specs: Vec<ProxySpec>) -> Exit 
         seed,
         compat,
         metrics: MetricsChoice { proxy: served(args.proxy_metrics), runtime: served(args.runtime_metrics) },
-        state,
+        state: state.path().to_owned(),
         token,
+        containers,
     };
     let server = match Server::bind(config).await {
         Ok(server) => server,
@@ -85,15 +92,22 @@ async fn serve(args: &ServeArgs, compat: Compat, specs: Vec<ProxySpec>) -> Exit 
     let proxies = if count == 1 { "1 proxy".to_owned() } else { format!("{count} proxies") };
     eprintln!("murphy serve: control API on http://{}, {proxies}, seed {seed}", server.local_addr());
     if let Some(token) = server.made_token() {
-        eprintln!("murphy serve: not on loopback only, so /v1 wants the token {}", token.reveal());
+        let why = if args.containers { "it acts on containers" } else { "not on loopback only" };
+        eprintln!("murphy serve: {why}, so /v1 wants the token {}", token.reveal());
     }
-    server
+    let left = server
         .serve(async {
             let name = ended.await;
             eprintln!("murphy serve: {name}, ending");
         })
         .await;
-    Exit::Graceful
+    match left.first() {
+        None => Exit::Graceful,
+        Some(NotTakenBack(fault)) => {
+            let why = format!("fault {fault} may not be taken back whole; try again with: murphy undo");
+            fail(Exit::NotReverted, &why)
+        }
+    }
 }
 
 /// The name of the first signal that asks for an end.
