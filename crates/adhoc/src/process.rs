@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use murphy_core::{Dice, Seed};
+use murphy_core::{Dice, Seed, sort_short};
 use murphy_docker::Pick;
 use murphy_host::{FindError, Found, Selector, find};
 
@@ -74,12 +74,13 @@ pub fn choose_processes(
     };
     if count < of {
         // Each draws a lot of its own, so that one that joins or leaves does not change the lots of the others.
-        free.sort_by_cached_key(|found| {
+        let lot = |found: &Found| {
             (Dice::new(seed.derive(&found.command_line, found.identity.pid as u64)).bits(), found.identity)
-        });
+        };
+        sort_short(&mut free, |a, b| lot(a).cmp(&lot(b)));
         free.truncate(count);
     }
-    free.sort_by_key(|found| found.identity.pid);
+    sort_short(&mut free, |a, b| a.identity.pid.cmp(&b.identity.pid));
     match target.max {
         Some(max) if count > max as usize => {
             let (target, what) = (target.to_string(), "processes");

@@ -120,7 +120,7 @@ impl Sight {
 
 fn most_first(calls: &CallsSeen) -> Vec<(&String, &u64)> {
     let mut callers: Vec<(&String, &u64)> = calls.callers.iter().collect();
-    callers.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
+    murphy_core::sort_short(&mut callers, |a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
     callers
 }
 

@@ -14,6 +14,8 @@ mod http_call;
 mod ids;
 mod journal;
 mod json_path;
+mod order;
+mod packed;
 mod recorder;
 mod sample;
 mod secrets;
@@ -43,6 +45,8 @@ pub use ids::{
 };
 pub use journal::{JournalError, read_journal, write_line};
 pub use json_path::{JsonPath, JsonPathError, JsonTest, JsonTestError};
+pub use order::{gathered, sort_short};
+pub use packed::unpacked;
 pub use recorder::{Demand, Recorder, Recording};
 pub use sample::{Sample, SampleOutcome, Served};
 pub use secrets::Secrets;

@@ -49,7 +49,7 @@ impl Secrets {
             }
         }
         all.retain(|value| value.chars().count() >= Secrets::SHORTEST);
-        all.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        crate::sort_short(&mut all, |a: &String, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         all.dedup();
         let escaped = all.iter().map(|value| {
             let quoted = Value::from(value.as_str()).to_string();

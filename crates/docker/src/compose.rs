@@ -201,7 +201,7 @@ impl ComposeStack {
         let text = self.run(engine, &["config", "--services"], Span::from_secs(30)).await?;
         let mut services: Vec<String> =
             text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
-        services.sort();
+        murphy_core::sort_short(&mut services, Ord::cmp);
         Ok(services)
     }
 
@@ -271,7 +271,7 @@ impl Engine {
         let mut projects: Vec<String> =
             running.iter().filter_map(|container| container.project().map(str::to_owned)).collect();
         projects.dedup();
-        projects.sort();
+        murphy_core::sort_short(&mut projects, Ord::cmp);
         projects.dedup();
         let guess = nearest(project, projects.iter().map(String::as_str)).map(str::to_owned);
         Err(ComposeError::NotRunning { project: project.to_owned(), running: projects, guess })

@@ -2,6 +2,7 @@
 //! nothing about targets or faults, and starts no task.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -154,9 +155,9 @@ impl Engine {
     pub(crate) async fn call<T>(
         &self,
         call: &'static str,
-        future: impl Future<Output = Result<T, bollard::errors::Error>>,
+        future: impl Future<Output = Result<T, bollard::errors::Error>> + Send,
     ) -> Result<T, EngineError> {
-        self.call_within(call, Span::ZERO, future).await
+        self.within(call, Span::ZERO, Box::pin(future)).await
     }
 
     /// Makes one call that has to wait for something itself: that time is added to the budget.
@@ -164,7 +165,16 @@ impl Engine {
         &self,
         call: &'static str,
         extra: Span,
-        future: impl Future<Output = Result<T, bollard::errors::Error>>,
+        future: impl Future<Output = Result<T, bollard::errors::Error>> + Send,
+    ) -> Result<T, EngineError> {
+        self.within(call, extra, Box::pin(future)).await
+    }
+
+    async fn within<T>(
+        &self,
+        call: &'static str,
+        extra: Span,
+        future: Asked<'_, T>,
     ) -> Result<T, EngineError> {
         self.count_call();
         let within = Span::from(self.budget.as_duration().saturating_add(extra.as_duration()));
@@ -180,7 +190,7 @@ impl Engine {
             .filter_map(Container::from_summary)
             .filter(|container| Some(&container.identity.id) != self.own.as_ref())
             .collect();
-        containers.sort_by(|a, b| a.identity.cmp_by_name(&b.identity));
+        murphy_core::sort_short(&mut containers, |a, b| a.identity.cmp_by_name(&b.identity));
         Ok(containers)
     }
 
@@ -203,6 +213,10 @@ impl Engine {
         Ok(state.pid.filter(|pid| *pid > 0))
     }
 }
+
+/// A call under way. Of one type for each kind of answer, so that the limit on its time is compiled once for each and not for each
+/// call.
+type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, bollard::errors::Error>> + Send + 'a>>;
 
 /// Why no target was found.
 #[derive(Debug, thiserror::Error)]
@@ -235,7 +249,7 @@ async fn first_answer(
 ) -> Result<SystemVersion, EngineError> {
     let mut asked = 1;
     loop {
-        match bounded("version", budget, endpoint, docker.version()).await {
+        match bounded("version", budget, endpoint, Box::pin(docker.version())).await {
             Err(EngineError::HungUp { .. }) if asked < ASKED => asked += 1,
             answer => return answer,
         }
@@ -246,7 +260,7 @@ async fn bounded<T>(
     call: &'static str,
     within: Span,
     endpoint: &Endpoint,
-    future: impl Future<Output = Result<T, bollard::errors::Error>>,
+    future: Asked<'_, T>,
 ) -> Result<T, EngineError> {
     match tokio::time::timeout(within.as_duration(), future).await {
         Ok(answer) => answer.map_err(|raw| EngineError::sort(raw, call, endpoint)),

@@ -62,7 +62,7 @@ impl Inventory {
 
     /// The containers, by name.
     pub fn containers(mut self) -> Vec<Container> {
-        self.containers.sort_by(|a, b| a.identity.name.cmp(&b.identity.name));
+        murphy_core::sort_short(&mut self.containers, |a, b| a.identity.name.cmp(&b.identity.name));
         self.containers
     }
 }

@@ -41,7 +41,7 @@ impl Engine {
         let answer = self.call("list volumes", self.docker().list_volumes(Some(options))).await?;
         let mut names: Vec<String> =
             answer.volumes.unwrap_or_default().into_iter().map(|volume| volume.name).collect();
-        names.sort();
+        murphy_core::sort_short(&mut names, Ord::cmp);
         Ok(names)
     }
 

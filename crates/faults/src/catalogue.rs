@@ -51,8 +51,10 @@ pub fn catalogue() -> &'static [Entry] {
 }
 
 /// The fields of each fault by its name, as they were written down.
-static FIELDS: LazyLock<BTreeMap<String, Vec<Field>>> =
-    LazyLock::new(|| serde_json::from_slice(include_bytes!("fields.json")).unwrap_or_default());
+static FIELDS: LazyLock<BTreeMap<String, Vec<Field>>> = LazyLock::new(|| {
+    let text = murphy_core::unpacked(include_bytes!(concat!(env!("OUT_DIR"), "/fields.json.deflate")));
+    serde_json::from_slice(text.as_bytes()).unwrap_or_default()
+});
 
 pub(crate) fn entry<T: FaultSpec>() -> Entry {
     Entry {

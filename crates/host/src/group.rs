@@ -19,7 +19,7 @@ const KILL_PATIENCE: Duration = Duration::from_secs(5);
 /// belongs to somebody else by now.
 pub fn members(leader: &ProcessIdentity) -> Vec<ProcessIdentity> {
     let mut members: Vec<ProcessIdentity> = group_of(leader, &Stat::all()).collect();
-    members.sort_by_key(|member| (member != leader, member.pid));
+    murphy_core::sort_short(&mut members, |a, b| (a != leader, a.pid).cmp(&(b != leader, b.pid)));
     members
 }
 
@@ -63,11 +63,8 @@ impl Family {
     fn running(&mut self) -> BTreeSet<ProcessIdentity> {
         let all = Stat::all();
         self.seen.extend(group_of(&self.leader, &all));
-        let mut pids: BTreeSet<i32> = all
-            .iter()
-            .filter(|stat| self.seen.contains(&stat.identity()) || stat.identity() == self.leader)
-            .map(|stat| stat.pid)
-            .collect();
+        let is_known = |stat: &&Stat| self.seen.contains(&stat.identity()) || stat.identity() == self.leader;
+        let mut pids: BTreeSet<i32> = murphy_core::gathered(all.iter().filter(is_known).map(|stat| stat.pid));
         let mut children: BTreeMap<i32, Vec<&Stat>> = BTreeMap::new();
         for stat in &all {
             children.entry(stat.parent).or_default().push(stat);

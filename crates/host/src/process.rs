@@ -247,7 +247,7 @@ fn similar_names(selector: &Selector, running: &[Stat]) -> Vec<String> {
         name.len() >= 3 && wanted.len() >= 3 && (name.contains(&wanted) || wanted.contains(&name))
     };
     let names: BTreeSet<&str> =
-        running.iter().map(|stat| stat.comm.as_str()).filter(|name| alike(name)).collect();
+        murphy_core::gathered(running.iter().map(|stat| stat.comm.as_str()).filter(|name| alike(name)));
     names.into_iter().take(3).map(str::to_owned).collect()
 }
 

@@ -38,7 +38,7 @@ impl Stat {
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
             .filter_map(Stat::of)
             .collect();
-        all.sort_by_key(|stat| stat.pid);
+        murphy_core::sort_short(&mut all, |a, b| a.pid.cmp(&b.pid));
         all
     }
 

@@ -88,11 +88,10 @@ impl Lease {
     pub async fn counters(&self) -> Result<BTreeMap<String, Counted>, NetnsError> {
         let name = self.table.clone();
         let all = self.netns.run_with(|_| nft::counters()).await??;
-        Ok(all
-            .into_iter()
-            .filter(|counter| counter.table == name.as_str())
-            .map(|counter| (counter.name, Counted { packets: counter.packets, bytes: counter.bytes }))
-            .collect())
+        let own = all.into_iter().filter(|counter| counter.table == name.as_str());
+        Ok(murphy_core::gathered(
+            own.map(|counter| (counter.name, Counted { packets: counter.packets, bytes: counter.bytes })),
+        ))
     }
 
     /// Gives it up: stops renewing and deletes the table.

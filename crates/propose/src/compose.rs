@@ -53,10 +53,9 @@ impl Compose {
         // A merge that cannot be applied leaves keys out; that is no reason to refuse the file.
         let _ = root.apply_merge();
         let services = root.get("services").and_then(Value::as_mapping).ok_or(ComposeError::NoServices)?;
-        let services: BTreeMap<String, Service> = services
-            .iter()
-            .filter_map(|(name, value)| Some((name.as_str()?.to_owned(), service(value))))
-            .collect();
+        let named =
+            services.iter().filter_map(|(name, value)| Some((name.as_str()?.to_owned(), service(value))));
+        let services: BTreeMap<String, Service> = murphy_core::gathered(named);
         if services.is_empty() { Err(ComposeError::Empty) } else { Ok(Compose { services }) }
     }
 }
@@ -111,15 +110,14 @@ fn names(value: Option<&Value>) -> Vec<String> {
 
 fn environment(value: Option<&Value>) -> BTreeMap<String, String> {
     match value {
-        Some(Value::Mapping(map)) => map
-            .iter()
-            .filter_map(|(key, value)| Some((scalar(key)?, scalar(value).unwrap_or_default())))
-            .collect(),
-        Some(Value::Sequence(items)) => items
-            .iter()
-            .filter_map(scalar)
-            .filter_map(|item| item.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())))
-            .collect(),
+        Some(Value::Mapping(map)) => murphy_core::gathered(
+            map.iter().filter_map(|(key, value)| Some((scalar(key)?, scalar(value).unwrap_or_default()))),
+        ),
+        Some(Value::Sequence(items)) => {
+            murphy_core::gathered(items.iter().filter_map(scalar).filter_map(|item| {
+                item.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()))
+            }))
+        }
         _ => BTreeMap::new(),
     }
 }

@@ -34,7 +34,7 @@ struct Front<'a> {
 pub fn scenarios(compose: &Compose, compose_path: &str) -> Vec<Proposal> {
     let all = dependencies(compose);
     let front = front(compose, &all);
-    let called: BTreeSet<&str> = all.iter().map(|dependency| dependency.to.as_str()).collect();
+    let called: BTreeSet<&str> = murphy_core::gathered(all.iter().map(|dependency| dependency.to.as_str()));
     // What users call directly and nobody else calls is no dependency.
     let mut targets: Vec<&str> =
         called.into_iter().filter(|name| front.as_ref().is_none_or(|front| front.name != *name)).collect();

@@ -278,7 +278,7 @@ fn chosen(
         let is_container = containers.iter().any(|one| one.name() == name.as_str());
         if !is_container && containers.iter().any(|one| is_service(&one)) {
             let projects: BTreeSet<&str> =
-                containers.iter().filter(is_service).filter_map(Container::project).collect();
+                murphy_core::gathered(containers.iter().filter(is_service).filter_map(Container::project));
             if projects.len() > 1 {
                 let (name, projects) = (name.clone(), projects.into_iter().map(str::to_owned).collect());
                 return Err(CallerError::Ambiguous { name, projects });

@@ -315,7 +315,7 @@ impl Containers {
                     }
                 }
             }
-            again.sort_by_key(|(id, _)| *id);
+            murphy_core::sort_short(&mut again, |a, b| a.0.cmp(&b.0));
             due = again;
             if !due.is_empty() {
                 tokio::time::sleep(ASK_AGAIN).await;

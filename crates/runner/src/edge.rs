@@ -242,7 +242,7 @@ impl Sitting {
     async fn follow(&mut self) {
         // An engine that does not answer, or nobody there at present: what stands is kept.
         let found = self.site.callers.look(&self.what.from).await.unwrap_or_default().found;
-        let present: BTreeSet<u64> = found.iter().map(|caller| caller.namespace.inode).collect();
+        let present: BTreeSet<u64> = murphy_core::gathered(found.iter().map(|caller| caller.namespace.inode));
         if !present.is_empty() {
             let gone: Vec<u64> =
                 self.seats.keys().copied().filter(|inode| !present.contains(inode)).collect();
@@ -426,10 +426,10 @@ fn shown(destination: &SocketAddr) -> String {
 /// The addresses of the destination as the caller gets them.
 async fn addresses(netns: &Netns, to: &Address) -> Result<BTreeSet<SocketAddr>, ResolveError> {
     let found = netns.resolve(to.host()).await?;
-    Ok(found.into_iter().map(|ip| SocketAddr::new(ip.to_canonical(), to.port())).collect())
+    Ok(murphy_core::gathered(found.into_iter().map(|ip| SocketAddr::new(ip.to_canonical(), to.port()))))
 }
 
 /// Those for which the proxy has a port: without IPv6 in there, none of its addresses can be dialled anyway.
 fn reachable(addresses: &BTreeSet<SocketAddr>, ports: ProxyPorts) -> BTreeSet<SocketAddr> {
-    addresses.iter().copied().filter(|address| address.is_ipv4() || ports.v6.is_some()).collect()
+    murphy_core::gathered(addresses.iter().copied().filter(|address| address.is_ipv4() || ports.v6.is_some()))
 }

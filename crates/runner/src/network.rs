@@ -229,7 +229,7 @@ impl Holder {
             let peers = self.peers.addresses(&far).await?;
             let found = self.lock(self.site.callers.find_all(&leg.at).await?, look)?;
             inhabited.extend(far.iter().chain(&found).map(|one| one.namespace.inode));
-            let present: BTreeSet<u64> = found.iter().map(|one| one.namespace.inode).collect();
+            let present: BTreeSet<u64> = murphy_core::gathered(found.iter().map(|one| one.namespace.inode));
             let left: Vec<(usize, u64)> = self
                 .posts
                 .keys()

@@ -126,5 +126,5 @@ fn found(error: ComposeError, plan: &StackPlan) -> RunError {
 }
 
 fn services_of(containers: &[Container]) -> BTreeSet<String> {
-    containers.iter().filter_map(|container| container.service().map(str::to_owned)).collect()
+    murphy_core::gathered(containers.iter().filter_map(|container| container.service().map(str::to_owned)))
 }

@@ -125,7 +125,7 @@ impl StateDir {
                 logs.push(path);
             }
         }
-        logs.sort();
+        murphy_core::sort_short(&mut logs, Ord::cmp);
         let mut leftovers = Vec::new();
         for log in logs {
             let outstanding = match UndoLog::outstanding(&log) {

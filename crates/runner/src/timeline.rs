@@ -41,7 +41,7 @@ pub(crate) fn timeline(phases: &PhaseLengths, faults: &[FaultStep]) -> Vec<(Span
         at = plus(at, length);
     }
     acts.push((at, Act::End));
-    acts.sort();
+    murphy_core::sort_short(&mut acts, Ord::cmp);
     acts
 }
 

@@ -274,7 +274,7 @@ impl<'s> Findings<'s> {
 
     /// The findings in file order.
     pub(crate) fn finish(mut self, file: &str) -> Diagnostics {
-        self.list.sort_by_key(|(start, _)| *start);
+        murphy_core::sort_short(&mut self.list, |a, b| a.0.cmp(&b.0));
         self.list.dedup();
         let mut list: Vec<Diagnostic> = self.list.into_iter().map(|(_, one)| one).collect();
         let more = self.more + list.len().saturating_sub(MOST);

@@ -226,7 +226,7 @@ fn time_line(out: &mut String, plan: &Plan) {
         start = sum(start, length);
     }
     moments.push((start, 4, "end: everything is taken back, newest first".to_owned()));
-    moments.sort_by_key(|(at, order, _)| (*at, *order));
+    murphy_core::sort_short(&mut moments, |a, b| (a.0, a.1).cmp(&(b.0, b.1)));
     let texts: Vec<(String, String)> =
         moments.into_iter().map(|(at, _, text)| (at.to_string(), text)).collect();
     section(out, "time line", texts.iter().map(|(at, text)| (at.as_str(), text.clone())));

@@ -2,12 +2,16 @@
 //!
 //! The program holds it as a text, which `make schema` writes: the makers of schemas have no place in it.
 
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
 use crate::document::Document;
 
 /// The schema as it is printed (draft 2020-12).
-pub const SCHEMA: &str = include_str!("../../../docs/scenario.schema.json");
+pub static SCHEMA: LazyLock<String> = LazyLock::new(|| {
+    murphy_core::unpacked(include_bytes!(concat!(env!("OUT_DIR"), "/scenario.schema.json.deflate")))
+});
 
 /// The schema, made anew of the types.
 pub fn schema() -> Value {

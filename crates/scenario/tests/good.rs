@@ -194,7 +194,7 @@ fn a_stack_and_its_faults_read_like_what_will_happen() {
 
 #[test]
 fn the_committed_schema_is_current() {
-    let printed: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
+    let printed: serde_json::Value = serde_json::from_str(&SCHEMA).unwrap();
     assert!(printed == schema(), "`make schema` writes docs/scenario.schema.json anew");
 }
 

@@ -133,7 +133,9 @@ impl App {
             });
         let mut rows: Vec<Row> = on.chain(off).collect();
         // A fault keeps its place when it is switched: its number is what fingers remember.
-        rows.sort_by(|a, b| ordinal(&a.id).cmp(&ordinal(&b.id)).then_with(|| a.id.cmp(&b.id)));
+        murphy_core::sort_short(&mut rows, |a, b| {
+            ordinal(&a.id).cmp(&ordinal(&b.id)).then_with(|| a.id.cmp(&b.id))
+        });
         rows
     }
 

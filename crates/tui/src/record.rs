@@ -121,7 +121,7 @@ impl Record {
              murphy: 1\nname: recorded by hand\n\n",
         );
         let used: BTreeMap<&str, &EdgeSpec> =
-            self.edges.iter().map(|edge| (edge.name.as_str(), edge)).collect();
+            murphy_core::gathered(self.edges.iter().map(|edge| (edge.name.as_str(), edge)));
         let project = |edge: &&EdgeSpec| match &edge.via {
             Via::From { saved: Some(SavedCaller { project, .. }), .. } => project.clone(),
             _ => None,

@@ -256,7 +256,7 @@ pub fn compare(old: &Baseline, new: &Judgement, slack: f64) -> Result<Comparison
             measures.push(Compared { id, old: None, new: Some(measure), change: Change::New });
         }
     }
-    measures.sort_by(|a, b| a.id.cmp(&b.id));
+    murphy_core::sort_short(&mut measures, |a, b| a.id.cmp(&b.id));
     let lost: Vec<&str> = measures
         .iter()
         .filter(|compared| compared.change == Change::Lost)

@@ -277,7 +277,7 @@ impl<'a> RunView<'a> {
 
 /// The kinds of answer that count as success where the author allows some.
 pub(crate) fn allowed(may: &[Served]) -> BTreeSet<Served> {
-    may.iter().copied().chain([Served::Fresh]).collect()
+    murphy_core::gathered(may.iter().copied().chain([Served::Fresh]))
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ impl<'a> Reader<'a> {
     }
 
     pub fn finish(mut self) -> RunView<'a> {
-        self.phases.sort_by_key(|(at, phase)| (*at, *phase));
+        murphy_core::sort_short(&mut self.phases, Ord::cmp);
         let faults: Vec<FaultView> = self.faults.values().cloned().collect();
         let first_armed = faults.iter().filter_map(|fault| fault.armed).min();
         let open_end = self.last.saturating_add(1);

@@ -314,7 +314,7 @@ fn say(said: Said) -> Answer {
             answer
         }
         Said::OpenApi => {
-            let mut answer = Response::new(Full::from(OPENAPI).boxed_unsync());
+            let mut answer = Response::new(Full::from(OPENAPI.as_str()).boxed_unsync());
             answer.headers_mut().insert(CONTENT_TYPE, JSON);
             answer
         }

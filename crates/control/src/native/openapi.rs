@@ -2,6 +2,8 @@
 //! makes it and keeps it in `docs/openapi.json`, for the makers of schemas have no place in the program; a test holds the two
 //! against each other.
 
+use std::sync::LazyLock;
+
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -16,7 +18,9 @@ use super::types::{
 };
 
 /// The document as it is served: JSON.
-pub const OPENAPI: &str = include_str!("../../../../docs/openapi.json");
+pub static OPENAPI: LazyLock<String> = LazyLock::new(|| {
+    murphy_core::unpacked(include_bytes!(concat!(env!("OUT_DIR"), "/openapi.json.deflate")))
+});
 
 /// The document (OpenAPI 3.1), made anew of the types.
 pub fn document() -> Value {
@@ -128,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_document_that_is_served_is_that_of_the_types() {
-        let served: Value = serde_json::from_str(OPENAPI).unwrap();
+        let served: Value = serde_json::from_str(&OPENAPI).unwrap();
         assert_eq!(served, document(), "`make schema` writes it anew");
     }
 

@@ -46,7 +46,7 @@ impl Slot {
     pub(super) fn view(&self, name: &str) -> ProxySpec {
         let mut toxics = self.toxics.clone();
         // Stable, so that each stream keeps its order.
-        toxics.sort_by_key(|toxic| toxic.stream);
+        murphy_core::sort_short(&mut toxics, |a, b| a.stream.cmp(&b.stream));
         ProxySpec {
             name: name.to_owned(),
             listen: self.listen.clone(),

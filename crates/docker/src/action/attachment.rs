@@ -9,7 +9,7 @@ use murphy_core::{ContainerIdentity, EndpointRecord, NetworkIdentity};
 pub(super) fn attachments(inspected: &ContainerInspectResponse) -> Vec<(NetworkIdentity, EndpointRecord)> {
     let id = inspected.id.as_deref().unwrap_or_default();
     let networks = inspected.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
-    let sorted: BTreeMap<&String, &EndpointSettings> = networks.into_iter().flatten().collect();
+    let sorted: BTreeMap<&String, &EndpointSettings> = murphy_core::gathered(networks.into_iter().flatten());
     sorted
         .into_iter()
         .map(|(name, endpoint)| {

@@ -34,7 +34,7 @@ impl Engine {
         action: &Action,
     ) -> Result<Vec<Prepared>, ActError> {
         let mut targets = targets.to_vec();
-        targets.sort_by_key(|container| std::cmp::Reverse(container.address()));
+        murphy_core::sort_short(&mut targets, |a, b| b.address().cmp(&a.address()));
         let jobs = targets.into_iter().map(|container| {
             let (engine, container, action) = (self.clone(), container.identity, action.clone());
             async move {
@@ -95,7 +95,7 @@ fn independent(undo: &Undo) -> bool {
 }
 
 fn touched(undos: &[Undo]) -> BTreeSet<Option<&str>> {
-    undos.iter().map(target).collect()
+    murphy_core::gathered(undos.iter().map(target))
 }
 
 fn target(undo: &Undo) -> Option<&str> {

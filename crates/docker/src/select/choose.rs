@@ -1,7 +1,7 @@
 //! Chooses targets from a list of containers: what matches, less what is excluded or protected, then as many as were
 //! asked for, by seeded dice, and never more than the cap. The same list and seed give the same choice.
 
-use murphy_core::{ContainerIdentity, Dice, Seed};
+use murphy_core::{ContainerIdentity, Dice, Seed, sort_short};
 
 use super::selector::Selector;
 use super::target::{Pick, Target};
@@ -161,10 +161,11 @@ pub fn choose(
     if count < of {
         // Each container draws a lot of its own, from the seed and its name. So a container that joins or leaves does
         // not change the lots of the others, and a container that is made anew draws as before.
-        free.sort_by_cached_key(|c| (Dice::new(seed.derive(c.name(), 0)).bits(), c.identity.id.clone()));
+        let lot = |c: &Container| Dice::new(seed.derive(c.name(), 0)).bits();
+        sort_short(&mut free, |a, b| lot(a).cmp(&lot(b)).then_with(|| a.identity.id.cmp(&b.identity.id)));
         free.truncate(count);
     }
-    free.sort_by(|a, b| {
+    sort_short(&mut free, |a, b| {
         a.identity.name.cmp(&b.identity.name).then_with(|| a.identity.id.cmp(&b.identity.id))
     });
     if let Some(max) = target.max

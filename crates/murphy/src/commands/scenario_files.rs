@@ -22,7 +22,7 @@ pub fn scenario_files(typed: &[PathBuf]) -> Result<Vec<PathBuf>, Exit> {
         if let Err(error) = read {
             return Err(fail(Exit::Usage, &format_args!("cannot read {}: {error}", path.display())));
         }
-        found.sort();
+        murphy_core::sort_short(&mut found, Ord::cmp);
         let before = files.len();
         for file in found {
             // What cannot be read is kept: loading it says why.

@@ -5,6 +5,6 @@ use crate::exit::Exit;
 
 /// Prints it.
 pub fn run() -> Exit {
-    print(murphy_scenario::SCHEMA);
+    print(&murphy_scenario::SCHEMA);
     Exit::Graceful
 }

@@ -18,7 +18,8 @@ pub(super) fn plans(
     edges: &[EdgePlan],
 ) -> Vec<FaultStep> {
     let Some(list) = root.child("faults") else { return Vec::new() };
-    let named: BTreeSet<&str> = documents.iter().filter_map(|fault| fault.name.as_deref()).collect();
+    let named: BTreeSet<&str> =
+        murphy_core::gathered(documents.iter().filter_map(|fault| fault.name.as_deref()));
     let mut taken: BTreeMap<String, Cursor<'_>> = BTreeMap::new();
     let mut ordinals: BTreeMap<&'static str, u32> = BTreeMap::new();
     let mut steps = Vec::new();

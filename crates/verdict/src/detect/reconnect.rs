@@ -37,7 +37,7 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
     let opened: Vec<&Conn> = edge.conns.iter().filter(|conn| watched.holds(conn.opened)).collect();
     let times: Vec<u64> = opened.iter().map(|conn| conn.opened - lifted).collect();
     let n = times.len() as u64;
-    let callers: BTreeSet<_> = opened.iter().filter_map(|conn| conn.peer).collect();
+    let callers: BTreeSet<_> = murphy_core::gathered(opened.iter().filter_map(|conn| conn.peer));
     let mut bins = vec![0u64; WATCHED.div_ceil(BIN) as usize];
     for at in &times {
         bins[(at / BIN) as usize] += 1;

@@ -47,7 +47,9 @@ impl<'a> EdgeFacts<'a> {
             .filter(|edge| !edge.hurt.is_empty())
             .map(|edge| EdgeFacts::of(run, edge, findings))
             .collect();
-        all.sort_by(|a, b| b.touched.cmp(&a.touched).then_with(|| a.edge.name.cmp(&b.edge.name)));
+        murphy_core::sort_short(&mut all, |a, b| {
+            b.touched.cmp(&a.touched).then_with(|| a.edge.name.cmp(&b.edge.name))
+        });
         all
     }
 
