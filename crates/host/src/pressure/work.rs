@@ -55,7 +55,7 @@ pub enum WorkError {
     },
 }
 
-/// Works until standard input ends. `task` is a [`Task`] as JSON.
+/// Works until standard input ends. `task` is a `Task` as JSON.
 pub fn work(task: &str) -> Result<(), WorkError> {
     let Task { load, inside } = serde_json::from_str(task)?;
     match inside {
