@@ -12,19 +12,25 @@ use tokio::process::{Child, Command};
 /// Far above the careful cart's 200 ms × 2 attempts, also on a machine that stands still now and then; a hang has no end.
 const SOON: Duration = Duration::from_secs(20);
 
-/// A real Redis, killed when dropped.
-async fn redis(at: SocketAddr) -> Child {
-    let child = Command::new("redis-server")
+/// A real Redis, killed when dropped; `None`, said out loud, where there is none.
+async fn redis(at: SocketAddr) -> Option<Child> {
+    let started = Command::new("redis-server")
         .args(["--port", &at.port().to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
         .stdout(Stdio::null())
         .kill_on_drop(true)
-        .spawn()
-        .expect(
-            "redis-server must be installed for the tests of the cart service (apt install redis-server)",
-        );
+        .spawn();
+    let child = match started {
+        Ok(child) => child,
+        Err(error) => {
+            assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}");
+            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no redis-server in CI");
+            eprintln!("skipped: no redis-server on the PATH");
+            return None;
+        }
+    };
     for _ in 0..500 {
         if TcpStream::connect(at).await.is_ok() {
-            return child;
+            return Some(child);
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -34,7 +40,7 @@ async fn redis(at: SocketAddr) -> Child {
 #[tokio::test]
 async fn a_cart_is_kept_in_redis_by_both_builds() {
     let (mut world, at) = (World::default(), free_address());
-    let _redis = redis(at).await;
+    let Some(_redis) = redis(at).await else { return };
     for build in ["--careful", "--careless"] {
         let cart = User::of(world.service(&format!("cart {build} --redis {at}")).await);
         let path = format!("/cart/{build}");
@@ -61,7 +67,7 @@ async fn careful_starts_and_serves_without_redis_and_finds_it_later() {
     assert_eq!((refused.status, refused.header("retry-after")), (503, "1"), "a write is never pretended");
     assert_eq!((cart.get("/live").await.status, cart.get("/ready").await.status), (200, 200));
 
-    let _redis = redis(at).await;
+    let Some(_redis) = redis(at).await else { return };
     let mut written = false;
     for _ in 0..1000 {
         written = cart.post("/cart/7/items", r#"{"sku": "a1"}"#).await.status == 201;
@@ -76,7 +82,7 @@ async fn careful_starts_and_serves_without_redis_and_finds_it_later() {
 #[tokio::test]
 async fn careful_shows_the_last_good_cart_when_redis_is_killed_and_the_new_one_when_it_is_back() {
     let (mut world, at) = (World::default(), free_address());
-    let mut first = redis(at).await;
+    let Some(mut first) = redis(at).await else { return };
     let cart = User::of(world.service(&format!("cart --careful --redis {at} --breaker-open 300ms")).await);
     cart.post("/cart/7/items", r#"{"sku": "a1", "quantity": 2}"#).await;
     let fresh = cart.get("/cart/7").await;
@@ -85,7 +91,7 @@ async fn careful_shows_the_last_good_cart_when_redis_is_killed_and_the_new_one_w
     assert_eq!((seen.status, seen.header("x-served"), &seen.body), (200, "stale", &fresh.body));
     assert!(seen.header("age").parse::<u64>().is_ok_and(|age| age < 10) && seen.took < SOON);
 
-    let _second = redis(at).await;
+    let Some(_second) = redis(at).await else { return };
     let mut back = false;
     for _ in 0..1000 {
         back = cart.get("/cart/7").await.header("x-served").is_empty();
@@ -134,20 +140,20 @@ async fn careless_does_not_start_without_redis() {
 #[tokio::test]
 async fn careless_passes_a_killed_redis_on_as_500_and_connects_anew() {
     let (mut world, at) = (World::default(), free_address());
-    let mut first = redis(at).await;
+    let Some(mut first) = redis(at).await else { return };
     let cart = User::of(world.service(&format!("cart --careless --redis {at}")).await);
     assert_eq!(cart.get("/cart/7").await.status, 200);
     first.kill().await.expect("it is ours");
     assert_eq!(cart.get("/cart/7").await.status, 500);
     assert_eq!(cart.get("/live").await.status, 500, "liveness goes with it");
-    let _second = redis(at).await;
+    let Some(_second) = redis(at).await else { return };
     assert_eq!(cart.get("/cart/7").await.status, 200);
 }
 
 #[tokio::test]
 async fn careless_waits_without_end_for_a_frozen_redis() {
     let (mut world, at) = (World::default(), free_address());
-    let redis = redis(at).await;
+    let Some(redis) = redis(at).await else { return };
     let cart = User::of(world.service(&format!("cart --careless --redis {at}")).await);
     assert_eq!(cart.get("/cart/7").await.status, 200);
     let signal = async |name: &str| {
