@@ -132,9 +132,8 @@ fn effect_on_edge(
     if edge.blind && expected >= FEWEST_CALLS as f64 {
         return Ok(format!("shut out about {:.0} calls", (expected - all as f64).max(0.0)));
     }
-    // A caller that stops calling is hit seldom; that four in five of its few calls were hit is effect enough. The others are those
-    // that it gave up before the fault had a byte of them.
-    let nearly_all = touched >= 3 && (all - touched) * 5 <= all.max(5);
+    // A caller that stops calling is hit seldom; that each of its few calls was hit is effect enough.
+    let nearly_all = touched >= 3 && (all - touched) * 10 <= all.max(10);
     let stopped = nearly_all && (touched as f64) < expected * 0.5;
     let enough = tally.hits >= FEWEST_CALLS
         || tally.connections >= FEWEST_CONNECTIONS
