@@ -207,6 +207,7 @@ async fn an_answer_that_two_readers_would_cut_differently_is_refused_or_made_pla
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\nhello",
         b"HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.1 101 Unasked\r\nUpgrade: other\r\nConnection: upgrade\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
         b"no HTTP at all\r\n\r\n",
     ] {
         let answer = told(bad).await;

@@ -109,7 +109,9 @@ pub(super) async fn pass_on(
             })?
         }
     };
-    if !has_one_end(response.headers()) {
+    // To another protocol goes only who asked for it (RFC 9110, section 15.2.2): what follows has no end that can be told.
+    let switches_unasked = response.status() == StatusCode::SWITCHING_PROTOCOLS && client.is_none();
+    if switches_unasked || !has_one_end(response.headers()) {
         return Err(NoAnswer::Nonsense);
     }
     make_length_plain(response.headers_mut());

@@ -103,8 +103,11 @@ impl Message {
             .map(|(name, value)| (name.as_str(), unfolded(value)))
             .collect();
         headers.sort();
-        // An address without a path has the path `/` (RFC 9110, section 4.2.3).
-        let plain = |word: &str| if word.contains("://") { word.replace('/', "") } else { word.to_owned() };
+        // An address without a path has the path `/`, and its scheme is the same in any case (RFC 9110, section 4.2.3).
+        let plain = |word: &str| match word.split_once("://") {
+            Some((scheme, rest)) => format!("{}:{}", scheme.to_ascii_lowercase(), rest.replace('/', "")),
+            None => word.to_owned(),
+        };
         let first = first.split(' ').take(2).map(plain).collect();
         EndToEnd { first, headers, body: &self.body }
     }
@@ -133,11 +136,13 @@ pub fn has_a_head(mut bytes: &[u8], kind: Kind) -> bool {
     [&b"\n\n"[..], b"\n\r\n"].iter().any(|end| bytes[from..].windows(end.len()).any(|some| some == *end))
 }
 
-/// The final answer in some bytes behind informational ones, and how many bytes they all are.
+/// The final answer in some bytes behind informational ones, and how many bytes they all are. Nobody asked for another
+/// protocol.
 pub fn read_final(bytes: &[u8], kind: Kind, manner: Manner) -> Read {
     let mut passed = 0;
     loop {
         match read(&bytes[passed..], kind, manner) {
+            Read::Whole(message, _) if message.status() == 101 => return Read::Bad(None, "a switch unasked"),
             Read::Whole(message, length) if (100..200).contains(&message.status()) => passed += length,
             Read::Whole(message, length) => return Read::Whole(message, passed + length),
             rest => return rest,
