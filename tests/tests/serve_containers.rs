@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use murphy_testkit::{Member, Sandbox};
-use murphy_tests::{Bench, Daemon, Three, eventually};
+use murphy_tests::{Bench, Daemon, Three, eventually, processes_with};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -188,6 +188,36 @@ fn the_network_between_containers_is_broken_and_mended_over_the_api() {
     api.refused(&json!({ "network": { "of": a }, "inject": "partition" }), 422, "needs two sides");
     let body = json!({ "network": { "between": [a, b] }, "inject": "partition", "max": 1 });
     api.refused(&body, 422, "at most 1 may be");
+    assert_eq!(api.daemon.end(Signal::SIGTERM).0, Some(0));
+}
+
+/// Workers of pressures of a daemon that stands in this bench.
+fn workers(bench: &Bench) -> usize {
+    let here =
+        |pid: &u32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == bench.path());
+    processes_with("pressure-worker").iter().filter(|pid| here(pid)).count()
+}
+
+#[test]
+fn the_end_of_one_pressure_leaves_the_others_at_work() {
+    let test = "the_end_of_one_pressure_leaves_the_others_at_work";
+    let Some(sandbox) = Sandbox::open(test) else { return };
+    if !nix::unistd::geteuid().is_root() {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{test}: CI=true, but not root");
+        return eprintln!("skipped: not root: {test}");
+    }
+    let members = ["one", "two"].map(|name| sandbox.container(name, &["echo", "7"], json!({})));
+    let bench = Bench::new();
+    let api = Api::start(&bench);
+    let [first, second] = members.each_ref().map(|one| {
+        api.begin(json!({ "container": one.name, "inject": { "cpu-pressure": { "load": "1%" } } }))
+    });
+    assert_eq!(workers(&bench), 2);
+    api.lift(&first);
+    assert_eq!(workers(&bench), 1);
+    api.lift(&second);
+    assert_eq!(workers(&bench), 0);
+    api.none_is_left();
     assert_eq!(api.daemon.end(Signal::SIGTERM).0, Some(0));
 }
 

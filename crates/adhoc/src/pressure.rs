@@ -12,13 +12,15 @@ use crate::error::AdhocError;
 use crate::hands::{Acted, Did, Later, NotDone, TakenBack, container, refuse_held};
 use crate::happening::{Kind, Victim};
 
+/// Marks given out by this process. A daemon has many pressures at a time, and the end of one must not end another.
+static MARKS: AtomicU32 = AtomicU32::new(0);
+
 /// A pressure, and where it is meant.
 pub(crate) struct Pressing {
     pressure: Pressure,
     /// Containers; the machine if there are none.
     containers: Option<(Engine, Target)>,
     presses: Vec<(Victim, Press)>,
-    marks: AtomicU32,
     reverter: Reverter,
 }
 
@@ -44,7 +46,6 @@ impl Pressing {
             pressure: pressure.clone(),
             containers,
             presses: Vec::new(),
-            marks: AtomicU32::new(0),
             reverter: Reverter::new(Environment::of_process()),
         }
     }
@@ -89,7 +90,7 @@ impl Pressing {
         name: &str,
     ) -> Result<Pressed, AdhocError> {
         let me = host::myself();
-        let mark = format!("by-hand-{}-{}-{}", me.pid, me.born, self.marks.fetch_add(1, Ordering::Relaxed));
+        let mark = format!("by-hand-{}-{}-{}", me.pid, me.born, MARKS.fetch_add(1, Ordering::Relaxed));
         let load = match &inside {
             None => self.pressure.on_this_machine(&mark)?,
             Some(inside) => self
@@ -134,5 +135,22 @@ impl Pressing {
             answers.push((undo.clone(), answer.map_err(|error| error.to_string())));
         }
         answers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use murphy_core::Chance;
+
+    #[test]
+    fn no_two_pressures_of_one_process_have_a_mark_in_common() {
+        let pressure = Pressure::Cpu { cpus: None, load: Chance::ALWAYS };
+        let mark = || {
+            let pressing = Pressing::new(&pressure, None);
+            let lock = Lockable::Machine(pressure.name());
+            pressing.place(this_machine(), lock, None, "this machine").unwrap().mark
+        };
+        assert_ne!(mark(), mark());
     }
 }
