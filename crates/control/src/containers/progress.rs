@@ -21,7 +21,7 @@ pub enum StandsDoc {
     Beginning,
     /// It is in the world.
     Standing,
-    /// It is taken back, and will come again.
+    /// It is taken back, or was over at once, and will come again.
     Waiting,
     /// Nothing of it is left.
     Ended,
@@ -143,9 +143,13 @@ impl Progress {
             Happening::Done { .. } | Happening::Failed { .. } => {
                 self.touched += usize::from(matches!(happening, Happening::Done { .. }));
                 self.open = self.open.saturating_sub(1);
-                if self.open == 0 {
-                    self.doc.state = StandsDoc::Standing;
+                // What is told of a target after its time has begun changes nothing of that.
+                if self.open == 0 && self.doc.state == StandsDoc::Beginning {
                     self.ends = self.hold.map(|hold| Instant::now() + hold.as_duration());
+                    self.doc.state = match (self.hold, self.repeats) {
+                        (None, Repeats::Yes) => StandsDoc::Waiting,
+                        _ => StandsDoc::Standing,
+                    };
                 }
             }
             Happening::TakenBack { .. } | Happening::NotTakenBack { .. } | Happening::Skipped { .. } => {
@@ -163,5 +167,48 @@ impl Progress {
         if self.doc.happened.len() > KEPT {
             self.doc.happened.remove(0);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::containers::NewContainerFault;
+    use crate::containers::order::order;
+    use murphy_adhoc::{Kind, Planned};
+    use serde_json::{Value, json};
+
+    /// How a fault stands once its one target was acted on, and whether it has an end of its own.
+    fn acted_on(body: Value) -> (StandsDoc, bool) {
+        let new: NewContainerFault = serde_json::from_value(body).unwrap();
+        let (name, inject) = (FaultId::new("it").unwrap(), new.inject.clone());
+        let order = order(new, Seed(7)).unwrap();
+        let mut progress = Progress::new(name, inject, &order);
+        let target = Victim { kind: Kind::Container, name: "web".into(), id: "ab".into() };
+        progress.on(&Happening::Planned(Planned {
+            round: 1,
+            deed: String::new(),
+            when: String::new(),
+            targets: vec![target.clone()],
+            of: 1,
+            protected: Vec::new(),
+            undo: Vec::new(),
+            notes: Vec::new(),
+            seed: Seed(7),
+        }));
+        assert_eq!((progress.doc.state, progress.has_acted()), (StandsDoc::Beginning, false));
+        let took = Span::from_millis(1);
+        progress.on(&Happening::Done { round: 1, target, took, notes: Vec::new(), command: None });
+        assert!(progress.has_acted());
+        let shown = progress.shown();
+        (shown.state, shown.ends_in.is_some())
+    }
+
+    #[test]
+    fn what_is_over_at_once_waits_for_its_next_round_and_what_is_held_stands() {
+        let pause = json!({ "container": "web", "inject": "pause", "every": "1m" });
+        assert_eq!(acted_on(pause), (StandsDoc::Standing, true));
+        let restart = json!({ "container": "web", "inject": { "restart": "1s" }, "every": "1m" });
+        assert_eq!(acted_on(restart), (StandsDoc::Waiting, false));
     }
 }

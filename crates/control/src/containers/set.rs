@@ -21,7 +21,7 @@ const MOST: usize = 64;
 /// How long a request waits for an act, or for it to be taken back. A stop may use its grace.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What may not be as before: the fault, and why.
+/// A fault that may not be taken back whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotTakenBack(pub FaultId);
 
@@ -48,6 +48,15 @@ struct State {
     ending: Ending,
 }
 
+impl State {
+    /// Unless another has taken its name meanwhile: that one must stay known, or nobody could take it off.
+    fn forget(&mut self, name: &FaultId, entry: &Entry) {
+        if self.all.get(name).is_some_and(|known| known.progress.same_channel(&entry.progress)) {
+            self.all.remove(name);
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Ending {
     #[default]
@@ -59,6 +68,13 @@ enum Ending {
 struct Entry {
     stop: Stop,
     progress: watch::Receiver<Progress>,
+}
+
+impl Entry {
+    /// True if nothing of it is left.
+    fn has_ended(&self) -> bool {
+        self.progress.borrow().doc.state == StandsDoc::Ended
+    }
 }
 
 /// What the task of one fault holds.
@@ -101,12 +117,12 @@ impl ContainerFaults {
         let acted = tokio::time::timeout(PATIENCE, progress.wait_for(Progress::has_acted)).await;
         drop(acted);
         if let Ok(problem) = failed.try_recv() {
-            self.inner.forget(&name);
+            self.inner.forget(&name, &entry);
             return Err(problem);
         }
         let shown = entry.progress.borrow().clone();
         if shown.is_over() && shown.touched == 0 && shown.doc.state == StandsDoc::Ended {
-            self.inner.forget(&name);
+            self.inner.forget(&name, &entry);
             return Err(Problem::NotDone { why: why_not(&shown.doc) });
         }
         Ok(shown.shown())
@@ -124,7 +140,7 @@ impl ContainerFaults {
         if state == StandsDoc::NotTakenBack {
             return Err(Problem::NotTakenBack { name: name.to_string() });
         }
-        self.inner.forget(&name);
+        self.inner.forget(&name, &entry);
         Ok(())
     }
 
@@ -155,8 +171,8 @@ impl Inner {
         found.ok_or_else(|| Problem::NoContainerFault { name: name.to_owned() })
     }
 
-    fn forget(&self, name: &FaultId) {
-        self.lock().all.remove(name);
+    fn forget(&self, name: &FaultId, entry: &Entry) {
+        self.lock().forget(name, entry);
     }
 
     fn next_ordinal(&self) -> u64 {
@@ -218,13 +234,12 @@ impl Inner {
     }
 }
 
-/// Forgets the oldest that has ended, where there is no room.
+/// Forgets one that has ended, where there is no room.
 fn make_room(state: &mut State) -> Result<(), Problem> {
     if state.all.len() < MOST {
         return Ok(());
     }
-    let ended = |entry: &Entry| entry.progress.borrow().doc.state == StandsDoc::Ended;
-    let over = state.all.iter().find(|(_, entry)| ended(entry)).map(|(name, _)| name.clone());
+    let over = state.all.iter().find(|(_, entry)| entry.has_ended()).map(|(name, _)| name.clone());
     match over {
         Some(name) => drop(state.all.remove(&name)),
         None => return Err(Problem::TooManyFaults { most: MOST }),
@@ -234,11 +249,9 @@ fn make_room(state: &mut State) -> Result<(), Problem> {
 
 fn free_name(state: &State, name: Option<FaultId>, inject: &Fault) -> Result<FaultId, Problem> {
     if let Some(name) = name {
-        // A new one may have the name of one that has ended.
+        // A new one may have the name of one that has ended; one that is not taken back stays in sight.
         return match state.all.get(&name) {
-            Some(entry) if !entry.progress.borrow().is_over() => {
-                Err(Problem::NameTaken { name: name.to_string() })
-            }
+            Some(entry) if !entry.has_ended() => Err(Problem::NameTaken { name: name.to_string() }),
             _ => Ok(name),
         };
     }
@@ -267,5 +280,45 @@ fn problem(error: AdhocError) -> Problem {
         error if error.is_about_targets() => Problem::Order { why: error.to_string() },
         error if error.is_engine() => Problem::NoEngine { why: error.to_string() },
         error => Problem::NotDone { why: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use murphy_adhoc::Happening;
+    use serde_json::json;
+
+    fn pause() -> (FaultId, Fault, Order) {
+        let new: NewContainerFault =
+            serde_json::from_value(json!({ "container": "web", "inject": "pause" })).unwrap();
+        (FaultId::new("it").unwrap(), new.inject.clone(), order(new, Seed(7)).unwrap())
+    }
+
+    /// One of this name that has come to an end, with so much that may not be as before.
+    fn ended(not_taken_back: usize) -> Entry {
+        let (name, inject, order) = pause();
+        let mut progress = Progress::new(name, inject, &order);
+        progress.on(&Happening::Ended { rounds: 1, touched: 1, not_taken_back });
+        Entry { stop: Stop::new(), progress: watch::channel(progress).1 }
+    }
+
+    #[test]
+    fn the_name_of_a_fault_that_is_not_taken_back_is_not_given_to_another() {
+        let (name, inject, _) = pause();
+        for (not_taken_back, is_free) in [(0, true), (1, false)] {
+            let state = State { all: [(name.clone(), ended(not_taken_back))].into(), ..State::default() };
+            assert_eq!(free_name(&state, Some(name.clone()), &inject).is_ok(), is_free, "{not_taken_back}");
+        }
+    }
+
+    #[test]
+    fn whoever_forgets_a_fault_leaves_the_next_one_of_its_name() {
+        let (name, old, new) = (pause().0, ended(0), ended(0));
+        let mut state = State { all: [(name.clone(), new.clone())].into(), ..State::default() };
+        state.forget(&name, &old);
+        assert!(state.all.contains_key(&name));
+        state.forget(&name, &new);
+        assert!(state.all.is_empty());
     }
 }
