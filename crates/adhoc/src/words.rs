@@ -24,7 +24,15 @@ pub fn words(text: &str) -> Result<Vec<String>, WordsError> {
     while let Some(c) = rest.next() {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
-            (Some('"') | None, '\\') => word.get_or_insert_default().extend(rest.next()),
+            (Some('"'), '\\') => {
+                let word = word.get_or_insert_default();
+                match rest.next() {
+                    // Before all others a backslash is one, as in `sed "s/a\.b/c/"`.
+                    Some(next) if !r#""\$`"#.contains(next) => word.extend([c, next]),
+                    next => word.extend(next),
+                }
+            }
+            (None, '\\') => word.get_or_insert_default().extend(rest.next()),
             (None, '\'' | '"') => {
                 word.get_or_insert_default();
                 quote = Some(c);
@@ -55,6 +63,7 @@ mod tests {
             (r#"sh -c 'echo "it is" > /tmp/x'"#, &["sh", "-c", r#"echo "it is" > /tmp/x"#]),
             (r#"a "b \"c\" d" e\ f ''"#, &["a", r#"b "c" d"#, "e f", ""]),
             ("x$HOME *", &["x$HOME", "*"]),
+            (r#"sed "s/a\.b/\$c/" '\n' \n"#, &["sed", r"s/a\.b/$c/", r"\n", "n"]),
         ] {
             assert_eq!(words(text).unwrap(), wanted, "{text}");
         }
