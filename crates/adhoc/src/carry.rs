@@ -146,14 +146,15 @@ impl Work<'_> {
             Ok(acted) => acted,
             Err(error) => {
                 // Begun in part, perhaps: what cannot be taken back is more than an act that was not done.
-                return match self.end(number, &[], tell).await {
-                    0 => Err(error),
-                    _ => {
-                        self.ending.failed += count;
-                        self.ending.rounds += 1;
-                        Ok(())
-                    }
-                };
+                if self.end(number, &[], tell).await == 0 {
+                    return Err(error);
+                }
+                for target in chosen.targets {
+                    tell(Happening::Failed { round: number, target, why: error.to_string(), command: None });
+                }
+                self.ending.failed += count;
+                self.ending.rounds += 1;
+                return Ok(());
             }
         };
         for (target, answer) in acted {

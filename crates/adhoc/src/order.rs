@@ -79,7 +79,7 @@ impl Deed {
         }
     }
 
-    /// The command's name for it.
+    /// The catalogue's name for it, or the command's where that has none.
     pub fn name(&self) -> &'static str {
         match self {
             Deed::Container(action) => action.name(),
@@ -156,7 +156,7 @@ pub enum OrderError {
     WrongKind {
         /// What.
         deed: &'static str,
-        /// `a process`, `a container` or `a network`.
+        /// `a process`, `a container`, `a network` or `a machine`.
         kind: &'static str,
     },
 }
