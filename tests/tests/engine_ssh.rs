@@ -2,13 +2,14 @@
 //! the far end. Whoever may log in breaks and mends through it; all others are told what `ssh` said.
 
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use murphy_testkit::Sandbox;
 use murphy_tests::{Bench, eventually, free_ports, murphy};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde_json::json;
 
@@ -119,6 +120,22 @@ fn an_engine_behind_ssh_is_acted_on_and_what_ssh_says_is_told() {
     run("user", &["exec", &member.name, "--", "/victim", "print", "hello", "exit", "0"])
         .expect(0)
         .says("hello");
+
+    // A terminal sends Ctrl-C to the whole group in front: what is under way has its answer all the same.
+    let file = format!("/containers/{}/archive?path=/tmp/begun", member.id);
+    let begun = || sandbox.engine().call("GET", &file, None).expect("the engine").status == 200;
+    let slow = ["/victim", "write", "/tmp/begun", "wait", "2000", "print", "hello", "exit", "0"];
+    let held = server
+        .murphy("user", &bench, &[&["exec", &member.name, "--"][..], &slow].concat())
+        .process_group(0)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    eventually("the command is at work", PATIENCE, begun);
+    killpg(Pid::from_raw(held.id().cast_signed()), Signal::SIGINT).expect("it lives");
+    let ended: murphy_tests::Finished = held.wait_with_output().expect("its end").into();
+    ended.expect(130).says("done ").says("| hello");
 
     // Whoever is not let in is told so, and nothing is touched.
     run("stranger", &pause).expect(3).says("ssh").says("Permission denied");

@@ -202,6 +202,8 @@ impl Carrier {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            // A Ctrl-C is meant for Murphy, who has to take things back through it.
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| io::Error::new(error.kind(), format!("`ssh` cannot be started: {error}")))?;
