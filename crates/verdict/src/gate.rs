@@ -59,6 +59,11 @@ pub(crate) fn gates(run: &RunView<'_>) -> Vec<Gate> {
     ]
 }
 
+/// True if one of these gates fails. One that was not asked does not.
+pub(crate) fn any_fails(gates: &[Gate], ids: &[GateId]) -> bool {
+    gates.iter().any(|gate| !gate.holds && ids.contains(&gate.id))
+}
+
 fn holds(id: GateId, text: impl Into<String>) -> Gate {
     Gate { id, holds: true, text: text.into(), mend: String::new() }
 }
@@ -379,21 +384,6 @@ fn load_on_time(run: &RunView<'_>, brief: &RunBrief) -> Gate {
     };
     let text = format!("sender lag p99 {}", words::micros_above(lag, limit as f64));
     fails(ID, text + &why, "a stronger or calmer machine, or a lower rate")
-}
-
-/// True if what was to be broken was not, or hardly.
-pub(crate) fn had_no_effect(run: &RunView<'_>) -> bool {
-    run.brief.is_some_and(|brief| !fault_took_effect(run, brief).holds)
-}
-
-/// True if requests were sent late.
-pub(crate) fn is_late(run: &RunView<'_>) -> bool {
-    run.brief.is_some_and(|brief| !load_on_time(run, brief).holds)
-}
-
-/// True if the journal is known to be without something that happened.
-pub(crate) fn has_lost(run: &RunView<'_>) -> bool {
-    !nothing_lost(run).holds
 }
 
 fn nothing_lost(run: &RunView<'_>) -> Gate {

@@ -17,7 +17,7 @@ use crate::words;
 pub fn judge(events: &[Event]) -> Judgement {
     let run = RunView::of(events);
     let gates = gate::gates(&run);
-    let findings = detect::all(&run);
+    let findings = detect::all(&run, &gates);
     let mut rows = match run.brief {
         Some(brief) => asserted(&run, brief, &gates, &findings),
         None => Vec::new(),
@@ -32,7 +32,7 @@ pub fn judge(events: &[Event]) -> Judgement {
         count: count(&rows),
         run: facts_of_run(&run),
         faults: faults(&run),
-        unknown: unknown(&run, &rows, &findings),
+        unknown: unknown(&run, &gates, &rows, &findings),
         notes: notes(&run, &gates, &rows, verdict),
         learned: learned(&run, &findings),
         gates,
@@ -238,8 +238,8 @@ fn learned(run: &RunView<'_>, findings: &[Finding]) -> String {
 
 /// Rows that could not be answered, then facts that could not be found. Of the finer facts only one that is asserted is
 /// missed; the findings hold them all. Where events are missing nothing is known, which the gate says once.
-fn unknown(run: &RunView<'_>, rows: &[Row], findings: &[Finding]) -> Vec<Unknown> {
-    let lost = gate::has_lost(run);
+fn unknown(run: &RunView<'_>, gates: &[Gate], rows: &[Row], findings: &[Finding]) -> Vec<Unknown> {
+    let lost = gate::any_fails(gates, &[GateId::NothingLost]);
     let undecided = rows.iter().filter(|row| row.answer == Answer::Inconclusive).map(|row| Unknown {
         what: row.label.clone(),
         why: row.reason.clone(),

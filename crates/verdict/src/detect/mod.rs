@@ -24,7 +24,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use murphy_core::Subject;
 
 use crate::edge::EdgeView;
-use crate::judgement::{Detector, Finding, Reading, State};
+use crate::gate::any_fails;
+use crate::judgement::{Detector, Finding, Gate, GateId, Reading, State};
 use crate::phase::{LoadView, RunView};
 
 pub(crate) use breaker::silences;
@@ -99,7 +100,7 @@ const ON_LOADS: [(Detector, OnLoad); 6] = [
 ];
 
 /// Every detector on every edge, every load and every probe.
-pub(crate) fn all(run: &RunView<'_>) -> Vec<Finding> {
+pub(crate) fn all(run: &RunView<'_>, gates: &[Gate]) -> Vec<Finding> {
     let edges = run.edges.iter().flat_map(|edge| {
         ON_EDGES.iter().map(move |(detector, detect)| {
             let found = guarded(|| detect(run, edge));
@@ -123,7 +124,7 @@ pub(crate) fn all(run: &RunView<'_>) -> Vec<Finding> {
         finding(Detector::Health, Subject::Probe(probe.name.clone()), found)
     });
     let mut all: Vec<Finding> = edges.chain(loads).chain(probes).collect();
-    if crate::gate::had_no_effect(run) {
+    if any_fails(gates, &[GateId::FaultTookEffect, GateId::SomethingBroken]) {
         // Users who missed nothing tell nothing of what they can do without.
         let without = [Detector::Dependency, Detector::Fallback, Detector::Isolation];
         let speaks = |finding: &&mut Finding| without.contains(&finding.detector);
@@ -131,7 +132,7 @@ pub(crate) fn all(run: &RunView<'_>) -> Vec<Finding> {
             doubt(finding, "the fault had no effect");
         }
     }
-    if crate::gate::is_late(run) {
+    if any_fails(gates, &[GateId::LoadOnTime]) {
         // Latency counts from the intended time, so a late sender can only make a service look slow.
         let slow = [Detector::Recovery, Detector::Isolation];
         let looks_slow = |finding: &&mut Finding| {
@@ -141,7 +142,7 @@ pub(crate) fn all(run: &RunView<'_>) -> Vec<Finding> {
             doubt(finding, "the load was sent late, and lateness looks like slowness");
         }
     }
-    if crate::gate::has_lost(run) {
+    if any_fails(gates, &[GateId::NothingLost]) {
         // What is missing may be just what would have told otherwise.
         for finding in &mut all {
             doubt(finding, "events are missing from the journal");
