@@ -93,7 +93,7 @@ fn each_fault_of_a_network_acts_where_it_is_put_and_is_gone_at_its_end() {
             && three.line(1, 0).is_ok_and(|took| took >= Duration::from_millis(300))
     });
     assert!(three.line(0, 2).expect("no part of it") < Duration::from_millis(300));
-    end(&three, &bench, child).says("note: TCP only").says("connections were delayed");
+    end(&three, &bench, child).says("note: TCP only").says("connections delayed");
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn every_combination_of_a_matrix_is_run_and_can_be_repeated_alone() {
          expect: { read: { p95: \"<= 300ms\" } }\n",
     );
     bench.file("s.yaml", &text);
-    bench.run(&["check", "s.yaml"]).expect(0).says("2 scenarios of 1 faults");
+    bench.run(&["check", "s.yaml"]).expect(0).says("2 scenarios of 1 fault, 1 expectation)");
     bench.run(&["plan", "s.yaml"]).expect(0).says("(delay=30ms)").says("latency 600ms");
     let both = bench.run_expecting(1, &["run", "s.yaml", "--junit", "junit.xml"]);
     both.says("2 scenarios")

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use murphy_core::{Seed, Span};
+use murphy_core::{Seed, Span, plural};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -194,7 +194,7 @@ impl Happening {
             Happening::SatIn { caller, pid, destinations, cut } => {
                 let cut = match cut {
                     0 => String::new(),
-                    cut => format!(", {} cut", counted(*cut as usize, "open connection")),
+                    cut => format!(", {} cut", plural(*cut, "open connection")),
                 };
                 let to = destinations.join(", ");
                 let _ = writeln!(text, "  sits in on  {caller} (process {pid}): calls to {to}{cut}");
@@ -223,8 +223,8 @@ impl Happening {
                 let _ = writeln!(
                     text,
                     "end: {}, {} touched, {state}",
-                    counted(*rounds as usize, "round"),
-                    counted(*touched, "target")
+                    plural(u64::from(*rounds), "round"),
+                    plural(*touched as u64, "target")
                 );
             }
         }
@@ -242,13 +242,13 @@ impl Planned {
         };
         let when = if when.is_empty() { String::new() } else { format!(", {when}") };
         let of = if targets.len() == *of { String::new() } else { format!("{} of ", targets.len()) };
-        let plural = match (kind, self.of) {
+        let many = match (kind, self.of) {
             ("machine", _) => "this machine".to_owned(),
             (kind, 1) => format!("1 {kind}"),
             ("process", of) => format!("{of} processes"),
             (kind, of) => format!("{of} {kind}s"),
         };
-        let _ = writeln!(text, "{deed}: {of}{plural}{when}   (round {round}, seed {seed})");
+        let _ = writeln!(text, "{deed}: {of}{many}{when}   (round {round}, seed {seed})");
         for target in targets {
             let _ = writeln!(text, "  target      {target}");
         }
@@ -273,10 +273,6 @@ fn lines(text: &mut String, output: &str) {
         let line: String = line.chars().filter(|c| !c.is_control() || *c == '\t').collect();
         let _ = writeln!(text, "    | {line}");
     }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use murphy_core::{Directions, Size, Span};
+use murphy_core::{Directions, Size, Span, plural};
 
 use crate::calls::CallsSeen;
 use crate::proxy::{FaultSeen, Sight, Switch};
@@ -42,7 +42,7 @@ impl Sight {
             "{} -> {}: {} in {}, {} to the dependency, {} back",
             self.whence(),
             self.upstream,
-            counted(self.connections, "connection"),
+            plural(self.connections, "connection"),
             three_digits(self.elapsed),
             Size::from_bytes(self.to_upstream),
             Size::from_bytes(self.to_client)
@@ -52,7 +52,7 @@ impl Sight {
         }
         let shown = 5;
         for (caller, count) in most_first(calls).into_iter().take(shown) {
-            let _ = writeln!(text, "  caller      {caller}: {}", counted(*count, "connection"));
+            let _ = writeln!(text, "  caller      {caller}: {}", plural(*count, "connection"));
         }
         if calls.callers.len() > shown {
             let _ = writeln!(text, "  callers     and {} more", calls.callers.len() - shown);
@@ -70,7 +70,7 @@ impl Sight {
         }
         text.push('\n');
         if let Some(why) = &calls.last_failure {
-            let times = counted(calls.unreachable, "time");
+            let times = plural(calls.unreachable, "time");
             let _ = writeln!(text, "  unreachable {times}, the last because: {why}");
         }
         if calls.lost > 0 {
@@ -109,11 +109,11 @@ impl Sight {
             return format!("{text}{way}: {} on, hit nothing", three_digits(time));
         }
         let bytes = Size::from_bytes(tally.bytes);
-        let connections = counted(tally.connections, "connection");
+        let connections = plural(tally.connections, "connection");
         format!(
             "{text}{way}: {} on, hit {connections}, {}, {bytes}",
             three_digits(time),
-            counted(tally.hits, "time")
+            plural(tally.hits, "time")
         )
     }
 }
@@ -122,10 +122,6 @@ fn most_first(calls: &CallsSeen) -> Vec<(&String, &u64)> {
     let mut callers: Vec<(&String, &u64)> = calls.callers.iter().collect();
     murphy_core::sort_short(&mut callers, |a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
     callers
-}
-
-fn counted(count: u64, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn whole_seconds(span: Span) -> Span {

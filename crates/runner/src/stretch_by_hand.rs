@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use murphy_core::{FaultId, Recorder, Seed, Span, Tally};
+use murphy_core::{FaultId, Recorder, Seed, Span, Tally, plural};
 use murphy_faults::{Effect, Fault, NetworkAction, Place};
 use murphy_scenario::{FaultStep, FaultTarget, Ramp, Stretch};
 use tokio_util::sync::CancellationToken;
@@ -150,9 +150,11 @@ impl StretchByHand {
     /// What it did, in words; `None` where nobody counts.
     pub fn told(&self, tally: Tally) -> Option<String> {
         match self.action()? {
-            NetworkAction::Latency { .. } => Some(format!("{} connections were delayed", tally.connections)),
+            NetworkAction::Latency { .. } => {
+                Some(format!("{} delayed", plural(tally.connections, "connection")))
+            }
             NetworkAction::Bandwidth { .. } => None,
-            _ => Some(format!("it met {} packets", tally.hits)),
+            _ => Some(format!("it met {}", plural(tally.hits, "packet"))),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Numbers as they are printed. Rounding must never turn a failure into a round `100%`, nor a value into its limit.
 
 use murphy_core::Span;
+pub(crate) use murphy_core::plural;
 
 use crate::judgement::{Reading, Unit};
 
@@ -88,11 +89,6 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
     }
     let kept: String = text.chars().take(most.saturating_sub(3)).collect();
     format!("{kept}...")
-}
-
-/// `1 call`, `2 calls`.
-pub(crate) fn plural(n: u64, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 impl Reading {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use murphy_core::plural;
 use murphy_scenario::{Colour, Loaded, Settings};
 
 use super::experiment::settings;
@@ -37,10 +38,10 @@ pub fn run(args: &CheckArgs, colour: ColourChoice) -> Exit {
                 let several =
                     if all.len() > 1 { format!("{} scenarios of ", all.len()) } else { String::new() };
                 print(&format!(
-                    "{}: ok ({several}{} faults, {} expectations)\n",
+                    "{}: ok ({several}{}, {})\n",
                     file.display(),
-                    plan.faults.len(),
-                    plan.expectations.len()
+                    plural(plan.faults.len() as u64, "fault"),
+                    plural(plan.expectations.len() as u64, "expectation")
                 ));
             }
             Err(worse) => exit = exit.worst(worse),
