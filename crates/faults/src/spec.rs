@@ -99,9 +99,10 @@ pub trait FaultSpec:
     /// What it does.
     fn effect(&self) -> Effect;
 
-    /// What it does to one of the places that it can also sit on; `None` for any other.
+    /// What it does to one of the places that it can sit on, the same to all unless a fault says otherwise; `None` for any
+    /// other.
     fn effect_on(&self, place: Place) -> Option<Effect> {
-        (place == Self::PLACE).then(|| self.effect())
+        (place == Self::PLACE || Self::ALSO.contains(&place)).then(|| self.effect())
     }
 
     /// The fault ready to be put on a proxy under this name, acting on all connections and, if it acts on bytes, on the

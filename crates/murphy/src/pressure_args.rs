@@ -37,14 +37,8 @@ pub struct CpuArgs {
     /// The share of the time for which they are busy
     #[arg(long, value_name = "SHARE", default_value = "100%")]
     pub load: Chance,
-    /// In these containers, by name, service:NAME, project:NAME, label:…, image:… or id:…, and not on the machine
-    #[arg(long = "in", value_name = "TARGET")]
-    pub within: Option<String>,
-    /// How long; 30s if not given
-    #[arg(long = "for", value_name = "TIME")]
-    pub hold: Option<Span>,
     #[command(flatten)]
-    pub choice: ChoiceArgs,
+    pub at: AtArgs,
 }
 
 #[derive(Debug, Args)]
@@ -58,14 +52,8 @@ pub struct MemoryArgs {
     /// What must stay free; a twentieth of all, at most 1GiB, if not given
     #[arg(long, value_name = "SIZE")]
     pub reserve: Option<Size>,
-    /// In these containers, by name, service:NAME, project:NAME, label:…, image:… or id:…, and not on the machine
-    #[arg(long = "in", value_name = "TARGET")]
-    pub within: Option<String>,
-    /// How long; 30s if not given
-    #[arg(long = "for", value_name = "TIME")]
-    pub hold: Option<Span>,
     #[command(flatten)]
-    pub choice: ChoiceArgs,
+    pub at: AtArgs,
 }
 
 #[derive(Debug, Args)]
@@ -79,6 +67,13 @@ pub struct DiskArgs {
     /// What must stay free; a twentieth of all, at most 1GiB, if not given
     #[arg(long, value_name = "SIZE")]
     pub reserve: Option<Size>,
+    #[command(flatten)]
+    pub at: AtArgs,
+}
+
+/// Where, and for how long.
+#[derive(Debug, Args)]
+pub struct AtArgs {
     /// In these containers, by name, service:NAME, project:NAME, label:…, image:… or id:…, and not on the machine
     #[arg(long = "in", value_name = "TARGET")]
     pub within: Option<String>,

@@ -55,8 +55,4 @@ impl FaultSpec for CpuPressure {
     fn effect(&self) -> Effect {
         Effect::Pressure(self.pressure())
     }
-
-    fn effect_on(&self, place: Place) -> Option<Effect> {
-        matches!(place, Place::Host | Place::Container).then(|| self.effect())
-    }
 }

@@ -57,10 +57,6 @@ impl FaultSpec for DiskPressure {
     fn effect(&self) -> Effect {
         Effect::Pressure(self.pressure())
     }
-
-    fn effect_on(&self, place: Place) -> Option<Effect> {
-        matches!(place, Place::Host | Place::Container).then(|| self.effect())
-    }
 }
 
 #[cfg(test)]

@@ -50,8 +50,4 @@ impl FaultSpec for MemoryPressure {
     fn effect(&self) -> Effect {
         Effect::Pressure(self.pressure())
     }
-
-    fn effect_on(&self, place: Place) -> Option<Effect> {
-        matches!(place, Place::Host | Place::Container).then(|| self.effect())
-    }
 }

@@ -1,15 +1,13 @@
 //! `murphy pressure cpu|memory|disk`: takes something of what this machine has, and gives it back.
 
 use murphy_adhoc::{Deed, Whom};
-use murphy_core::Span;
 use murphy_docker::Pick;
 use murphy_host::Pressure;
 
 use super::by_hand::{carry, containers};
 use super::fail;
-use crate::by_hand_args::ChoiceArgs;
 use crate::exit::Exit;
-use crate::pressure_args::{CpuArgs, DiskArgs, MemoryArgs, PressureArgs, PressureOn};
+use crate::pressure_args::{AtArgs, CpuArgs, DiskArgs, MemoryArgs, PressureArgs, PressureOn};
 
 /// Presses for a time.
 pub fn run(args: &PressureArgs) -> Exit {
@@ -24,19 +22,14 @@ pub fn run(args: &PressureArgs) -> Exit {
                 format!("{amount} is no pressure: write for example 512MiB, or 80% of what is free");
             fail(Exit::Usage, &message)
         }
-        PressureOn::Cpu(CpuArgs { cpus, load, within, hold, choice }) => {
-            press(&Pressure::Cpu { cpus: *cpus, load: *load }, within.as_deref(), *hold, choice)
+        PressureOn::Cpu(CpuArgs { cpus, load, at }) => press(&Pressure::Cpu { cpus: *cpus, load: *load }, at),
+        PressureOn::Memory(MemoryArgs { amount, over, reserve, at }) => {
+            press(&Pressure::Memory { amount: *amount, over: *over, reserve: *reserve }, at)
         }
-        PressureOn::Memory(MemoryArgs { amount, over, reserve, within, hold, choice }) => press(
-            &Pressure::Memory { amount: *amount, over: *over, reserve: *reserve },
-            within.as_deref(),
-            *hold,
-            choice,
-        ),
-        PressureOn::Disk(DiskArgs { amount, folder, reserve, within, hold, choice }) => {
+        PressureOn::Disk(DiskArgs { amount, folder, reserve, at }) => {
             // The watchdog and `murphy undo` stand elsewhere, and a container knows nothing of where Murphy stands.
             let folder = match std::path::absolute(folder) {
-                Ok(whole) if within.is_none() || whole == *folder => whole,
+                Ok(whole) if at.within.is_none() || whole == *folder => whole,
                 Ok(_) => {
                     return fail(
                         Exit::Usage,
@@ -47,17 +40,13 @@ pub fn run(args: &PressureArgs) -> Exit {
                     return fail(Exit::Usage, &format_args!("--folder {}: {error}", folder.display()));
                 }
             };
-            press(
-                &Pressure::Disk { folder, amount: *amount, reserve: *reserve },
-                within.as_deref(),
-                *hold,
-                choice,
-            )
+            press(&Pressure::Disk { folder, amount: *amount, reserve: *reserve }, at)
         }
     }
 }
 
-fn press(pressure: &Pressure, within: Option<&str>, hold: Option<Span>, choice: &ChoiceArgs) -> Exit {
+fn press(pressure: &Pressure, at: &AtArgs) -> Exit {
+    let AtArgs { within, hold, choice } = at;
     let chosen = choice.pick != Pick::All || choice.when.max.is_some() || !choice.exclude.is_empty();
     let whom = match within {
         None if chosen => {
@@ -68,7 +57,7 @@ fn press(pressure: &Pressure, within: Option<&str>, hold: Option<Span>, choice: 
         None => Ok(Whom::Host),
         Some(target) => containers(target, "pressure --in", "name the container that it runs in", choice),
     };
-    carry(whom, |_| Ok(Deed::Pressure(pressure.clone())), hold, choice)
+    carry(whom, |_| Ok(Deed::Pressure(pressure.clone())), *hold, choice)
 }
 
 /// The worker's own life.
