@@ -1,12 +1,11 @@
 //! Carries an order out, round by round: choose, put the undo on disk, act, hold, take back. A wish to stop ends the holding
 //! and the waiting, never an act or an undo that has begun.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use murphy_core::{Span, Undo, UndoId};
-use murphy_runner::{Locks, StateDir, Stop, StopReason, Unsure, by_hand};
+use murphy_runner::{Base, Locks, StateDir, Stop, StopReason, Unsure, by_hand};
 use tokio::time::sleep_until;
 
 use crate::error::AdhocError;
@@ -15,15 +14,6 @@ use crate::happening::{Happening, Planned};
 use crate::network::NetworkEnd;
 use crate::order::{Consent, Order, SMALL};
 use crate::session::{Session, owner};
-
-/// Where an order is carried out.
-#[derive(Debug, Clone)]
-pub struct Place {
-    /// Where undo logs are kept.
-    pub state: StateDir,
-    /// This binary, for the watchdog.
-    pub program: PathBuf,
-}
 
 /// What came of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -57,17 +47,17 @@ pub async fn dry_run(
 /// done; what fails later is told and counted.
 pub async fn carry_out(
     order: &Order,
-    place: &Place,
+    base: &Base,
     stop: &Stop,
     agree: &mut (dyn FnMut(&Planned) -> Consent + Send),
     tell: &mut (dyn FnMut(Happening) + Send),
 ) -> Result<Ending, AdhocError> {
-    place.state.refuse_leftovers()?;
+    base.state.refuse_leftovers()?;
     let hands = tokio::select! {
         hands = Hands::new(order) => hands?,
         () = stop.stopped() => return Err(AdhocError::Interrupted),
     };
-    let mut work = Work { order, place, hands, session: None, agreed: SMALL, ending: Ending::default() };
+    let mut work = Work { order, base, hands, session: None, agreed: SMALL, ending: Ending::default() };
     let begun = Instant::now();
     let mut outcome = Ok(());
     for (number, at) in (1..).zip(order.schedule.beginnings(order.seed)) {
@@ -107,7 +97,7 @@ pub async fn carry_out(
 
 struct Work<'a> {
     order: &'a Order,
-    place: &'a Place,
+    base: &'a Base,
     hands: Hands,
     session: Option<Session>,
     /// So many targets at once have been agreed to.
@@ -126,7 +116,7 @@ impl Work<'_> {
         let begun = Instant::now();
         let own = self.session.as_ref().map(Session::mark);
         // Held for this round only: between two rounds others may have the targets.
-        let locks = Arc::new(locks_of(self.order, &self.place.state));
+        let locks = Arc::new(locks_of(self.order, &self.base.state));
         let seed = self.order.seed.derive("pick", u64::from(number));
         let chosen = self.hands.look(seed, own.as_deref(), &locks).await?;
         let planned = planned(self.order, &chosen, number);
@@ -142,7 +132,7 @@ impl Work<'_> {
         tell(Happening::Planned(planned));
         let due = self.due(&chosen)?;
         let (mut unsure, mut touched) = (Unsure::No, false);
-        let acted = match self.hands.act(&chosen, self.session.as_ref(), &locks, &self.place.program).await {
+        let acted = match self.hands.act(&chosen, self.session.as_ref(), &locks, &self.base.program).await {
             Ok(acted) => acted,
             Err(error) => {
                 // Begun in part, perhaps: what cannot be taken back is more than an act that was not done.
@@ -201,7 +191,7 @@ impl Work<'_> {
         }
         let session = match &mut self.session {
             Some(session) => session,
-            empty => empty.insert(Session::open(self.place, &self.order.title())?),
+            empty => empty.insert(Session::open(self.base, &self.order.title())?),
         };
         session.due(&chosen.undos)
     }

@@ -25,7 +25,7 @@ mod words;
 
 pub use attach::{Attach, AttachedSeen, CallerSeen, FromWhom, FromWhomError};
 pub use calls::{Calls, CallsSeen};
-pub use carry::{Ending, Place, carry_out, dry_run};
+pub use carry::{Ending, carry_out, dry_run};
 pub use error::AdhocError;
 pub use happening::{CommandEnd, Happening, Kind, Planned, Victim};
 pub use network::{NetworkTarget, side};

@@ -7,9 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use murphy_core::{Timestamp, Undo, UndoId};
 use murphy_docker::Environment;
 use murphy_host as host;
-use murphy_runner::{GuardedLog, Owner, Rest, StateDir, UndoLog};
+use murphy_runner::{Base, GuardedLog, Owner, Rest, StateDir, UndoLog};
 
-use crate::carry::Place;
 use crate::error::AdhocError;
 
 /// An open undo log with its guard.
@@ -34,11 +33,11 @@ pub(crate) fn owner(title: &str, state: &StateDir) -> Owner {
 
 impl Session {
     /// Makes the log and starts the guard. `title` is what `murphy undo` calls it.
-    pub(crate) fn open(place: &Place, title: &str) -> Result<Session, AdhocError> {
-        let owner = owner(title, &place.state);
+    pub(crate) fn open(base: &Base, title: &str) -> Result<Session, AdhocError> {
+        let owner = owner(title, &base.state);
         let ordinal = SESSIONS.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-by-hand-{}-{ordinal}", Timestamp::now().compact(), owner.process.pid);
-        let guarded = GuardedLog::open(&place.state.log_path(&name), &owner, &place.program)?;
+        let guarded = GuardedLog::open(&base.state.log_path(&name), &owner, &base.program)?;
         Ok(Session { guarded, name, owed: 0 })
     }
 

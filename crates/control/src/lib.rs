@@ -16,7 +16,7 @@ mod toxiproxy;
 mod traffic;
 
 pub use client::{Client, ClientError, ProxyView, ToxicOrder, ToxicSettings, ToxicView};
-pub use containers::{ContainerFaultDoc, NewContainerFault, NotTakenBack, Place, StandsDoc};
+pub use containers::{Base, ContainerFaultDoc, NewContainerFault, NotTakenBack, StandsDoc};
 pub use events::{EventBody, Events, LiftedBy, Notice, TallyDoc, TooManyListeners};
 pub use metrics::{MetricsChoice, Served};
 pub use native::{

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::containers::{ContainerFaults, NotTakenBack, Place};
+use crate::containers::{Base, ContainerFaults, NotTakenBack};
 use crate::events::Events;
 use crate::listen::{self, ListenError};
 use crate::metrics::MetricsChoice;
@@ -49,7 +49,7 @@ pub struct ServerConfig {
     /// What every client must send. Without one the native API is open on loopback, and elsewhere one is made for it.
     pub token: Option<Token>,
     /// Where undo logs are, if the API may act on containers.
-    pub containers: Option<Place>,
+    pub containers: Option<Base>,
 }
 
 /// Why a daemon cannot start.
@@ -132,7 +132,7 @@ impl Server {
         let reach = if containers.is_some() { Reach::Containers } else { Reach::Proxies };
         let guard = Guard::new(address.ip(), reach, token).map_err(bind)?;
         let made = guard.made().cloned();
-        let containers = containers.map(|place| ContainerFaults::new(place, seed, events.clone()));
+        let containers = containers.map(|base| ContainerFaults::new(base, seed, events.clone()));
         let toxiproxy = Api::new(proxies.clone(), compat, metrics, seed);
         let native = NativeApi::new(proxies.clone(), events.clone(), guard, containers.clone());
         let apis = Arc::new(Apis { toxiproxy, native });

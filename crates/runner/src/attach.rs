@@ -107,7 +107,7 @@ pub enum AttachError {
     TaskGone,
 }
 
-/// Where an edge by hand keeps its undo log, and by whom the log is watched.
+/// Where an act by hand keeps its undo log, and by whom the log is watched.
 #[derive(Debug, Clone)]
 pub struct Base {
     /// Where undo logs are kept.

@@ -7,7 +7,7 @@ mod order;
 mod progress;
 mod set;
 
-pub use murphy_adhoc::Place;
+pub use murphy_runner::Base;
 pub use order::NewContainerFault;
 pub use progress::{ContainerFaultDoc, StandsDoc};
 pub use set::{ContainerFaults, NotTakenBack};

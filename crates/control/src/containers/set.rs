@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use murphy_adhoc::{AdhocError, Consent, Order, Place, carry_out, dry_run};
+use murphy_adhoc::{AdhocError, Consent, Order, carry_out, dry_run};
 use murphy_core::{FaultId, Seed};
 use murphy_faults::Fault;
-use murphy_runner::{Stop, StopReason};
+use murphy_runner::{Base, Stop, StopReason};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
@@ -32,7 +32,7 @@ pub struct ContainerFaults {
 }
 
 struct Inner {
-    place: Place,
+    base: Base,
     seed: Seed,
     events: Events,
     tasks: TaskTracker,
@@ -88,9 +88,9 @@ struct Task {
 
 impl ContainerFaults {
     /// None yet.
-    pub fn new(place: Place, seed: Seed, events: Events) -> ContainerFaults {
+    pub fn new(base: Base, seed: Seed, events: Events) -> ContainerFaults {
         let (tasks, state) = (TaskTracker::new(), Mutex::default());
-        ContainerFaults { inner: Arc::new(Inner { place, seed, events, tasks, state }) }
+        ContainerFaults { inner: Arc::new(Inner { base, seed, events, tasks, state }) }
     }
 
     /// All, by name.
@@ -190,7 +190,7 @@ impl Inner {
         let name = free_name(&self.lock(), name, &inject)?;
         let mut progress = Progress::new(name, inject, order);
         let mut tell = |happening| progress.on(&happening);
-        dry_run(order, &self.place.state, &mut tell).await.map_err(problem)?;
+        dry_run(order, &self.base.state, &mut tell).await.map_err(problem)?;
         Ok(progress.shown())
     }
 
@@ -225,7 +225,7 @@ impl Inner {
         };
         // What was not allowed beforehand is refused: nobody is there to be asked.
         let mut agree = |_: &murphy_adhoc::Planned| Consent::NotGiven;
-        let done = carry_out(&order, &self.place, &stop, &mut agree, &mut tell).await;
+        let done = carry_out(&order, &self.base, &stop, &mut agree, &mut tell).await;
         if let Err(error) = done {
             // Nobody listens any more if the request was given up; the list shows it as ended.
             let _ = failed.send(problem(error));

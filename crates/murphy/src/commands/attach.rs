@@ -2,10 +2,9 @@
 //! and keys.
 
 use murphy_adhoc::{Attach, Consent, FromWhom, Route, Wish, rehearse, savable};
-use murphy_runner::{Base, StateDir};
 
 use super::sitting::{Show, exit_of, seat_of, sit_down};
-use super::{fail, runtime};
+use super::{base, fail, runtime};
 use crate::exit::Exit;
 use crate::proxy_args::AttachArgs;
 
@@ -22,10 +21,9 @@ pub fn run(args: &AttachArgs) -> Exit {
     {
         return fail(Exit::Usage, &error);
     }
-    let base = match (StateDir::from_environment(), std::env::current_exe()) {
-        (Ok(state), Ok(program)) => Base { state, program },
-        (Err(error), _) => return fail(Exit::Failed, &error),
-        (_, Err(error)) => return fail(Exit::Failed, &format_args!("cannot find this binary: {error}")),
+    let base = match base() {
+        Ok(base) => base,
+        Err(exit) => return exit,
     };
     let state = base.state.clone();
     let attach = Attach {

@@ -4,8 +4,8 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{IsTerminal as _, Write as _};
 
 use murphy_adhoc::{
-    AdhocError, Asked, Consent, Deed, Ending, Happening, Order, Place, Planned, ProcessDeed, Whom, WhomError,
-    Wish, carry_out, dry_run, words,
+    AdhocError, Asked, Consent, Deed, Ending, Happening, Order, Planned, ProcessDeed, Whom, WhomError, Wish,
+    carry_out, dry_run, words,
 };
 use murphy_core::{Seed, Span};
 use murphy_docker::{Action, Command, Limits, Networks, Removal};
@@ -13,7 +13,7 @@ use murphy_faults::Fault;
 use murphy_runner::{StateDir, Stop, StopReason};
 use tokio::task::JoinSet;
 
-use super::{fail, print, runtime};
+use super::{base, fail, print, runtime};
 use crate::by_hand_args::{
     ChoiceArgs, DisconnectArgs, ExecArgs, FreezeArgs, KillArgs, LimitArgs, OutputChoice, PauseArgs,
     RemoveArgs, RestartArgs, SignalArgs, StopArgs, WhenArgs,
@@ -174,16 +174,15 @@ pub fn shown(happening: &Happening, output: OutputChoice) -> String {
 }
 
 async fn act(order: &Order, tell: &mut (dyn FnMut(Happening) + Send)) -> Exit {
-    let place = match (StateDir::from_environment(), std::env::current_exe()) {
-        (Ok(state), Ok(program)) => Place { state, program },
-        (Err(error), _) => return fail(Exit::Failed, &error),
-        (_, Err(error)) => return fail(Exit::Failed, &format_args!("cannot find this binary: {error}")),
+    let base = match base() {
+        Ok(base) => base,
+        Err(exit) => return exit,
     };
     let stop = Stop::new();
     let (mut listening, mut agree) = (JoinSet::new(), ask);
     listening.spawn(signals::watch(stop.clone()));
     tokio::select! {
-        done = carry_out(order, &place, &stop, &mut agree, tell) => exit_of(done, &stop),
+        done = carry_out(order, &base, &stop, &mut agree, tell) => exit_of(done, &stop),
         Some(Ok(Err(error))) = listening.join_next() => {
             fail(Exit::Failed, &format_args!("cannot listen for signals: {error}"))
         }

@@ -36,6 +36,8 @@ pub mod watchdog;
 
 use std::io::Write;
 
+use murphy_runner::{Base, StateDir};
+
 use crate::exit::Exit;
 
 /// Prints a result. A reader that went away (`murphy … | head`) is no error.
@@ -54,6 +56,14 @@ pub fn note(message: &dyn std::fmt::Display) {
 pub fn fail(exit: Exit, message: &dyn std::fmt::Display) -> Exit {
     note(&format_args!("error: {message}"));
     exit
+}
+
+/// Where undo logs are kept, and this binary, which watches over them.
+pub fn base() -> Result<Base, Exit> {
+    let state = StateDir::from_environment().map_err(|error| fail(Exit::Failed, &error))?;
+    let program = std::env::current_exe()
+        .map_err(|error| fail(Exit::Failed, &format_args!("cannot find this binary: {error}")))?;
+    Ok(Base { state, program })
 }
 
 /// A runtime for a command that needs one, and as many descriptors as this user may have: a load whose service hangs

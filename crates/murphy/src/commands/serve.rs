@@ -4,13 +4,12 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 
 use murphy_control::{
-    Compat, MetricsChoice, NotTakenBack, Place, ProxySpec, Served, Server, ServerConfig, Token, read_config,
+    Compat, MetricsChoice, NotTakenBack, ProxySpec, Served, Server, ServerConfig, Token, read_config,
 };
 use murphy_core::Seed;
-use murphy_runner::StateDir;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{fail, runtime};
+use super::{base, fail, runtime};
 use crate::daemon_args::{CompatChoice, ServeArgs};
 use crate::exit::Exit;
 
@@ -63,13 +62,9 @@ async fn serve(args: &ServeArgs, compat: Compat, specs: Vec<ProxySpec>) -> Exit 
         }
     };
     let served = |yes: bool| if yes { Served::Yes } else { Served::No };
-    let state = match StateDir::from_environment() {
-        Ok(state) => state,
-        Err(error) => return fail(Exit::Failed, &error),
-    };
-    let containers = match std::env::current_exe() {
-        Ok(program) => args.containers.then(|| Place { state: state.clone(), program }),
-        Err(error) => return fail(Exit::Failed, &format_args!("cannot find this binary: {error}")),
+    let base = match base() {
+        Ok(base) => base,
+        Err(exit) => return exit,
     };
     let config = ServerConfig {
         host: args.host.clone(),
@@ -77,9 +72,9 @@ async fn serve(args: &ServeArgs, compat: Compat, specs: Vec<ProxySpec>) -> Exit 
         seed,
         compat,
         metrics: MetricsChoice { proxy: served(args.proxy_metrics), runtime: served(args.runtime_metrics) },
-        state: state.path().to_owned(),
+        state: base.state.path().to_owned(),
         token,
-        containers,
+        containers: args.containers.then_some(base),
     };
     let server = match Server::bind(config).await {
         Ok(server) => server,
