@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use murphy_adhoc::{Attach, Consent, FromWhom, Planned, Wish, savable, watched};
 use murphy_core::{EdgeName, Protocol, Seed};
-use murphy_runner::{Attached, Attachment, Base, StateDir, Stop, StopReason};
-use murphy_tui::{App, EdgeSpec, Follow, Hands, Own, SavedCaller, Via, show};
+use murphy_runner::{Attached, Attachment, Stop, StopReason};
+use murphy_tui::{App, EdgeSpec, Follow, Hands, Order, Own, SavedCaller, Shared, Via, show};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::by_hand::ask;
 use super::sitting::exit_of;
-use super::{fail, note, runtime};
+use super::{base, fail, note, runtime};
 use crate::args::TopArgs;
 use crate::exit::Exit;
 
@@ -42,19 +42,21 @@ pub fn run(args: &TopArgs) -> Exit {
         Ok(runtime) => runtime,
         Err(exit) => return exit,
     };
-    let (stop, shown) = (Stop::new(), CancellationToken::new());
-    let given_back = CancellationToken::new();
+    let stop = Stop::new();
+    let screen = Screen::default();
     let mut tasks = JoinSet::new();
     // A second signal ends it at once; what is not in this process is then taken back by the watchdog.
     let watched = stop.clone();
     tasks.spawn_on(async move { drop(crate::signals::watch(watched).await) }, runtime.handle());
-    let (watched, ended, back) = (stop.clone(), shown.clone(), given_back.clone());
+    let (watched, shown) = (stop.clone(), screen.clone());
     tasks.spawn_on(
         async move {
             watched.stopped().await;
-            ended.cancel();
+            shown.end.cancel();
+            // Until it is taken, whatever is under way ends by itself.
+            shown.taken.cancelled().await;
             // A terminal that was closed can hold the reader of keys for ever.
-            if tokio::time::timeout(GRACE, back.cancelled()).await.is_ok() {
+            if tokio::time::timeout(GRACE, shown.given_back.cancelled()).await.is_ok() {
                 return;
             }
             let code = match watched.reason() {
@@ -65,10 +67,9 @@ pub fn run(args: &TopArgs) -> Exit {
         },
         runtime.handle(),
     );
-    let screen = Screen { stop: &stop, shown: &shown, given_back: &given_back };
     let result = match &args.run {
         Some(run) => follow(&runtime, run, &screen),
-        None => own(&runtime, edges, attach, args.seed.unwrap_or(Seed(1)), &screen),
+        None => own(&runtime, edges, attach, args.seed.unwrap_or(Seed(1)), &screen, &stop),
     };
     match (result, stop.reason()) {
         (Err(exit), _) => exit,
@@ -96,14 +97,24 @@ fn edges(words: &[String], protocol: Protocol) -> Result<Vec<EdgeSpec>, String> 
         .collect()
 }
 
-/// How the screen ends.
-struct Screen<'a> {
-    /// A signal came.
-    stop: &'a Stop,
+/// The life of the screen.
+#[derive(Clone, Default)]
+struct Screen {
+    /// It is taken.
+    taken: CancellationToken,
     /// It is to be given back.
-    shown: &'a CancellationToken,
+    end: CancellationToken,
     /// It is given back.
-    given_back: &'a CancellationToken,
+    given_back: CancellationToken,
+}
+
+impl Screen {
+    fn show(&self, app: App, world: &Shared, act: impl FnMut(Order)) -> Result<(), Exit> {
+        self.taken.cancel();
+        let shown = show(app, world, &self.end, act);
+        self.given_back.cancel();
+        shown.map_err(|error| fail(Exit::Failed, &format_args!("the terminal: {error}")))
+    }
 }
 
 /// What `--from` and `--to` say, checked.
@@ -111,11 +122,7 @@ fn attach(args: &TopArgs) -> Result<Option<(Attach, Protocol)>, Exit> {
     let (Some(from), Some(to)) = (&args.from, &args.to) else { return Ok(None) };
     let from = FromWhom::read(&Wish::all(from))
         .map_err(|error| fail(Exit::Usage, &format_args!("--from: {error}")))?;
-    let state = StateDir::from_environment().map_err(|error| fail(Exit::Failed, &error))?;
-    let program = std::env::current_exe()
-        .map_err(|error| fail(Exit::Failed, &format_args!("cannot find this binary: {error}")))?;
-    let open = args.open_connections.connections();
-    let base = Base { state, program };
+    let (base, open) = (base()?, args.open_connections.connections());
     let protocol = if args.http { Protocol::Http } else { Protocol::Tcp };
     Ok(Some((Attach { from, to: to.clone(), open, consent: Consent::NotGiven, base }, protocol)))
 }
@@ -136,7 +143,8 @@ fn own(
     mut edges: Vec<EdgeSpec>,
     attach: Option<(Attach, Protocol)>,
     seed: Seed,
-    screen: &Screen<'_>,
+    screen: &Screen,
+    stop: &Stop,
 ) -> Result<(), Exit> {
     let mut sat_in = None;
     if let Some((attach, protocol)) = attach {
@@ -147,7 +155,7 @@ fn own(
             return Err(fail(Exit::Usage, &why));
         }
         let attachment = attach.attachment(name.clone(), protocol, Default::default(), seed);
-        let planned = runtime.block_on(looked(&attach, &attachment, screen.stop))?;
+        let planned = runtime.block_on(looked(&attach, &attachment, stop))?;
         let from = attach.from.text().to_owned();
         let saved = savable(&from).ok().map(|named| SavedCaller {
             container: watched(planned.targets.iter().map(|target| target.name.as_str()), &named.caller),
@@ -162,23 +170,22 @@ fn own(
     let mut attached = None;
     if let Some((attach, attachment, name)) = &sat_in {
         let hands = own.hands(name).unwrap_or_default();
-        let begun = runtime.block_on(attach.begin(attachment, &hands, &own.recorder(), screen.stop));
+        let begun = runtime.block_on(attach.begin(attachment, &hands, &own.recorder(), stop));
         match begun {
             Ok((begun, _)) => attached = Some(begun),
             Err(error) => {
                 own.end(runtime.handle());
-                return Err(exit_of(&error, screen.stop.reason()));
+                return Err(exit_of(&error, stop.reason()));
             }
         }
     }
     let app = App::new(format!("seed {seed}"), Hands::Free);
     let inside = runtime.enter();
-    let shown = show(app, &own.world(), screen.shown, |order| own.act(order));
+    let shown = screen.show(app, &own.world(), |order| own.act(order));
     drop(inside);
-    screen.given_back.cancel();
     own.end(runtime.handle());
     let left = attached.map_or(Ok(()), |attached| leave(runtime, attached));
-    shown.map_err(|error| fail(Exit::Failed, &format_args!("the terminal: {error}")))?;
+    shown?;
     left
 }
 
@@ -195,16 +202,15 @@ fn leave(runtime: &Runtime, attached: Attached) -> Result<(), Exit> {
     Err(fail(Exit::NotReverted, &"something may not be as before; try again with: murphy undo"))
 }
 
-fn follow(runtime: &Runtime, run: &Path, screen: &Screen<'_>) -> Result<(), Exit> {
+fn follow(runtime: &Runtime, run: &Path, screen: &Screen) -> Result<(), Exit> {
     let follow = {
         let _inside = runtime.enter();
         Follow::start(run).map_err(|error| fail(Exit::Failed, &error))?
     };
     let app = App::new(run.display().to_string(), Hands::Tied);
-    let shown = show(app, &follow.world(), screen.shown, |_| {});
-    screen.given_back.cancel();
+    let shown = screen.show(app, &follow.world(), |_| {});
     runtime.block_on(follow.end());
-    shown.map_err(|error| fail(Exit::Failed, &format_args!("the terminal: {error}")))
+    shown
 }
 
 #[cfg(test)]
