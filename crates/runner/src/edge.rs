@@ -248,12 +248,18 @@ impl Sitting {
                 self.seats.keys().copied().filter(|inode| !present.contains(inode)).collect();
             for inode in gone {
                 if let Some(seat) = self.seats.remove(&inode) {
-                    let pid = seat.netns.identity().process.pid;
-                    let why = format!("process {pid}, whose network it was, is gone");
-                    self.bypassed(&seat.name, why);
                     let network = seat.netns.identity();
+                    let pid = network.process.pid;
+                    let is_there = host::is_alive(&network.process);
+                    self.bypassed(
+                        &seat.name,
+                        match is_there {
+                            true => format!("process {pid} is not among those that are meant any more"),
+                            false => format!("process {pid}, whose network it was, is gone"),
+                        },
+                    );
                     end(&self.site, seat).await;
-                    if !host::is_alive(&network.process) {
+                    if !is_there {
                         self.site.release(network);
                     }
                 }
