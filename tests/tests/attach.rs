@@ -318,6 +318,7 @@ fn what_cannot_be_done_is_said_before_anything_is_touched() {
     attach(cart, "redis", &[]).expect(2).says("has no port");
     attach("process:redis", &to, &[]).expect(2).says("pid:4711");
     attach("cart-*", &to, &["--save", "x.yaml"]).expect(2).says("--save").says("--from web");
+    attach(cart, &to, &["--pick", "1", "--save", "x.yaml"]).expect(2).says("--save").says("--pick");
     attach(cart, &to, &["--tls-handshake", "expired"]).expect(2).says("--tls");
     nothing_is_left(&bench, &stack, &[&stack.cart]);
 

@@ -2,6 +2,7 @@
 //! and keys.
 
 use murphy_adhoc::{Attach, Consent, FromWhom, Route, Wish, rehearse, savable};
+use murphy_docker::Pick;
 
 use super::sitting::{Show, exit_of, seat_of, sit_down};
 use super::{base, fail, runtime};
@@ -16,10 +17,14 @@ pub fn run(args: &AttachArgs) -> Exit {
         Ok(from) => from,
         Err(error) => return fail(Exit::Usage, &format_args!("--from: {error}")),
     };
-    if args.sitting.save.is_some()
-        && let Err(error) = savable(from.text())
-    {
-        return fail(Exit::Usage, &error);
+    if args.sitting.save.is_some() {
+        if args.pick != Pick::All || !args.exclude.is_empty() {
+            let why = "--save: a scenario sits in on all of them; leave --pick and --exclude out, or name one container";
+            return fail(Exit::Usage, &why);
+        }
+        if let Err(error) = savable(from.text()) {
+            return fail(Exit::Usage, &error);
+        }
     }
     let base = match base() {
         Ok(base) => base,
