@@ -77,9 +77,10 @@ fn is_broken(victims: &Victims) -> bool {
 
 /// A fault of a container, and beside it faults on two edges (one of them in the container's network), on that network, on a
 /// service, on a process that Murphy did not start, and on the machine.
-fn scenario(lane: &Lane, on_container: &str, service: u16, edge: u16) -> String {
+fn scenario(lane: &Lane, bench: &Bench, on_container: &str, service: u16, edge: u16) -> String {
     let Lane { victims, peer, mark, .. } = lane;
     let name = &victims.member.name;
+    let disk = format!("{{ disk-pressure: {{ folder: {}, amount: 4MiB }} }}", bench.path().display());
     let faults: String = [
         ("0ms", "1900ms", "edge: items".to_owned(), "{ latency: 50ms }"),
         ("0ms", "1900ms", "edge: beyond".to_owned(), "reset"),
@@ -93,7 +94,7 @@ fn scenario(lane: &Lane, on_container: &str, service: u16, edge: u16) -> String 
         ("0ms", "1900ms", format!("container: {{ name: {name} }}"), "{ memory-pressure: 8MiB }"),
         ("0ms", "1900ms", "host: this".to_owned(), "{ cpu-pressure: { cpus: 0.1 } }"),
         ("100ms", "1500ms", "host: this".to_owned(), "{ memory-pressure: 16MiB }"),
-        ("200ms", "1500ms", "host: this".to_owned(), "{ disk-pressure: { folder: /tmp, amount: 4MiB } }"),
+        ("200ms", "1500ms", "host: this".to_owned(), disk.as_str()),
     ]
     .into_iter()
     .map(|(at, lasts, on, fault)| format!("  - {{ {on}, inject: {fault}, at: {at}, for: {lasts} }}\n"))
@@ -177,7 +178,7 @@ impl Lane {
         let before = self.victims.state();
         let (on_container, words) = match ON_CONTAINER.get(turn) {
             Some(on_container) => {
-                bench.file("s.yaml", &scenario(self, on_container, service, edge));
+                bench.file("s.yaml", &scenario(self, bench, on_container, service, edge));
                 (*on_container, vec!["run", "s.yaml"])
             }
             None => {
@@ -200,7 +201,7 @@ impl Lane {
     fn is_as_before(&self, strike: &Strike) -> bool {
         !processes_with(&format!("127.0.0.1:{}", strike.service)).into_iter().any(is_demo_service)
             && !is_frozen(self.bystander.0.id())
-            && workers(&strike.bench).is_empty()
+            && pressed(&strike.bench).is_empty()
             && TcpListener::bind(("127.0.0.1", strike.edge)).is_ok()
             && self.victims.state() == strike.before
             && !is_broken(&self.victims)
@@ -320,12 +321,14 @@ fn is_demo_service(pid: u32) -> bool {
         .is_ok_and(|line| String::from_utf8_lossy(&line).contains("demo-service"))
 }
 
-/// Workers of runs in this folder, and what they filled in `/tmp` that still has a name.
-fn workers(bench: &Path) -> Vec<String> {
+/// Workers of runs in this folder, and what they filled in it that still has a name.
+fn pressed(bench: &Path) -> Vec<String> {
     let runs_there =
         |pid: &u32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(bench));
     let pids = processes_with("pressure-worker").into_iter().filter(runs_there);
-    pids.map(|pid| format!("worker {pid}")).collect()
+    let files = std::fs::read_dir(bench).into_iter().flatten().flatten();
+    let files = files.map(|file| file.file_name().to_string_lossy().into_owned());
+    pids.map(|pid| format!("worker {pid}")).chain(files.filter(|name| name.starts_with(".murphy-"))).collect()
 }
 
 #[test]
