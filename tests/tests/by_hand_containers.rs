@@ -1,23 +1,13 @@
 //! `murphy kill|stop|restart|pause|disconnect|limit|remove|exec` on containers of a real engine, as a person types them.
 
-use std::process::Child;
 use std::time::Duration;
 
 use murphy_testkit::{Member, Sandbox};
-use murphy_tests::{Bench, Finished, eventually, processes_with};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use murphy_tests::{Bench, Finished, eventually, finish, kill_with_watchdog, send};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-
-fn send(child: &Child, signal: Signal) {
-    kill(Pid::from_raw(child.id() as i32), signal).expect("murphy runs");
-}
-
-fn finish(child: Child) -> Finished {
-    child.wait_with_output().expect("murphy can be waited for").into()
-}
 
 fn events(stdout: &str, name: &str) -> Vec<Value> {
     let parsed = stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect(line));
@@ -196,13 +186,7 @@ fn when_murphy_is_killed_containers_come_back_all_the_same() {
     let bench = Bench::new();
     let child = bench.spawn(&["pause", &member.name, "--for", "10m"]);
     eventually("it is paused", PATIENCE, || essence(&sandbox, &member) != before);
-    send(&child, Signal::SIGSTOP);
-    let state = bench.path().join("state").display().to_string();
-    for watchdog in processes_with(&format!("watchdog {state}")) {
-        kill(Pid::from_raw(watchdog as i32), Signal::SIGKILL).expect("the watchdog lives");
-    }
-    send(&child, Signal::SIGKILL);
-    finish(child).expect(137);
+    kill_with_watchdog(&bench, child);
     bench.run(&["pause", &member.name, "--for", "1s"]).expect(3).says("murphy undo");
     // The log knows the engine; an environment that names another one does not lead undo astray.
     let undone: Finished =
@@ -325,13 +309,7 @@ fn a_command_and_a_run_do_not_fight_over_one_container() {
     bench.run(&["pause", &member.name]).expect(3).says("in the hands of another run (\"a long run\"");
     assert!(!paused());
     // Also while its run is dead and not taken back.
-    send(&run, Signal::SIGSTOP);
-    let state = bench.path().join("state").display().to_string();
-    for watchdog in processes_with(&format!("watchdog {state}")) {
-        kill(Pid::from_raw(watchdog as i32), Signal::SIGKILL).expect("the watchdog lives");
-    }
-    send(&run, Signal::SIGKILL);
-    finish(run).expect(137);
+    kill_with_watchdog(&bench, run);
     bench.run(&["pause", &member.name]).expect(3).says("murphy undo");
     bench.run(&["undo"]).expect(0).says("taken back");
     assert_eq!(essence(&sandbox, &member), before);

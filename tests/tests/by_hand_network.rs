@@ -7,20 +7,11 @@ use std::process::Child;
 use std::time::Duration;
 
 use murphy_testkit::Sandbox;
-use murphy_tests::{Bench, Finished, Three, eventually, processes_with};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use murphy_tests::{Bench, Finished, Three, eventually, finish, kill_with_watchdog, send};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-
-fn send(child: &Child, signal: Signal) {
-    kill(Pid::from_raw(child.id() as i32), signal).expect("murphy runs");
-}
-
-fn finish(child: Child) -> Finished {
-    child.wait_with_output().expect("murphy can be waited for").into()
-}
 
 /// Murphy with this in the world, seen in the network of the first container.
 fn begin(three: &Three, bench: &Bench, args: &[&str]) -> Child {
@@ -148,13 +139,7 @@ fn when_murphy_is_killed_the_network_comes_back_all_the_same() {
     // With the watchdog dead too, the kernel's leases end and `murphy undo` does the rest; nothing new begins before.
     let bench = Bench::new();
     let child = begin(&three, &bench, &["bandwidth", a, "--rate", "1MB/s"]);
-    send(&child, Signal::SIGSTOP);
-    let state = bench.path().join("state").display().to_string();
-    for watchdog in processes_with(&format!("watchdog {state}")) {
-        kill(Pid::from_raw(watchdog as i32), Signal::SIGKILL).expect("the watchdog lives");
-    }
-    send(&child, Signal::SIGKILL);
-    finish(child).expect(137);
+    kill_with_watchdog(&bench, child);
     bench.run(&["partition", a, b]).expect(3).says("murphy undo");
     bench.run(&["undo"]).expect(0).says("taken back");
     assert!(bench.undo_logs().is_empty());

@@ -3,7 +3,7 @@
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use murphy_tests::{Bench, Finished, eventually, processes_with};
+use murphy_tests::{Bench, Finished, eventually, finish, processes_with, send};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -52,14 +52,6 @@ impl Drop for Victims {
 fn state_of(pid: u32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
-}
-
-fn send(child: &Child, signal: Signal) {
-    kill(Pid::from_raw(child.id() as i32), signal).expect("murphy runs");
-}
-
-fn finish(child: Child) -> Finished {
-    child.wait_with_output().expect("murphy can be waited for").into()
 }
 
 /// The events of `--output json`, by name.

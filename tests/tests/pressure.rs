@@ -3,10 +3,9 @@
 
 mod pressing;
 
-use std::process::Child;
 use std::time::{Duration, Instant};
 
-use murphy_tests::{Bench, Finished, catalogue_scenario, eventually, processes_with};
+use murphy_tests::{Bench, catalogue_scenario, eventually, finish, kill_with_watchdog, send};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pressing::{held_on_disk, processor_time, resident, worker, workers};
@@ -20,14 +19,6 @@ fn left_in(bench: &Bench) -> Vec<String> {
     all.map(|file| file.file_name().to_string_lossy().into_owned())
         .filter(|name| name.starts_with(".murphy-"))
         .collect()
-}
-
-fn send(child: &Child, signal: Signal) {
-    kill(Pid::from_raw(child.id() as i32), signal).expect("murphy runs");
-}
-
-fn finish(child: Child) -> Finished {
-    child.wait_with_output().expect("murphy can be waited for").into()
 }
 
 /// What is typed, and how one sees on the worker that it is there.
@@ -108,14 +99,7 @@ fn a_worker_ends_with_murphy_even_if_nobody_is_left_to_take_it_back() {
         let child = bench.spawn(&with(args, &["--for", "10m"]));
         let pid = worker(&bench);
         eventually("the pressure is there", PATIENCE, || is_there(pid));
-        // Stopped first, so that it cannot replace its watchdog.
-        send(&child, Signal::SIGSTOP);
-        let state = bench.path().join("state").display().to_string();
-        for watchdog in processes_with(&format!("watchdog {state}")) {
-            kill(Pid::from_raw(watchdog as i32), Signal::SIGKILL).expect("the watchdog lives");
-        }
-        send(&child, Signal::SIGKILL);
-        finish(child).expect(137);
+        kill_with_watchdog(&bench, child);
         eventually("the worker has ended", PATIENCE, || workers(&bench).is_empty());
         assert!(left_in(&bench).is_empty());
         // The log still asks for it, and nothing starts before it is looked after.

@@ -3,13 +3,12 @@
 
 mod pressing;
 
-use std::process::Child;
 use std::time::{Duration, Instant};
 
 use murphy_testkit::{Member, Sandbox};
-use murphy_tests::{Bench, Finished, catalogue_scenario, eventually, processes_with};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, Uid};
+use murphy_tests::{Bench, catalogue_scenario, eventually, finish, kill_with_watchdog, send};
+use nix::sys::signal::Signal;
+use nix::unistd::Uid;
 use pressing::{held_on_disk, processor_time, resident, worker, workers};
 use serde_json::json;
 
@@ -27,14 +26,6 @@ fn victim(test: &str) -> Option<(Sandbox, Member)> {
     let host = json!({ "Memory": 128 * MIB, "MemorySwap": 128 * MIB, "NanoCpus": 500_000_000 });
     let member = sandbox.container("pressure", &["echo", "7"], json!({ "HostConfig": host }));
     Some((sandbox, member))
-}
-
-fn send(child: &Child, signal: Signal) {
-    kill(Pid::from_raw(child.id() as i32), signal).expect("murphy runs");
-}
-
-fn finish(child: Child) -> Finished {
-    child.wait_with_output().expect("murphy can be waited for").into()
 }
 
 /// Memory that the container has in use, as its engine counts it.
@@ -163,13 +154,7 @@ expect: {{ read: {{ success: ">= 50%" }} }}
     bench.file("s.yaml", &catalogue_scenario("a container with little to spare", &more("10m")));
     let child = bench.spawn(&["run", "s.yaml"]);
     eventually("all three are there", PATIENCE, all_there);
-    send(&child, Signal::SIGSTOP);
-    let state = bench.path().join("state").display().to_string();
-    for watchdog in processes_with(&format!("watchdog {state}")) {
-        kill(Pid::from_raw(watchdog as i32), Signal::SIGKILL).expect("the watchdog lives");
-    }
-    send(&child, Signal::SIGKILL);
-    finish(child).expect(137);
+    kill_with_watchdog(&bench, child);
     eventually("the workers have ended", PATIENCE, || workers(&bench).is_empty());
     bench.run(&["undo"]).expect(0).says("taken back: end ");
 }

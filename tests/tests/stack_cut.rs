@@ -4,9 +4,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use murphy_testkit::Sandbox;
-use murphy_tests::{Bench, Finished, eventually};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use murphy_tests::{Bench, Finished, eventually, finish, send};
+use nix::sys::signal::Signal;
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -84,14 +83,6 @@ fn cut(test: &str, at: usize, end: impl Fn(&Bench, Child) -> Finished) {
     std::thread::park_timeout(Duration::from_secs(3));
     let left = of_project(&sandbox, &project);
     assert!(left.is_empty(), "{left:?}\n{}{}", finished.stdout, finished.stderr);
-}
-
-fn finish(run: Child) -> Finished {
-    run.wait_with_output().expect("murphy can be waited for").into()
-}
-
-fn send(run: &Child, signal: Signal) {
-    kill(Pid::from_raw(run.id() as i32), signal).expect("murphy runs");
 }
 
 #[test]
