@@ -1,5 +1,6 @@
-//! The release binary as a user gets it: how soon it answers, how large it is, what an idle connection through
-//! `murphy serve` costs (bytes, and kept-alive HTTP), and how much a flood can make it hold. `make bench` builds it first; alone: `cargo build --release -p murphy && cargo bench -p murphy-tests`.
+//! The release binary as a user gets it: how soon it answers, how large it is, what judging a long run costs, what an idle
+//! connection through `murphy serve` costs (bytes, and kept-alive HTTP), and how much a flood can make it hold. `make bench`
+//! builds it first; alone: `cargo build --release -p murphy && cargo bench -p murphy-tests`.
 //!
 //! Exits with 1 if a bar of docs/performance.md is missed.
 
@@ -8,13 +9,16 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use murphy_tests::{Bench, Daemon, murphy};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use murphy_tests::{Bench, Daemon, LongRun, murphy};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 
 const LARGEST: u64 = 12_000_000;
 const SLOWEST: Duration = Duration::from_millis(10);
 const SLOWEST_CHECK: Duration = Duration::from_millis(100);
 const SLOWEST_MANY: Duration = Duration::from_secs(1);
+const EVENTS: u64 = 1_000_000;
+const SLOWEST_JUDGING: Duration = Duration::from_secs(2);
+const JUDGING_MOST: f64 = 300.0;
 const FILES: usize = 60;
 const IDLE: usize = 10_000;
 /// Opened and closed before the memory is looked at, so that what is made once is made.
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
     println!(
         "murphy check, plan        {many:.2?} for {FILES} files, checked in one call and planned one by one"
     );
+    let judged = judging();
     for (what, words) in [("idle through murphy serve", BYTES), ("kept alive, HTTP         ", HTTP)] {
         let (held, each) = idle(words);
         println!("{what} {held} open, {each:.1} KiB resident each");
@@ -58,7 +63,11 @@ fn main() -> ExitCode {
         "flood under latency 60s   {peak:.1} MiB at most, {FLOODED} connections, {sent:.0} MiB taken until they stood"
     );
     let quick = version < SLOWEST && long < SLOWEST_CHECK && many < SLOWEST_MANY;
-    if size < LARGEST && quick && peak < FLOODED_MOST { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if size < LARGEST && quick && judged && peak < FLOODED_MOST {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// How long `murphy check` takes for a scenario of 5,000 lines, and how many they are.
@@ -89,6 +98,28 @@ fn many_files() -> Duration {
         timed(&mut bench.command(&["check", "all"])) + plans.sum::<Duration>()
     };
     (0..5).map(|_| round()).min().expect("five rounds")
+}
+
+/// What judging a run of a million events costs, for each kind of run: whether all keep within the bars. The peak of memory
+/// is that of any child so far, so the first figure that is too high is the one that counts.
+fn judging() -> bool {
+    let bench = Bench::new();
+    let mut all = true;
+    for kind in [LongRun::Bytes, LongRun::Http, LongRun::Users] {
+        let run = kind.write(&bench.path().join(format!("{kind:?}")), EVENTS);
+        let times = (0..3).map(|_| {
+            let begun = Instant::now();
+            let told = bench.run(&["report", &run.display().to_string()]);
+            assert!(told.stdout.contains("a long run"), "{}{}", told.stdout, told.stderr);
+            begun.elapsed()
+        });
+        let took = times.min().expect("three times");
+        let peak =
+            getrusage(UsageWho::RUSAGE_CHILDREN).expect("a usage of children").max_rss() as f64 / 1024.0;
+        println!("judging {EVENTS} events   {took:.2?}, {peak:.0} MiB at most ({kind:?}; fastest of 3)");
+        all &= took < SLOWEST_JUDGING && peak < JUDGING_MOST;
+    }
+    all
 }
 
 fn timed(command: &mut Command) -> Duration {

@@ -26,19 +26,26 @@ pub fn write_line(out: &mut impl Write, event: &Event) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// Reads all events. A last line without its newline is a torn write and is left out.
-pub fn read_journal(mut input: impl BufRead) -> Result<Vec<Event>, JournalError> {
-    let mut events = Vec::new();
+/// Reads event by event, so that a journal need not fit into memory. A last line without its newline is a torn write and is
+/// left out.
+pub fn each_event(input: &mut dyn BufRead, take: &mut dyn FnMut(Event)) -> Result<(), JournalError> {
     let mut text = Vec::with_capacity(512);
     let mut line = 0;
     loop {
         text.clear();
         if input.read_until(b'\n', &mut text)? == 0 || !text.ends_with(b"\n") {
-            return Ok(events);
+            return Ok(());
         }
         line += 1;
-        events.push(serde_json::from_slice(&text).map_err(|source| JournalError::Line { line, source })?);
+        take(serde_json::from_slice(&text).map_err(|source| JournalError::Line { line, source })?);
     }
+}
+
+/// Reads all events.
+pub fn read_journal(mut input: impl BufRead) -> Result<Vec<Event>, JournalError> {
+    let mut events = Vec::new();
+    each_event(&mut input, &mut |event| events.push(event))?;
+    Ok(events)
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub use ids::{
     ConnId, Direction, Directions, EdgeName, FaultId, LeaseName, LoadName, NameError, ProbeName, RuleSetName,
     ServiceName,
 };
-pub use journal::{JournalError, read_journal, write_line};
+pub use journal::{JournalError, each_event, read_journal, write_line};
 pub use json_path::{JsonPath, JsonPathError, JsonTest, JsonTestError};
 pub use order::{gathered, sort_short};
 pub use packed::unpacked;

@@ -21,5 +21,5 @@ pub use outcome::{Came, Outcome};
 pub use style::{Glyphs, Ink, Style};
 pub use terminal::terminal;
 pub use timeline::{
-    Bin, FaultBand, Mark, MarkTone, PhaseBand, ProbeTrack, Series, SeriesKind, Stretch, Timeline,
+    Bin, Drawing, FaultBand, Mark, MarkTone, PhaseBand, ProbeTrack, Series, SeriesKind, Stretch, Timeline,
 };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use murphy_core::{
     EdgeName, Event, EventKind, ExchangeEnd, ExitCause, FaultId, LoadName, Offset, Phase, ProbeName, Rule,
-    RunBrief, Span, Subject, SuccessRule, Tally,
+    RunBrief, Sample, Span, Subject, SuccessRule, Tally,
 };
 
 use crate::html::spoken;
@@ -157,7 +157,7 @@ pub struct Mark {
 
 /// One request or call, before it is counted.
 struct Point {
-    at: u64,
+    at: Offset,
     took: u64,
     good: bool,
     degraded: bool,
@@ -167,12 +167,43 @@ struct Point {
 struct Collected {
     loads: BTreeMap<LoadName, Vec<Point>>,
     edges: BTreeMap<EdgeName, Vec<Point>>,
-    probes: BTreeMap<ProbeName, Vec<Stretch>>,
 }
 
-impl Timeline {
-    /// Of any list of events; one without a beginning gives an empty time line.
-    pub fn of(events: &[Event]) -> Timeline {
+/// A time line on its way: takes the events of a run one by one, and keeps of the many a few numbers each.
+#[derive(Default)]
+pub struct Drawing {
+    collected: Collected,
+    /// The few: what bands, tracks and remarks are made of.
+    kept: Vec<Event>,
+    last: Option<Offset>,
+}
+
+impl Drawing {
+    /// The next event.
+    pub fn take(&mut self, event: Event) {
+        self.last = self.last.max(Some(event.at));
+        match &event.kind {
+            EventKind::Sample(sample) => self.collected.sample(sample),
+            EventKind::Exchange { edge, began, ended, end, .. } => {
+                self.collected.call(edge, *began, ended.since(*began), *end == ExchangeEnd::Answered);
+            }
+            EventKind::Request(call) => {
+                self.collected.call(&call.edge, call.began, call.ended.since(call.began), call.is_good());
+            }
+            EventKind::DialFailed { edge, .. } => {
+                self.collected.call(edge, event.at, Span::ZERO, false);
+            }
+            EventKind::ConnOpened { .. }
+            | EventKind::ConnClosed { .. }
+            | EventKind::ContainerOutput { .. }
+            | EventKind::Undone { .. } => {}
+            _ => self.kept.push(event),
+        }
+    }
+
+    /// What can be drawn of them; a run without a beginning gives an empty time line.
+    pub fn timeline(self) -> Timeline {
+        let (mut collected, events) = (self.collected, self.kept.as_slice());
         let brief = events.iter().find_map(|event| match &event.kind {
             EventKind::RunStarted(brief) => Some(brief.as_ref()),
             _ => None,
@@ -180,31 +211,39 @@ impl Timeline {
         let Some(brief) = brief else { return Timeline::default() };
         let began = |event: &&Event| matches!(event.kind, EventKind::PhaseStarted { .. });
         let begin = events.iter().find(began).map_or(Offset::ZERO, |event| event.at);
-        let last = events.iter().map(|event| event.at).max().unwrap_or(begin);
+        let last = self.last.unwrap_or(begin);
         let length = last.since(begin).min(brief.phases.total());
         let window = WindowOf { begin, length };
-        let mut collected = Collected::default();
-        for event in events {
-            collected.take(event, window);
-        }
+        let mut probes = stretches(events, window);
         let (marks, marks_left_out) = marks(events, brief, window);
         Timeline {
             length,
             phases: phases(events, window),
             faults: faults(events, brief, window),
-            series: series(brief, &mut collected, length),
+            series: series(brief, &mut collected, window),
             probes: brief
                 .probes
                 .iter()
                 .map(|probe| ProbeTrack {
                     name: probe.name.to_string(),
                     what: probe.what.clone(),
-                    stretches: collected.probes.remove(&probe.name).unwrap_or_default(),
+                    stretches: probes.remove(&probe.name).unwrap_or_default(),
                 })
                 .collect(),
             marks,
             marks_left_out,
         }
+    }
+}
+
+impl Timeline {
+    /// Of any list of events.
+    pub fn of(events: &[Event]) -> Timeline {
+        let mut drawing = Drawing::default();
+        for event in events {
+            drawing.take(event.clone());
+        }
+        drawing.timeline()
     }
 
     /// True if there is nothing to draw.
@@ -228,59 +267,46 @@ impl WindowOf {
 }
 
 impl Collected {
-    fn take(&mut self, event: &Event, window: WindowOf) {
-        match &event.kind {
-            EventKind::Sample(sample) => {
-                if !self.loads.contains_key(&sample.load) {
-                    self.loads.insert(sample.load.clone(), Vec::new());
-                }
-                if let Some(points) = self.loads.get_mut(&sample.load) {
-                    points.push(Point {
-                        at: sample.intended.since(window.begin).as_micros(),
-                        took: sample.latency().as_micros(),
-                        good: sample.is_ok(),
-                        degraded: sample.is_ok() && !sample.served.is_fresh(),
-                    });
-                }
-            }
-            EventKind::Exchange { edge, began, ended, end, .. } => {
-                let good = *end == ExchangeEnd::Answered;
-                self.call(edge, began.since(window.begin), ended.since(*began), good);
-            }
-            EventKind::Request(call) => {
-                let at = call.began.since(window.begin);
-                self.call(&call.edge, at, call.ended.since(call.began), call.is_good());
-            }
-            EventKind::DialFailed { edge, .. } => {
-                self.call(edge, event.at.since(window.begin), Span::ZERO, false);
-            }
-            EventKind::Probe { probe, asked, took, ok, saw } => {
-                let (from, to) = (window.place(*asked), window.place(*asked + *took));
-                let stretches = self.probes.entry(probe.clone()).or_default();
-                match stretches.last_mut() {
-                    Some(last) if last.ok == *ok => last.to = to,
-                    last => {
-                        // The state between two answers is the older one's.
-                        if let Some(last) = last {
-                            last.to = from;
-                        }
-                        stretches.push(Stretch { from, to, ok: *ok, saw: saw.clone() });
-                    }
-                }
-            }
-            _ => {}
+    fn sample(&mut self, sample: &Sample) {
+        let point = Point {
+            at: sample.intended,
+            took: sample.latency().as_micros(),
+            good: sample.is_ok(),
+            degraded: sample.is_ok() && !sample.served.is_fresh(),
+        };
+        match self.loads.get_mut(&sample.load) {
+            Some(points) => points.push(point),
+            None => drop(self.loads.insert(sample.load.clone(), vec![point])),
         }
     }
 
-    fn call(&mut self, edge: &EdgeName, at: Span, took: Span, good: bool) {
-        let point = Point { at: at.as_micros(), took: took.as_micros(), good, degraded: false };
-        if !self.edges.contains_key(edge) {
-            self.edges.insert(edge.clone(), Vec::new());
-        }
-        if let Some(points) = self.edges.get_mut(edge) {
-            points.push(point);
+    fn call(&mut self, edge: &EdgeName, at: Offset, took: Span, good: bool) {
+        let point = Point { at, took: took.as_micros(), good, degraded: false };
+        match self.edges.get_mut(edge) {
+            Some(points) => points.push(point),
+            None => drop(self.edges.insert(edge.clone(), vec![point])),
         }
     }
+}
+
+fn stretches(events: &[Event], window: WindowOf) -> BTreeMap<&ProbeName, Vec<Stretch>> {
+    let mut probes: BTreeMap<&ProbeName, Vec<Stretch>> = BTreeMap::new();
+    for event in events {
+        let EventKind::Probe { probe, asked, took, ok, saw } = &event.kind else { continue };
+        let (from, to) = (window.place(*asked), window.place(*asked + *took));
+        let stretches = probes.entry(probe).or_default();
+        match stretches.last_mut() {
+            Some(last) if last.ok == *ok => last.to = to,
+            last => {
+                // The state between two answers is the older one's.
+                if let Some(last) = last {
+                    last.to = from;
+                }
+                stretches.push(Stretch { from, to, ok: *ok, saw: saw.clone() });
+            }
+        }
+    }
+    probes
 }
 
 fn phases(events: &[Event], window: WindowOf) -> Vec<PhaseBand> {
@@ -324,7 +350,7 @@ fn faults(events: &[Event], brief: &RunBrief, window: WindowOf) -> Vec<FaultBand
     brief.faults.iter().filter_map(band).collect()
 }
 
-fn series(brief: &RunBrief, collected: &mut Collected, length: Span) -> Vec<Series> {
+fn series(brief: &RunBrief, collected: &mut Collected, window: WindowOf) -> Vec<Series> {
     let limits = |subject: &Subject| {
         let mut limits: Vec<(String, Span)> = Vec::new();
         let mut least = None;
@@ -342,14 +368,14 @@ fn series(brief: &RunBrief, collected: &mut Collected, length: Span) -> Vec<Seri
     for load in &brief.loads {
         let points = collected.loads.remove(&load.name).unwrap_or_default();
         let (limits, least) = limits(&Subject::Load(load.name.clone()));
-        let (step, bins) = binned(points, length);
+        let (step, bins) = binned(points, window);
         let (name, what) = (load.name.to_string(), format!("{}, {}", load.what, load.rate));
         all.push(Series { kind: SeriesKind::Load, name, what, step, bins, limits, least });
     }
     for edge in &brief.edges {
         let points = collected.edges.remove(&edge.name).unwrap_or_default();
         let (limits, least) = limits(&Subject::Edge(edge.name.clone()));
-        let (step, bins) = binned(points, length);
+        let (step, bins) = binned(points, window);
         let from = edge.from.as_deref().unwrap_or("callers");
         let what = format!("{from} → {}", edge.to);
         all.push(Series {
@@ -378,19 +404,20 @@ fn nice(micros: u64) -> u64 {
     }
 }
 
-fn binned(mut points: Vec<Point>, length: Span) -> (Span, Vec<Bin>) {
-    let length = length.as_micros();
+fn binned(mut points: Vec<Point>, window: WindowOf) -> (Span, Vec<Bin>) {
+    let length = window.length.as_micros();
+    let since = |point: &Point| point.at.since(window.begin).as_micros();
     let finest = length.div_ceil(MOST_BINS);
     let sparse = (length as f64 * ENOUGH / points.len().max(1) as f64) as u64;
     let step = nice(finest.max(sparse.min(length.div_ceil(FEWEST_BINS))).max(1));
     let count = length.div_ceil(step);
-    points.retain(|point| point.at < length);
-    points.sort_unstable_by_key(|point| (point.at / step, point.took));
+    points.retain(|point| since(point) < length);
+    points.sort_unstable_by_key(|point| (since(point) / step, point.took));
     let mut bins = vec![Bin::default(); count as usize];
     let mut rest = points.as_slice();
     while let Some(first) = rest.first() {
-        let index = first.at / step;
-        let (these, others) = rest.split_at(rest.partition_point(|point| point.at / step <= index));
+        let index = since(first) / step;
+        let (these, others) = rest.split_at(rest.partition_point(|point| since(point) / step <= index));
         rest = others;
         // Nearest rank: the smallest value that so many are not above.
         let quantile = |share: f64| {
@@ -485,8 +512,14 @@ mod tests {
 
     #[test]
     fn quantiles_are_ranks_of_what_began_in_a_bin() {
-        let points = (0..1000).map(|n| Point { at: n * 100, took: n + 1, good: n % 2 == 0, degraded: false });
-        let (step, bins) = binned(points.collect(), Span::from_millis(100));
+        let begin = Offset::from_micros(7);
+        let points = (0..1000).map(|n| Point {
+            at: begin + Span::from_micros(n * 100),
+            took: n + 1,
+            good: n % 2 == 0,
+            degraded: false,
+        });
+        let (step, bins) = binned(points.collect(), WindowOf { begin, length: Span::from_millis(100) });
         assert_eq!(step, Span::from_millis(2));
         assert_eq!(bins.len(), 50);
         assert_eq!(bins.iter().map(|bin| bin.n).sum::<u32>(), 1000);
@@ -499,6 +532,6 @@ mod tests {
     #[test]
     fn nothing_gives_nothing() {
         assert!(Timeline::of(&[]).is_empty());
-        assert_eq!(binned(Vec::new(), Span::ZERO).1, []);
+        assert_eq!(binned(Vec::new(), WindowOf { begin: Offset::ZERO, length: Span::ZERO }).1, []);
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use murphy_core::{Event, EventKind, JournalError, Recording, Secrets, read_journal, write_line};
+use murphy_core::{Event, EventKind, JournalError, Recording, Secrets, each_event, write_line};
 
 /// Sees every event once, in the journal's order. It must be quick: the queue behind it is bounded.
 pub type Observer = Box<dyn FnMut(&Event) + Send>;
@@ -72,9 +72,9 @@ fn without(secrets: &Secrets, event: Event) -> Event {
     hidden.unwrap_or(event)
 }
 
-/// Reads a finished (or torn) journal.
-pub fn read_events(path: &Path) -> Result<Vec<Event>, JournalError> {
-    read_journal(BufReader::with_capacity(256 * 1024, File::open(path)?))
+/// Reads a finished (or torn) journal, event by event.
+pub fn read_events(path: &Path, take: &mut dyn FnMut(Event)) -> Result<(), JournalError> {
+    each_event(&mut BufReader::with_capacity(256 * 1024, File::open(path)?), take)
 }
 
 #[cfg(test)]
@@ -103,7 +103,9 @@ mod tests {
         }
         recorder.record(EventKind::RunEnded);
         writer.finish().unwrap();
-        assert_eq!(read_events(&path).unwrap().len(), 1000);
+        let mut read = 0;
+        read_events(&path, &mut |_| read += 1).unwrap();
+        assert_eq!(read, 1000);
         assert_eq!(*shown.lock().unwrap(), 1000);
     }
 }

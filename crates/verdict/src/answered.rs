@@ -1,6 +1,6 @@
 //! How users of one load fared during the fault, as plain counts: what a search for a limit needs of a run.
 
-use murphy_core::{Event, LoadName, Span};
+use murphy_core::{LoadName, Span};
 
 use crate::gate;
 use crate::judgement::GateId;
@@ -23,19 +23,19 @@ impl Answered {
     pub fn trial(&self) -> Trial {
         Trial { n: self.n, bad: self.bad }
     }
-}
 
-/// Counts the answers of `load` during the fault; one that took longer than `within` is a bad one.
-pub fn answered(events: &[Event], load: &LoadName, within: Option<Span>) -> Answered {
-    let run = RunView::of(events);
-    let gates = gate::gates(&run);
-    // A mild level may well have no effect that is worth the name, and a small baseline is no sick one.
-    let telling = [GateId::LoadSent, GateId::NothingLost];
-    let unfit =
-        gates.iter().find(|gate| !gate.holds && telling.contains(&gate.id)).map(|gate| gate.text.clone());
-    let late = within.map_or(u64::MAX, Span::as_micros);
-    let points = run.load(load).into_iter().flat_map(|load| load.within(&run.during));
-    let (n, bad) = points
-        .fold((0, 0), |(n, bad), point| (n + 1, bad + u64::from(!point.is_ok() || point.latency() > late)));
-    Answered { n, bad, unfit }
+    /// Counts the answers of `load` during the fault; one that took longer than `within` is a bad one.
+    pub(crate) fn of(run: &RunView<'_>, load: &LoadName, within: Option<Span>) -> Answered {
+        let gates = gate::gates(run);
+        // A mild level may well have no effect that is worth the name, and a small baseline is no sick one.
+        let telling = [GateId::LoadSent, GateId::NothingLost];
+        let unfit =
+            gates.iter().find(|gate| !gate.holds && telling.contains(&gate.id)).map(|gate| gate.text.clone());
+        let late = within.map_or(u64::MAX, Span::as_micros);
+        let points = run.load(load).into_iter().flat_map(|load| load.within(&run.during));
+        let (n, bad) = points.fold((0, 0), |(n, bad), point| {
+            (n + 1, bad + u64::from(!point.is_ok() || point.latency() > late))
+        });
+        Answered { n, bad, unfit }
+    }
 }

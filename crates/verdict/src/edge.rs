@@ -133,7 +133,7 @@ impl EdgeView {
     }
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Building {
     exchanges: Vec<Call>,
     spoke: BTreeSet<ConnId>,
@@ -145,7 +145,7 @@ struct Building {
 }
 
 /// Collects what events tell of edges.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct EdgeViews {
     edges: BTreeMap<EdgeName, Building>,
 }

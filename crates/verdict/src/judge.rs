@@ -1,21 +1,52 @@
 //! From a journal to a judgement. The same bytes in give the same bytes out: no clock, no I/O, no draw that is not seeded.
 
-use murphy_core::{Answer, Event, RunBrief, Span, Subject, Verdict};
+use murphy_core::{Answer, Event, LoadName, RunBrief, Span, Subject, Verdict};
 
+use crate::answered::Answered;
 use crate::detect;
 use crate::gate::{self, end_of};
 use crate::judgement::{
     Count, FaultFact, Finding, Gate, GateId, Judgement, Row, RowKind, RunEnd, RunFacts, State, Unknown,
 };
 use crate::phase::RunView;
+use crate::reader::Reader;
 use crate::rows::{Case, Draft, row};
 use crate::stats::holm;
 use crate::why;
 use crate::words;
 
-/// Judges a run by its journal. Any list of events is accepted; what cannot be told is said.
+/// A run that is being read: takes its events one by one, in order. Any list of events is accepted; what cannot be told is
+/// said.
+#[derive(Debug, Default)]
+pub struct Hearing(Reader);
+
+impl Hearing {
+    /// Keeps of an event what judging needs.
+    pub fn take(&mut self, event: &Event) {
+        self.0.take(event);
+    }
+
+    /// Judges what was taken.
+    pub fn judge(mut self) -> Judgement {
+        judged(self.0.finish())
+    }
+
+    /// Counts the answers of `load` during the fault; one that took longer than `within` is a bad one.
+    pub fn answered(mut self, load: &LoadName, within: Option<Span>) -> Answered {
+        Answered::of(&self.0.finish(), load, within)
+    }
+}
+
+/// Judges a run by its whole journal.
 pub fn judge(events: &[Event]) -> Judgement {
-    let run = RunView::of(events);
+    let mut hearing = Hearing::default();
+    for event in events {
+        hearing.take(event);
+    }
+    hearing.judge()
+}
+
+fn judged(run: RunView<'_>) -> Judgement {
     let gates = gate::gates(&run);
     let findings = detect::all(&run, &gates);
     let mut rows = match run.brief {

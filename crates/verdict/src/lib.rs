@@ -20,9 +20,9 @@ pub mod stats;
 mod why;
 mod words;
 
-pub use answered::{Answered, answered};
+pub use answered::Answered;
 pub use compare::{Baseline, Better, Change, Compared, Comparison, Incomparable, Measure, compare};
-pub use judge::judge;
+pub use judge::{Hearing, judge};
 pub use judgement::{
     Cause, Count, Detector, FaultFact, Finding, Gate, GateId, Judgement, Reading, Row, RowKind, RunEnd,
     RunFacts, State, Unit, Unknown, Why,

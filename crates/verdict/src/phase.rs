@@ -6,13 +6,11 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use murphy_core::{
-    Event, ExitCause, FaultId, LoadName, Offset, ProcessStatus, RunBrief, Sample, SampleOutcome, Served,
-    Span, Tally,
+    ExitCause, FaultId, LoadName, Offset, ProcessStatus, RunBrief, Sample, SampleOutcome, Served, Span, Tally,
 };
 
 use crate::edge::EdgeView;
 use crate::judgement::RunEnd;
-use crate::reader::Reader;
 use crate::solo::{Life, lives};
 
 /// Later than this (100 hours) no run lasts; a time beyond it is a broken one and is drawn in, so that sums of times stay
@@ -234,16 +232,7 @@ pub(crate) struct RunView<'a> {
     pub(crate) lives: OnceCell<Vec<Life>>,
 }
 
-impl<'a> RunView<'a> {
-    /// Lays a journal out. Any list of events is accepted.
-    pub fn of(events: &'a [Event]) -> RunView<'a> {
-        let mut reader = Reader::default();
-        for (index, event) in events.iter().enumerate() {
-            reader.take(index, event);
-        }
-        reader.finish()
-    }
-
+impl RunView<'_> {
     /// When each user request was under way, by beginning.
     pub fn lives(&self) -> &[Life] {
         self.lives.get_or_init(|| lives(self))

@@ -1,4 +1,5 @@
-//! Reads the events of a journal into a [`RunView`]. Tolerates any list: what is missing is counted, not guessed.
+//! Reads the events of a journal, one by one, into a [`RunView`]. Tolerates any list: what is missing is counted, not guessed.
+//! Of an event only what judging needs is kept, so that a run of a million events can be judged in little memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,16 +12,17 @@ use crate::judgement::RunEnd;
 use crate::phase::{Exit, FaultView, LoadView, Loss, Point, ProbeAnswer, RunView, Window, Windows, micros};
 
 /// Takes events one by one.
-#[derive(Default)]
-pub(crate) struct Reader<'a> {
-    brief: Option<&'a RunBrief>,
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    brief: Option<Box<RunBrief>>,
     phases: Vec<(u64, Phase)>,
-    samples: BTreeMap<&'a LoadName, Vec<&'a Sample>>,
-    planned: BTreeMap<&'a LoadName, u64>,
-    faults: BTreeMap<&'a FaultId, FaultView>,
+    /// Those that were never sent included.
+    points: BTreeMap<LoadName, Vec<Point>>,
+    planned: BTreeMap<LoadName, u64>,
+    faults: BTreeMap<FaultId, FaultView>,
     exits: Vec<Exit>,
     /// Containers of which the kernel killed a process for want of memory, and that have not ended since.
-    out_of_memory: BTreeSet<&'a str>,
+    out_of_memory: BTreeSet<String>,
     probes: BTreeMap<String, Vec<ProbeAnswer>>,
     edges: EdgeViews,
     loss: Loss,
@@ -30,10 +32,13 @@ pub(crate) struct Reader<'a> {
     first: Option<u64>,
     last: u64,
     next: u64,
+    taken: u64,
 }
 
-impl<'a> Reader<'a> {
-    pub fn take(&mut self, index: usize, event: &'a Event) {
+impl Reader {
+    pub fn take(&mut self, event: &Event) {
+        let is_first = self.taken == 0;
+        self.taken += 1;
         if event.seq != self.next {
             self.loss.gaps += 1;
         }
@@ -43,7 +48,7 @@ impl<'a> Reader<'a> {
         self.last = self.last.max(at);
         self.edges.take(&event.kind, at);
         match &event.kind {
-            EventKind::RunStarted(brief) if index == 0 => self.brief = Some(brief),
+            EventKind::RunStarted(brief) if is_first => self.brief = Some(brief.clone()),
             EventKind::PhaseStarted { phase } => self.phases.push((at, *phase)),
             EventKind::RunEnded => self.ended = true,
             EventKind::ServiceExited { service, status, cause, last_output } => self.exits.push(Exit {
@@ -71,7 +76,7 @@ impl<'a> Reader<'a> {
                 });
             }
             EventKind::ContainerOom { container, .. } => {
-                self.out_of_memory.insert(&container.id);
+                self.out_of_memory.insert(container.id.clone());
             }
             EventKind::ContainerEventsLost { .. } => self.loss.events += 1,
             EventKind::FaultArmed { fault } => self.fault(fault).armed = Some(at),
@@ -82,8 +87,8 @@ impl<'a> Reader<'a> {
             EventKind::FaultFailed { fault, why } => self.fault(fault).failed = Some(why.clone()),
             EventKind::AcceptFailed { .. } => self.loss.accepts += 1,
             EventKind::ConnPanicked { .. } => self.loss.panics += 1,
-            EventKind::Sample(sample) => self.samples.entry(&sample.load).or_default().push(sample),
-            EventKind::LoadEnded { load, planned, .. } => drop(self.planned.insert(load, *planned)),
+            EventKind::Sample(sample) => self.sample(sample),
+            EventKind::LoadEnded { load, planned, .. } => drop(self.planned.insert(load.clone(), *planned)),
             EventKind::Probe { probe, asked, took, ok, saw } => {
                 let (asked, ended) = (micros(*asked), micros(*asked + *took));
                 let answer = ProbeAnswer { asked, ended, ok: *ok, saw: saw.clone() };
@@ -105,8 +110,17 @@ impl<'a> Reader<'a> {
         self.early.get_or_insert(end);
     }
 
-    fn fault(&mut self, id: &'a FaultId) -> &mut FaultView {
-        self.faults.entry(id).or_insert_with(|| FaultView {
+    fn sample(&mut self, sample: &Sample) {
+        let point = Point::of(sample);
+        match self.points.get_mut(&sample.load) {
+            Some(points) => points.push(point),
+            // The name is copied once for each load and not for each request.
+            None => drop(self.points.insert(sample.load.clone(), vec![point])),
+        }
+    }
+
+    fn fault(&mut self, id: &FaultId) -> &mut FaultView {
+        self.faults.entry(id.clone()).or_insert_with(|| FaultView {
             id: id.clone(),
             armed: None,
             lifted: None,
@@ -122,7 +136,8 @@ impl<'a> Reader<'a> {
         Some(Window { from, to: to.unwrap_or(u64::MAX) })
     }
 
-    pub fn finish(mut self) -> RunView<'a> {
+    /// All that was read; the reader is empty then, but for the brief.
+    pub fn finish(&mut self) -> RunView<'_> {
         murphy_core::sort_short(&mut self.phases, Ord::cmp);
         let faults: Vec<FaultView> = self.faults.values().cloned().collect();
         let first_armed = faults.iter().filter_map(|fault| fault.armed).min();
@@ -146,7 +161,8 @@ impl<'a> Reader<'a> {
             .phase(Phase::Baseline)
             .map(|phase| Window { from: phase.from, to: phase.to.min(first_armed.unwrap_or(u64::MAX)) });
         let baseline = Windows::union(baseline.into_iter().collect());
-        let loads = loads(self.brief, &self.samples, &self.planned, self.ended, first_armed);
+        let (points, planned) = (std::mem::take(&mut self.points), std::mem::take(&mut self.planned));
+        let loads = loads(self.brief.as_deref(), points, &planned, self.ended, first_armed);
         let load_end =
             loads.iter().filter_map(|load| load.points.last()).map(|point| point.intended + 1).max();
         let recovery =
@@ -155,17 +171,19 @@ impl<'a> Reader<'a> {
                 _ => None,
             };
         let after = recovery.map(|window| Window { from: window.from + window.length() / 2, to: window.to });
-        let end = match (self.early, self.ended) {
+        let end = match (self.early.take(), self.ended) {
             (Some(early), _) => early,
             (None, true) => RunEnd::Complete,
             (None, false) => RunEnd::Torn,
         };
+        let exits = std::mem::take(&mut self.exits);
+        let brief = self.brief.as_deref();
         RunView {
-            brief: self.brief,
+            brief,
             end,
             first: self.first.unwrap_or(0),
             last: self.last,
-            edges: self.edges.finish(self.brief, &baseline, &faults, &self.exits),
+            edges: self.edges.finish(brief, &baseline, &faults, &exits),
             baseline,
             during,
             recovery: Windows::union(recovery.into_iter().collect()),
@@ -173,10 +191,10 @@ impl<'a> Reader<'a> {
             lifted,
             loads,
             faults,
-            exits: self.exits,
-            probes: self.probes,
-            loss: self.loss,
-            leftovers: self.leftovers,
+            exits,
+            probes: std::mem::take(&mut self.probes),
+            loss: std::mem::take(&mut self.loss),
+            leftovers: std::mem::take(&mut self.leftovers),
             lives: std::cell::OnceCell::new(),
         }
     }
@@ -184,53 +202,51 @@ impl<'a> Reader<'a> {
 
 fn loads(
     brief: Option<&RunBrief>,
-    samples: &BTreeMap<&LoadName, Vec<&Sample>>,
-    planned: &BTreeMap<&LoadName, u64>,
+    mut points: BTreeMap<LoadName, Vec<Point>>,
+    planned: &BTreeMap<LoadName, u64>,
     ended: bool,
     first_armed: Option<u64>,
 ) -> Vec<LoadView> {
-    let mut names: Vec<&LoadName> =
-        brief.iter().flat_map(|brief| brief.loads.iter().map(|load| &load.name)).collect();
-    for name in samples.keys().chain(planned.keys()) {
+    let mut names: Vec<LoadName> =
+        brief.iter().flat_map(|brief| brief.loads.iter().map(|load| load.name.clone())).collect();
+    for name in points.keys().chain(planned.keys()) {
         if !names.contains(name) {
-            names.push(name);
+            names.push(name.clone());
         }
     }
-    let none = Vec::new();
     names
         .into_iter()
         .map(|name| {
-            let samples = samples.get(name).unwrap_or(&none);
-            let told = brief.and_then(|brief| brief.loads.iter().find(|load| &load.name == name));
-            let planned = planned.get(name).copied();
+            let mut points = points.remove(&name).unwrap_or_default();
+            let told = brief.and_then(|brief| brief.loads.iter().find(|load| load.name == name));
+            let planned = planned.get(&name).copied();
+            let dropped = |point: &Point| point.outcome == SampleOutcome::Dropped;
+            let missing = missing(&points, planned.filter(|_| ended));
+            let count =
+                |what: &dyn Fn(&Point) -> bool| points.iter().filter(|point| what(point)).count() as u64;
+            let (sent, never) = (count(&|point| point.sent.is_some()), count(&dropped));
             let straddles = |point: &Point| {
                 first_armed.is_some_and(|armed| point.intended < armed && armed < point.ended)
             };
-            let mut points: Vec<Point> = samples
-                .iter()
-                .filter(|sample| sample.outcome != SampleOutcome::Dropped)
-                .map(|sample| Point::of(sample))
-                .filter(|point| !straddles(point))
-                .collect();
+            points.retain(|point| !dropped(point) && !straddles(point));
             points.sort_by_key(|point| (point.intended, point.n));
             LoadView {
-                name: name.clone(),
                 timeout: told.map(|load| load.timeout),
                 rate: told.map(|load| load.rate.as_per_second()),
                 points,
-                dropped: samples.iter().filter(|sample| sample.outcome == SampleOutcome::Dropped).count()
-                    as u64,
-                sent: samples.iter().filter(|sample| sample.sent.is_some()).count() as u64,
+                dropped: never,
+                sent,
                 planned,
-                missing: missing(samples, planned.filter(|_| ended)),
+                missing,
+                name,
             }
         })
         .collect()
 }
 
 /// Ordinals that should be there once and are not.
-fn missing(samples: &[&Sample], planned: Option<u64>) -> u64 {
-    let mut seen: Vec<u64> = samples.iter().map(|sample| sample.n).collect();
+fn missing(points: &[Point], planned: Option<u64>) -> u64 {
+    let mut seen: Vec<u64> = points.iter().map(|point| point.n).collect();
     seen.sort_unstable();
     let all = seen.len() as u64;
     seen.dedup();
@@ -260,7 +276,7 @@ mod tests {
             retry_after: None,
         };
         let all: Vec<Sample> = [0, 1, 3, 3].map(sample).to_vec();
-        let all: Vec<&Sample> = all.iter().collect();
+        let all: Vec<Point> = all.iter().map(Point::of).collect();
         assert_eq!(missing(&all, Some(6)), 3 + 1); // 2, 4 and 5 are not there; 3 is there twice
         assert_eq!(missing(&all, None), 1 + 1);
         assert_eq!(missing(&[], Some(4)), 4);

@@ -9,7 +9,7 @@ use murphy_core::{Chance, LoadName, Rate, Span};
 use murphy_runner::read_events;
 use murphy_scenario::Loaded;
 use murphy_verdict::limit::{Bounds, Goal, Held, Limit, Next, Search};
-use murphy_verdict::{Answered, answered};
+use murphy_verdict::{Answered, Hearing};
 
 use super::experiment::{Bench, settings};
 use super::{check, fail, print, runtime};
@@ -206,9 +206,10 @@ fn progress(text: &str) {
 }
 
 fn count(journal: &Path, asked: &Asked) -> Result<Answered, Exit> {
-    let events = read_events(journal)
+    let mut hearing = Hearing::default();
+    read_events(journal, &mut |event| hearing.take(&event))
         .map_err(|error| fail(Exit::Failed, &format_args!("{}: {error}", journal.display())))?;
-    Ok(answered(&events, &asked.load, asked.within))
+    Ok(hearing.answered(&asked.load, asked.within))
 }
 
 /// How the search came to its end.

@@ -4,10 +4,10 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use murphy_report::{Came, Outcome, Timeline};
+use murphy_report::{Came, Drawing, Outcome, Timeline};
 use murphy_runner::{Observer, RunDir, RunOptions, StateDir, Stop, StopReason, read_events};
 use murphy_scenario::{Plan, Settings};
-use murphy_verdict::{Judgement, judge};
+use murphy_verdict::{Hearing, Judgement};
 
 use super::fail;
 use super::note;
@@ -115,7 +115,13 @@ pub fn not_carried_out(plan: &Plan, why: String) -> Outcome {
 /// Judges the run in a directory, and keeps of its events what can be drawn. Errors are printed.
 pub fn judged(dir: &Path) -> Result<(Judgement, Timeline), Exit> {
     let journal = RunDir::open(dir).journal();
-    let events = read_events(&journal)
-        .map_err(|error| fail(Exit::Failed, &format_args!("{}: {error}", journal.display())))?;
-    Ok((judge(&events), Timeline::of(&events)))
+    let (mut hearing, mut drawing) = (Hearing::default(), Drawing::default());
+    read_events(&journal, &mut |event| {
+        hearing.take(&event);
+        drawing.take(event);
+    })
+    .map_err(|error| fail(Exit::Failed, &format_args!("{}: {error}", journal.display())))?;
+    // What is only drawn is gone before judging takes its room.
+    let timeline = drawing.timeline();
+    Ok((hearing.judge(), timeline))
 }
