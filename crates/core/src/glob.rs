@@ -1,7 +1,7 @@
 //! A text against a glob: `*`, `?`, `[a-c]`, `[!a]`, `{a,b}` and `**`, matched whole. A glob becomes a regular expression, so that no
 //! glob and no text can make a match slow; it must never panic on any text.
 
-use regex::Regex;
+use regex_lite::Regex;
 
 /// Whether a `*` or a `?` stops at a slash, as it does in paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

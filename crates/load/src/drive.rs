@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use murphy_core::{Chance, Dice, EventKind, Frequency, LoadName, Recorder, SampleOutcome, Seed, Span};
-use regex::Regex;
+use regex_lite::Regex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use murphy_core::{JsonPath, JsonTest, Span};
-use regex::Regex;
+use regex_lite::Regex;
 use tokio::net::TcpStream;
 
 use crate::ask_postgres::{self, PostgresQuestion};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use murphy_core::JsonTest;
-use regex::Regex;
+use regex_lite::Regex;
 
 /// Where a server is, and who asks it.
 #[derive(Clone, Default)]

@@ -174,7 +174,7 @@ async fn nobody_listening_is_a_failure_to_connect() {
 async fn names_are_resolved() {
     let server = HttpServer::start(|asked| Answer::new(200, asked.header("host").unwrap_or_default())).await;
     let mut load = load(&format!("http://localhost:{}/", server.address().port()), 100.0);
-    load.expect_body = BodyRule::Matches(regex::Regex::new("^localhost:[0-9]+$").unwrap());
+    load.expect_body = BodyRule::Matches(regex_lite::Regex::new("^localhost:[0-9]+$").unwrap());
     assert_eq!(only_outcome(load).await, (SampleOutcome::Ok, Some(200)));
 }
 
@@ -184,7 +184,7 @@ async fn a_body_that_is_not_as_it_must_be_does_not_count() {
     let mut load = load(&server.url("/"), 100.0);
     load.expect_body = BodyRule::NotEmpty;
     assert_eq!(only_outcome(load.clone()).await, (SampleOutcome::Body, Some(200)));
-    load.expect_body = BodyRule::Matches(regex::Regex::new("^$").unwrap());
+    load.expect_body = BodyRule::Matches(regex_lite::Regex::new("^$").unwrap());
     assert_eq!(only_outcome(load.clone()).await, (SampleOutcome::Ok, Some(200)));
     load.expect_status = StatusSet::of([404]);
     assert_eq!(only_outcome(load).await, (SampleOutcome::Status, Some(200)));

@@ -11,7 +11,7 @@ use murphy_load::{
     CommandQuestion, HttpRequest, NotReady, Question, Reply, StatusSet, ask, wait_ready, watch,
 };
 use murphy_testkit::{Answer, HttpServer, free_port};
-use regex::Regex;
+use regex_lite::Regex;
 use tokio_util::sync::CancellationToken;
 
 const LONG: Span = Span::from_secs(20);

@@ -9,7 +9,7 @@ use murphy_load::{Expected, PostgresQuestion, Question, RedisQuestion, Server, a
 use murphy_testkit::free_port;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
-use regex::Regex;
+use regex_lite::Regex;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 

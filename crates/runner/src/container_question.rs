@@ -10,7 +10,7 @@ use murphy_core::{ContainerHealth, ContainerIdentity, Timestamp};
 use murphy_docker::{Container, EngineError};
 use murphy_load::Asker;
 use murphy_scenario::{self as scenario, Health};
-use regex::Regex;
+use regex_lite::Regex;
 use tokio::sync::Mutex;
 
 use crate::containers::Containers;

@@ -5,7 +5,7 @@ use std::path::Path;
 use murphy_core::{ProbeName, Seed, Span};
 use murphy_load::{self as load, CommandQuestion, HttpLoad};
 use murphy_scenario::{self as scenario, LoadPlan, ProbePlan};
-use regex::Regex;
+use regex_lite::Regex;
 
 use crate::RunError;
 use crate::container_question::ContainerQuestion;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use murphy_core::{Glob, GlobError, Slashes};
-use regex::Regex;
+use regex_lite::Regex;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -71,12 +71,7 @@ impl Form {
         match Regex::new(inner) {
             Ok(_) if inner.is_empty() => Err(PatternError::Empty),
             Ok(regex) => Ok(Form::Regex(regex)),
-            Err(error) => {
-                // The last line of such an error says what is wrong.
-                let why = error.to_string();
-                let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                Err(PatternError::Regex { text: inner.to_owned(), why })
-            }
+            Err(error) => Err(PatternError::Regex { text: inner.to_owned(), why: error.to_string() }),
         }
     }
 

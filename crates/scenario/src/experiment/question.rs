@@ -244,12 +244,10 @@ fn json(
 
 /// Reports a regular expression that does not compile.
 fn pattern(check: &mut Check<'_, '_>, here: Cursor<'_>, key: &str, text: &str) {
-    if let Err(error) = regex::RegexBuilder::new(text).size_limit(1 << 20).build() {
-        let text = error.to_string();
-        let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+    if let Err(error) = regex_lite::RegexBuilder::new(text).size_limit(1 << 20).build() {
         check
             .findings
-            .error(here.value(key), format!("not a regular expression: {reason}"))
+            .error(here.value(key), format!("not a regular expression: {error}"))
             .help("put a backslash before a character that stands for itself");
     }
 }
