@@ -1,6 +1,5 @@
 //! A place to run the binary in: its own directory, its own state, its own ports.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -27,8 +26,7 @@ pub fn redis_or_skip() -> bool {
             std::env::var("CI").as_deref() != Ok("true"),
             "CI=true, but there is no redis-server on the PATH"
         );
-        // Not by a print macro: the test harness keeps those of a passing test to itself.
-        let _ = writeln!(std::io::stderr(), "skipped: no redis-server on the PATH");
+        murphy_testkit::skipped("no redis-server on the PATH");
     }
     found
 }

@@ -46,7 +46,7 @@ impl CartStack {
     pub fn up(test: &str) -> Option<CartStack> {
         if !nix::unistd::geteuid().is_root() {
             assert!(std::env::var("CI").as_deref() != Ok("true"), "CI must run these tests as root");
-            eprintln!("skipped: not root");
+            murphy_testkit::skipped("not root");
             return None;
         }
         if !redis_or_skip() {

@@ -20,7 +20,7 @@ pub fn kept(name: &str) -> PathBuf {
 /// Says why a test cannot be run; fails where it must be.
 pub fn skip(why: &str) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "CI=true, but {why}");
-    eprintln!("skipped: {why}");
+    murphy_testkit::skipped(why);
 }
 
 /// Runs a command to its end. One that cannot be started has the code -1.

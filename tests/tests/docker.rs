@@ -21,7 +21,7 @@ fn base_image() -> Option<String> {
     }
     let why = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no base image in CI: {why}");
-    eprintln!("skipped: no base image: {why}");
+    murphy_testkit::skipped(format_args!("no base image: {why}"));
     None
 }
 

@@ -102,7 +102,7 @@ fn an_engine_behind_ssh_is_acted_on_and_what_ssh_says_is_told() {
     let Some(sandbox) = Sandbox::open(test) else { return };
     if !Path::new(SSHD).exists() || Command::new("ssh").arg("-V").output().is_err() {
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no sshd in CI");
-        return eprintln!("skipped: no sshd: {test}");
+        return murphy_testkit::skipped(format_args!("no sshd: {test}"));
     }
     let server = Server::start();
     let settings = json!({ "HostConfig": { "NetworkMode": "none", "RestartPolicy": { "Name": "no" } } });

@@ -95,7 +95,7 @@ fn an_engine_behind_tls_is_acted_on_by_whoever_has_the_certificates_and_by_nobod
     let test = "an_engine_behind_tls_is_acted_on_by_whoever_has_the_certificates_and_by_nobody_else";
     if Command::new("openssl").arg("version").output().is_err() {
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no openssl in CI");
-        return eprintln!("skipped: no openssl: {test}");
+        return murphy_testkit::skipped(format_args!("no openssl: {test}"));
     }
     let Some(engine) = OwnEngine::with(test, Containers::Stop, |folder| {
         let certificates = certificates(folder, "certificates");

@@ -20,7 +20,7 @@ fn victim(test: &str) -> Option<(Sandbox, Member)> {
     let sandbox = Sandbox::open(test)?;
     if !Uid::effective().is_root() {
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{test}: CI=true, but not root");
-        eprintln!("skipped: not root: {test}");
+        murphy_testkit::skipped(format_args!("not root: {test}"));
         return None;
     }
     let host = json!({ "Memory": 128 * MIB, "MemorySwap": 128 * MIB, "NanoCpus": 500_000_000 });

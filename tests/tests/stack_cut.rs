@@ -19,7 +19,7 @@ fn compose_or_skip(test: &str) -> bool {
     let found = works(&["docker", "compose"]) || works(&["docker-compose"]);
     if !found {
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{test}: no compose in CI");
-        eprintln!("skipped: no compose: {test}");
+        murphy_testkit::skipped(format_args!("no compose: {test}"));
     }
     found
 }

@@ -111,7 +111,7 @@ impl Tiny {
             return Some(Tiny(at.to_owned()));
         }
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no tmpfs in CI");
-        eprintln!("skipped: no tmpfs can be mounted here");
+        murphy_testkit::skipped("no tmpfs can be mounted here");
         None
     }
 

@@ -26,7 +26,7 @@ impl Stack {
         let sandbox = Sandbox::open(test)?;
         let Ok(program) = ComposeProgram::detect().await else {
             assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{test}: no compose in CI");
-            eprintln!("skipped: no compose: {test}");
+            murphy_testkit::skipped(format_args!("no compose: {test}"));
             return None;
         };
         let engine = connect(&sandbox).await;

@@ -177,7 +177,7 @@ fn base_image() -> Option<String> {
     }
     let why = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no base image in CI: {why}");
-    eprintln!("skipped: no base image: {why}");
+    murphy_testkit::skipped(format_args!("no base image: {why}"));
     None
 }
 
@@ -190,7 +190,7 @@ async fn the_example_shop_degrades_as_its_readme_says_and_is_as_before_after_eac
         Ok(program) => program,
         Err(error) => {
             assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{error}");
-            eprintln!("skipped: {error}");
+            murphy_testkit::skipped(error);
             return;
         }
     };

@@ -42,7 +42,7 @@ fn found(program: &str) -> bool {
             std::env::var("CI").as_deref() != Ok("true"),
             "CI=true, but there is no {program} on the PATH"
         );
-        eprintln!("skipped: no {program} on the PATH");
+        murphy_testkit::skipped(format_args!("no {program} on the PATH"));
     }
     found
 }

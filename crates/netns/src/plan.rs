@@ -118,7 +118,7 @@ pub(crate) mod tests {
     pub(crate) fn in_trial_namespace(test: impl FnOnce() + Send) {
         if !nix::unistd::geteuid().is_root() {
             assert!(std::env::var("CI").as_deref() != Ok("true"), "CI must run these tests as root");
-            eprintln!("skipped: not root");
+            murphy_testkit::skipped("not root");
             return;
         }
         std::thread::scope(|scope| {

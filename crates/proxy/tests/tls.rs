@@ -26,7 +26,7 @@ fn has(tool: &str) -> bool {
         .any(|folder| folder.join(tool).exists());
     if !found {
         assert!(std::env::var_os("CI").is_none(), "no {tool} on a CI machine");
-        eprintln!("skipped: no {tool}");
+        murphy_testkit::skipped(format_args!("no {tool}"));
     }
     found
 }

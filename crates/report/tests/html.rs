@@ -179,7 +179,7 @@ fn open(dir: &Path, text: &str, name: &str) -> Option<(String, String, Duration)
                 std::env::var("CI").as_deref() != Ok("true"),
                 "CI=true, but there is no chromium on the PATH"
             );
-            eprintln!("skipped: no chromium on the PATH");
+            murphy_testkit::skipped("no chromium on the PATH");
             None
         }
     }

@@ -1,9 +1,10 @@
 //! Is there a container engine to test with? A test that cannot run says so aloud, and in CI it fails: a suite that
 //! skips in silence proves nothing.
 
-use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+
+use crate::skipped;
 
 /// A container engine that takes connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +30,7 @@ pub fn engine_or_skip(test: &str) -> Option<Engine> {
         std::env::var("CI").as_deref() != Ok("true"),
         "{test}: no container engine in CI (tried {tried}); start one, or set DOCKER_HOST=unix:///path"
     );
-    // Not by a print macro: the test harness keeps those of a passing test to itself.
-    let _ = writeln!(std::io::stderr(), "skipped: no engine: {test} (tried {tried})");
+    skipped(format_args!("no engine: {test} (tried {tried})"));
     None
 }
 

@@ -7,6 +7,7 @@ pub mod golden;
 mod http_server;
 mod port;
 mod sandbox;
+mod skip;
 mod victim;
 
 pub use engine::{Engine, engine_or_skip};
@@ -14,4 +15,5 @@ pub use engine_call::{EngineAnswer, EngineCallError};
 pub use http_server::{Answer, Asked, Counts, HttpServer};
 pub use port::free_port;
 pub use sandbox::{Member, Sandbox};
+pub use skip::skipped;
 pub use victim::victim_image;

@@ -40,7 +40,7 @@ impl OwnEngine {
         more: impl FnOnce(&Path) -> Vec<String>,
     ) -> Option<OwnEngine> {
         if !nix::unistd::geteuid().is_root() || Command::new("dockerd").arg("--version").output().is_err() {
-            eprintln!("skipped: no dockerd to start, or no root: {test}");
+            murphy_testkit::skipped(format_args!("no dockerd to start, or no root: {test}"));
             return None;
         }
         let folder = tempfile::tempdir().expect("a folder");

@@ -1,6 +1,5 @@
 //! The cart service with a real Redis: healthy, hanging, free_address, killed and back.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
@@ -25,8 +24,7 @@ async fn redis(at: SocketAddr) -> Option<Child> {
         Err(error) => {
             assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}");
             assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no redis-server in CI");
-            // Not by a print macro: the test harness keeps those of a passing test to itself.
-            let _ = writeln!(std::io::stderr(), "skipped: no redis-server on the PATH");
+            murphy_testkit::skipped("no redis-server on the PATH");
             return None;
         }
     };

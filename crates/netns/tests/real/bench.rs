@@ -32,7 +32,7 @@ impl Bench {
     pub fn new() -> Option<Bench> {
         if !nix::unistd::geteuid().is_root() {
             assert!(std::env::var("CI").as_deref() != Ok("true"), "CI must run these tests as root");
-            eprintln!("skipped: not root");
+            murphy_testkit::skipped("not root");
             return None;
         }
         let bridge = Namespace::new("br");
