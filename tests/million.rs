@@ -205,6 +205,7 @@ fn brief() -> RunBrief {
             settings: Default::default(),
             edge: Some(EdgeName::new("cart-cache").expect("a name")),
             on: "shop -> redis".into(),
+            trigger: None,
             at: Span::ZERO,
             lasts: Span::from_secs(20),
         }],

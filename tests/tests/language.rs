@@ -192,3 +192,76 @@ fn a_fault_with_a_ramp_grows_while_it_lasts_and_is_one_fault() {
     assert!(early.iter().any(|wait| *wait < 250_000), "{early:?}");
     assert!(late.iter().filter(|wait| **wait >= 499_000).count() > 20, "{late:?}");
 }
+
+#[test]
+fn a_fault_waits_for_a_number_of_calls_and_another_for_what_a_probe_says() {
+    let bench = Bench::new();
+    let text = scenario(
+        "probes: { item: { http: \"GET http://EDGE/items/1\", every: 100ms, within: 1s } }\n\
+         faults:\n\
+         \x20 - { edge: items, inject: { latency: 2s }, after: { edge: items, nth: 50 }, for: 2s }\n\
+         \x20 - { edge: items, inject: { latency: 50ms }, when: { probe: item, is: failing }, at: 100ms }\n\
+         expect: { read: { success: \">= 98%\", p50: \"<= 3s\" } }\n",
+    );
+    let edge = text.split("listen: \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned();
+    let text = text.replace("EDGE", &edge);
+    bench.file("s.yaml", &text);
+    bench
+        .run(&["plan", "s.yaml"])
+        .expect(0)
+        .says("begins after call 50 on items, in the fault phase")
+        .says("begins when probe item is failing, in the fault phase from 100ms on")
+        .says("? latency-2  waits, begins when probe item is failing");
+    bench.run_expecting(0, &["run", "s.yaml"]).says("GRACEFUL").says("after call 50 on items");
+    let phase = |name: &str| {
+        let phases = timed(&bench, "phase-started");
+        phases.iter().find(|(_, event)| event["phase"] == name).unwrap().0
+    };
+    let (begun, over) = (phase("fault"), phase("recovery"));
+    let (armed, lifted) = (timed(&bench, "fault-armed"), timed(&bench, "fault-lifted"));
+    let names: Vec<&str> = armed.iter().filter_map(|(_, event)| event["fault"].as_str()).collect();
+    assert_eq!(names, ["latency-1", "latency-2"]);
+    // Fifty calls of the fault phase were over before the first began, and it lasted for as long as is written.
+    let calls = events(&bench, "exchange");
+    let ends = calls.iter().filter_map(|call| call["ended"].as_u64());
+    let before = ends.filter(|end| (begun..=armed[0].0).contains(end)).count();
+    assert!(before >= 50, "{before}");
+    assert!(lifted[0].0 - armed[0].0 >= 1_999_000, "{armed:?} {lifted:?}");
+    // The probe had failed because of the first before the second began, which ends with the phase.
+    let failed = timed(&bench, "probe").into_iter().find(|(at, probe)| *at >= begun && probe["ok"] == false);
+    let failed = failed.expect("it fails").0;
+    assert!(armed[0].0 < failed && failed <= armed[1].0, "{failed} {armed:?}");
+    assert!(lifted[1].0 <= over, "{lifted:?} {over}");
+    let by = events(&bench, "fault-triggered");
+    assert_eq!(by[0]["by"], "call 50 on items");
+    assert!(by[1]["by"].as_str().unwrap().starts_with("probe item is failing ("), "{by:?}");
+}
+
+#[test]
+fn a_fault_that_waits_in_vain_is_never_armed_and_never_green() {
+    let bench = Bench::new();
+    let text = scenario(
+        "probes: { item: { http: \"GET http://SERVICE/items/1\", every: 200ms } }\n\
+         faults:\n\
+         \x20 - { edge: items, inject: { latency: 20ms } }\n\
+         \x20 - { edge: items, inject: { latency: 20ms }, WAIT }\n\
+         expect: { read: { success: \">= 98%\", p50: \"<= 1s\" } }\n",
+    );
+    for (wait, why) in [
+        ("after: { edge: items, nth: 100000 }", "of 100000 calls"),
+        ("after: { edge: items, nth: 9000, of: connections }", "of 9000 connections"),
+        ("when: { probe: item, is: failing }", "probe item was not failing in"),
+    ] {
+        bench.file("s.yaml", &text.replace("WAIT", wait));
+        let ended = bench.run_expecting(4, &["run", "s.yaml", "--junit", "j.xml", "--markdown", "m.md"]);
+        ended.says("INCONCLUSIVE").says("latency-2 was never armed: ").says(why);
+        let never = events(&bench, "fault-never-armed");
+        assert!(never.len() == 1 && never[0]["fault"] == "latency-2", "{never:?}");
+        assert_eq!(events(&bench, "fault-armed").len(), 1);
+        for file in ["j.xml", "m.md"] {
+            let report = std::fs::read_to_string(bench.path().join(file)).unwrap();
+            assert!(report.contains("was never armed"), "{file}: {report}");
+        }
+    }
+    bench.run(&["undo"]).expect(0);
+}

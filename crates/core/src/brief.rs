@@ -134,7 +134,10 @@ pub struct FaultBrief {
     pub edge: Option<EdgeName>,
     /// What it acts on, as printed: `web → redis`, or `process redis`.
     pub on: String,
-    /// Start, from the beginning of the fault phase.
+    /// What it waits for, as printed: `after call 3 on db`. It begins by itself if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<String>,
+    /// Start, from the beginning of the fault phase; of one that waits, from when on.
     pub at: Span,
     /// Length.
     #[serde(rename = "for")]

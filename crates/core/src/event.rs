@@ -257,6 +257,20 @@ pub enum EventKind {
         /// Why.
         why: String,
     },
+    /// What a fault waited for was seen: it is put into the world now.
+    FaultTriggered {
+        /// Which.
+        fault: FaultId,
+        /// What was seen, as printed.
+        by: String,
+    },
+    /// What a fault waited for was not seen, and its time is over. It was never in the world.
+    FaultNeverArmed {
+        /// Which.
+        fault: FaultId,
+        /// What was seen instead.
+        why: String,
+    },
     /// A fault is in the world. Its time is read before the act, so whatever meets the fault ends later.
     FaultArmed {
         /// Which.

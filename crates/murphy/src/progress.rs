@@ -136,6 +136,10 @@ impl Progress {
                 };
                 self.say(event.at, &format!("fault off: {text} ({touched})"));
             }
+            EventKind::FaultTriggered { fault, by } => self.say(event.at, &format!("{by}: begin {fault}")),
+            EventKind::FaultNeverArmed { fault, why } => {
+                self.say(event.at, &format!("fault {fault} was NEVER ARMED: {why}"));
+            }
             EventKind::FaultFailed { fault, why } => {
                 self.say(event.at, &format!("fault {fault} FAILED: {why}"))
             }

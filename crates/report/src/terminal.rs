@@ -167,7 +167,13 @@ pub(crate) fn faults(judgement: &Judgement) -> String {
     let all: Vec<String> = judgement
         .faults
         .iter()
-        .map(|fault| format!("{} on {}, {}", fault.text, fault.on, fault.lasts))
+        .map(|fault| {
+            let what = format!("{} on {}", fault.text, fault.on);
+            match &fault.trigger {
+                Some(trigger) => format!("{what}, up to {}, {trigger}", fault.lasts),
+                None => format!("{what}, {}", fault.lasts),
+            }
+        })
         .collect();
     all.join("; ")
 }

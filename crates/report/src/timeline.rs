@@ -457,6 +457,10 @@ fn marks(events: &[Event], brief: &RunBrief, window: WindowOf) -> (Vec<Mark>, us
                 let hits = if tally.hits == 0 { String::new() } else { format!(" ({} hits)", tally.hits) };
                 (Fault, format!("fault off: {}{hits}", fault(id)))
             }
+            EventKind::FaultTriggered { fault: id, by } => (Fault, format!("{by}: begin {id}")),
+            EventKind::FaultNeverArmed { fault: id, why } => {
+                (Bad, format!("fault never on: {}: {why}", fault(id)))
+            }
             EventKind::FaultFailed { fault: id, why } => (Bad, format!("fault failed: {}: {why}", fault(id))),
             EventKind::ServiceReady { service, took } => {
                 (Plain, format!("service {service} ready after {}", spoken(*took)))

@@ -35,6 +35,7 @@ mod state;
 mod stop;
 mod stretch_by_hand;
 mod timeline;
+mod trigger;
 mod undo;
 mod undo_log;
 mod watchdog;

@@ -22,7 +22,7 @@ use crate::site::Site;
 use crate::undo::take_back_rest;
 use crate::undo_log::Owner;
 use crate::world::{World, folder_of};
-use crate::{RunDir, RunError, RunId, StateDir, Stop, StopReason, preflight};
+use crate::{RunDir, RunError, RunId, StateDir, Stop, StopReason, preflight, trigger};
 
 /// Events that may wait for the journal: at 5 000 requests a second, about ten seconds of a stalled disk.
 const QUEUE: usize = 200_000;
@@ -74,11 +74,13 @@ pub async fn run(
     let disk_full = CancellationToken::new();
     let alarm = disk_full.clone();
     let mut aborts = AbortWatch::new(&plan.abort_if);
+    let (mut triggers, waits, met) = trigger::watch(&plan.faults);
     // This run's own: a stop condition of one scenario must not end the next.
     let aborted = Stop::new();
     let stopper = aborted.clone();
     let observer: Observer = Box::new(move |event| {
         observer(event);
+        triggers.on(event);
         if let Some(rule) = aborts.on(event) {
             stopper.stop(StopReason::AbortIf { rule });
         }
@@ -118,11 +120,12 @@ pub async fn run(
         site,
         options.state.clone(),
         &dir.name(),
+        waits,
     ));
 
     // In a task of its own, so that a panic in it is an error here and not the end of the way out.
     let mut work = JoinSet::new();
-    work.spawn(Arc::clone(&world).carry_out());
+    work.spawn(Arc::clone(&world).carry_out(met));
     let mut stopped = None;
     let mut error = tokio::select! {
         result = work.join_next() => match result {

@@ -66,6 +66,7 @@ impl StretchByHand {
             target: FaultTarget::Network { network: stretch.clone() },
             fault: fault.clone(),
             ramp: Ramp::default(),
+            trigger: None,
             at: Span::ZERO,
             lasts: Span::ZERO,
             entry: 0,

@@ -6,6 +6,8 @@ use murphy_scenario::FaultStep;
 /// One thing to do at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Act {
+    /// What fault number so-and-so waits for did not come in time.
+    GiveUp(usize),
     /// Take fault number so-and-so away. Before a phase that begins at the same time, so that recovery starts clean.
     Lift(usize),
     /// A phase begins.
@@ -28,14 +30,15 @@ pub(crate) fn timeline(phases: &PhaseLengths, faults: &[FaultStep]) -> Vec<(Span
             acts.push((at, Act::Begin(phase)));
         }
         if phase == Phase::Fault {
+            let end = plus(at, length);
             for (number, step) in faults.iter().enumerate() {
+                if step.trigger.is_some() {
+                    acts.push((end, Act::GiveUp(number)));
+                    continue;
+                }
                 let armed = plus(at, step.at);
                 acts.push((armed, Act::Arm(number)));
-                // A stage at its very end would come too late.
-                let stages =
-                    step.ramp.stages.iter().enumerate().filter(|(_, stage)| stage.after < step.lasts);
-                acts.extend(stages.map(|(at, stage)| (plus(armed, stage.after), Act::Change(number, at))));
-                acts.push((plus(armed, step.lasts), Act::Lift(number)));
+                acts.extend(once_armed(number, step, armed, end));
             }
         }
         at = plus(at, length);
@@ -43,6 +46,26 @@ pub(crate) fn timeline(phases: &PhaseLengths, faults: &[FaultStep]) -> Vec<(Span
     acts.push((at, Act::End));
     murphy_core::sort_short(&mut acts, Ord::cmp);
     acts
+}
+
+/// What becomes of a fault that is in the world, until the fault phase ends at the latest. In no order.
+pub(crate) fn once_armed(
+    number: usize,
+    step: &FaultStep,
+    armed: Span,
+    end: Span,
+) -> impl Iterator<Item = (Span, Act)> {
+    let lifted = plus(armed, step.lasts).min(end);
+    let stages = step.ramp.stages.iter().enumerate();
+    let changes = stages.map(move |(at, stage)| (plus(armed, stage.after), Act::Change(number, at)));
+    // A stage at its very end would come too late.
+    changes.filter(move |(at, _)| *at < lifted).chain(std::iter::once((lifted, Act::Lift(number))))
+}
+
+/// When the fault phase is over.
+pub(crate) fn end_of_faults(phases: &PhaseLengths) -> Span {
+    let until = Phase::ALL.into_iter().take_while(|phase| *phase != Phase::Recovery);
+    until.fold(Span::ZERO, |at, phase| plus(at, phases.of(phase)))
 }
 
 fn plus(a: Span, b: Span) -> Span {

@@ -1,6 +1,7 @@
 //! Everything that a run puts up: stack, services, edges, load, probes and faults; and the way out, which takes all of it
 //! back, whatever part was there when the run ended.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -9,6 +10,7 @@ use murphy_core::{EventKind, Recorder, Seed};
 use murphy_docker::Engine;
 use murphy_proxy::{EdgeHands, EdgeTls, Limits, Proxy, ProxyConfig};
 use murphy_scenario::{Address, EdgePlan, FaultTarget, Plan, Question, Route};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,7 +22,8 @@ use crate::inject::Injector;
 use crate::network::Networks;
 use crate::site::Site;
 use crate::stack::Stack;
-use crate::timeline::{Act, timeline};
+use crate::timeline::{Act, end_of_faults, once_armed, timeline};
+use crate::trigger::{Met, Waits};
 use crate::{RunError, StateDir, setup};
 
 /// Everything that a run has put up.
@@ -42,6 +45,8 @@ pub(crate) struct World {
     edges: TaskTracker,
     /// Acts on the world: each is carried out whole, whatever ends the run meanwhile.
     acts: TaskTracker,
+    /// What faults wait for.
+    waits: Waits,
 }
 
 impl World {
@@ -53,6 +58,7 @@ impl World {
         site: Arc<Site>,
         state: StateDir,
         run: &str,
+        waits: Waits,
     ) -> World {
         World {
             plan,
@@ -68,11 +74,13 @@ impl World {
             load: TaskTracker::new(),
             edges: TaskTracker::new(),
             acts: TaskTracker::new(),
+            waits,
         }
     }
 
     /// Puts everything up and lets the time line pass. May be dropped at any moment; then [`World::take_down`] takes back.
-    pub(crate) async fn carry_out(self: Arc<Self>) -> Result<(), RunError> {
+    /// `met` tells what faults have waited for.
+    pub(crate) async fn carry_out(self: Arc<Self>, met: UnboundedReceiver<Met>) -> Result<(), RunError> {
         // Everything is made before anything is started, so that a mistake in the last probe costs nothing.
         let loads = self
             .plan
@@ -123,9 +131,41 @@ impl World {
             let (recorder, end) = (self.recorder.clone(), self.end_load.clone());
             self.load.spawn(murphy_load::watch(name, question, every, within, recorder, end));
         }
-        for (at, act) in timeline(&self.plan.phases, &self.plan.faults) {
-            sleep_until((begin + at.as_duration()).into()).await;
+        self.pass_time(begin, met).await
+    }
+
+    /// The time line, and what begins in the middle of it because something was seen.
+    async fn pass_time(
+        self: &Arc<Self>,
+        begin: Instant,
+        mut met: UnboundedReceiver<Met>,
+    ) -> Result<(), RunError> {
+        let end = end_of_faults(&self.plan.phases);
+        let mut acts = VecDeque::from(timeline(&self.plan.phases, &self.plan.faults));
+        while let Some((at, act)) = acts.front().copied() {
+            tokio::select! {
+                () = sleep_until((begin + at.as_duration()).into()) => {}
+                Some(Met { fault, by }) = met.recv() => {
+                    // Given up already: its time was over.
+                    let Some(waits) = acts.iter().position(|(_, act)| *act == Act::GiveUp(fault)) else { continue };
+                    acts.remove(waits);
+                    let (step, armed) = (&self.plan.faults[fault], begin.elapsed().into());
+                    self.recorder.record(EventKind::FaultTriggered { fault: step.id.clone(), by });
+                    self.arm(fault).await?;
+                    for act in once_armed(fault, step, armed, end) {
+                        acts.insert(acts.partition_point(|other| *other < act), act);
+                    }
+                    continue;
+                }
+            }
+            acts.pop_front();
             match act {
+                Act::GiveUp(number) => {
+                    if let Some(why) = self.waits.instead(number) {
+                        let fault = self.plan.faults[number].id.clone();
+                        self.recorder.record(EventKind::FaultNeverArmed { fault, why });
+                    }
+                }
                 Act::Begin(phase) => self.recorder.record(EventKind::PhaseStarted { phase }),
                 Act::Arm(number) => self.arm(number).await?,
                 Act::Change(number, stage) => {

@@ -20,6 +20,7 @@ use crate::profile::Profile;
 use crate::question_document::{ProbeDoc, QuestionDoc};
 use crate::status::StatusSet;
 use crate::table::Table;
+use crate::trigger_document::{AfterDoc, WhenDoc};
 
 /// A Murphy scenario: what runs, what users do, what breaks and what must hold.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -298,8 +299,12 @@ pub(crate) struct FaultDoc {
     pub(crate) direction: Option<Directions>,
     /// The share of connections that it touches; all if left out.
     pub(crate) chance: Option<Chance>,
-    /// Start, from the beginning of the fault phase; 0s if left out.
+    /// Start, from the beginning of the fault phase; 0s if left out. With `after` or `when`: from then on it waits.
     pub(crate) at: Option<Span>,
+    /// It begins only when so many calls have passed on an edge: `{ edge: db, nth: 3 }`.
+    pub(crate) after: Option<AfterDoc>,
+    /// It begins only when a probe says so: `{ probe: ready, is: failing }`.
+    pub(crate) when: Option<WhenDoc>,
     /// Length; to the end of the fault phase if left out.
     #[serde(rename = "for")]
     pub(crate) lasts: Option<Span>,

@@ -31,6 +31,7 @@ mod stretch;
 mod suggest;
 mod syntax;
 mod table;
+mod trigger_document;
 mod url;
 mod variables;
 mod yaml;
@@ -42,9 +43,9 @@ pub use diagnostic::{Also, Colour, Diagnostic, Diagnostics, Severity};
 pub use document::NetworkDoc;
 pub use load::{Loaded, load, load_all, load_all_text, load_text};
 pub use plan::{
-    AbortRule, Arrivals, ContainerQuestion, EdgePlan, FaultStep, FaultTarget, HttpRequest, LoadPlan, Login,
-    Plan, ProbePlan, ProcessSelector, Question, Ramp, RampStage, Route, ServicePlan, StackKeep, StackPlan,
-    command_text,
+    AbortRule, Arrivals, ContainerQuestion, Counted, EdgePlan, FaultStep, FaultTarget, HttpRequest, LoadPlan,
+    Login, Plan, ProbePlan, ProbeState, ProcessSelector, Question, Ramp, RampStage, Route, ServicePlan,
+    StackKeep, StackPlan, Trigger, command_text,
 };
 pub use plan_text::plan_text;
 pub use profile::{Profile, ProfileError};

@@ -6,6 +6,7 @@
 
 mod brief;
 mod question;
+mod trigger;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use crate::status::StatusSet;
 use crate::stretch::Stretch;
 
 pub use question::{ContainerQuestion, HttpRequest, Login, Question, command_text};
+pub use trigger::{Counted, ProbeState, Trigger};
 
 /// A run, ready to be carried out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -230,9 +232,12 @@ pub struct FaultStep {
     /// What it becomes while it lasts; nothing else if empty.
     #[serde(skip_serializing_if = "Ramp::is_empty")]
     pub ramp: Ramp,
-    /// Start, from the beginning of the fault phase.
+    /// What it waits for; it begins by itself if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Trigger>,
+    /// Start, from the beginning of the fault phase; of one that waits, from when on.
     pub at: Span,
-    /// Length; `at` and this together never exceed the fault phase.
+    /// Length; `at` and this together never exceed the fault phase. One that waited ends with it at the latest.
     #[serde(rename = "for")]
     pub lasts: Span,
     /// The entry of the file's list that it comes from, counted from 0.

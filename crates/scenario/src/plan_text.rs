@@ -165,6 +165,12 @@ fn fault_text(plan: &Plan, step: &FaultStep) -> String {
             let _ = write!(text, ", {chance} of connections");
         }
     }
+    if let Some(trigger) = &step.trigger {
+        let _ = write!(text, "\nbegins {trigger}, in the fault phase");
+        if !step.at.is_zero() {
+            let _ = write!(text, " from {} on", step.at);
+        }
+    }
     let _ = write!(text, "\nundo   {}", undo_text(step));
     text
 }
@@ -215,6 +221,11 @@ fn time_line(out: &mut String, plan: &Plan) {
         if phase == Phase::Fault {
             for step in &plan.faults {
                 let armed = sum(start, step.at);
+                if let Some(trigger) = &step.trigger {
+                    moments.push((armed, 3, format!("? {}  waits, begins {trigger}", step.id)));
+                    moments.push((sum(start, length), 1, format!("- {}  at the latest", step.id)));
+                    continue;
+                }
                 moments.push((armed, 3, format!("+ {}  {}", step.id, step.fault.text())));
                 if let Some(last) = step.ramp.stages.last() {
                     let reached = format!("~ {}  {}", step.id, last.fault.text());

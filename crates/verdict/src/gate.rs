@@ -107,6 +107,10 @@ fn effect(run: &RunView<'_>, planned: &FaultBrief) -> Result<String, (String, St
     if let Some(why) = view.and_then(|view| view.failed.as_ref()) {
         return Err((format!("failed: {why}"), "mend what it says and run again".to_owned()));
     }
+    if let Some(why) = view.and_then(|view| view.never.as_ref()) {
+        let mend = "what it waits for must come: another trigger, more load or a longer fault phase";
+        return Err((format!("was never armed: {why}"), mend.to_owned()));
+    }
     let Some((view, armed)) = view.and_then(|view| Some((view, view.armed?))) else {
         return Err(("was never armed".to_owned(), "the run ended before its time came".to_owned()));
     };

@@ -251,6 +251,7 @@ fn faults(run: &RunView<'_>) -> Vec<FaultFact> {
                 id: fault.id.clone(),
                 text: fault.text.clone(),
                 on: fault.on.clone(),
+                trigger: fault.trigger.clone(),
                 lasts: fault.lasts,
                 armed: real.and_then(|real| real.armed).map(offset),
                 lifted: real.and_then(|real| real.lifted).map(offset),

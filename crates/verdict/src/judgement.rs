@@ -123,6 +123,9 @@ pub struct FaultFact {
     pub text: String,
     /// `web → redis`.
     pub on: String,
+    /// What it waited for: `after call 3 on db`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<String>,
     /// Planned length.
     pub lasts: Span,
     /// When it came into the world.

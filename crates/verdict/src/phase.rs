@@ -162,6 +162,8 @@ pub(crate) struct FaultView {
     pub lifted: Option<u64>,
     pub tally: Option<Tally>,
     pub failed: Option<String>,
+    /// Why it was never in the world, if what it waited for did not come.
+    pub never: Option<String>,
 }
 
 /// The end of a service's process, or of a container's.

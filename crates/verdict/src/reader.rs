@@ -85,6 +85,7 @@ impl Reader {
                 (fault.lifted, fault.tally) = (Some(at), Some(*tally));
             }
             EventKind::FaultFailed { fault, why } => self.fault(fault).failed = Some(why.clone()),
+            EventKind::FaultNeverArmed { fault, why } => self.fault(fault).never = Some(why.clone()),
             EventKind::AcceptFailed { .. } => self.loss.accepts += 1,
             EventKind::ConnPanicked { .. } => self.loss.panics += 1,
             EventKind::Sample(sample) => self.sample(sample),
@@ -126,6 +127,7 @@ impl Reader {
             lifted: None,
             tally: None,
             failed: None,
+            never: None,
         })
     }
 

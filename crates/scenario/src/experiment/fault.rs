@@ -39,6 +39,7 @@ pub(super) fn plans(
             (None, None) => None,
         };
         let timing = timing::window(check, here, document);
+        let trigger = super::trigger::trigger(check, here, document);
         let target = target(check, here, document);
         if let Some(fault) = &document.inject {
             requests(check, root, here, document, fault, edges);
@@ -47,8 +48,8 @@ pub(super) fn plans(
             None => check.missing(here, "a fault", "inject", "{ latency: 800ms }"),
             Some(fault) => settings(check, here, fault),
         }
-        if let (Some(id), Some(target), Some((at, lasts)), Some(fault)) =
-            (id, target, timing, &document.inject)
+        if let (Some(id), Some(target), Some((at, lasts)), Some(trigger), Some(fault)) =
+            (id, target, timing, trigger, &document.inject)
         {
             let starts = timing::starts(check, here, document, at, lasts);
             let Some((fault, ramp)) = super::ramp::ramp(check, here, document, fault, lasts) else {
@@ -62,7 +63,8 @@ pub(super) fn plans(
                 };
                 let Some(id) = id else { break };
                 let (target, fault, ramp) = (target.clone(), fault.clone(), ramp.clone());
-                steps.push(FaultStep { id, target, fault, ramp, at, lasts, entry, turn });
+                let trigger = trigger.clone();
+                steps.push(FaultStep { id, target, fault, ramp, trigger, at, lasts, entry, turn });
             }
         }
     }

@@ -16,6 +16,7 @@ mod ramp;
 mod service;
 mod stack;
 mod timing;
+mod trigger;
 
 use murphy_core::{LoadName, Purpose, Secrets, Seed};
 

@@ -76,6 +76,7 @@ impl Plan {
                 _ => None,
             },
             on: self.place_of(&step.target),
+            trigger: step.trigger.as_ref().map(ToString::to_string),
             at: step.at,
             lasts: step.lasts,
         }

@@ -219,6 +219,7 @@ impl Golden {
                 .collect::<BTreeMap<_, _>>(),
             edge: (!process).then(Golden::edge),
             on: if process { format!("process {CALLEE}") } else { format!("{SERVICE} → {CALLEE}") },
+            trigger: None,
             at: Span::ZERO,
             lasts: self.phases.fault,
         }
