@@ -1,83 +1,15 @@
 //! `murphy serve --containers`: faults on containers of a real engine and on the network between them, over the API, and back.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+mod serving;
+
+use std::io::BufRead;
 use std::time::Duration;
 
 use murphy_testkit::{Member, Sandbox};
-use murphy_tests::{Bench, Daemon, Three, eventually, processes_with};
+use murphy_tests::{Bench, Daemon, Three, eventually};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-
-const PATIENCE: Duration = Duration::from_secs(60);
-const FAULTS: &str = "/v1/containers/faults";
-
-/// Sends one request, and reads the head of the answer.
-fn send(daemon: &Daemon, request: (&str, &str), token: Option<&str>, body: &str) -> BufReader<TcpStream> {
-    let (method, path) = request;
-    let mut stream = TcpStream::connect(("127.0.0.1", daemon.port())).expect("the daemon listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
-    let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{token}\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all((head + body).as_bytes()).expect("to send it");
-    BufReader::new(stream)
-}
-
-/// Asks; the status, and the answer's JSON or null.
-fn ask(daemon: &Daemon, request: (&str, &str), token: Option<&str>, body: &Value) -> (u16, Value) {
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    let mut answer = String::new();
-    send(daemon, request, token, &body).read_to_string(&mut answer).expect("an answer");
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect(&answer);
-    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
-    (status, serde_json::from_str(body).unwrap_or_default())
-}
-
-/// A daemon that acts on containers, with the token `secret`.
-struct Api<'b> {
-    bench: &'b Bench,
-    daemon: Daemon,
-}
-
-impl Api<'_> {
-    fn start(bench: &Bench) -> Api<'_> {
-        Api { bench, daemon: Daemon::start(bench, &["--containers", "--token", "secret", "--seed", "7"]) }
-    }
-
-    fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        ask(&self.daemon, (method, path), Some("secret"), body)
-    }
-
-    /// Begins a fault for ten minutes; its name.
-    fn begin(&self, fault: Value) -> String {
-        let mut body = fault;
-        body["for"] = json!("10m");
-        let (status, made) = self.ask("POST", FAULTS, &body);
-        assert_eq!((status, &made["state"]), (201, &json!("standing")), "{body}: {made}");
-        made["name"].as_str().expect("a name").to_owned()
-    }
-
-    fn refused(&self, body: &Value, status: u16, says: &str) {
-        let (got, answer) = self.ask("POST", FAULTS, body);
-        let error = answer["error"].as_str().unwrap_or_default();
-        assert!(got == status && error.contains(says), "{body}: {got} {answer}");
-    }
-
-    fn lift(&self, name: &str) {
-        let (status, answer) = self.ask("DELETE", &format!("{FAULTS}/{name}"), &Value::Null);
-        assert_eq!(status, 204, "{name}: {answer}");
-        assert_eq!(self.ask("GET", &format!("{FAULTS}/{name}"), &Value::Null).0, 404);
-    }
-
-    fn none_is_left(&self) {
-        assert!(self.bench.undo_logs().is_empty(), "{:?}", self.bench.undo_logs());
-        assert_eq!(self.ask("GET", FAULTS, &Value::Null), (200, json!([])));
-    }
-}
+use serving::{Api, FAULTS, PATIENCE, ask, send};
 
 /// What a fault may change.
 fn state(sandbox: &Sandbox, member: &Member) -> Value {
@@ -188,36 +120,6 @@ fn the_network_between_containers_is_broken_and_mended_over_the_api() {
     api.refused(&json!({ "network": { "of": a }, "inject": "partition" }), 422, "needs two sides");
     let body = json!({ "network": { "between": [a, b] }, "inject": "partition", "max": 1 });
     api.refused(&body, 422, "at most 1 may be");
-    assert_eq!(api.daemon.end(Signal::SIGTERM).0, Some(0));
-}
-
-/// Workers of pressures of a daemon that stands in this bench.
-fn workers(bench: &Bench) -> usize {
-    let here =
-        |pid: &u32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == bench.path());
-    processes_with("pressure-worker").iter().filter(|pid| here(pid)).count()
-}
-
-#[test]
-fn the_end_of_one_pressure_leaves_the_others_at_work() {
-    let test = "the_end_of_one_pressure_leaves_the_others_at_work";
-    let Some(sandbox) = Sandbox::open(test) else { return };
-    if !nix::unistd::geteuid().is_root() {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{test}: CI=true, but not root");
-        return eprintln!("skipped: not root: {test}");
-    }
-    let members = ["one", "two"].map(|name| sandbox.container(name, &["echo", "7"], json!({})));
-    let bench = Bench::new();
-    let api = Api::start(&bench);
-    let [first, second] = members.each_ref().map(|one| {
-        api.begin(json!({ "container": one.name, "inject": { "cpu-pressure": { "load": "1%" } } }))
-    });
-    assert_eq!(workers(&bench), 2);
-    api.lift(&first);
-    assert_eq!(workers(&bench), 1);
-    api.lift(&second);
-    assert_eq!(workers(&bench), 0);
-    api.none_is_left();
     assert_eq!(api.daemon.end(Signal::SIGTERM).0, Some(0));
 }
 
