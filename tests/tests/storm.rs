@@ -1,8 +1,8 @@
 //! The crash storm: Murphy is SIGKILLed at random instants of runs with every kind of fault, every third time together with
-//! its watchdog; and so are commands by hand on networks. Within five seconds, or after `murphy undo`, containers, limits,
-//! networks, nftables tables, interfaces, processes, ports and what is taken of the machine are as before. `MURPHY_STORM=1000`
-//! makes it a long one, `MURPHY_STORM_SEED=7` another one. For every four of these a fifth run gets a
-//! signal that it hears: all is as before at the moment of its end.
+//! its watchdog; and so are commands by hand on networks, and one that sits in on a container's calls. Within five seconds, or
+//! after `murphy undo`, containers, limits, networks, nftables tables, interfaces, processes, ports and what is taken of the
+//! machine are as before. `MURPHY_STORM=1000` makes it a long one, `MURPHY_STORM_SEED=7` another one. For every four of these a
+//! fifth run gets a signal that it hears: all is as before at the moment of its end.
 
 mod engine;
 
@@ -56,17 +56,19 @@ const ON_CONTAINER: [&str; 8] = [
 ];
 
 /// What is done by hand in place of a run, in turn after these.
-const BY_HAND: [&str; 4] = ["partition", "loss", "latency", "bandwidth"];
+const BY_HAND: [&str; 5] = ["partition", "loss", "latency", "bandwidth", "attach"];
 
 /// The words of such a command.
-fn by_hand<'a>(command: &'a str, victim: &'a str, peer: &'a str) -> Vec<&'a str> {
+fn by_hand(command: &str, victim: &str, peer: &str) -> Vec<String> {
+    let to = format!("{peer}:7000");
     let settings: &[&str] = match command {
+        "attach" => &["--from", victim, "--to", &to, "--latency", "50ms"],
         "loss" => &[victim, peer, "--rate", "50%"],
         "latency" => &[peer, victim, "--one-way", "--delay", "50ms"],
         "bandwidth" => &[victim, "--rate", "10MB/s"],
         _ => &[victim, peer],
     };
-    [&[command, "--for", "2500ms"], settings].concat()
+    [&[command, "--for", "2500ms"], settings].concat().into_iter().map(str::to_owned).collect()
 }
 
 /// True if what the command of the `exec` leaves in the container is there.
@@ -179,7 +181,7 @@ impl Lane {
         let (on_container, words) = match ON_CONTAINER.get(turn) {
             Some(on_container) => {
                 bench.file("s.yaml", &scenario(self, bench, on_container, service, edge));
-                (*on_container, vec!["run", "s.yaml"])
+                (*on_container, vec!["run".to_owned(), "s.yaml".to_owned()])
             }
             None => {
                 let command = BY_HAND[turn - ON_CONTAINER.len()];
@@ -187,7 +189,7 @@ impl Lane {
             }
         };
         let run = bench
-            .command(&words)
+            .command(&words.iter().map(String::as_str).collect::<Vec<_>>())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(bench.path().join("said")).expect("a file"))
             .spawn()
