@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use murphy_core::{Chance, LoadName, Seed, Span};
-use murphy_scenario::Address;
+use murphy_scenario::{Address, Single};
 
 use crate::by_hand_args::{
     BandwidthArgs, DisconnectArgs, ExecArgs, FreezeArgs, KillArgs, LatencyArgs, LimitArgs, LossArgs,
@@ -47,6 +48,8 @@ pub enum Command {
     Run(RunArgs),
     /// Find the level of a fault at which users are not served any more
     BreakingPoint(BreakingPointArgs),
+    /// Try every kind of fault on every edge, one at a time: what each does to the users
+    Explore(ExploreArgs),
     /// Show what a run would do, and how each step is taken back; touch nothing
     Plan(PlanArgs),
     /// Find every mistake in scenario files; start nothing
@@ -209,6 +212,37 @@ pub struct BreakingPointArgs {
     /// No run is begun that would not end within this time
     #[arg(long, value_name = "TIME", default_value = "30m")]
     pub budget: Span,
+    #[command(flatten)]
+    pub scenario: ScenarioArgs,
+    /// Where run directories are made
+    #[arg(long, default_value = "murphy-runs", value_name = "DIR")]
+    pub report_dir: PathBuf,
+}
+
+/// The exploration.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The scenario gives services, edges, loads and what is asked for the users; its own faults, and what it asks of edges, are left aside.\n\
+  murphy explore shop.yaml --budget 20m\n\
+  murphy explore shop.yaml --only-edge payments --faults blackhole,abort")]
+pub struct ExploreArgs {
+    /// A scenario file
+    pub file: PathBuf,
+    /// No run is begun that would not end within this time
+    #[arg(long, value_name = "TIME", default_value = "30m")]
+    pub budget: Span,
+    /// Break only this edge; may be repeated
+    #[arg(long, value_name = "EDGE")]
+    pub only_edge: Vec<String>,
+    /// Try only these, separated by commas
+    #[arg(long, value_name = "FAULT", value_delimiter = ',', value_parser = PossibleValuesParser::new(Single::kinds()))]
+    pub faults: Vec<String>,
+    /// Then two faults at once, on two edges, of those that did no harm alone
+    #[arg(long)]
+    pub pairs: bool,
+    /// Also write the matrix as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
     #[command(flatten)]
     pub scenario: ScenarioArgs,
     /// Where run directories are made

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => commands::demo::run(&args, cli.color),
         Command::Run(args) => commands::run::run(&args, cli.color),
         Command::BreakingPoint(args) => commands::breaking_point::run(&args, cli.color),
+        Command::Explore(args) => commands::explore::run(&args, cli.color),
         Command::Plan(args) => commands::plan::run(&args, cli.color),
         Command::Check(args) => commands::check::run(&args, cli.color),
         Command::Init(args) => commands::init::run(&args),

@@ -132,16 +132,7 @@ struct Asked {
 fn at_level(args: &BreakingPointArgs, axis: Axis, level: f64, colour: ColourChoice) -> Result<Loaded, Exit> {
     let mut settings = settings(&args.scenario);
     settings.set.insert(args.vary.clone(), axis.text(level));
-    let mut all = check::load(&args.file, &settings, colour)?;
-    if all.len() > 1 {
-        let message = format!(
-            "its `matrix` makes {} scenarios of {}, and one is searched; choose it with `--set NAME=VALUE`",
-            all.len(),
-            args.file.display()
-        );
-        return Err(fail(Exit::Usage, &message));
-    }
-    Ok(all.swap_remove(0))
+    check::load_one(&args.file, &settings, colour)
 }
 
 async fn search_on(

@@ -6,8 +6,8 @@ use murphy_core::plural;
 use murphy_scenario::{Colour, Loaded, Settings};
 
 use super::experiment::settings;
-use super::print;
 use super::scenario_files::scenario_files;
+use super::{fail, print};
 use crate::args::{CheckArgs, ColourChoice};
 use crate::exit::Exit;
 use crate::style;
@@ -55,6 +55,20 @@ pub fn run(args: &CheckArgs, colour: ColourChoice) -> Exit {
 
 fn as_json(diagnostic: &murphy_scenario::Diagnostic) -> serde_json::Value {
     serde_json::to_value(diagnostic).unwrap_or_default()
+}
+
+/// Reads a file that must hold one scenario.
+pub fn load_one(file: &Path, settings: &Settings, colour: ColourChoice) -> Result<Loaded, Exit> {
+    let mut all = load(file, settings, colour)?;
+    if all.len() > 1 {
+        let message = format!(
+            "its `matrix` makes {} scenarios of {}, and one is meant; choose it with `--set NAME=VALUE`",
+            all.len(),
+            file.display()
+        );
+        return Err(fail(Exit::Usage, &message));
+    }
+    Ok(all.swap_remove(0))
 }
 
 /// Reads one file, of which a `matrix` makes several scenarios; problems and warnings are printed, those of several once.

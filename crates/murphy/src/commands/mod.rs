@@ -14,6 +14,7 @@ pub mod demo_service;
 pub mod doctor;
 pub mod experiment;
 pub mod explain;
+pub mod explore;
 pub mod fault;
 pub mod init;
 pub mod man;

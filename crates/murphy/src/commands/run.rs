@@ -133,6 +133,12 @@ pub fn show(finished: &Finished, style: Style) {
     let (Came::Judged { judgement, .. }, Some(dir)) = (&finished.outcome.came, &finished.dir) else { return };
     print(&murphy_report::terminal(judgement, style));
     print(&format!("run directory: {}\n", dir.path().display()));
+    keep(finished);
+}
+
+/// Keeps the report beside the journal.
+pub fn keep(finished: &Finished) {
+    let (Came::Judged { judgement, .. }, Some(dir)) = (&finished.outcome.came, &finished.dir) else { return };
     let plain = murphy_report::terminal(judgement, Style::default());
     let json = murphy_report::json(judgement).map_err(std::io::Error::other);
     let kept = std::fs::write(dir.report("report.txt"), plain)
@@ -163,7 +169,8 @@ fn again(file: &Path, args: &RunArgs, scenario: &Loaded) -> String {
     scenario.plan.secrets.hide(&command).into_owned()
 }
 
-fn quoted(text: &str) -> String {
+/// As a shell reads it back.
+pub fn quoted(text: &str) -> String {
     let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
     if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

@@ -1,0 +1,245 @@
+//! `murphy explore FILE`: every fault of a short list on every edge of a scenario, one at a time, and what it does to the users.
+//! Each is an ordinary run. What is left out is told, with what is taken for granted by it.
+
+use std::time::{Duration, Instant};
+
+use murphy_core::{EdgeName, Verdict};
+use murphy_report::{Came, Cell, LeftOut, Matrix, SeriesKind};
+use murphy_scenario::{Plan, Single};
+use murphy_verdict::Detector;
+
+use super::experiment::{Bench, settings};
+use super::run::{keep, quoted};
+use super::{check, fail, note, print, runtime};
+use crate::args::{ColourChoice, ExploreArgs, OutputArgs};
+use crate::exit::Exit;
+use crate::{signals, style};
+
+/// Explores.
+pub fn run(args: &ExploreArgs, colour: ColourChoice) -> Exit {
+    let plan = match check::load_one(&args.file, &settings(&args.scenario), colour) {
+        Ok(loaded) => loaded.plan,
+        Err(exit) => return exit,
+    };
+    let wanted = match wanted(args, &plan) {
+        Ok(wanted) => wanted,
+        Err(exit) => return exit,
+    };
+    let output = OutputArgs { report_dir: args.report_dir.clone(), ..OutputArgs::default() };
+    let (bench, runtime) = match (Bench::new(&output), runtime()) {
+        (Ok(bench), Ok(runtime)) => (bench, runtime),
+        (Err(exit), _) | (_, Err(exit)) => return exit,
+    };
+    let mut exploration = Exploration {
+        args,
+        bench: &bench,
+        plan: &plan,
+        began: Instant::now(),
+        longest: plan.phases.total().as_duration(),
+        over: None,
+        exit: Exit::Graceful,
+        matrix: Matrix {
+            format: Matrix::FORMAT,
+            scenario: plan.name.clone(),
+            seed: plan.seed,
+            cells: Vec::new(),
+            left_out: Vec::new(),
+        },
+    };
+    runtime.block_on(signals::heeded(&bench.stop, async {
+        exploration.all(wanted).await;
+        exploration.told(colour)
+    }))
+}
+
+/// What is to be tried, by the command line.
+fn wanted(args: &ExploreArgs, plan: &Plan) -> Result<Vec<Single>, Exit> {
+    let usage = |message: String| Err(fail(Exit::Usage, &message));
+    if plan.edges.is_empty() || plan.loads.is_empty() {
+        return usage("the scenario needs an edge to break and a load whose users may notice".to_owned());
+    }
+    if plan.phases.fault.is_zero() {
+        return usage(
+            "the scenario has no fault phase: write for example `phases: { fault: 10s }`".to_owned(),
+        );
+    }
+    let edges: Vec<&str> = plan.edges.iter().map(|edge| edge.name.as_str()).collect();
+    if let Some(wrong) = args.only_edge.iter().find(|name| !edges.contains(&name.as_str())) {
+        return usage(format!("--only-edge {wrong}: there are {}", edges.join(", ")));
+    }
+    let asked = |given: &[String], name: &str| given.is_empty() || given.iter().any(|one| one == name);
+    let mut all = Single::all(plan);
+    all.retain(|one| asked(&args.only_edge, one.edge.as_str()) && asked(&args.faults, one.fault.name()));
+    if all.is_empty() {
+        return usage(
+            "nothing is left to try: abort, truncate and lose-response need `protocol: http`".to_owned(),
+        );
+    }
+    Ok(all)
+}
+
+struct Exploration<'a> {
+    args: &'a ExploreArgs,
+    bench: &'a Bench,
+    plan: &'a Plan,
+    began: Instant,
+    /// The longest run so far; before the first one, what its phases take.
+    longest: Duration,
+    /// Why nothing else is run.
+    over: Option<String>,
+    exit: Exit,
+    matrix: Matrix,
+}
+
+impl Exploration<'_> {
+    async fn all(&mut self, wanted: Vec<Single>) {
+        let quiet = match self.control().await {
+            Ok(quiet) => quiet,
+            Err(why) => {
+                self.over = Some(why);
+                Vec::new()
+            }
+        };
+        let mut alone = Vec::new();
+        for single in wanted {
+            if quiet.contains(&single.edge) {
+                let why =
+                    "no call in the run with nothing broken; taken for granted: its callers do not need it";
+                self.left_out(single.edge.to_string(), single.fault.text(), why.to_owned());
+            } else if self.tried(&[&single]).await {
+                alone.push(single);
+            }
+        }
+        if self.args.pairs {
+            self.pairs(&alone).await;
+        }
+    }
+
+    /// Two faults on two edges, of those that did no harm alone.
+    async fn pairs(&mut self, alone: &[Single]) {
+        let (mut partners, mut known): (Vec<&Single>, Vec<Cell>) = (Vec::new(), Vec::new());
+        for (single, cell) in alone.iter().zip(self.matrix.cells.clone()) {
+            let classes =
+                |cell: &Cell| cell.users.iter().map(|users| users.class.clone()).collect::<Vec<_>>();
+            let same = known.iter().find(|one| one.edge == cell.edge && classes(one) == classes(&cell));
+            let why = match same {
+                _ if cell.verdict != Verdict::Graceful => {
+                    "alone it is not graceful; taken for granted: a second fault makes it no better"
+                        .to_owned()
+                }
+                Some(same) => format!("users fared as under {}; taken for granted: in pairs too", same.fault),
+                None => {
+                    known.push(cell);
+                    partners.push(single);
+                    continue;
+                }
+            };
+            self.left_out(cell.edge, format!("pairs with {}", cell.fault), why);
+        }
+        for (index, one) in partners.iter().enumerate() {
+            for other in partners[index + 1..].iter().filter(|other| other.edge != one.edge) {
+                self.tried(&[one, other]).await;
+            }
+        }
+    }
+
+    fn left_out(&mut self, edge: String, fault: String, why: String) {
+        self.matrix.left_out.push(LeftOut { edge, fault, why });
+    }
+
+    /// One run with nothing broken, without which no trouble could be laid to a fault: the edges without calls, or why nothing
+    /// else is run.
+    async fn control(&mut self) -> Result<Vec<EdgeName>, String> {
+        if let Some(why) = self.no_more() {
+            return Err(why);
+        }
+        let (came, exit, _) = self.run(&Single::control(self.plan), String::new(), "nothing broken").await;
+        if !matches!(exit, Exit::Graceful | Exit::Inconclusive) {
+            self.exit = self.exit.worst(exit);
+            let why = if exit == Exit::NotGraceful {
+                "users were not served well"
+            } else {
+                "the run did not end well"
+            };
+            return Err(format!("{why} with nothing broken"));
+        }
+        let Came::Judged { timeline, .. } = came else { return Err("not carried out".to_owned()) };
+        let edges = timeline.series.iter().filter(|series| series.kind == SeriesKind::Edge);
+        let quiet = edges.filter(|series| series.bins.iter().all(|bin| bin.n == 0));
+        Ok(quiet.filter_map(|series| EdgeName::new(&series.name).ok()).collect())
+    }
+
+    /// Why no other run is begun.
+    fn no_more(&mut self) -> Option<String> {
+        if self.over.is_none() && self.began.elapsed() + self.longest > self.args.budget.as_duration() {
+            self.exit = self.exit.worst(Exit::Inconclusive);
+            self.over = Some(format!("no time is left: --budget {}", self.args.budget));
+        }
+        self.over.clone()
+    }
+
+    /// One run with these faults; false if there is none that can be judged.
+    async fn tried(&mut self, these: &[&Single]) -> bool {
+        let joined = |what: &dyn Fn(&Single) -> String, between: &str| {
+            these.iter().map(|one| what(one)).collect::<Vec<_>>().join(between)
+        };
+        let edge = joined(&|one| one.edge.to_string(), " + ");
+        let fault = joined(&|one| one.fault.text(), " + ");
+        if let Some(why) = self.no_more() {
+            self.left_out(edge, fault, why);
+            return false;
+        }
+        let mut only = joined(&|one| format!(" --only-edge {}", one.edge), "");
+        only += &format!(" --faults {}", joined(&|one| one.fault.name().to_owned(), ","));
+        if these.len() > 1 {
+            only += " --pairs";
+        }
+        let (came, exit, run) =
+            self.run(&Single::plan(these, self.plan), only, &format!("{edge}: {fault}")).await;
+        self.exit = self.exit.worst(exit);
+        let Came::Judged { judgement, .. } = came else {
+            self.over = Some("a run was not carried out".to_owned());
+            return false;
+        };
+        note(&format_args!("{edge}: {fault}: {}", judgement.verdict));
+        self.matrix.cells.push(Cell::of(&edge, fault, &judgement, run));
+        let stuck =
+            judgement.findings.iter().any(|one| one.detector == Detector::Metastability && one.is_present());
+        let why = match exit {
+            Exit::NotReverted => "something was not taken back: murphy undo",
+            Exit::Signal(_) => "interrupted",
+            Exit::Failed => "a run was not carried out",
+            // What Murphy has started begins anew with each run.
+            _ if stuck && self.plan.services.is_empty() => "the services did not come back by themselves",
+            _ => return true,
+        };
+        self.over = Some(why.to_owned());
+        true
+    }
+
+    async fn run(&mut self, plan: &Plan, only: String, label: &str) -> (Came, Exit, String) {
+        let start = Instant::now();
+        let file = quoted(&self.args.file.display().to_string());
+        let again = format!("murphy explore {file} --seed {}{only}", plan.seed);
+        let finished = self.bench.carry_out(plan, again, label).await;
+        self.longest = self.longest.max(start.elapsed());
+        keep(&finished);
+        let run = finished.dir.as_ref().map(|dir| dir.path().display().to_string());
+        (finished.outcome.came, finished.exit, run.unwrap_or_default())
+    }
+
+    fn told(&mut self, colour: ColourChoice) -> Exit {
+        self.matrix.cells.sort_by(|one, other| one.edge.cmp(&other.edge));
+        print(&self.matrix.text(style::report(colour)));
+        if let Some(path) = &self.args.json {
+            let text = serde_json::to_string_pretty(&self.matrix).map_err(std::io::Error::from);
+            if let Err(error) = text.and_then(|text| std::fs::write(path, text + "\n")) {
+                return self
+                    .exit
+                    .worst(fail(Exit::Failed, &format_args!("cannot write {}: {error}", path.display())));
+            }
+        }
+        // Nothing tried is nothing known.
+        if self.matrix.cells.is_empty() { self.exit.worst(Exit::Inconclusive) } else { self.exit }
+    }
+}

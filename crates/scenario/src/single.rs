@@ -1,0 +1,169 @@
+//! One fault at a time: what an exploration tries on the edges of a scenario, and the plan of each try.
+
+use murphy_core::{Chance, Directions, EdgeName, FaultId, Protocol, Purpose, Rule, Span, Subject};
+use murphy_faults::{Fault, Match, Which};
+use serde_json::Value;
+
+use crate::plan::{FaultStep, FaultTarget, Plan, Ramp};
+
+/// The kinds that are tried, the most telling first.
+const KINDS: [(&str, Protocol); 7] = [
+    ("blackhole", Protocol::Tcp),
+    ("refuse", Protocol::Tcp),
+    ("latency", Protocol::Tcp),
+    ("abort", Protocol::Http),
+    ("reset", Protocol::Tcp),
+    ("truncate", Protocol::Http),
+    ("lose-response", Protocol::Http),
+];
+
+/// A fault of a kind, with a strength that a careful caller stands.
+fn fault(kind: &str) -> Option<Fault> {
+    let setting: Option<(&str, Value)> = match kind {
+        "latency" => Some(("delay", "1s".into())),
+        "abort" => Some(("status", 503.into())),
+        "truncate" => Some(("bytes", "20B".into())),
+        _ => None,
+    };
+    let settings = setting.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    // Not read from text: that would be one more copy of the code that reads every fault.
+    Fault::from_settings(kind, settings).ok()
+}
+
+/// One fault on one edge, and nothing else broken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Single {
+    /// Where.
+    pub edge: EdgeName,
+    /// What.
+    pub fault: Fault,
+}
+
+impl Single {
+    /// The names of all kinds that are tried.
+    pub fn kinds() -> impl Iterator<Item = &'static str> {
+        KINDS.iter().map(|(name, ..)| *name)
+    }
+
+    /// Every kind on every edge of a plan: kind by kind, so that each edge has met the most telling ones when time runs out.
+    pub fn all(plan: &Plan) -> Vec<Single> {
+        let mut all = Vec::new();
+        for (kind, needs) in KINDS {
+            let Some(fault) = fault(kind) else { continue };
+            let fits = |protocol: Protocol| needs == Protocol::Tcp || protocol == needs;
+            for edge in plan.edges.iter().filter(|edge| fits(edge.protocol)) {
+                all.push(Single { edge: edge.name.clone(), fault: fault.clone() });
+            }
+        }
+        all
+    }
+
+    /// What is put on the edge. A caller that keeps its connections never meets a closed door, so with `refuse` they are reset.
+    fn faults(&self) -> Vec<Fault> {
+        let reset = (self.fault.name() == "refuse").then(|| fault("reset")).flatten();
+        std::iter::once(self.fault.clone()).chain(reset).collect()
+    }
+
+    /// The plan with these faults in the place of its own, for the whole fault phase, and with what it asks for its users.
+    pub fn plan(these: &[&Single], plan: &Plan) -> Plan {
+        let all = these.iter().flat_map(|one| one.faults().into_iter().map(|fault| (&one.edge, fault)));
+        let steps = all.zip(1..).filter_map(|((edge, fault), number)| {
+            let id = FaultId::new(&format!("{}-{number}", fault.name())).ok()?;
+            Some(FaultStep {
+                id,
+                target: FaultTarget::Edge {
+                    edge: edge.clone(),
+                    directions: Directions::default(),
+                    chance: Chance::ALWAYS,
+                    matching: Box::new(Match::default()),
+                    which: Which::default(),
+                },
+                fault,
+                ramp: Ramp::default(),
+                trigger: None,
+                at: Span::ZERO,
+                lasts: plan.phases.fault,
+                entry: 0,
+                turn: 1,
+            })
+        });
+        let texts: Vec<String> =
+            these.iter().map(|one| format!("{} on {}", one.fault.text(), one.edge)).collect();
+        let name = format!("{}: {}", plan.name, texts.join(" and "));
+        Plan { name, faults: steps.collect(), ..unbroken(plan, Purpose::Experiment) }
+    }
+
+    /// The plan with nothing broken.
+    pub fn control(plan: &Plan) -> Plan {
+        Plan { name: format!("{}: nothing broken", plan.name), ..unbroken(plan, Purpose::Control) }
+    }
+}
+
+/// Without faults, and without what asks for the answer to one of them. What is asked for the users is asked under every fault.
+fn unbroken(plan: &Plan, purpose: Purpose) -> Plan {
+    let mut plan = Plan { faults: Vec::new(), purpose, ..plan.clone() };
+    plan.expectations.retain(|expectation| match expectation.subject {
+        Subject::Load(_) | Subject::Probe(_) => true,
+        Subject::Edge(_) => false,
+        Subject::Run => matches!(expectation.rule, Rule::Recovery { .. }),
+    });
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Settings, load_text};
+
+    fn plan() -> Plan {
+        let text = "
+murphy: 1
+name: two edges
+edges:
+  items: { listen: 127.0.0.1:16379, to: 127.0.0.1:6379 }
+  pay: { listen: 127.0.0.1:16380, to: 127.0.0.1:8080, protocol: http }
+load:
+  browse: { http: GET http://127.0.0.1:8000/, rate: 30/s }
+faults:
+  - { edge: items, inject: { latency: 5ms }, at: 1s, for: 2s }
+expect:
+  browse: { success: \">= 99%\" }
+  items: { timeout: \"<= 500ms\" }
+  recovery: \"<= 5s\"
+  isolation: [browse]
+";
+        load_text("two.yaml", text, &Settings::default()).unwrap().plan
+    }
+
+    #[test]
+    fn every_kind_is_tried_on_every_edge_that_can_have_it_the_most_telling_first() {
+        let all = Single::all(&plan());
+        let text = |single: &Single| format!("{} {}", single.edge, single.fault.name());
+        let texts: Vec<String> = all.iter().map(text).collect();
+        assert_eq!(texts[..3], ["items blackhole", "pay blackhole", "items refuse"]);
+        assert_eq!(texts.iter().filter(|text| text.starts_with("pay")).count(), KINDS.len());
+        assert!(!texts.contains(&"items abort".to_owned()), "{texts:?}");
+    }
+
+    #[test]
+    fn a_single_is_alone_for_the_whole_fault_phase_and_users_are_asked_for_as_ever() {
+        let plan = plan();
+        for single in Single::all(&plan) {
+            let one = Single::plan(&[&single], &plan);
+            assert_eq!(one.faults[0].fault, single.fault);
+            for step in &one.faults {
+                assert_eq!((step.at, step.lasts), (Span::ZERO, plan.phases.fault));
+            }
+            let also: Vec<&str> = one.faults[1..].iter().map(|step| step.fault.name()).collect();
+            assert_eq!(also, if single.fault.name() == "refuse" { vec!["reset"] } else { vec![] });
+            let asked: Vec<&str> = one.expectations.iter().map(|asked| asked.id.as_str()).collect();
+            assert_eq!(asked, ["browse.success", "recovery"]);
+        }
+        let all = Single::all(&plan);
+        let two = Single::plan(&[&all[0], &all[1]], &plan);
+        assert_eq!(two.name, "two edges: blackhole on items and blackhole on pay");
+        assert!(two.faults.len() == 2 && two.faults[0].id != two.faults[1].id, "{:?}", two.faults);
+        let control = Single::control(&plan);
+        assert_eq!((control.faults.len(), control.purpose), (0, Purpose::Control));
+    }
+}
