@@ -23,7 +23,7 @@ pub use keyboard::Keyboard;
 pub use marked::{MARK_VARIABLE, marked, myself, stop_marked};
 pub use output::tail;
 pub use pressure::{
-    Ended as PressureEnded, Inside, Load, Press, Pressure, PressureError, WORKER as PRESSURE_WORKER,
+    Ended as PressureEnded, Inside, Load, Press, Pressure, PressureError, Spare, WORKER as PRESSURE_WORKER,
     WorkError, work,
 };
 pub use process::{

@@ -8,12 +8,14 @@ use std::net::TcpListener;
 use std::process::Stdio;
 
 use murphy_docker::{ComposeProgram, Engine, Scope};
+use murphy_host::{Inside, Spare, myself};
 use murphy_netns::{Ability, Capabilities, Finding, probe};
 use serde::{Serialize, Serializer};
 use tokio::process::Command;
 
 use crate::StateDir;
 use crate::callers::main_process;
+use crate::pressure::inside;
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -80,9 +82,9 @@ pub async fn examine() -> Vec<Examined> {
     let mut all = vec![basic("loopback", loopback()), basic("processes", processes())];
     all.push(basic("state directory", state_directory()));
     let engine = Engine::connect().await;
-    let containers = match &engine {
-        Ok(engine) => Some(containers_here(engine).await),
-        Err(_) => None,
+    let (containers, pressed) = match &engine {
+        Ok(engine) => (Some(containers_here(engine).await), Some(pressure_inside(engine).await)),
+        Err(_) => (None, None),
     };
     all.push(some(
         "container engine",
@@ -102,6 +104,8 @@ pub async fn examine() -> Vec<Examined> {
         },
     ));
     all.extend(containers.map(|found| some("processes of its containers", FROM_CONTAINER, found)));
+    all.extend(pressed.map(|found| some("pressure inside its containers", IN_CONTAINER, found)));
+    all.push(some("pressure on this machine", ON_HOST, pressure_here()));
     all.push(some(
         "compose",
         "`stack:` with compose files",
@@ -126,6 +130,8 @@ pub async fn examine() -> Vec<Examined> {
 }
 
 const FROM_CONTAINER: &str = "edges with `from:` a container";
+const IN_CONTAINER: &str = "`cpu-pressure`, `memory-pressure` and `disk-pressure` with `container:`";
+const ON_HOST: &str = "`cpu-pressure`, `memory-pressure` and `disk-pressure` on `host: this`";
 
 fn needed_for(ability: Ability) -> &'static str {
     match ability {
@@ -204,6 +210,54 @@ async fn containers_here(engine: &Engine) -> Finding {
     works("not tried: no container runs")
 }
 
+/// Whether a worker could join the control groups of a container: tried on one that runs, else on those of this process.
+async fn pressure_inside(engine: &Engine) -> Finding {
+    const MEND: &str = "run murphy as root on the engine's machine, or as a container there with `--privileged --pid=host -v \
+                        /sys/fs/cgroup:/sys/fs/cgroup`; the fault `limits` squeezes a container without that";
+    if !engine.endpoint().is_local() {
+        return missing(format!("the engine at {} is on another machine", engine.endpoint()), MEND);
+    }
+    let running = match engine.containers(Scope::Running).await {
+        Ok(running) => running,
+        Err(error) => return missing(error.to_string(), MEND),
+    };
+    for container in running {
+        // One that ends at this moment says nothing about the others.
+        if !matches!(engine.main_pid(&container.identity).await, Ok(Some(_))) {
+            continue;
+        }
+        let found = inside(engine, &container).await.map_err(|error| error.to_string());
+        let open = found.and_then(|found| found.is_open().map_err(|error| error.to_string()));
+        return match open {
+            Ok(()) => works(format!("seen: a worker could join container {}", container.name())),
+            Err(why) => missing(why, MEND),
+        };
+    }
+    match Inside::of(myself()).and_then(|own| own.is_open()) {
+        Ok(()) => works("control groups can be joined; not tried on a container: none runs"),
+        Err(error) => missing(error.to_string(), MEND),
+    }
+}
+
+/// What could be taken of the machine now.
+fn pressure_here() -> Finding {
+    const MEND: &str = "free some, or say how little may stay free: `reserve:`";
+    match Spare::of_this_machine() {
+        Ok(spare) if spare.memory.as_bytes() == 0 => {
+            missing("no memory can be had beside what stays free", MEND)
+        }
+        Ok(spare) if spare.disk.as_bytes() == 0 => missing(
+            "no room can be had on / beside what stays free; other file systems are not looked at",
+            MEND,
+        ),
+        Ok(Spare { processors, memory, disk }) => {
+            let word = if processors.get() == 1 { "processor" } else { "processors" };
+            works(format!("{processors} {word}; {memory} of memory and {disk} on / can be had now"))
+        }
+        Err(error) => missing(error.to_string(), "mount what is missing: mount -t proc proc /proc"),
+    }
+}
+
 /// Whether a program can be started; its version is what it says first.
 async fn program(name: &str, package: &str) -> Finding {
     let output = Command::new(name).arg("--version").stdin(Stdio::null()).output().await;
@@ -227,7 +281,13 @@ mod tests {
     async fn everything_gets_a_finding_and_every_lack_a_mend() {
         let all = examine().await;
         assert!(all.iter().filter(|one| one.need == Need::Basic).all(Examined::works), "{all:?}");
-        for what in ["container engine", "compose", "redis-server", "limit the rate of an interface (tbf)"] {
+        for what in [
+            "container engine",
+            "pressure on this machine",
+            "compose",
+            "redis-server",
+            "limit the rate of an interface (tbf)",
+        ] {
             assert!(all.iter().any(|one| one.what == what), "{what}");
         }
         for one in &all {

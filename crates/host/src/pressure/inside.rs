@@ -3,7 +3,7 @@
 //!
 //! It must never follow a symbolic link in a container's files: it would lead into the machine's own.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
@@ -34,6 +34,17 @@ impl Inside {
             return Err(io::Error::other("no control group of its is mounted here"));
         }
         Ok(Inside { process, groups })
+    }
+
+    /// Whether a worker could join its groups and reach its files from here. Nothing is written.
+    pub fn is_open(&self) -> io::Result<()> {
+        for group in &self.groups {
+            let file = group.join("cgroup.procs");
+            let opened = OpenOptions::new().write(true).open(&file);
+            opened.map_err(|error| at(&file, &error))?;
+        }
+        let root = PathBuf::from(format!("/proc/{}/root/.", self.process.pid));
+        fs::metadata(&root).map(drop).map_err(|error| at(&root, &error))
     }
 
     /// The memory that it may still use: within its own limit, and of what the machine has.
@@ -74,6 +85,10 @@ impl Inside {
         }
         Ok(path)
     }
+}
+
+fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// Bytes of files that the kernel drops as soon as something else needs the room.
@@ -157,6 +172,19 @@ mod tests {
         assert!(inside.folder(dir.path()).is_ok());
         assert!(inside.folder(&link).is_err() && inside.folder(&link.join("tmp")).is_err());
         assert!(inside.folder(Path::new("/tmp/../etc")).is_err());
+    }
+
+    #[test]
+    fn what_is_closed_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let groups = vec![dir.path().to_owned()];
+        let inside = Inside { process: crate::myself(), groups };
+        let error = inside.is_open().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().contains("cgroup.procs: "), "{error}");
+        fs::write(dir.path().join("cgroup.procs"), "7").unwrap();
+        inside.is_open().unwrap();
+        assert_eq!(fs::read_to_string(dir.path().join("cgroup.procs")).unwrap(), "7", "nothing is written");
     }
 
     #[test]

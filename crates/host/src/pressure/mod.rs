@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use inside::Inside;
 pub use press::{Ended, Press};
+pub use room::Spare;
 use room::filling;
 pub use work::{WorkError, work};
 

@@ -28,6 +28,39 @@ pub struct Room {
     pub last: Size,
 }
 
+/// What could be taken of this machine now, where no reserve is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spare {
+    /// Processors.
+    pub processors: NonZeroUsize,
+    /// Memory.
+    pub memory: Size,
+    /// Room in the file system of `/`.
+    pub disk: Size,
+}
+
+impl Spare {
+    /// Looks; takes nothing.
+    pub fn of_this_machine() -> io::Result<Spare> {
+        let most = |room: Room| readable(room.most(room.usual_reserve()));
+        Ok(Spare {
+            processors: std::thread::available_parallelism()?,
+            memory: most(memory()?),
+            disk: most(disk(Path::new("/"))?),
+        })
+    }
+}
+
+impl Room {
+    fn usual_reserve(self) -> Size {
+        Size::from_bytes(self.total.as_bytes() / PART).min(PART_AT_MOST).max(self.last)
+    }
+
+    fn most(self, reserve: Size) -> Size {
+        Size::from_bytes(self.free.as_bytes().saturating_sub(reserve.as_bytes()))
+    }
+}
+
 /// How many bytes are taken of what is free.
 pub fn filling(
     pressure: &str,
@@ -35,10 +68,9 @@ pub fn filling(
     room: Room,
     reserve: Option<Size>,
 ) -> Result<Size, PressureError> {
-    let Room { total, free, last } = room;
-    let usual = || Size::from_bytes(total.as_bytes() / PART).min(PART_AT_MOST);
-    let reserve = reserve.unwrap_or_else(usual).max(last);
-    let most = Size::from_bytes(free.as_bytes().saturating_sub(reserve.as_bytes()));
+    let free = room.free;
+    let reserve = reserve.map_or_else(|| room.usual_reserve(), |asked| asked.max(room.last));
+    let most = room.most(reserve);
     let asked = amount.of(free);
     let pressure = || pressure.to_owned();
     if asked > most {
@@ -157,6 +189,8 @@ mod tests {
         assert!(memory.total >= memory.free && memory.free.as_bytes() > 0);
         let root = disk(Path::new("/")).unwrap();
         assert!(root.total >= root.free && root.last == LAST);
+        let spare = Spare::of_this_machine().unwrap();
+        assert!(spare.memory < memory.total && spare.disk < root.total, "{spare:?}");
         assert!(disk(Path::new("/proc/self/stat")).is_err() && disk(Path::new("/no/such")).is_err());
     }
 }
