@@ -30,8 +30,6 @@ pub enum Ability {
     EndSockets,
     /// Limit its rate.
     Bandwidth,
-    /// Delay its packets in the kernel.
-    Latency,
 }
 
 impl fmt::Display for Ability {
@@ -44,7 +42,6 @@ impl fmt::Display for Ability {
             Ability::LoseUnnoticed => "lose packets without the sender noticing",
             Ability::EndSockets => "end open connections at once",
             Ability::Bandwidth => "limit the rate of an interface (tbf)",
-            Ability::Latency => "delay packets in the kernel (netem)",
         })
     }
 }
@@ -101,13 +98,12 @@ pub fn probe() -> Capabilities {
     let rights = rights();
     let enter = enter();
     // Without a namespace to throw away nothing else can be tried.
-    let others: [(Ability, fn() -> Finding); 6] = [
+    let others: [(Ability, fn() -> Finding); 5] = [
         (Ability::Intercept, intercept),
         (Ability::Cut, cut),
         (Ability::LoseUnnoticed, lose_unnoticed),
         (Ability::EndSockets, end_sockets),
-        (Ability::Bandwidth, || discipline("tbf", &["rate", "1mbit", "burst", "16kb", "latency", "50ms"])),
-        (Ability::Latency, || discipline("netem", &["delay", "1ms"])),
+        (Ability::Bandwidth, bandwidth),
     ];
     let mut all = vec![
         Capability { ability: Ability::Rights, finding: rights },
@@ -248,14 +244,14 @@ fn end_sockets() -> Finding {
     }
 }
 
-fn discipline(kind: &'static str, settings: &[&str]) -> Finding {
-    let mut arguments = vec!["qdisc", "add", "dev", "lo", "root", "handle", "1000:", kind];
-    arguments.extend(settings);
+fn bandwidth() -> Finding {
+    let mut arguments = vec!["qdisc", "add", "dev", "lo", "root", "handle", "1000:", "tbf"];
+    arguments.extend(["rate", "1mbit", "burst", "16kb", "latency", "50ms"]);
     match nft::run(Tool::Tc, &arguments, "", "shape a trial interface") {
-        Ok(_) => works(format!("tc, {kind}")),
+        Ok(_) => works("tc, tbf"),
         Err(NetnsError::Refused { said, .. }) if said.contains("qdisc kind is unknown") => missing(
-            format!("this kernel has no {kind}"),
-            &format!("the proxy does the same on an edge; for the kernel's way load the module sch_{kind}"),
+            "this kernel has no tbf".to_owned(),
+            "the proxy does the same on an edge; for the kernel's way load the module sch_tbf",
         ),
         Err(error) => missing(error.to_string(), "install the package iproute2; else use faults on an edge"),
     }
@@ -275,7 +271,7 @@ mod tests {
     #[test]
     fn every_ability_gets_a_finding_and_every_lack_a_mend() {
         let found = probe();
-        assert_eq!(found.0.len(), 8);
+        assert_eq!(found.0.len(), 7);
         assert!(found.0.is_sorted_by_key(|capability| capability.ability));
         for capability in &found.0 {
             if let Finding::Missing { why, mend } = &capability.finding {

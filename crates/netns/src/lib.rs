@@ -34,6 +34,6 @@ pub use packets::{Destinations, Loss, Partition, Reset, Way};
 pub use plan::{NetFault, Plan};
 pub use resolve::ResolveError;
 pub use revert::{RevertError, Reverted, revert};
-pub use shape::{Shape, ShapePlan, Shaping};
+pub use shape::{Shape, ShapePlan};
 pub use socket::{DIAL_MARK, IpFamily, original_destination};
 pub use table::TableName;

@@ -1,4 +1,4 @@
-//! Shapes what leaves an interface of a namespace: a rate by `tbf`, a delay by `netem` where the kernel has it.
+//! Shapes what leaves an interface of a namespace: a rate by `tbf`. Delays are the proxy's.
 //!
 //! A queueing discipline has no timeout in the kernel: unlike the tables, this is no lease. When Murphy is killed it
 //! stays until the watchdog or `murphy undo` removes it. It hits all that leaves the interface, whoever it is for.
@@ -15,30 +15,13 @@ use crate::nft::{self, Tool};
 use crate::table::TableName;
 use crate::{Netns, NetnsError};
 
-/// What is done to the packets that leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shaping {
-    /// At most this rate, in bytes with all headers; more waits, and is lost when the queue is full.
-    Bandwidth {
-        /// The rate.
-        rate: Rate,
-    },
-    /// Every packet later.
-    Latency {
-        /// By this much.
-        delay: Span,
-        /// More or less, evenly spread. Packets may then overtake one another.
-        jitter: Span,
-    },
-}
-
 /// The shaping of one interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shape {
     /// The interface, by its name inside the namespace.
     pub interface: String,
-    /// What is done.
-    pub shaping: Shaping,
+    /// What leaves it is at most this, in bytes with all headers; more waits, and is lost when the queue is full.
+    pub rate: Rate,
 }
 
 /// A shaping, prepared: nothing is touched yet.
@@ -100,35 +83,20 @@ impl ShapePlan {
 
 fn add(shape: &Shape, handle: u16) -> Result<(), NetnsError> {
     let handle = format!("{handle:x}:");
-    let (kind, instead, settings) = match shape.shaping {
-        Shaping::Bandwidth { rate } => {
-            let burst = (rate.as_bytes_per_sec() / 100).max(LEAST_BURST);
-            let settings = vec![
-                "rate".to_owned(),
-                // For tc `bps` are bytes per second, `bit` would be bits.
-                format!("{}bps", rate.as_bytes_per_sec()),
-                "burst".to_owned(),
-                format!("{burst}b"),
-                "latency".to_owned(),
-                format!("{}us", QUEUE.as_micros()),
-            ];
-            ("tbf", "use a bandwidth fault on an edge, which the proxy carries out", settings)
-        }
-        Shaping::Latency { delay, jitter } => {
-            let mut settings = vec!["delay".to_owned(), format!("{}us", delay.as_micros())];
-            if !jitter.is_zero() {
-                settings.push(format!("{}us", jitter.as_micros()));
-            }
-            ("netem", "use a latency fault on an edge, which the proxy carries out", settings)
-        }
-    };
+    let burst = (shape.rate.as_bytes_per_sec() / 100).max(LEAST_BURST);
+    // For tc `bps` are bytes per second, `bit` would be bits.
+    let (rate, burst) = (format!("{}bps", shape.rate.as_bytes_per_sec()), format!("{burst}b"));
+    let queue = format!("{}us", QUEUE.as_micros());
     // `add` to the root replaces only the kernel's default.
-    let mut arguments = vec!["qdisc", "add", "dev", &shape.interface, "root", "handle", &handle, kind];
-    arguments.extend(settings.iter().map(String::as_str));
+    let mut arguments = vec!["qdisc", "add", "dev", &shape.interface, "root", "handle", &handle, "tbf"];
+    arguments.extend(["rate", &rate, "burst", &burst, "latency", &queue]);
     match nft::run(Tool::Tc, &arguments, "", &format!("shape interface {}", shape.interface)) {
         Ok(_) => Ok(()),
         Err(NetnsError::Refused { said, .. }) if said.contains("qdisc kind is unknown") => {
-            Err(NetnsError::QdiscUnknown { kind, instead })
+            Err(NetnsError::QdiscUnknown {
+                kind: "tbf",
+                instead: "use a bandwidth fault on an edge, which the proxy carries out",
+            })
         }
         Err(error) => Err(error),
     }

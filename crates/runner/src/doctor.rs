@@ -138,7 +138,6 @@ fn needed_for(ability: Ability) -> &'static str {
         Ability::Rights | Ability::Enter | Ability::Intercept => "edges with `from:`",
         Ability::EndSockets => "`open-connections: cut` at once, also of idle connections",
         Ability::Cut | Ability::LoseUnnoticed | Ability::Bandwidth => "faults on `network:`",
-        Ability::Latency => "nothing: latency goes through the proxy",
     }
 }
 
@@ -299,8 +298,8 @@ mod tests {
 
     #[test]
     fn a_lack_is_told_with_what_it_is_for_and_its_mend() {
-        let lack = some("netem", "x", missing("no module", "modprobe"));
-        assert_eq!(lack.to_string(), "no  netem: no module\n      for   x\n      mend  modprobe");
+        let lack = some("tbf", "x", missing("no module", "modprobe"));
+        assert_eq!(lack.to_string(), "no  tbf: no module\n      for   x\n      mend  modprobe");
         let json = serde_json::to_value(&lack).unwrap();
         assert_eq!(json["finding"]["works"], false);
         assert_eq!(json["need"], "some");

@@ -11,12 +11,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use murphy_core::{
-    Chance, Directions, EdgeName, EventKind, FaultId, NamespaceIdentity, Protocol, Recorder, Seed, Tally,
-    Undo, UndoId,
+    Chance, Directions, EdgeName, EventKind, FaultId, NamespaceIdentity, Protocol, Rate, Recorder, Seed,
+    Tally, Undo, UndoId,
 };
 use murphy_faults::{Effect, NetworkAction, Place};
 use murphy_netns::{
-    Destinations, Lease, LeaseTerm, Loss, NetFault, Netns, NetnsError, Partition, Reset, Shape, Shaping,
+    Destinations, Lease, LeaseTerm, Loss, NetFault, Netns, NetnsError, Partition, Reset, Shape,
 };
 use murphy_proxy::{Armed, EdgeHands, EdgeTls};
 use murphy_scenario::{FaultStep, FaultTarget, OpenConnections, Stretch};
@@ -289,8 +289,7 @@ impl Holder {
         let hosts = peers.clone();
         let fault = match &self.action {
             NetworkAction::Bandwidth { rate } => {
-                let shaping = Shaping::Bandwidth { rate: *rate };
-                return self.shape(&netns, shaping).await.map_err(|error| error.of(&at.name));
+                return self.shape(&netns, *rate).await.map_err(|error| error.of(&at.name));
             }
             NetworkAction::Partition => NetFault::Partition(Partition { peers: hosts, way: leg.way }),
             NetworkAction::Loss { rate } => {
@@ -317,10 +316,10 @@ impl Holder {
     }
 
     /// Limits every interface of the network.
-    async fn shape(&self, netns: &Netns, shaping: Shaping) -> Result<Post, ShapeError> {
+    async fn shape(&self, netns: &Netns, rate: Rate) -> Result<Post, ShapeError> {
         let mut post = Post { lease: None, undos: Vec::new(), peers: BTreeSet::new() };
         for interface in netns.interfaces().await? {
-            let plan = netns.plan_shape(Shape { interface, shaping }, &self.site.table()).await;
+            let plan = netns.plan_shape(Shape { interface, rate }, &self.site.table()).await;
             let result = match plan {
                 Ok(plan) => self.apply_shape(plan, &mut post).await,
                 Err(error) => Err(error.into()),

@@ -4,14 +4,14 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use murphy_core::{Rate, Span, Undo};
-use murphy_netns::{Ability, NetnsError, Reverted, Shape, Shaping, probe, revert};
+use murphy_core::{Rate, Undo};
+use murphy_netns::{NetnsError, Reverted, Shape, revert};
 
 use crate::bench::{Bench, Machine, PATIENCE, at, table};
 
 fn bandwidth(bytes_per_sec: u64) -> Shape {
     let rate = Rate::from_bytes_per_sec(bytes_per_sec);
-    Shape { interface: "eth0".to_owned(), shaping: Shaping::Bandwidth { rate } }
+    Shape { interface: "eth0".to_owned(), rate }
 }
 
 fn disciplines(machine: &Machine) -> String {
@@ -117,28 +117,4 @@ async fn an_interface_that_is_gone_needs_no_undo() {
     };
     let undo = Undo::RemoveQdisc { namespace, interface: "eth7".to_owned(), handle };
     assert_eq!(revert(&undo).await.unwrap(), Reverted::Done);
-}
-
-#[tokio::test]
-async fn latency_is_a_delay_where_the_kernel_has_netem_and_else_an_error_that_says_what_to_use() {
-    let Some(bench) = Bench::new() else { return };
-    let has_netem = tokio::task::spawn_blocking(probe).await.unwrap().has(Ability::Latency);
-    let listener = bench.server.inside(|| TcpListener::bind(at(2, 0)).unwrap()).await;
-    let address = listener.local_addr().unwrap();
-    let netns = bench.caller.enter().await;
-    let delay = Span::from_millis(120);
-    let shaping = Shaping::Latency { delay, jitter: Span::from_millis(0) };
-    let shape = Shape { interface: "eth0".to_owned(), shaping };
-    let applied = netns.plan_shape(shape, &table()).await.unwrap().apply().await;
-    if !has_netem {
-        let error = applied.unwrap_err();
-        assert!(matches!(error, NetnsError::QdiscUnknown { kind: "netem", .. }));
-        assert!(error.to_string().contains("proxy"), "{error}");
-        return;
-    }
-    let start = Instant::now();
-    drop(bench.caller.inside(move || TcpStream::connect(address).unwrap()).await);
-    assert!(start.elapsed() >= delay.as_duration());
-    revert(&applied.unwrap()).await.unwrap();
-    drop(listener);
 }
