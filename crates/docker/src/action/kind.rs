@@ -105,7 +105,7 @@ pub struct Limits {
 pub struct Command {
     /// The program and its arguments; no shell is added.
     pub command: Vec<String>,
-    /// What takes it back. Without it there is nothing to undo.
+    /// What takes it back; run also where the command failed or never began. Without it there is nothing to undo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revert: Option<Vec<String>>,
     /// How long each may take.
