@@ -101,3 +101,61 @@ async fn many_containers_are_frozen_and_killed_together_and_all_come_back() {
     assert_eq!(running.targets.len(), size);
     assert!(running.targets.iter().any(|container| container.identity == identity(&members[0])));
 }
+
+#[tokio::test]
+async fn containers_that_share_no_network_come_back_together_each_with_its_address() {
+    const SIZE: usize = 6;
+    let Some(sandbox) =
+        Sandbox::open("containers_that_share_no_network_come_back_together_each_with_its_address")
+    else {
+        return;
+    };
+    let engine = connect(&sandbox).await;
+    // Two on each network: these come back in order, and so to their own addresses.
+    let networks: Vec<String> =
+        (1..=SIZE / 2).map(|number| sandbox.network(&format!("net{number}"), json!({}))).collect();
+    let members: Vec<_> = (0..SIZE)
+        .map(|number| {
+            let host = json!({ "NetworkMode": networks[number / 2] });
+            sandbox.container(&format!("w{number}"), &[], json!({ "HostConfig": host }))
+        })
+        .collect();
+    let addresses = || -> Vec<String> {
+        let of = |member: &murphy_testkit::Member| {
+            sandbox.inspect(&member.id)["NetworkSettings"]["Networks"].as_object().map(|on| {
+                let on = on.values().map(|on| on["IPAddress"].as_str().unwrap_or_default());
+                on.collect::<String>()
+            })
+        };
+        members.iter().filter_map(of).collect()
+    };
+    let before = addresses();
+    let target = format!("label:murphy.test={}", sandbox.label()).parse().unwrap();
+    let kill = Action::Kill { signal: Signal::KILL };
+    let mut times = Vec::new();
+    for together in [false, true] {
+        let choice = engine.targets(&target, Seed(1), Wanted::Running).await.unwrap();
+        let prepared = engine.prepare_all(&choice.targets, &kill).await.unwrap();
+        let applied = engine.apply_all(&prepared, &kill).await;
+        assert!(applied.len() == SIZE && applied.iter().all(Result::is_ok), "{applied:?}");
+        let undos: Vec<Undo> = prepared.into_iter().flat_map(|one| one.undos).collect();
+        let begun = Instant::now();
+        if together {
+            let answers = engine.revert_all(&undos).await;
+            assert!(answers.iter().all(|(_, answer)| answer.is_ok()), "{answers:?}");
+            assert!(answers.iter().map(|(undo, _)| undo).eq(undos.iter().rev()), "in the order of undoing");
+        } else {
+            for undo in undos.iter().rev() {
+                engine.revert(undo).await.unwrap();
+            }
+        }
+        times.push(begun.elapsed());
+        assert_eq!(addresses(), before, "each has its own address again");
+    }
+    println!(
+        "{SIZE} killed on {} networks: back one by one in {:?}, together in {:?}",
+        SIZE / 2,
+        times[0],
+        times[1]
+    );
+}

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, stream};
-use murphy_core::{ContainerIdentity, Undo};
+use murphy_core::{ContainerIdentity, NetworkIdentity, Undo};
 
 use super::kind::Action;
 use super::{ActError, Applied, RevertError, Reverted};
@@ -58,49 +58,131 @@ impl Engine {
     }
 
     /// Takes all back, given in the order of doing: from the last to the first. All are attempted; answers are in the
-    /// order of undoing, each with its undo. Undos that hand out addresses run one after the other, the others together.
+    /// order of undoing, each with its undo. What shares a container or hands out addresses of one network goes one after the
+    /// other, the rest together.
     pub async fn revert_all(&self, undos: &[Undo]) -> Vec<(Undo, Result<Reverted, RevertError>)> {
         let mut answers = Vec::new();
-        let mut together: Vec<Undo> = Vec::new();
-        for undo in undos.iter().rev() {
-            if independent(undo) && !touched(&together).contains(&target(undo)) {
-                together.push(undo.clone());
-                continue;
-            }
-            answers.append(&mut self.revert_together(std::mem::take(&mut together)).await);
-            if independent(undo) {
-                together.push(undo.clone());
-            } else {
-                answers.push((undo.clone(), self.revert(undo).await));
-            }
+        for lines in lines(undos.iter().rev()) {
+            let jobs = lines.into_iter().map(|Line { undos, .. }| {
+                let engine = self.clone();
+                async move {
+                    let mut answers = Vec::new();
+                    for (place, undo) in undos {
+                        let answer = engine.revert(&undo).await;
+                        answers.push((place, (undo, answer)));
+                    }
+                    answers
+                }
+            });
+            let done: Vec<Vec<_>> = stream::iter(jobs).buffered(AT_A_TIME).collect().await;
+            answers.extend(done.into_iter().flatten());
         }
-        answers.append(&mut self.revert_together(together).await);
-        answers
-    }
-
-    async fn revert_together(&self, undos: Vec<Undo>) -> Vec<(Undo, Result<Reverted, RevertError>)> {
-        let jobs = undos.into_iter().map(|undo| {
-            let engine = self.clone();
-            async move {
-                let answer = engine.revert(&undo).await;
-                (undo, answer)
-            }
-        });
-        stream::iter(jobs).buffered(AT_A_TIME).collect().await
+        murphy_core::sort_short(&mut answers, |(a, _), (b, _)| a.cmp(b));
+        answers.into_iter().map(|(_, answer)| answer).collect()
     }
 }
 
-fn independent(undo: &Undo) -> bool {
-    matches!(undo, Undo::Unpause { .. } | Undo::RestoreLimits { .. })
+/// Undos that must go one after the other, each with its place among all.
+#[derive(Debug, Default)]
+struct Line {
+    undos: Vec<(usize, Undo)>,
+    /// Containers and networks of all of them.
+    touched: BTreeSet<String>,
 }
 
-fn touched(undos: &[Undo]) -> BTreeSet<Option<&str>> {
-    murphy_core::gathered(undos.iter().map(target))
+/// Lines of undos, given in the order of undoing. Those of one group have nothing in common; group follows on group.
+fn lines<'a>(undos: impl Iterator<Item = &'a Undo>) -> Vec<Vec<Line>> {
+    let mut groups: Vec<Vec<Line>> = vec![Vec::new()];
+    for (place, undo) in undos.enumerate() {
+        let touched = touched(undo);
+        let mut line = Line { undos: vec![(place, undo.clone())], touched };
+        if line.touched.is_empty() {
+            groups.extend([vec![line], Vec::new()]);
+            continue;
+        }
+        let Some(group) = groups.last_mut() else { continue };
+        let (met, apart): (Vec<Line>, Vec<Line>) =
+            std::mem::take(group).into_iter().partition(|one| !one.touched.is_disjoint(&line.touched));
+        for one in met {
+            line.undos.extend(one.undos);
+            line.touched.extend(one.touched);
+        }
+        murphy_core::sort_short(&mut line.undos, |(a, _), (b, _)| a.cmp(b));
+        *group = apart;
+        group.push(line);
+    }
+    groups
 }
 
-fn target(undo: &Undo) -> Option<&str> {
-    match undo {
-        Undo::Unpause { container } | Undo::RestoreLimits { container, .. } => Some(&container.id),
-        _ => None,
+/// What an undo has to itself: its container, and the networks on which it has the engine choose an address. Nothing for one that
+/// may mean anything to anybody, as a command does, or a start of a container in the network of another.
+fn touched(undo: &Undo) -> BTreeSet<String> {
+    let (container, networks): (_, Vec<&NetworkIdentity>) = match undo {
+        Undo::Unpause { container } | Undo::RestoreLimits { container, .. } | Undo::Rename { container } => {
+            (container, Vec::new())
+        }
+        Undo::Start { container, addresses, .. } if !addresses.is_empty() => {
+            (container, addresses.iter().map(|(network, _)| network).collect())
+        }
+        Undo::Reconnect { container, network, .. } => (container, vec![network]),
+        _ => return BTreeSet::new(),
+    };
+    let ids = networks.into_iter().map(|network| &network.id).chain([&container.id]);
+    murphy_core::gathered(ids.cloned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use murphy_core::{EndpointRecord, Span};
+
+    fn container(id: &str) -> ContainerIdentity {
+        ContainerIdentity { id: id.to_owned(), name: id.to_owned() }
+    }
+
+    fn start(id: &str, networks: &[&str]) -> Undo {
+        let on = |name: &&str| {
+            let network = NetworkIdentity { id: (*name).to_owned(), name: (*name).to_owned() };
+            (network, EndpointRecord::default())
+        };
+        Undo::Start {
+            container: container(id),
+            addresses: networks.iter().map(on).collect(),
+            grace: Span::ZERO,
+        }
+    }
+
+    fn places(undos: &[Undo]) -> Vec<Vec<Vec<usize>>> {
+        let of = |line: Line| line.undos.into_iter().map(|(place, _)| place).collect();
+        let mut groups: Vec<Vec<Vec<usize>>> =
+            lines(undos.iter()).into_iter().map(|group| group.into_iter().map(of).collect()).collect();
+        groups.iter_mut().for_each(|group| group.sort());
+        groups.retain(|group| !group.is_empty());
+        groups
+    }
+
+    #[test]
+    fn those_that_share_a_network_come_back_in_order_and_others_beside_them() {
+        let undos = [start("a", &["n"]), start("b", &["m"]), start("c", &["n"]), start("d", &["k"])];
+        assert_eq!(places(&undos), [[vec![0, 2], vec![1], vec![3]]]);
+        // One that is on two networks joins them, and its place is kept.
+        let undos = [start("a", &["n"]), start("b", &["m"]), start("c", &["m", "n"]), start("d", &["m"])];
+        assert_eq!(places(&undos), [[vec![0, 1, 2, 3]]]);
+    }
+
+    #[test]
+    fn what_is_done_to_one_container_is_undone_in_order() {
+        let rename = Undo::Rename { container: container("a") };
+        let pause = Undo::Unpause { container: container("b") };
+        assert_eq!(places(&[rename, start("a", &["n"]), pause]), [[vec![0, 1], vec![2]]]);
+    }
+
+    #[test]
+    fn what_may_mean_anything_waits_for_all_before_it_and_all_wait_for_it() {
+        let pause = || Undo::Unpause { container: container("b") };
+        assert_eq!(
+            places(&[pause(), start("a", &[]), pause(), start("c", &["n"])]),
+            [vec![vec![0]], vec![vec![1]], vec![vec![2], vec![3]]]
+        );
     }
 }
