@@ -13,10 +13,10 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use murphy_core::{ContainerIdentity, EventKind, Recorder, RunClock, Seed, Span, Undo};
+use murphy_core::{ContainerIdentity, EventKind, Recorder, RunClock, Seed, Size, Span, Undo};
 use murphy_docker::{
-    Action, ApiVersion, Change, Endpoint, Engine, EngineError, EngineKind, Environment, FindError, Reverted,
-    SelectError, Signal, Wanted, Watched,
+    Action, ApiVersion, Change, Endpoint, Engine, EngineError, EngineKind, Environment, FindError, Limits,
+    Reverted, SelectError, Signal, Wanted, Watched,
 };
 use serde_json::{Value, json};
 use tokio::net::UnixListener;
@@ -145,6 +145,27 @@ async fn podman_is_recognised() {
     let said = json!({ "ApiVersion": "1.41", "Version": "4.3.1", "Components": [{ "Name": "Podman Engine", "Version": "4.3.1" }] });
     let stub = Stub::start(vec![("/version", Answer::Json(200, said))]);
     assert_eq!(stub.engine().await.unwrap().facts().kind, EngineKind::Podman);
+}
+
+#[tokio::test]
+async fn limits_are_refused_beforehand_where_podman_has_no_call_for_them() {
+    let said = json!({ "ApiVersion": "1.41", "Version": "4.3.1", "Components": [{ "Name": "Podman Engine", "Version": "4.3.1" }] });
+    let no_page = Answer::Json(404, json!({ "message": "Not Found" }));
+    let nobody = Answer::Json(404, json!({ "message": "no such container" }));
+    let limits = Limits { memory: Some(Size::from_mib(64)), ..Limits::default() };
+    for (answer, wanted) in [(no_page, None), (nobody, Some(1))] {
+        let stub = Stub::start(vec![("/version", Answer::Json(200, said.clone()))]);
+        let engine = stub.engine().await.unwrap();
+        stub.then(ID, inspected(&json!({ "Running": true })));
+        stub.then("/update", answer);
+        let prepared = engine.prepare(&container(), &Action::Limit(limits)).await;
+        match &prepared {
+            Err(error) => assert!(error.to_string().contains("Podman 4.3.1 at unix://"), "{error}"),
+            Ok(undos) => assert!(matches!(undos[..], [Undo::RestoreLimits { .. }])),
+        }
+        assert_eq!(prepared.ok().map(|undos| undos.len()), wanted);
+        assert!(!stub.asked().last().unwrap().contains(ID), "{:?}", stub.asked());
+    }
 }
 
 #[tokio::test]

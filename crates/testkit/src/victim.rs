@@ -25,9 +25,9 @@ pub fn victim_image(engine: &Engine) -> String {
     let there = engine.call("GET", &format!("/images/{image}/json"), None).expect("an engine that answers");
     if there.status != 200 {
         let program = build();
-        let path = format!(
-            "/images/create?fromSrc=-&repo={REPOSITORY}&tag={tag}&changes=ENTRYPOINT%20%5B%22%2Fvictim%22%5D"
-        );
+        // With the tag in it: Podman does not heed one beside it.
+        let path =
+            format!("/images/create?fromSrc=-&repo={image}&changes=ENTRYPOINT%20%5B%22%2Fvictim%22%5D");
         let answer = engine.send("POST", &path, "application/x-tar", &archive("victim", &program));
         answer.expect("an engine that answers").expect("import of the test image");
     }

@@ -20,6 +20,7 @@ pub use signal::{Signal, SignalError};
 
 use murphy_core::{ContainerIdentity, Span};
 
+use crate::endpoint::Endpoint;
 use crate::error::EngineError;
 
 /// Why a container is not acted on.
@@ -84,6 +85,17 @@ pub enum ActError {
         container: ContainerIdentity,
         /// The bytes asked for.
         wanted: murphy_core::Size,
+    },
+    /// The engine has no way to change them while a container runs.
+    #[error(
+        "Podman {version} at {endpoint} has no call that changes the limits of a running container; \
+         cpu-pressure, memory-pressure and disk-pressure squeeze one without it"
+    )]
+    NoUpdate {
+        /// Its version.
+        version: String,
+        /// Where it is.
+        endpoint: Endpoint,
     },
     /// No command is given.
     #[error("an exec needs a command, and `revert` one too if it is given")]

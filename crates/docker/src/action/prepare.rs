@@ -1,16 +1,21 @@
 //! Before an act: looks at the container and writes down how to undo it. Touches nothing.
 
-use bollard::models::ContainerInspectResponse;
+use bollard::models::{ContainerInspectResponse, ContainerUpdateBody};
 use murphy_core::{ContainerIdentity, Span, Undo};
 
 use super::attachment::{attachments, identity};
 use super::kind::{Action, Networks, Removal};
 use super::{ActError, limit};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineKind};
+use crate::error::EngineError;
 use crate::select::nearest;
 
 /// Signals that stop a process without ending it: nothing would let it go on again.
 const STOPPING: [&str; 4] = ["SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"];
+/// The name of no container: names begin with a letter or a digit.
+const NOBODY: &str = "-nobody";
+/// What Podman says of a container that it does not have.
+const NO_SUCH: &str = "no such container";
 /// Signals that a process survives unless it asks not to.
 const HARMLESS: [&str; 4] = ["SIGCONT", "SIGCHLD", "SIGURG", "SIGWINCH"];
 
@@ -22,11 +27,33 @@ impl Engine {
         container: &ContainerIdentity,
         action: &Action,
     ) -> Result<Vec<Undo>, ActError> {
-        undos(&self.inspect(&container.id).await?, action)
+        let undos = undos(&self.inspect(&container.id).await?, action, self.facts().kind)?;
+        if matches!(action, Action::Limit(_)) && self.facts().kind == EngineKind::Podman {
+            self.has_update().await?;
+        }
+        Ok(undos)
+    }
+
+    /// Whether limits can be changed, found out on a container that cannot be: an engine that knows the call says that
+    /// there is no such container, one that does not says that there is no such page.
+    async fn has_update(&self) -> Result<(), ActError> {
+        let asked = self.docker().update_container(NOBODY, ContainerUpdateBody::default());
+        match self.call("update", asked).await {
+            Err(EngineError::NotFound { message, .. }) if !message.contains(NO_SUCH) => {
+                let version = self.facts().version.clone();
+                Err(ActError::NoUpdate { version, endpoint: self.endpoint().clone() })
+            }
+            // Whatever else is in the way is met, and told, by the act itself.
+            _ => Ok(()),
+        }
     }
 }
 
-fn undos(inspected: &ContainerInspectResponse, action: &Action) -> Result<Vec<Undo>, ActError> {
+fn undos(
+    inspected: &ContainerInspectResponse,
+    action: &Action,
+    engine: EngineKind,
+) -> Result<Vec<Undo>, ActError> {
     let container = identity(inspected);
     let state = inspected.state.clone().unwrap_or_default();
     let host = inspected.host_config.clone().unwrap_or_default();
@@ -55,8 +82,13 @@ fn undos(inspected: &ContainerInspectResponse, action: &Action) -> Result<Vec<Un
             Ok(vec![start()])
         }
         Action::Stop { .. } => must_survive_its_end().map(|()| vec![start()]),
-        // The engine itself keeps a container with --rm through a restart.
-        Action::Restart { .. } => Ok(vec![start()]),
+        // Docker keeps a container with --rm through a restart. Podman deletes it, and then has nothing to start.
+        Action::Restart { .. } => {
+            if engine == EngineKind::Podman {
+                must_survive_its_end()?;
+            }
+            Ok(vec![start()])
+        }
         Action::Pause if state.paused == Some(true) => {
             Err(ActError::NotRunning { container, state: "paused".to_owned() })
         }
@@ -152,6 +184,10 @@ mod tests {
         }
     }
 
+    fn on_docker(inspected: &ContainerInspectResponse, action: &Action) -> Result<Vec<Undo>, ActError> {
+        undos(inspected, action, EngineKind::Docker)
+    }
+
     fn every_action() -> Vec<Action> {
         let command =
             Command { command: vec!["x".into()], revert: Some(vec!["y".into()]), within: Span::from_secs(1) };
@@ -170,7 +206,7 @@ mod tests {
     #[test]
     fn every_action_that_has_a_way_back_names_the_container_by_id_and_survives_the_log() {
         for action in every_action() {
-            let undos = undos(&running(), &action).unwrap();
+            let undos = on_docker(&running(), &action).unwrap();
             assert!(!undos.is_empty(), "{action:?}");
             for undo in undos {
                 let line = serde_json::to_string(&undo).unwrap();
@@ -185,15 +221,18 @@ mod tests {
         let mut inspected = running();
         inspected.host_config.as_mut().unwrap().auto_remove = Some(true);
         for action in every_action() {
-            let refused = matches!(undos(&inspected, &action), Err(ActError::AutoRemove { .. }));
-            assert_eq!(refused, matches!(action.name(), "kill" | "stop" | "remove"), "{action:?}");
+            let refused =
+                |engine| matches!(undos(&inspected, &action, engine), Err(ActError::AutoRemove { .. }));
+            let ends = matches!(action.name(), "kill" | "stop" | "remove");
+            assert_eq!(refused(EngineKind::Docker), ends, "{action:?}");
+            assert_eq!(refused(EngineKind::Podman), ends || action.name() == "restart", "{action:?}");
         }
-        assert!(undos(&inspected, &Action::Kill { signal: "WINCH".parse().unwrap() }).is_ok());
+        assert!(on_docker(&inspected, &Action::Kill { signal: "WINCH".parse().unwrap() }).is_ok());
     }
 
     #[test]
     fn a_network_is_known_by_composes_short_name_and_a_wrong_one_is_answered_with_those_there() {
-        let one = |name: &str| undos(&running(), &Action::Disconnect(Networks::One(name.into())));
+        let one = |name: &str| on_docker(&running(), &Action::Disconnect(Networks::One(name.into())));
         let Undo::Reconnect { network, .. } = one("front").unwrap().remove(0) else {
             panic!("not a reconnect")
         };
@@ -204,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_undone_by_a_signal_is_sent_to_pause() {
-        let error = undos(&running(), &Action::Kill { signal: "STOP".parse().unwrap() }).unwrap_err();
+        let error = on_docker(&running(), &Action::Kill { signal: "STOP".parse().unwrap() }).unwrap_err();
         assert!(error.to_string().contains("pause"), "{error}");
     }
 
@@ -212,6 +251,6 @@ mod tests {
     fn a_container_that_does_not_run_is_refused() {
         let mut inspected = running();
         inspected.state = None;
-        assert!(matches!(undos(&inspected, &Action::Pause), Err(ActError::NotRunning { .. })));
+        assert!(matches!(on_docker(&inspected, &Action::Pause), Err(ActError::NotRunning { .. })));
     }
 }

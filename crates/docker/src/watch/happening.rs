@@ -45,7 +45,8 @@ pub(super) fn read(message: EventMessage) -> Option<Happening> {
         "kill" | "stop" => What::Asked,
         "die" => What::Ended(attributes.remove("exitCode").and_then(|code| code.parse().ok()).unwrap_or(-1)),
         "oom" => What::OutOfMemory,
-        "destroy" => What::Removed,
+        // In Docker's word and in Podman's.
+        "destroy" | "remove" => What::Removed,
         // Podman and newer engines write the verdict behind a colon.
         other => match other.strip_prefix("health_status")?.trim_start_matches(':').trim() {
             "healthy" => What::Health(ContainerHealth::Healthy),
@@ -100,6 +101,9 @@ mod tests {
     fn health_is_read_and_the_rest_is_dropped() {
         let health = read(event("health_status: unhealthy", &[])).unwrap().what;
         assert_eq!(health, What::Health(ContainerHealth::Unhealthy));
+        for word in ["destroy", "remove"] {
+            assert_eq!(read(event(word, &[])).unwrap().what, What::Removed);
+        }
         assert_eq!(read(event("exec_create: /bin/true", &[])), None);
         assert_eq!(read(EventMessage::default()), None);
     }

@@ -22,6 +22,7 @@ use crate::error::EngineError;
 use happening::{Happening, read};
 use ledger::Ledger;
 pub use ledger::{Change, Watched};
+use output::Mark;
 
 /// Exits that are no crash, by container id, with their cause.
 type Expected = Arc<Mutex<BTreeMap<String, ExitCause>>>;
@@ -84,7 +85,7 @@ impl Engine {
             outputs: JoinSet::new(),
             followed: BTreeSet::new(),
             written: BTreeMap::new(),
-            began: output::stamp(since),
+            began: Mark::at(output::stamp(since)),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(Box::pin(watcher.run()));
@@ -101,13 +102,13 @@ struct Watcher {
     /// The engine's time of the last event that was taken in.
     since: i64,
     /// One task for each life of a container whose output is followed.
-    outputs: JoinSet<(ContainerIdentity, String)>,
+    outputs: JoinSet<(ContainerIdentity, Mark)>,
     /// The containers that have such a task.
     followed: BTreeSet<String>,
-    /// The engine's timestamp of the last line that was written down, by container id.
-    written: BTreeMap<String, String>,
-    /// The beginning of the watch, as such a timestamp.
-    began: String,
+    /// How far the output of each was written down, by container id.
+    written: BTreeMap<String, Mark>,
+    /// The same for one that was not met yet.
+    began: Mark,
 }
 
 impl Watcher {
@@ -163,15 +164,15 @@ impl Watcher {
     }
 
     fn follow_output(&mut self, container: ContainerIdentity) {
-        let after = self.written.get(&container.id).unwrap_or(&self.began).clone();
+        let mark = self.written.get(&container.id).unwrap_or(&self.began).clone();
         self.followed.insert(container.id.clone());
-        self.outputs.spawn(output::follow(self.engine.clone(), container, after, self.recorder.clone()));
+        self.outputs.spawn(output::follow(self.engine.clone(), container, mark, self.recorder.clone()));
     }
 
-    fn output_ended(&mut self, ended: Result<(ContainerIdentity, String), JoinError>) {
-        if let Ok((container, last)) = ended {
+    fn output_ended(&mut self, ended: Result<(ContainerIdentity, Mark), JoinError>) {
+        if let Ok((container, mark)) = ended {
             self.followed.remove(&container.id);
-            self.written.insert(container.id, last);
+            self.written.insert(container.id, mark);
         }
     }
 

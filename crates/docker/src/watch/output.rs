@@ -1,5 +1,6 @@
 //! A container's own output: followed line by line into the journal, within a budget, and its last lines after an exit.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use bollard::container::LogOutput;
@@ -45,6 +46,64 @@ impl Budget {
     }
 }
 
+/// How far a container's output has been written down. An engine's stamps may be as coarse as a second (Podman's are).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// The latest stamp of a line that was.
+    stamp: String,
+    /// So many lines had it.
+    lines: usize,
+}
+
+impl Mark {
+    /// Nothing, of what is written from a stamp on.
+    pub(super) fn at(stamp: String) -> Mark {
+        Mark { stamp, lines: 0 }
+    }
+
+    fn add(&mut self, stamp: String) {
+        match stamp.cmp(&self.stamp) {
+            Ordering::Greater => *self = Mark { stamp, lines: 1 },
+            Ordering::Equal => self.lines += 1,
+            // An engine may swap the lines of two streams.
+            Ordering::Less => {}
+        }
+    }
+}
+
+/// Passes over the lines up to a mark, in a log that is read again from an earlier line on.
+#[derive(Debug)]
+struct Skip {
+    to: Mark,
+    passed: Passed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Passed {
+    /// So many lines with the mark's own stamp so far.
+    NotYet(usize),
+    Yes,
+}
+
+impl Skip {
+    fn to(to: Mark) -> Skip {
+        Skip { to, passed: Passed::NotYet(0) }
+    }
+
+    fn is_new(&mut self, stamp: &str) -> bool {
+        let Passed::NotYet(met) = self.passed else { return true };
+        match stamp.cmp(&self.to.stamp) {
+            Ordering::Less => return false,
+            Ordering::Equal if met < self.to.lines => {
+                self.passed = Passed::NotYet(met + 1);
+                return false;
+            }
+            Ordering::Equal | Ordering::Greater => self.passed = Passed::Yes,
+        }
+        true
+    }
+}
+
 /// A line of a log stream with the engine's timestamp in front: when, where, what.
 fn read(output: LogOutput) -> Option<(String, OutputStream, String)> {
     let stream = match output {
@@ -66,32 +125,32 @@ fn cut(line: &str) -> String {
     format!("{} …", &line[..end])
 }
 
-/// Follows one life of a container's output until it ends. Lines up to the timestamp `after` were written down earlier,
-/// or are from before the watch, and are not repeated.
+/// Follows one life of a container's output until it ends. Lines up to the mark were written down earlier, or are from
+/// before the watch, and are not repeated.
 pub(super) async fn follow(
     engine: Engine,
     container: ContainerIdentity,
-    after: String,
+    mut mark: Mark,
     recorder: Recorder,
-) -> (ContainerIdentity, String) {
+) -> (ContainerIdentity, Mark) {
     let options =
         LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).timestamps(true).tail(BURST).build();
     engine.count_call();
     let mut lines = Box::pin(engine.docker().logs(&container.id, Some(options)));
-    let (mut budget, mut last) = (Budget::default(), after);
+    let (mut budget, mut skip) = (Budget::default(), Skip::to(mark.clone()));
     // A container without readable logs ends this at once; that is its owner's choice and no error.
     while let Some(Ok(output)) = lines.next().await {
         let Some((stamp, stream, line)) = read(output) else { continue };
-        if stamp <= last {
+        if !skip.is_new(&stamp) {
             continue;
         }
         if let Some(left_out) = budget.grant(recorder.clock().now()) {
             let container = container.clone();
             recorder.record(EventKind::ContainerOutput { container, stream, line, left_out });
         }
-        last = stamp;
+        mark.add(stamp);
     }
-    (container, last)
+    (container, mark)
 }
 
 /// A timestamp as engines write them in front of a line; they sort as text.
@@ -152,6 +211,25 @@ pub(super) const AGAIN_AFTER: Span = Span::from_millis(200);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Reads a log to its end, and says which lines were new.
+    fn read_on(mark: &mut Mark, log: &[&str]) -> usize {
+        let mut skip = Skip::to(mark.clone());
+        let new: Vec<&&str> = log.iter().filter(|stamp| skip.is_new(stamp)).collect();
+        new.iter().for_each(|stamp| mark.add((**stamp).to_owned()));
+        new.len()
+    }
+
+    #[test]
+    fn each_line_is_new_once_also_where_stamps_are_coarse() {
+        let mut mark = Mark::at("48.5".to_owned());
+        assert_eq!(read_on(&mut mark, &["47Z", "48.4", "48.6", "49Z", "49Z"]), 3);
+        assert_eq!(read_on(&mut mark, &["47Z", "48.4", "48.6", "49Z", "49Z", "49Z", "50Z"]), 2);
+        assert_eq!(read_on(&mut mark, &["49Z", "49Z", "49Z", "50Z"]), 0);
+        // Two streams whose lines came to the log the wrong way round.
+        assert_eq!(read_on(&mut mark, &["50Z", "52Z", "51Z"]), 2);
+        assert_eq!(read_on(&mut mark, &["50Z", "52Z", "51Z", "52Z"]), 1);
+    }
 
     #[test]
     fn a_flood_of_lines_is_cut_to_its_budget_and_counted() {
