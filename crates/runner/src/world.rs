@@ -146,12 +146,15 @@ impl World {
             tokio::select! {
                 () = sleep_until((begin + at.as_duration()).into()) => {}
                 Some(Met { fault, by }) = met.recv() => {
-                    // Given up already: its time was over.
-                    let Some(waits) = acts.iter().position(|(_, act)| *act == Act::GiveUp(fault)) else { continue };
+                    // Given up, or to be given up now: its time is over.
+                    let waits = acts.iter().position(|(_, act)| *act == Act::GiveUp(fault));
+                    let Some(waits) = waits.filter(|_| begin.elapsed() < end.as_duration()) else { continue };
                     acts.remove(waits);
-                    let (step, armed) = (&self.plan.faults[fault], begin.elapsed().into());
+                    let step = &self.plan.faults[fault];
                     self.recorder.record(EventKind::FaultTriggered { fault: step.id.clone(), by });
                     self.arm(fault).await?;
+                    // Read after the act, so that it is in the world for no less than its time.
+                    let armed = begin.elapsed().into();
                     for act in once_armed(fault, step, armed, end) {
                         acts.insert(acts.partition_point(|other| *other < act), act);
                     }

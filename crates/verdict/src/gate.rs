@@ -102,6 +102,13 @@ fn fault_took_effect(run: &RunView<'_>, brief: &RunBrief) -> Gate {
     holds(ID, if brief.faults.len() > 1 { text } else { format!("fault {text}") })
 }
 
+/// What is to be said of the first planned fault that was never in the world.
+pub(crate) fn never_in_world(run: &RunView<'_>) -> Option<String> {
+    let planned = run.brief.iter().flat_map(|brief| &brief.faults);
+    let mut never = planned.filter(|fault| run.fault(&fault.id).is_none_or(|view| view.armed.is_none()));
+    never.find_map(|fault| effect(run, fault).err().map(|(text, _)| format!("{} {text}", fault.id)))
+}
+
 fn effect(run: &RunView<'_>, planned: &FaultBrief) -> Result<String, (String, String)> {
     let view = run.fault(&planned.id);
     if let Some(why) = view.and_then(|view| view.failed.as_ref()) {

@@ -1,8 +1,8 @@
 //! Expectations about facts, and what `learn: all` proposes, from journals whose truth is known.
 
-use murphy_core::{Answer, Event, EventKind, Learn, Offset, Rule, Span, Subject};
+use murphy_core::{Answer, Event, EventKind, Learn, Offset, Phase, Rule, Span, Subject, Verdict};
 use murphy_testkit::golden::{Break, Bystander, Caller, Golden, Trouble};
-use murphy_verdict::{Detector, Finding, Judgement, State, judge};
+use murphy_verdict::{Detector, Finding, Hearing, Judgement, State, judge};
 
 /// A caller whose requests are alone: one every three seconds or so.
 fn slowly(caller: Caller, broken: Break) -> Golden {
@@ -190,4 +190,30 @@ fn what_is_learned_is_a_block_to_paste() {
     ] {
         assert!(learned.contains(rule), "{rule} is not in\n{learned}");
     }
+}
+
+#[test]
+fn a_level_whose_fault_was_never_in_the_world_decides_nothing() {
+    let whole = Golden::new("level", Caller::careful(), Break::Latency(Span::from_millis(800))).journal();
+    let answered = |events: &[Event]| {
+        let mut hearing = Hearing::default();
+        events.iter().for_each(|event| hearing.take(event));
+        hearing.answered(&Golden::load(), None)
+    };
+    let held = answered(&whole);
+    assert!(held.unfit.is_none() && held.n > 0, "{held:?}");
+    // As the runner writes it for a fault that has waited in vain: neither armed nor lifted.
+    let mut vain = whole;
+    for event in &mut vain {
+        event.kind = match &event.kind {
+            EventKind::FaultArmed { fault } => {
+                EventKind::FaultNeverArmed { fault: fault.clone(), why: "db had 1 of 3 calls".to_owned() }
+            }
+            EventKind::FaultLifted { .. } => EventKind::PhaseStarted { phase: Phase::Recovery },
+            _ => continue,
+        };
+    }
+    let why = answered(&vain).unfit.expect("nothing is decided");
+    assert!(why.contains("latency-1 was never armed: db had 1 of 3 calls"), "{why}");
+    assert_eq!(judge(&vain).verdict, Verdict::Inconclusive);
 }
