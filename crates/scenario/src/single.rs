@@ -103,7 +103,10 @@ impl Single {
 fn unbroken(plan: &Plan, purpose: Purpose) -> Plan {
     let mut plan = Plan { faults: Vec::new(), purpose, ..plan.clone() };
     plan.expectations.retain(|expectation| match expectation.subject {
-        Subject::Load(_) | Subject::Probe(_) => true,
+        // A probe need not follow a fault that was not meant for it, nor a service refuse where there is no crowd.
+        Subject::Load(_) | Subject::Probe(_) => {
+            !matches!(expectation.rule, Rule::Follows { .. } | Rule::Sheds)
+        }
         Subject::Edge(_) => false,
         Subject::Run => matches!(expectation.rule, Rule::Recovery { .. }),
     });
@@ -124,10 +127,13 @@ edges:
   pay: { listen: 127.0.0.1:16380, to: 127.0.0.1:8080, protocol: http }
 load:
   browse: { http: GET http://127.0.0.1:8000/, rate: 30/s }
+probes:
+  ready: { http: GET http://127.0.0.1:8000/ready, every: 1s }
 faults:
   - { edge: items, inject: { latency: 5ms }, at: 1s, for: 2s }
 expect:
-  browse: { success: \">= 99%\" }
+  browse: { success: \">= 99%\", shedding: at once }
+  ready: { follows: \"<= 10s\" }
   items: { timeout: \"<= 500ms\" }
   recovery: \"<= 5s\"
   isolation: [browse]
