@@ -265,3 +265,43 @@ fn a_fault_that_waits_in_vain_is_never_armed_and_never_green() {
     }
     bench.run(&["undo"]).expect(0);
 }
+
+#[test]
+fn what_a_probe_captures_is_asked_and_sent_by_others() {
+    let bench = Bench::new();
+    let text = scenario(
+        "probes:\n\
+         \x20 item:\n\
+         \x20   http: GET http://SERVICE/items/items\n\
+         \x20   every: 200ms\n\
+         \x20   capture:\n\
+         \x20     word: { json: $.id }\n\
+         \x20     token: { match: '\"price_cents\":([0-9]+)' }\n\
+         \x20     kind: { header: Content-Type }\n\
+         \x20 again: { http: \"GET http://SERVICE/${item.word}/7?${item.kind}\", every: 200ms, json: { $.id: \"7\" } }\n\
+         \x20 said: { command: [echo, \"${item.kind} ${item.token}\"], every: 200ms, match: '^application/json [0-9]+$' }\n\
+         faults: [{ edge: items, inject: { latency: 20ms } }]\n\
+         expect: { read: { success: \">= 98%\", p50: \"<= 1s\" }, again: { always: true }, said: { always: true } }\n",
+    );
+    // Nobody is answered who does not say what was captured.
+    let text = text.replace("/items/1\"", "/${item.word}/1\"");
+    bench.file("s.yaml", &text);
+    bench.run(&["plan", "s.yaml"]).expect(0).says("capture  item.kind from the header content-type");
+    bench.run_expecting(0, &["run", "s.yaml"]).says("GRACEFUL");
+    let said: Vec<String> = events(&bench, "probe")
+        .iter()
+        .filter(|probe| probe["probe"] == "said")
+        .map(|probe| probe["saw"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(said.len() > 10 && said.iter().all(|saw| saw == "exit 0: application/json ***"), "{said:?}");
+    // What is in no answer is a bad answer, and whoever needs it has nothing to say.
+    bench.file("s.yaml", &text.replace("$.id }", "$.none }"));
+    bench.run_expecting(4, &["run", "s.yaml"]).says("INCONCLUSIVE").says("nothing was sent");
+    let answers = events(&bench, "probe");
+    let saw = |name: &str| {
+        let mut of = answers.iter().filter(|probe| probe["probe"] == name);
+        of.next().unwrap()["saw"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(saw("item"), "200, nothing to capture as item.word");
+    assert_eq!(saw("again"), "`item.word` is not captured yet");
+}

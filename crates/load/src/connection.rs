@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::HeaderMap;
 use hyper_util::rt::TokioIo;
 use nix::errno::Errno;
 use tokio::net::TcpStream;
@@ -48,6 +49,7 @@ pub(crate) enum Failure {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub head: Head,
+    pub headers: HeaderMap,
     /// The beginning of the body, up to [`BODY_KEPT`].
     pub body: Bytes,
     /// Bytes in the body.
@@ -107,10 +109,11 @@ impl Connection {
         let seen = Head::new(response.status().as_u16(), response.headers());
         *head = Some(seen);
         // hyper checks the length against Content-Length or the chunks, and fails on a body that is cut.
-        let read = read_body(response.into_body()).await;
-        Attempt::Answered(
-            read.map(|(body, length)| Answer { head: seen, body, length }).map_err(|_| Failure::Cut),
-        )
+        let (parts, body) = response.into_parts();
+        Attempt::Answered(match read_body(body).await {
+            Ok((body, length)) => Ok(Answer { head: seen, headers: parts.headers, body, length }),
+            Err(_) => Err(Failure::Cut),
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use murphy_core::{Chance, Dice, EventKind, Frequency, LoadName, Recorder, SampleOutcome, Seed, Span};
 use regex_lite::Regex;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +33,9 @@ pub enum BodyRule {
     Matches(Regex),
 }
 
+/// The request that is to be sent at present.
+pub type Renewed = watch::Receiver<Option<Arc<HttpRequest>>>;
+
 /// One stream of user requests.
 #[derive(Debug, Clone)]
 pub struct HttpLoad {
@@ -39,6 +43,8 @@ pub struct HttpLoad {
     pub name: LoadName,
     /// What is asked.
     pub request: HttpRequest,
+    /// What is asked instead, where it changes while the load runs; until there is one, nothing is sent.
+    pub renewed: Option<Renewed>,
     /// Planned arrivals.
     pub rate: Frequency,
     /// How they are spread.
@@ -66,6 +72,7 @@ impl HttpLoad {
         HttpLoad {
             name,
             request,
+            renewed: None,
             rate,
             arrivals: Arrivals::default(),
             timeout: Span::from_secs(5),
@@ -123,6 +130,17 @@ pub async fn drive(load: HttpLoad, recorder: Recorder, stop: CancellationToken) 
     let booth = Arc::new(Booth { load: load.name.clone(), recorder, counts: Counts::default() });
     let lane = Arc::new(Lane { load, booth, pool: Pool::default(), cutoff: CancellationToken::new() });
     let mut requests = JoinSet::new();
+    if let Some(mut renewed) = lane.load.renewed.clone() {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            // Nobody will say any more what to send once the other end is gone.
+            known = async { renewed.wait_for(Option::is_some).await.is_ok() } => if !known { stop.cancelled().await },
+        }
+        if stop.is_cancelled() {
+            return finish(&lane, 0);
+        }
+    }
     let start = Instant::now();
     let mut planned = 0;
     let mut next = schedule.next();
@@ -183,9 +201,11 @@ fn launch(lane: &Arc<Lane>, requests: &mut JoinSet<()>, start: Instant, arrival:
 async fn send(lane: Arc<Lane>, mut ticket: Ticket, route: Route) {
     ticket.sent_now();
     let (mut head, mut effort) = (None, Effort::default());
+    let renewed = lane.load.renewed.as_ref().and_then(|renewed| renewed.borrow().clone());
+    let request = renewed.as_deref().unwrap_or(&lane.load.request);
     let outcome = tokio::select! {
         biased;
-        (result, connection) = lane.pool.exchange(&lane.load.request, route, &mut head, &mut effort) => {
+        (result, connection) = lane.pool.exchange(request, route, &mut head, &mut effort) => {
             Some((result, connection))
         }
         () = tokio::time::sleep(lane.load.timeout.as_duration()) => None,

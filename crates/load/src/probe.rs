@@ -107,31 +107,44 @@ pub struct Reply {
     pub took: Span,
     /// What was seen, in a few words: `200`, `refused`, `timeout after 1s`, `exit 1: no such table`.
     pub saw: String,
+    /// What was said, for whoever wants a part of it.
+    pub said: Said,
+}
+
+/// What an answer holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Said {
+    /// The first 64 KiB of a body, a command's output, or a reply.
+    pub text: String,
+    /// The headers of an answer to a request, in small letters.
+    pub headers: Vec<(String, String)>,
 }
 
 /// Asks once. May be cancelled; a command is killed then, and also when `within` is over, with its whole group.
 pub async fn ask(question: &Question, within: Span) -> Reply {
     let began = Instant::now();
     let answer = async {
-        match question {
+        let (ok, saw) = match question {
             Question::Http { request, status, body, json } => {
-                ask_http(request, status, body.as_ref(), json).await
+                return ask_http(request, status, body.as_ref(), json).await;
             }
             Question::Tcp { address } => match TcpStream::connect(address.as_str()).await {
                 Ok(_) => (true, "connected".to_owned()),
                 Err(error) => (false, connect_words(&error)),
             },
-            Question::Command(question) => ask_command(question).await,
+            Question::Command(question) => return ask_command(question).await,
             Question::Redis(question) => ask_redis::ask(question).await,
             Question::Postgres(question) => ask_postgres::ask(question).await,
             Question::Other(asker) => asker.ask().await,
-        }
+        };
+        let said = Said { text: saw.clone(), headers: Vec::new() };
+        (ok, saw, said)
     };
-    let (ok, saw) = match tokio::time::timeout(within.as_duration(), answer).await {
-        Ok((ok, saw)) => (ok, shortened(&saw)),
-        Err(_) => (false, format!("timeout after {within}")),
+    let (ok, saw, said) = match tokio::time::timeout(within.as_duration(), answer).await {
+        Ok((ok, saw, said)) => (ok, shortened(&saw), said),
+        Err(_) => (false, format!("timeout after {within}"), Said::default()),
     };
-    Reply { ok, took: began.elapsed().into(), saw }
+    Reply { ok, took: began.elapsed().into(), saw, said }
 }
 
 /// The first thing in which a body is not as expected.
@@ -158,14 +171,15 @@ async fn ask_http(
     status: &StatusSet,
     body: Option<&Regex>,
     json: &[(JsonPath, JsonTest)],
-) -> (bool, String) {
+) -> (bool, String, Said) {
     let mut head = None;
+    let mut said = Said::default();
     let answer = async { Connection::dial(request).await?.exchange(request, &mut head).await }.await;
-    match answer {
+    let (ok, saw) = match answer {
         Ok(answer) => {
             let seen = answer.head.status;
             let text = String::from_utf8_lossy(&answer.body);
-            match body {
+            let judged = match body {
                 _ if !status.contains(seen) => (false, seen.to_string()),
                 Some(regex) if !regex.is_match(&text) => {
                     (false, format!("{seen}, body `{}` does not match", first_line(&text)))
@@ -174,7 +188,12 @@ async fn ask_http(
                     Some(why) => (false, format!("{seen}, {why}")),
                     None => (true, seen.to_string()),
                 },
-            }
+            };
+            let headers = answer.headers.iter();
+            let headers =
+                headers.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
+            said = Said { text: text.into_owned(), headers: headers.collect() };
+            judged
         }
         Err(Failure::Exhausted(error)) => (false, format!("murphy itself could not connect: {error}")),
         Err(Failure::Connect(error)) => (false, connect_words(&error)),
@@ -182,10 +201,11 @@ async fn ask_http(
         Err(Failure::Cut) => {
             (false, head.map_or_else(|| "body cut".to_owned(), |head| format!("{}, body cut", head.status)))
         }
-    }
+    };
+    (ok, saw, said)
 }
 
-async fn ask_command(question: &CommandQuestion) -> (bool, String) {
+async fn ask_command(question: &CommandQuestion) -> (bool, String, Said) {
     let Ended { status, output, errors } = match command::run(question).await {
         Ok(ended) => ended,
         Err(error) => {
@@ -195,7 +215,7 @@ async fn ask_command(question: &CommandQuestion) -> (bool, String) {
                 io::ErrorKind::PermissionDenied => "may not be executed".to_owned(),
                 _ => error.to_string(),
             };
-            return (false, format!("`{program}`: {why}"));
+            return (false, format!("`{program}`: {why}"), Said::default());
         }
     };
     let exit = match (status.code(), status.signal()) {
@@ -205,7 +225,7 @@ async fn ask_command(question: &CommandQuestion) -> (bool, String) {
     let output = output.trim();
     let last = if output.is_empty() { last_line(&errors) } else { last_line(output) };
     let saw = if last.is_empty() { exit } else { format!("{exit}: {last}") };
-    match &question.matches {
+    let (ok, saw) = match &question.matches {
         _ if !status.success() => {
             // Why a command failed is said on its error stream, where it has one.
             let why = last_line(&errors);
@@ -220,7 +240,8 @@ async fn ask_command(question: &CommandQuestion) -> (bool, String) {
         }
         Some(regex) if !regex.is_match(output) => (false, format!("{saw}, does not match")),
         _ => (true, saw),
-    }
+    };
+    (ok, saw, Said { text: output.to_owned(), headers: Vec::new() })
 }
 
 pub(crate) fn connect_words(error: &io::Error) -> String {

@@ -396,3 +396,20 @@ async fn a_freeze_is_seen_with_its_whole_length_where_a_closed_loop_misses_it() 
         closed.len()
     );
 }
+
+#[tokio::test]
+async fn a_load_that_is_not_told_what_to_send_sends_nothing_until_it_is() {
+    let server =
+        HttpServer::start(|asked| Answer::new(if asked.path == "/known" { 200 } else { 404 }, "")).await;
+    let (request, renewed) = tokio::sync::watch::channel(None);
+    let of = || HttpLoad { renewed: Some(renewed.clone()), ..load(&server.url("/never"), 200.0) };
+    let (samples, summary) = driven(of(), Duration::from_millis(200)).await;
+    assert_eq!((samples.len(), summary.planned, server.counts().requests), (0, 0, 0));
+    let known = HttpRequest::new("GET", &server.url("/known")).unwrap();
+    let told = async {
+        server.until(|counts| counts.requests == 0).await;
+        request.send_replace(Some(std::sync::Arc::new(known)));
+    };
+    let ((_, summary), ()) = tokio::join!(driven(of(), Duration::from_millis(500)), told);
+    assert!(summary.planned > 20 && summary.ok == summary.planned, "{summary:?}");
+}

@@ -8,6 +8,7 @@ mod abort;
 mod attach;
 mod by_hand;
 mod callers;
+mod captured;
 mod container_acts;
 mod container_question;
 mod containers;

@@ -1,6 +1,7 @@
 //! From the plan's plain data to what the load generator understands. Fails before anything is started.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use murphy_core::{ProbeName, Seed, Span};
 use murphy_load::{self as load, CommandQuestion, HttpLoad};
@@ -8,6 +9,7 @@ use murphy_scenario::{self as scenario, LoadPlan, ProbePlan};
 use regex_lite::Regex;
 
 use crate::RunError;
+use crate::captured::{Captured, CapturingProbe};
 use crate::container_question::ContainerQuestion;
 
 /// A probe that is ready to be watched.
@@ -30,6 +32,9 @@ pub(crate) enum Asked {
 
 pub(crate) fn http_load(plan: &LoadPlan, seed: Seed) -> Result<HttpLoad, RunError> {
     let failed = |why: String| RunError::Setup { what: format!("load {}", plan.name), why };
+    // Where something is to be captured first, this is never sent: it only shows that a request can be made of it.
+    let first = plan.request.filled(&|_| Some("x".to_owned()));
+    let first = first.map_or_else(Err, |first| request(&first)).map_err(&failed)?;
     Ok(HttpLoad {
         arrivals: match plan.arrivals {
             scenario::Arrivals::Poisson => load::Arrivals::Poisson,
@@ -38,16 +43,20 @@ pub(crate) fn http_load(plan: &LoadPlan, seed: Seed) -> Result<HttpLoad, RunErro
         timeout: plan.timeout,
         expect_status: statuses(&plan.expect_status).map_err(&failed)?,
         in_flight_max: u64::from(plan.in_flight_max),
-        ..HttpLoad::new(plan.name.clone(), request(&plan.request).map_err(&failed)?, plan.rate, seed)
+        ..HttpLoad::new(plan.name.clone(), first, plan.rate, seed)
     })
 }
 
-pub(crate) fn probe(plan: &ProbePlan) -> Result<Probe, RunError> {
-    let question = match &plan.question {
-        scenario::Question::Container(question) => ContainerQuestion::new(question).map(Asked::Containers),
-        other => question(other, None).map(Asked::Load),
+pub(crate) fn probe(plan: &ProbePlan, captured: &Arc<Captured>) -> Result<Probe, RunError> {
+    let failed = |why: String| RunError::Setup { what: format!("probe {}", plan.name), why };
+    let question = match (CapturingProbe::new(plan, captured).map_err(failed)?, &plan.question) {
+        (Some(capturing), _) => Ok(Asked::Load(load::Question::Other(Arc::new(capturing)))),
+        (None, scenario::Question::Container(question)) => {
+            ContainerQuestion::new(question).map(Asked::Containers)
+        }
+        (None, other) => question(other, None).map(Asked::Load),
     }
-    .map_err(|why| RunError::Setup { what: format!("probe {}", plan.name), why })?;
+    .map_err(failed)?;
     Ok(Probe { name: plan.name.clone(), question, every: plan.every, within: plan.within })
 }
 
@@ -95,7 +104,7 @@ fn server(address: &scenario::Address, login: &scenario::Login) -> load::Server 
     }
 }
 
-fn request(plan: &scenario::HttpRequest) -> Result<load::HttpRequest, String> {
+pub(crate) fn request(plan: &scenario::HttpRequest) -> Result<load::HttpRequest, String> {
     let mut request = load::HttpRequest::new(&plan.method, &plan.url).map_err(|error| error.to_string())?;
     for (name, value) in &plan.headers {
         request = request.header(name, value).map_err(|error| error.to_string())?;

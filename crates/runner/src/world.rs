@@ -11,11 +11,13 @@ use murphy_docker::Engine;
 use murphy_proxy::{EdgeHands, EdgeTls, Limits, Proxy, ProxyConfig};
 use murphy_scenario::{Address, EdgePlan, FaultTarget, Plan, Question, Route};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::callers::Whose;
+use crate::captured::{Captured, renew};
 use crate::containers::Containers;
 use crate::edge::{Dialled, Interception, begin_to_sit};
 use crate::inject::Injector;
@@ -47,6 +49,8 @@ pub(crate) struct World {
     acts: TaskTracker,
     /// What faults wait for.
     waits: Waits,
+    /// What probes have captured.
+    captured: Arc<Captured>,
 }
 
 impl World {
@@ -61,6 +65,7 @@ impl World {
         waits: Waits,
     ) -> World {
         World {
+            captured: Captured::nothing(&plan),
             plan,
             recorder,
             injector,
@@ -88,7 +93,8 @@ impl World {
             .iter()
             .map(|plan| setup::http_load(plan, self.plan.seed))
             .collect::<Result<Vec<_>, _>>()?;
-        let probes = self.plan.probes.iter().map(setup::probe).collect::<Result<Vec<_>, _>>()?;
+        let probes = self.plan.probes.iter().map(|plan| setup::probe(plan, &self.captured));
+        let probes = probes.collect::<Result<Vec<_>, _>>()?;
         // Services may dial `listen:` edges from their first moment on; those that are sat in on must be there first.
         let (listening, sat_in): (Vec<_>, Vec<_>) =
             self.plan.edges.iter().partition(|edge| matches!(edge.route, Route::Listen { .. }));
@@ -111,7 +117,13 @@ impl World {
             }
         }
         let begin = Instant::now();
-        for load in loads {
+        for (mut load, plan) in loads.into_iter().zip(&self.plan.loads) {
+            if !plan.request.needs().is_empty() {
+                let (request, renewed) = watch::channel(None);
+                load.renewed = Some(renewed);
+                let (captured, end) = (Arc::clone(&self.captured), self.end_load.clone());
+                self.load.spawn(renew(captured, plan.request.clone(), request, end));
+            }
             let driven = murphy_load::drive(load, self.recorder.clone(), self.end_load.clone());
             self.load.spawn(driven);
         }

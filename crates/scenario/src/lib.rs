@@ -4,6 +4,7 @@
 
 mod address;
 mod caller;
+mod captured;
 mod container_state;
 mod deserialize;
 mod diagnostic;
@@ -44,9 +45,9 @@ pub use diagnostic::{Also, Colour, Diagnostic, Diagnostics, Severity};
 pub use document::NetworkDoc;
 pub use load::{Loaded, load, load_all, load_all_text, load_text};
 pub use plan::{
-    AbortRule, Arrivals, ContainerQuestion, Counted, EdgePlan, FaultStep, FaultTarget, HttpRequest, LoadPlan,
-    Login, Plan, ProbePlan, ProbeState, ProcessSelector, Question, Ramp, RampStage, Route, ServicePlan,
-    StackKeep, StackPlan, Trigger, command_text,
+    AbortRule, Arrivals, Capture, CaptureFrom, ContainerQuestion, Counted, EdgePlan, FaultStep, FaultTarget,
+    HttpRequest, LoadPlan, Login, Plan, ProbePlan, ProbeState, ProcessSelector, Question, Ramp, RampStage,
+    Route, ServicePlan, StackKeep, StackPlan, Trigger, command_text,
 };
 pub use plan_text::plan_text;
 pub use profile::{Profile, ProfileError};

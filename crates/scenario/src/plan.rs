@@ -5,6 +5,7 @@
 //! that was read from disk is for people and reports, not for a second run.
 
 mod brief;
+mod capture;
 mod question;
 mod trigger;
 
@@ -25,6 +26,7 @@ use crate::secret;
 use crate::status::StatusSet;
 use crate::stretch::Stretch;
 
+pub use capture::{Capture, CaptureFrom};
 pub use question::{ContainerQuestion, HttpRequest, Login, Question, command_text};
 pub use trigger::{Counted, ProbeState, Trigger};
 
@@ -217,6 +219,9 @@ pub struct ProbePlan {
     pub every: Span,
     /// The time an answer may take.
     pub within: Span,
+    /// What is kept of its answers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub capture: Vec<Capture>,
 }
 
 /// One fault, where and when.

@@ -23,8 +23,11 @@ pub fn plan_text(plan: &Plan) -> String {
     section(&mut out, "edges", plan.edges.iter().map(|edge| (edge.name.as_str(), edge_text(edge))));
     section(&mut out, "load", plan.loads.iter().map(|load| (load.name.as_str(), load_text(load))));
     let probes = plan.probes.iter().map(|probe| {
-        let text =
+        let mut text =
             format!("{}, every {}, within {}", answer_text(&probe.question), probe.every, probe.within);
+        for capture in &probe.capture {
+            let _ = write!(text, "\ncapture  {capture}");
+        }
         (probe.name.as_str(), text)
     });
     section(&mut out, "probes", probes);

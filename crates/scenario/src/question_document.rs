@@ -114,10 +114,32 @@ pub(crate) struct ProbeDoc {
     pub(crate) log: Option<String>,
     /// A regular expression that no line may match which one of the containers wrote since the question before.
     pub(crate) log_not: Option<String>,
+    /// What is kept of each good answer, by name; `${PROBE.NAME}` stands for it in other probes and in loads.
+    #[serde(default)]
+    pub(crate) capture: BTreeMap<String, CaptureDoc>,
     /// Time between two questions; 1s if left out.
     pub(crate) every: Option<Span>,
     /// The time an answer may take; 2s if left out.
     pub(crate) within: Option<Span>,
+}
+
+/// A part of an answer.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    expecting = "a part of an answer, as `{ json: $.id }`"
+)]
+#[schemars(rename = "Capture")]
+pub(crate) struct CaptureDoc {
+    /// A place in the JSON of an answer to `http`: `$.items[0].id`. The first value there is taken.
+    pub(crate) json: Option<String>,
+    /// A header of an answer to `http`.
+    pub(crate) header: Option<String>,
+    /// A regular expression, of which the first group is taken: of the place or header, else of the answer's body, of a
+    /// command's output or of a reply.
+    #[serde(rename = "match")]
+    pub(crate) matches: Option<String>,
 }
 
 impl ProbeDoc {

@@ -1,4 +1,4 @@
-//! Fills `${NAME}` and `${NAME:-default}` into scalar values. `$${` stands for `${`.
+//! Fills `${NAME}` and `${NAME:-default}` into scalar values. `$${` stands for `${`; what probes capture is left as it is.
 //!
 //! A filled value is always one scalar: nothing that comes from outside can add keys to a scenario. Keys are never
 //! filled. What is filled in is bounded, so that a large variable used often cannot eat memory.
@@ -110,6 +110,7 @@ impl Filler<'_> {
             }
             Kind::Scalar(scalar) if !scalar.text.contains("${") => {}
             Kind::Scalar(scalar) => match self.scalar(scalar, node.region, findings) {
+                Some(text) if text == scalar.text => {}
                 Some(text) => {
                     scalar.text = text;
                     scalar.verbatim = None;
@@ -164,6 +165,10 @@ impl Filler<'_> {
     }
 
     fn variable(&mut self, inside: &str, region: Region, findings: &mut Findings<'_>) -> Option<String> {
+        // Filled in while the scenario runs.
+        if crate::captured::is_reference(inside) {
+            return Some(format!("${{{inside}}}"));
+        }
         let (name, default) = match inside.split_once(":-") {
             Some((name, default)) => (name, Some(default)),
             None => (inside, None),

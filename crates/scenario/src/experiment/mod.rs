@@ -3,6 +3,7 @@
 //! Checks report and go on, so that all problems of a file are seen together. What was reported before and passed
 //! over is never reported again as missing.
 
+mod capture;
 mod context;
 mod edge;
 mod expect;
@@ -127,6 +128,7 @@ fn resolve(
     plan.faults = fault::plans(&mut check, here, &document.faults, &plan.edges);
     plan.expectations = expect::rules(&mut check, here, &document.expect);
     edge::listeners(&mut check, here, &plan.edges);
+    capture::uses(&mut check, here);
     lint::errors(&mut check, here, &plan);
     if check.findings.error_count() == 0 {
         lint::warnings(&mut check, here, &plan);

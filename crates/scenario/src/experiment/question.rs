@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use murphy_core::{JsonPath, JsonTest, ProbeName, Span};
 
 use super::context::{Check, Cursor};
+use crate::captured::fill_captured;
 use crate::node::shortened;
 use crate::plan::{HttpRequest, Login, ProbePlan, Question};
 use crate::question_document::{ProbeDoc, QuestionDoc};
@@ -25,12 +26,14 @@ pub(super) fn probe(
     let name_good = check.name(here.own(), name, ProbeName::new);
     check.some_time(here, "every", document.every);
     check.some_time(here, "within", document.within);
+    let capture = super::capture::plans(check, here, name, &document.capture);
     let question = plan(check, here, name, &document.question())?;
     Some(ProbePlan {
         name: name_good?,
         question,
         every: document.every.unwrap_or(EVERY),
         within: document.within.unwrap_or(WITHIN),
+        capture,
     })
 }
 
@@ -38,7 +41,8 @@ pub(super) fn probe(
 const KINDS: [&str; 6] = ["http", "tcp", "command", "redis", "postgres", "container"];
 
 /// The kinds of question that each key belongs to.
-const KEYS: [(&str, &[&str]); 15] = [
+const KEYS: [(&str, &[&str]); 16] = [
+    ("capture", &["http", "command", "redis", "postgres"]),
     ("status", &["http"]),
     ("headers", &["http"]),
     ("body", &["http"]),
@@ -243,7 +247,7 @@ fn json(
 }
 
 /// Reports a regular expression that does not compile.
-fn pattern(check: &mut Check<'_, '_>, here: Cursor<'_>, key: &str, text: &str) {
+pub(super) fn pattern(check: &mut Check<'_, '_>, here: Cursor<'_>, key: &str, text: &str) {
     if let Err(error) = regex_lite::RegexBuilder::new(text).size_limit(1 << 20).build() {
         check
             .findings
@@ -259,9 +263,20 @@ pub(super) fn request(
     http: &str,
     headers: &BTreeMap<String, String>,
 ) -> Option<HttpRequest> {
-    let call = url::call(http);
+    // A captured value may be any text; where it stands, a letter stands for it while the rest is looked at.
+    let call = fill_captured(http, &|_| Some("x".to_owned())).unwrap_or_default();
+    let call = url::call(&call);
     if let Err(error) = &call {
         check.refuse(here.value("http"), error);
+    }
+    let url = http.split_whitespace().last().unwrap_or_default();
+    let (host, _) =
+        url.split_once("://").map_or(("", ""), |(_, rest)| rest.split_once('/').unwrap_or((rest, "")));
+    if call.is_ok() && host.contains("${") {
+        check
+            .findings
+            .error(here.value("http"), "whom to ask cannot be captured")
+            .help("write host and port; what is captured can stand behind them");
     }
     let mut kept = BTreeMap::new();
     for (name, at) in here.child("headers").into_iter().flat_map(Cursor::fields) {
@@ -283,5 +298,5 @@ pub(super) fn request(
         }
     }
     let call = call.ok()?;
-    Some(HttpRequest { method: call.method, url: call.url, headers: kept, body: None })
+    Some(HttpRequest { method: call.method, url: url.to_owned(), headers: kept, body: None })
 }
