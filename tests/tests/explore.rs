@@ -38,9 +38,9 @@ impl Explored {
 
 #[test]
 fn a_dependency_that_hangs_takes_all_users_of_the_careless_shop_and_none_who_browse_the_careful_one() {
-    let careless = std::thread::spawn(|| Explored::new("careless", 1));
+    // One after the other: a run that has the machine for itself is judged by what the shop does.
+    let careless = Explored::new("careless", 1);
     let careful = Explored::new("careful", 0);
-    let careless = careless.join().expect("it ends");
     assert_eq!(careful.cell("payments", "browse"), Some(("graceful", "soft")), "{}", careful.text);
     assert_eq!(careless.cell("payments", "browse"), Some(("not-graceful", "hard")), "{}", careless.text);
     assert!(careless.text.contains("browse success"), "what did not hold is said:\n{}", careless.text);

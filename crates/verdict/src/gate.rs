@@ -2,7 +2,7 @@
 //! it into "inconclusive", with the reason, because a fault without effect proves nothing and a lying sender proves less.
 
 use murphy_core::{
-    ExitCause, FaultBrief, ProcessStatus, Purpose, Rule, RunBrief, Span, Subject, SuccessRule,
+    ExitCause, FaultBrief, FaultId, ProcessStatus, Purpose, Rule, RunBrief, Span, Subject, SuccessRule, Tally,
 };
 
 use crate::edge::EdgeView;
@@ -171,8 +171,38 @@ fn effect_on_edge(
         );
         return Err((text, mend));
     }
+    if let Some(other) = hit_alone(run, planned, view, window) {
+        let mend = "let them follow each other, or order them so that each of them meets traffic";
+        return Err((format!("hit nothing: what was hit was hit by {other}"), mend.to_owned()));
+    }
     plausible_delay(planned, edge, window)?;
     Ok(text)
+}
+
+/// The fault that hit what this one did not, on the same edge at the same time: a call does not say by which it was touched.
+fn hit_alone<'r>(
+    run: &'r RunView<'_>,
+    planned: &FaultBrief,
+    view: &FaultView,
+    window: Window,
+) -> Option<&'r FaultId> {
+    let is_idle = |tally: &Tally| tally.hits == 0 && tally.connections == 0;
+    if !view.tally.as_ref().is_some_and(is_idle) {
+        return None;
+    }
+    let beside = run.brief.iter().flat_map(|brief| &brief.faults).filter(|other| {
+        // A reset beside a refusal cuts what was open: there may have been nothing.
+        let belongs = planned.name == "reset" && other.name == "refuse";
+        other.id != planned.id && other.edge == planned.edge && !belongs
+    });
+    let mut views = beside.filter_map(|other| run.fault(&other.id));
+    views
+        .find(|other| {
+            let overlaps = other.armed.is_some_and(|armed| armed < window.to)
+                && other.lifted.is_none_or(|lifted| window.from < lifted);
+            overlaps && other.tally.as_ref().is_some_and(|tally| !is_idle(tally))
+        })
+        .map(|other| &other.id)
 }
 
 /// A delay that was asked for must be seen on the calls that were answered.

@@ -476,10 +476,10 @@ fn a_freeze_is_not_credited_with_an_end_that_another_fault_brought() {
     assert!(!judge(&journal).gate(GateId::FaultTookEffect).unwrap().holds);
 }
 
-#[test]
-fn of_two_kills_at_once_the_one_that_found_nothing_has_no_effect() {
-    let mut journal = success(Golden::new("a", Caller::careful(), Break::Kill), 0.99).journal();
-    let second: murphy_core::FaultId = "kill-2".parse().unwrap();
+/// The same run with a second fault beside the first that touched nothing.
+fn with_an_idle_fault(golden: Golden, id: &str, on: &str) -> Vec<Event> {
+    let mut journal = golden.journal();
+    let second: murphy_core::FaultId = id.parse().unwrap();
     let copies: Vec<Event> = journal
         .iter()
         .filter_map(|event| {
@@ -495,7 +495,7 @@ fn of_two_kills_at_once_the_one_that_found_nothing_has_no_effect() {
         .collect();
     if let EventKind::RunStarted(brief) = &mut journal[0].kind {
         let mut fault = brief.faults[0].clone();
-        (fault.id, fault.on) = (second, "container elsewhere".to_owned());
+        (fault.id, fault.on) = (second, on.to_owned());
         brief.faults.push(fault);
     }
     for copy in copies {
@@ -505,7 +505,24 @@ fn of_two_kills_at_once_the_one_that_found_nothing_has_no_effect() {
     for (seq, event) in (0..).zip(&mut journal) {
         event.seq = seq;
     }
-    let judgement = judge(&journal);
+    journal
+}
+
+#[test]
+fn of_two_kills_at_once_the_one_that_found_nothing_has_no_effect() {
+    let golden = success(Golden::new("a", Caller::careful(), Break::Kill), 0.99);
+    let judgement = judge(&with_an_idle_fault(golden, "kill-2", "container elsewhere"));
     let gate = judgement.gate(GateId::FaultTookEffect).unwrap();
     assert!(!gate.holds && gate.text.contains("elsewhere"), "{}", gate.text);
+}
+
+#[test]
+fn a_fault_that_touched_nothing_lives_not_on_what_another_one_hit_on_its_edge() {
+    let golden = || success(Golden::new("a", Caller::careful(), Break::Hang), 0.99);
+    assert!(judge(&golden().journal()).gate(GateId::FaultTookEffect).unwrap().holds);
+    let judgement = judge(&with_an_idle_fault(golden(), "corrupt-2", "the same edge"));
+    let gate = judgement.gate(GateId::FaultTookEffect).unwrap();
+    assert!(!gate.holds, "{}", gate.text);
+    assert!(gate.text.contains("corrupt-2 hit nothing: what was hit was hit by"), "{}", gate.text);
+    assert_eq!(answer(&judgement, "browse.success"), Answer::Inconclusive);
 }
