@@ -140,6 +140,27 @@ fn what_is_probably_not_meant_is_a_warning() {
 }
 
 #[test]
+fn a_wait_for_a_failure_that_nothing_brings_is_a_warning_at_the_wait() {
+    let text = |other: &str| {
+        format!(
+            "murphy: 1\nname: x\nlearn: all\nedges: {{ db: {{ listen: 127.0.0.1:1, to: 127.0.0.1:2 }} }}\n\
+             load: {{ a: {{ http: http://127.0.0.1/, rate: 30/s }} }}\n\
+             probes: {{ ready: {{ tcp: 127.0.0.1:3, every: 1s }} }}\n\
+             faults:\n\
+             - {{ edge: db, inject: {{ latency: 1s }}, when: {{ probe: ready, is: failing }} }}\n{other}"
+        )
+    };
+    let warnings = |text: &str| {
+        let loaded = load_text("x.yaml", text, &settings()).unwrap_or_else(|error| panic!("{error}"));
+        loaded.warnings.to_string()
+    };
+    let told = warnings(&text(""));
+    assert!(told.contains("nothing is broken before this") && told.contains("x.yaml:8:"), "{told}");
+    let told = warnings(&text("- { edge: db, inject: { latency: 1s } }\n"));
+    assert!(!told.contains("nothing is broken before this"), "{told}");
+}
+
+#[test]
 fn what_nothing_takes_back_is_a_warning() {
     let text = "murphy: 1\nname: x\nlearn: all\nload: { a: { http: http://127.0.0.1/, rate: 30/s } }\nfaults:\n\
                 - { process: { name: redis-server }, inject: kill }\n\

@@ -194,6 +194,12 @@ impl World {
             EventKind::FaultFailed { fault, why } => {
                 self.note(at, Loudness::Trouble, format!("fault {fault} failed: {why}"));
             }
+            EventKind::FaultTriggered { fault, by } => {
+                self.note(at, Loudness::Notice, format!("{fault} begins: {by}"));
+            }
+            EventKind::FaultNeverArmed { fault, why } => {
+                self.note(at, Loudness::Trouble, format!("fault {fault} was never armed: {why}"));
+            }
             EventKind::ServiceStarted { service, pid } => {
                 self.note(at, Loudness::Notice, format!("service {service} started, pid {pid}"));
             }

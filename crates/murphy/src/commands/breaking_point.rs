@@ -11,6 +11,7 @@ use murphy_scenario::Loaded;
 use murphy_verdict::limit::{Bounds, Goal, Held, Limit, Next, Search};
 use murphy_verdict::{Answered, Hearing};
 
+use super::again::again;
 use super::experiment::{Bench, settings};
 use super::{check, fail, print, runtime};
 use crate::args::{BreakingPointArgs, ColourChoice, OutputArgs};
@@ -157,7 +158,7 @@ async fn search_on(
             Err(exit) => return exit,
         };
         let text = asked.axis.text(level);
-        let again = format!("murphy run {} --set {}={text}", args.file.display(), args.vary);
+        let again = again("run", &args.file, &args.scenario, &loaded, Some((&args.vary, &text)));
         let finished = bench.carry_out(&loaded.plan, again, &text).await;
         let (Some(dir), None) = (&finished.dir, bench.stop.reason()) else {
             let _ = told(args, asked, &search, began.elapsed(), runs, Ended::Early);

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use murphy_core::{EdgeName, Verdict};
 use murphy_report::{Came, Cell, LeftOut, Matrix, SeriesKind};
-use murphy_scenario::{Plan, Single};
+use murphy_scenario::{Loaded, Plan, Single};
 use murphy_verdict::Detector;
 
+use super::again::again;
 use super::experiment::{Bench, settings};
-use super::run::{keep, quoted};
+use super::run::keep;
 use super::{check, fail, note, print, runtime};
 use crate::args::{ColourChoice, ExploreArgs, OutputArgs};
 use crate::exit::Exit;
@@ -17,11 +18,12 @@ use crate::{signals, style};
 
 /// Explores.
 pub fn run(args: &ExploreArgs, colour: ColourChoice) -> Exit {
-    let plan = match check::load_one(&args.file, &settings(&args.scenario), colour) {
-        Ok(loaded) => loaded.plan,
+    let scenario = match check::load_one(&args.file, &settings(&args.scenario), colour) {
+        Ok(scenario) => scenario,
         Err(exit) => return exit,
     };
-    let wanted = match wanted(args, &plan) {
+    let plan = &scenario.plan;
+    let wanted = match wanted(args, plan) {
         Ok(wanted) => wanted,
         Err(exit) => return exit,
     };
@@ -33,7 +35,8 @@ pub fn run(args: &ExploreArgs, colour: ColourChoice) -> Exit {
     let mut exploration = Exploration {
         args,
         bench: &bench,
-        plan: &plan,
+        scenario: &scenario,
+        plan,
         began: Instant::now(),
         longest: plan.phases.total().as_duration(),
         over: None,
@@ -81,6 +84,7 @@ fn wanted(args: &ExploreArgs, plan: &Plan) -> Result<Vec<Single>, Exit> {
 struct Exploration<'a> {
     args: &'a ExploreArgs,
     bench: &'a Bench,
+    scenario: &'a Loaded,
     plan: &'a Plan,
     began: Instant,
     /// The longest run so far; before the first one, what its phases take.
@@ -219,8 +223,7 @@ impl Exploration<'_> {
 
     async fn run(&mut self, plan: &Plan, only: String, label: &str) -> (Came, Exit, String) {
         let start = Instant::now();
-        let file = quoted(&self.args.file.display().to_string());
-        let again = format!("murphy explore {file} --seed {}{only}", plan.seed);
+        let again = again("explore", &self.args.file, &self.args.scenario, self.scenario, None) + &only;
         let finished = self.bench.carry_out(plan, again, label).await;
         self.longest = self.longest.max(start.elapsed());
         keep(&finished);

@@ -1,5 +1,6 @@
 //! One file a command: from typed words to an exit code.
 
+pub mod again;
 pub mod attach;
 pub mod breaking_point;
 pub mod by_hand;

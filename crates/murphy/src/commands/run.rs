@@ -7,6 +7,7 @@ use murphy_report::{Came, Outcome, Style};
 use murphy_runner::StopReason;
 use murphy_scenario::Loaded;
 
+use super::again::again;
 use super::experiment::{Bench, Finished, not_carried_out, settings};
 use super::report_files::write_reports;
 use super::scenario_files::scenario_files;
@@ -89,7 +90,7 @@ async fn run_all(
         if number > 0 {
             print("\n");
         }
-        let again = again(file, args, scenario);
+        let again = again("run", file, &args.scenario, scenario, None);
         let finished = bench.carry_out(&scenario.plan, again, "").await;
         let counted = match (finished.exit, args.inconclusive) {
             (Exit::Inconclusive, InconclusiveChoice::Warn) => Exit::Graceful,
@@ -146,31 +147,4 @@ pub fn keep(finished: &Finished) {
     if let Err(error) = kept {
         note(&format_args!("warning: cannot keep the report in {}: {error}", dir.path().display()));
     }
-}
-
-/// The command that repeats a run: what was typed, with the seed that was used.
-fn again(file: &Path, args: &RunArgs, scenario: &Loaded) -> String {
-    let mut command =
-        format!("murphy run {} --seed {}", quoted(&file.display().to_string()), scenario.plan.seed);
-    if let Some(profile) = args.scenario.profile {
-        command += &format!(" --profile {}", format!("{profile:?}").to_lowercase());
-    }
-    for (axis, value) in &scenario.cell {
-        // An axis that was set by hand is told below, without its value.
-        if args.scenario.set.iter().all(|(key, _)| key != axis) {
-            command += &format!(" --set {axis}={}", quoted(value));
-        }
-    }
-    for (key, value) in &args.scenario.set {
-        // Values may be secrets: the name is repeated, the value is not.
-        let _ = value;
-        command += &format!(" --set {key}=...");
-    }
-    scenario.plan.secrets.hide(&command).into_owned()
-}
-
-/// As a shell reads it back.
-pub fn quoted(text: &str) -> String {
-    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
-    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
