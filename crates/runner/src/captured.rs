@@ -1,11 +1,11 @@
 //! What probes capture of their answers while the scenario runs, and the questions and requests that are filled in with it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use murphy_core::Span;
+use murphy_core::{Secrets, Span};
 use murphy_load::{Asker, HttpRequest, Reply, Said};
 use murphy_scenario::{self as scenario, Capture, CaptureFrom, Plan, ProbePlan};
 use regex_lite::Regex;
@@ -14,12 +14,38 @@ use tokio_util::sync::CancellationToken;
 
 use crate::setup;
 
-/// All that is captured so far: the latest of each.
+/// How many values of one name are kept out of journals: what a token was before may still turn up.
+const EARLIER: usize = 32;
+
+/// All that is captured so far.
 #[derive(Debug)]
 pub(crate) struct Captured {
-    values: watch::Sender<BTreeMap<String, String>>,
+    values: watch::Sender<Values>,
     /// Names of values that shall stand in no journal.
     secret: BTreeSet<String>,
+}
+
+#[derive(Debug, Default)]
+struct Values {
+    /// The latest of each name.
+    latest: BTreeMap<String, String>,
+    /// What is secret: the latest and those before it.
+    secret: BTreeMap<String, VecDeque<String>>,
+    /// The same, in every form in which it is written.
+    hidden: Secrets,
+}
+
+impl Values {
+    fn conceal(&mut self, name: &str, value: &str) {
+        let known = self.secret.entry(name.to_owned()).or_default();
+        known.retain(|earlier| earlier != value);
+        known.push_back(value.to_owned());
+        if known.len() > EARLIER {
+            known.pop_front();
+        }
+        let all = self.secret.values().flatten();
+        self.hidden = Secrets::new(all.flat_map(|value| Capture::written(value)));
+    }
 }
 
 impl Captured {
@@ -31,14 +57,26 @@ impl Captured {
     }
 
     fn keep(&self, name: &str, value: String) {
-        self.values.send_if_modified(|values| values.insert(name.to_owned(), value.clone()) != Some(value));
+        self.values.send_if_modified(|values| {
+            if values.latest.get(name) == Some(&value) {
+                return false;
+            }
+            if self.secret.contains(name) {
+                values.conceal(name, &value);
+            }
+            values.latest.insert(name.to_owned(), value);
+            true
+        });
     }
 
     /// A text without what is nobody else's business.
-    fn hide(&self, text: String) -> String {
+    fn hide(&self, text: &str) -> String {
         let values = self.values.borrow();
-        let hidden = self.secret.iter().filter_map(|name| values.get(name)).filter(|value| !value.is_empty());
-        hidden.fold(text, |text, value| text.replace(value.as_str(), "***"))
+        let text = values.hidden.hide(text).into_owned();
+        // What is too short for that: the latest, as it is.
+        let short = self.secret.iter().filter_map(|name| values.latest.get(name));
+        let short = short.filter(|value| (1..Secrets::SHORTEST).contains(&value.chars().count()));
+        short.fold(text, |text, value| text.replace(value.as_str(), "***"))
     }
 }
 
@@ -53,7 +91,7 @@ pub(crate) async fn renew(
     loop {
         let filled = {
             let values = values.borrow_and_update();
-            plan.filled(&|name| values.get(name).cloned())
+            plan.filled(&|name| values.latest.get(name).cloned())
         };
         // A value that makes no request leaves the one before as it was.
         if let Ok(Ok(next)) = filled.map(|filled| setup::request(&filled)) {
@@ -100,12 +138,12 @@ impl CapturingProbe {
     async fn answer(&self) -> (bool, String) {
         let mut values = self.captured.values.subscribe();
         // The probe that captures it may have been asked at the same moment as this one.
-        let known = values.wait_for(|values| self.needs.iter().all(|name| values.contains_key(name)));
+        let known = values.wait_for(|values| self.needs.iter().all(|name| values.latest.contains_key(name)));
         let filled = match tokio::time::timeout(self.within.as_duration() / 2, known).await {
-            Ok(Ok(values)) => self.question.filled(&|name| values.get(name).cloned()),
+            Ok(Ok(values)) => self.question.filled(&|name| values.latest.get(name).cloned()),
             Ok(Err(_)) | Err(_) => {
                 let values = self.captured.values.borrow();
-                self.question.filled(&|name| values.get(name).cloned())
+                self.question.filled(&|name| values.latest.get(name).cloned())
             }
         };
         let question = match filled {
@@ -117,21 +155,46 @@ impl CapturingProbe {
             Err(why) => return (false, why),
         };
         match self.take(&reply) {
-            Some(missed) => (false, format!("{}, nothing to capture as {}", reply.saw, missed.name)),
+            // What was seen may show a part of it, and it is not among what is hidden.
+            Some(missed @ Missed::Unfit(_)) => (false, missed.to_string()),
+            Some(missed @ Missed::Nowhere(_)) => (false, format!("{}, {missed}", reply.saw)),
             None => (reply.ok, reply.saw),
         }
     }
 
-    /// Keeps what is to be captured of a good answer; gives what is not in it.
-    fn take(&self, reply: &Reply) -> Option<&Capture> {
-        let mut missed = None;
+    /// Keeps what is to be captured of a good answer; gives what is not in it, or of no use.
+    fn take(&self, reply: &Reply) -> Option<Missed<'_>> {
+        let (mut unfit, mut nowhere) = (None, None);
         for (capture, pattern) in self.captures.iter().filter(|_| reply.ok) {
             match part(&reply.said, &capture.from, pattern.as_ref()) {
+                Some(value) if value.chars().any(char::is_control) => {
+                    unfit = unfit.or(Some(Missed::Unfit(capture)));
+                }
                 Some(value) => self.captured.keep(&capture.name, value),
-                None => missed = missed.or(Some(capture)),
+                None => nowhere = nowhere.or(Some(Missed::Nowhere(capture))),
             }
         }
-        missed
+        unfit.or(nowhere)
+    }
+}
+
+/// What a good answer did not give.
+#[derive(Debug, Clone, Copy)]
+enum Missed<'a> {
+    /// It is not in there.
+    Nowhere(&'a Capture),
+    /// It is, and no header and no line of a journal could hold it.
+    Unfit(&'a Capture),
+}
+
+impl fmt::Display for Missed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Missed::Nowhere(capture) => write!(f, "nothing to capture as {}", capture.name),
+            Missed::Unfit(capture) => {
+                write!(f, "nothing to capture as {}: a control character is in it", capture.name)
+            }
+        }
     }
 }
 
@@ -161,7 +224,7 @@ impl Asker for CapturingProbe {
     fn ask(&self) -> Pin<Box<dyn Future<Output = (bool, String)> + Send + '_>> {
         Box::pin(async move {
             let (ok, saw) = self.answer().await;
-            (ok, self.captured.hide(saw))
+            (ok, self.captured.hide(&saw))
         })
     }
 }
@@ -169,6 +232,66 @@ impl Asker for CapturingProbe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use murphy_core::ProbeName;
+
+    fn captured() -> Arc<Captured> {
+        let secret = BTreeSet::from(["login.token".to_owned()]);
+        Arc::new(Captured { values: watch::Sender::default(), secret })
+    }
+
+    /// What is seen of a probe that captures all that `echo` writes.
+    async fn echoed(text: &str, captured: &Arc<Captured>) -> (bool, String) {
+        let plan = ProbePlan {
+            name: ProbeName::new("login").unwrap(),
+            question: scenario::Question::Command {
+                argv: vec!["echo".to_owned(), text.to_owned()],
+                matches: None,
+            },
+            every: Span::from_secs(1),
+            within: Span::from_secs(30),
+            capture: vec![Capture {
+                name: "login.token".to_owned(),
+                from: CaptureFrom::Text,
+                matches: Some("(?s)(.+)".to_owned()),
+            }],
+        };
+        CapturingProbe::new(&plan, captured).unwrap().unwrap().ask().await
+    }
+
+    #[tokio::test]
+    async fn no_part_of_a_secret_is_seen_be_it_longer_than_what_is_told() {
+        let token: String = (0..100).map(|n| format!("{n:03}")).collect();
+        let captured = captured();
+        assert_eq!(echoed(&token, &captured).await, (true, "exit 0: ***…".to_owned()));
+        assert_eq!(captured.values.borrow().latest["login.token"], token);
+        assert_eq!(echoed("ab", &captured).await, (true, "exit 0: ***".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_value_with_a_control_character_is_none() {
+        let captured = captured();
+        for text in ["first\tsecond", "first\nsecond", "\u{1b}[1m"] {
+            let said = "nothing to capture as login.token: a control character is in it";
+            assert_eq!(echoed(text, &captured).await, (false, said.to_owned()), "{text:?}");
+        }
+        assert!(captured.values.borrow().latest.is_empty());
+    }
+
+    #[test]
+    fn a_secret_is_hidden_in_every_form_also_when_another_one_has_come() {
+        let captured = captured();
+        for value in ["it's \"old\"/1", "new-one"] {
+            captured.keep("login.token", value.to_owned());
+        }
+        captured.keep("login.id", "seventeen".to_owned());
+        let text = "it's \"old\"/1 it's \\\"old\\\"/1 it''s \"old\"/1 it's%20%22old%22/1 it%27s%20%22old%22%2F1 new-… seventeen";
+        assert_eq!(captured.hide(text), "*** *** *** *** *** ***… seventeen");
+        for n in 0..1000 {
+            captured.keep("login.token", format!("number {n}"));
+        }
+        assert_eq!(captured.hide("number 998, number 999"), "***, ***");
+        assert_eq!(captured.values.borrow().secret["login.token"].len(), EARLIER);
+    }
 
     fn said(text: &str) -> Said {
         Said { text: text.to_owned(), headers: vec![("location".to_owned(), "/orders/17".to_owned())] }

@@ -28,6 +28,7 @@ mod sentence;
 mod settings;
 mod single;
 mod source_map;
+mod sql;
 mod status;
 mod stretch;
 mod suggest;

@@ -43,6 +43,8 @@ pub(crate) struct Scalar {
     pub(crate) style: Style,
     /// The byte of the source at which the text begins, if it stands there letter by letter.
     pub(crate) verbatim: Option<usize>,
+    /// The bytes of the text at which a `${` stands that was written `$${`.
+    pub(crate) escaped: Vec<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,8 +195,12 @@ mod tests {
 
     fn meaning(text: &str) -> Meaning<'_> {
         // Leaked: a test of a few bytes.
-        let scalar =
-            Box::leak(Box::new(Scalar { text: text.to_owned(), style: Style::Plain, verbatim: None }));
+        let scalar = Box::leak(Box::new(Scalar {
+            text: text.to_owned(),
+            style: Style::Plain,
+            verbatim: None,
+            escaped: Vec::new(),
+        }));
         scalar.meaning()
     }
 

@@ -110,10 +110,11 @@ impl Filler<'_> {
             }
             Kind::Scalar(scalar) if !scalar.text.contains("${") => {}
             Kind::Scalar(scalar) => match self.scalar(scalar, node.region, findings) {
-                Some(text) if text == scalar.text => {}
-                Some(text) => {
+                Some((text, _)) if text == scalar.text => {}
+                Some((text, escaped)) => {
                     scalar.text = text;
                     scalar.verbatim = None;
+                    scalar.escaped = escaped;
                 }
                 None => {
                     gone.insert(node.id);
@@ -122,14 +123,19 @@ impl Filler<'_> {
         }
     }
 
-    /// The filled text; `None` after a finding.
-    fn scalar(&mut self, scalar: &Scalar, region: Region, findings: &mut Findings<'_>) -> Option<String> {
+    /// The filled text, and where an escaped `${` stands in it; `None` after a finding.
+    fn scalar(
+        &mut self,
+        scalar: &Scalar,
+        region: Region,
+        findings: &mut Findings<'_>,
+    ) -> Option<(String, Vec<usize>)> {
         let text = scalar.text.as_str();
         let part = |start: usize, end: usize| match scalar.verbatim {
             Some(first) => Region { start: first + start, end: first + end },
             None => region,
         };
-        let mut out = String::new();
+        let (mut out, mut escaped) = (String::new(), Vec::new());
         let mut good = true;
         let mut at = 0;
         while let Some(found) = text[at..].find("${") {
@@ -137,6 +143,7 @@ impl Filler<'_> {
             if text[..start].ends_with('$') {
                 // The escape: the first of the two dollars goes.
                 out.push_str(&text[at..start]);
+                escaped.push(out.len() - 1);
                 out.push('{');
                 at = start + 2;
                 continue;
@@ -161,7 +168,7 @@ impl Filler<'_> {
             at = end;
         }
         out.push_str(&text[at..]);
-        good.then_some(out)
+        good.then_some((out, escaped))
     }
 
     fn variable(&mut self, inside: &str, region: Region, findings: &mut Findings<'_>) -> Option<String> {

@@ -143,7 +143,7 @@ impl Builder<'_, '_, '_> {
         let style = if as_text || style != ScalarStyle::Plain { Style::Text } else { Style::Plain };
         // Found again in the source, the text has no escapes and its parts can be pointed at.
         let verbatim = self.source.slice(region).find(text.as_str()).map(|at| region.start + at);
-        Some(Node { id, region, kind: Kind::Scalar(Scalar { text, style, verbatim }) })
+        Some(Node { id, region, kind: Kind::Scalar(Scalar { text, style, verbatim, escaped: Vec::new() }) })
     }
 
     /// True for `!!str`; reports every other tag.

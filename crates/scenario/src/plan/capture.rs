@@ -38,7 +38,17 @@ pub enum CaptureFrom {
 impl Capture {
     /// True if what is captured is nobody else's business.
     pub fn is_secret(&self) -> bool {
-        secret::is_telling(&self.name)
+        let from = match &self.from {
+            CaptureFrom::Json(path) => path.as_str(),
+            CaptureFrom::Header(name) => name.as_str(),
+            CaptureFrom::Text => "",
+        };
+        secret::is_telling(&self.name) || secret::is_telling(from)
+    }
+
+    /// A value in every form in which it may be written: as it is, in a URL, in JSON and in SQL.
+    pub fn written(value: &str) -> [String; 4] {
+        [value.to_owned(), in_url(value), in_json(value), in_sql(value)]
     }
 }
 
@@ -116,7 +126,8 @@ impl Question {
                 }
             }
             Question::Postgres { query, .. } => {
-                let quoted = |name: &str| value(name).map(|text| text.replace('\'', "''"));
+                // A plan has references between plain quotes only.
+                let quoted = |name: &str| value(name).map(|text| in_sql(&text));
                 *query = crate::captured::fill_captured(query, &quoted)?;
             }
             Question::Tcp { .. } | Question::Container(_) => {}
@@ -152,10 +163,28 @@ fn in_json(text: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
+/// As it stands between the plain quotes of an SQL text.
+fn in_sql(text: &str) -> String {
+    text.replace('\'', "''")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
+
+    #[test]
+    fn a_capture_is_secret_by_its_name_its_header_or_its_place() {
+        let secret = |name: &str, from| Capture { name: name.to_owned(), from, matches: None }.is_secret();
+        let json = |path: &str| CaptureFrom::Json(path.parse().unwrap());
+        let header = |name: &str| CaptureFrom::Header(name.to_owned());
+        assert!(secret("login.token", CaptureFrom::Text));
+        assert!(secret("login.id", json("$.access_token")));
+        assert!(secret("login.session", header("set-cookie")));
+        assert!(!secret("login.id", json("$.items[0].id")));
+        assert!(!secret("login.place", header("location")));
+        assert!(!secret("login.id", CaptureFrom::Text));
+    }
 
     fn value(name: &str) -> Option<String> {
         (name == "a.b").then(|| "it's \"x/1\" ü".to_owned())
