@@ -58,9 +58,9 @@ impl From<Output> for Finished {
 }
 
 impl Finished {
-    /// True if the report says that the load was sent late.
+    /// True if the report, or the matrix of an exploration, says that the load was sent late.
     fn was_late(&self) -> bool {
-        self.stdout.contains("\n late: ")
+        self.stdout.contains("\n late: ") || self.stdout.contains(": the load was sent late (else FAIL)")
     }
 
     /// Asserts the exit code, and shows everything if it is another.

@@ -1,6 +1,12 @@
 //! `murphy explore`: the same faults on the same edges, one at a time and two together, tell two builds of one shop apart.
 
-use murphy_tests::Bench;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use murphy_tests::{Bench, answering, free_ports};
 use serde_json::Value;
 
 struct Explored {
@@ -9,12 +15,12 @@ struct Explored {
 }
 
 impl Explored {
-    fn new(build: &str, code: i32) -> Explored {
+    fn new(build: &str, more: &[&str], code: i32) -> Explored {
         let bench = Bench::new();
         bench.run(&["demo", "--write", "."]).expect(0);
         let file = format!("{build}.yaml");
         let words = ["explore", &file, "--faults", "blackhole", "--pairs", "--seed", "7"];
-        let told = bench.run(&[words.as_slice(), &["--json", "matrix.json"]].concat()).expect(code);
+        let told = bench.run_expecting(code, &[words.as_slice(), &["--json", "matrix.json"], more].concat());
         let text = std::fs::read_to_string(bench.path().join("matrix.json")).expect("a matrix");
         let matrix: Value = serde_json::from_str(&text).expect("JSON");
         // Each is an ordinary run, which can be judged again.
@@ -39,8 +45,8 @@ impl Explored {
 #[test]
 fn a_dependency_that_hangs_takes_all_users_of_the_careless_shop_and_none_who_browse_the_careful_one() {
     // One after the other: a run that has the machine for itself is judged by what the shop does.
-    let careless = Explored::new("careless", 1);
-    let careful = Explored::new("careful", 0);
+    let careless = Explored::new("careless", &["--only-edge", "payments"], 1);
+    let careful = Explored::new("careful", &[], 0);
     assert_eq!(careful.cell("payments", "browse"), Some(("graceful", "soft")), "{}", careful.text);
     assert_eq!(careless.cell("payments", "browse"), Some(("not-graceful", "hard")), "{}", careless.text);
     assert!(careless.text.contains("browse success"), "what did not hold is said:\n{}", careless.text);
@@ -51,9 +57,91 @@ fn a_dependency_that_hangs_takes_all_users_of_the_careless_shop_and_none_who_bro
     // What was no harm alone is tried together; what was is not, and that is said.
     let both = ["catalogue + payments", "payments + catalogue"].map(|edge| careful.cell(edge, "browse"));
     assert!(both.contains(&Some(("graceful", "soft"))), "{}", careful.text);
-    assert_eq!(careless.matrix["cells"].as_array().map(Vec::len), Some(2), "{}", careless.text);
+    assert_eq!(careless.matrix["cells"].as_array().map(Vec::len), Some(1), "{}", careless.text);
     let left_out = "left out: pairs with blackhole on payments: alone it is not graceful; taken for granted";
     assert!(careless.text.contains(left_out), "{}", careless.text);
+}
+
+/// One edge, and users of a service that Murphy does not start.
+fn not_started(db: SocketAddr, edge: u16, service: SocketAddr, status: u16) -> String {
+    format!(
+        "murphy: 1
+name: a service that runs already
+edges: {{ db: {{ listen: \"127.0.0.1:{edge}\", to: \"{db}\" }} }}
+load: {{ read: {{ http: \"GET http://{service}/\", rate: 40/s, timeout: 2s, expect-status: {status} }} }}
+phases: {{ warm-up: 500ms, baseline: 3s, fault: 3s, recovery: 3s }}
+"
+    )
+}
+
+/// A service that asks at `db` for each request, and fails for good once it has waited there for a second.
+fn broken_for_good_by_a_hang(db: SocketAddr) -> SocketAddr {
+    let hangs = move || {
+        let Ok(mut stream) = TcpStream::connect(db) else { return false };
+        stream.set_read_timeout(Some(Duration::from_secs(1))).expect("a socket");
+        let asked = stream.write_all(b"GET / HTTP/1.1\r\nHost: db\r\n\r\n");
+        let answer = asked.and_then(|()| stream.read_exact(&mut [0; 8]));
+        answer.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        let broken = Arc::new(AtomicBool::new(false));
+        for mut stream in listener.incoming().flatten() {
+            let broken = Arc::clone(&broken);
+            std::thread::spawn(move || {
+                let mut lines = BufReader::new(stream.try_clone().expect("a socket")).lines();
+                while let Some(Ok(line)) = lines.next() {
+                    if !line.is_empty() {
+                        continue;
+                    }
+                    if !broken.load(Ordering::SeqCst) && hangs() {
+                        broken.store(true, Ordering::SeqCst);
+                    }
+                    let status = if broken.load(Ordering::SeqCst) { 500 } else { 200 };
+                    let answer = format!("HTTP/1.1 {status} Status\r\nContent-Length: 0\r\n\r\n");
+                    if stream.write_all(answer.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn nothing_else_is_tried_on_a_service_that_does_not_come_back_and_that_is_no_pass() {
+    let bench = Bench::new();
+    let [edge] = free_ports();
+    let service = broken_for_good_by_a_hang(SocketAddr::from(([127, 0, 0, 1], edge)));
+    bench.file("s.yaml", &not_started(answering("{}"), edge, service, 200));
+    let told = bench.run(&["explore", "s.yaml", "--faults", "blackhole,latency"]).expect(4);
+    assert!(told.stdout.contains("1 tried, 1 left out"), "{}", told.stdout);
+    let why = "left out: latency 1s on db: the services did not come back by themselves";
+    assert!(told.stdout.contains(why), "{}", told.stdout);
+}
+
+#[test]
+fn nothing_is_tried_where_users_are_not_served_with_nothing_broken() {
+    let bench = Bench::new();
+    let [edge] = free_ports();
+    let service = answering("{}");
+    let asked = not_started(service, edge, service, 201) + "expect: { read: { success: \">= 99%\" } }\n";
+    bench.file("s.yaml", &asked);
+    let told = bench.run(&["explore", "s.yaml", "--faults", "blackhole"]).expect(4);
+    assert!(told.stdout.contains("0 tried, 1 left out"), "{}", told.stdout);
+    let why = "users were not seen to be served well with nothing broken: baseline of read is 0/";
+    assert!(told.stdout.contains(why), "{}", told.stdout);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_told_before_anything_is_run() {
+    let bench = Bench::new();
+    bench.run(&["demo", "--write", "."]).expect(0);
+    let told = bench.run(&["explore", "careful.yaml", "--json", "none/matrix.json"]).expect(2);
+    assert!(told.stderr.contains("--json none/matrix.json: cannot be written: "), "{}", told.stderr);
+    assert!(bench.journals().is_empty());
 }
 
 #[test]

@@ -28,12 +28,12 @@ impl Answered {
     pub(crate) fn of(run: &RunView<'_>, load: &LoadName, within: Option<Span>) -> Answered {
         let gates = gate::gates(run);
         // A mild level may well have no effect that is worth the name, and a small baseline is no sick one. But what was never
-        // in the world was not held out against; of a run that ended early the bad answers tell.
+        // in the world was not held out against; of a run that ended early under its faults the bad answers tell.
         let telling = [GateId::LoadSent, GateId::NothingLost];
         let unfit = gates.iter().find(|gate| !gate.holds && telling.contains(&gate.id));
-        let unfit = unfit
-            .map(|gate| gate.text.clone())
-            .or_else(|| gate::never_in_world(run).filter(|_| run.is_complete()));
+        let unfit = unfit.map(|gate| gate.text.clone()).or_else(|| {
+            gate::never_in_world(run).filter(|_| run.is_complete() || run.first_armed().is_none())
+        });
         let late = within.map_or(u64::MAX, Span::as_micros);
         let points = run.load(load).into_iter().flat_map(|load| load.within(&run.during));
         let (n, bad) = points.fold((0, 0), |(n, bad), point| {

@@ -409,6 +409,9 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// The share that is answered after the fault, of a load that keeps failing.
+    pub(crate) const KEPT: &'static str = "after";
+
     /// A parameter of a finding that has some.
     pub fn param(&self, name: &str) -> Option<&Reading> {
         match &self.state {
@@ -422,6 +425,13 @@ impl Finding {
     /// True if it is there.
     pub fn is_present(&self) -> bool {
         matches!(self.state, State::Present { .. })
+    }
+
+    /// True if the users of a load go on failing after the fault and it does not get better: metastable, or broken for good.
+    pub fn keeps_failing(&self) -> bool {
+        self.detector == Detector::Metastability
+            && matches!(self.state, State::Inconclusive { .. })
+            && self.param(Finding::KEPT).is_some()
     }
 }
 

@@ -203,7 +203,7 @@ fn a_level_whose_fault_was_never_in_the_world_decides_nothing() {
     let held = answered(&whole);
     assert!(held.unfit.is_none() && held.n > 0, "{held:?}");
     // As the runner writes it for a fault that has waited in vain: neither armed nor lifted.
-    let mut vain = whole;
+    let mut vain = whole.clone();
     for event in &mut vain {
         event.kind = match &event.kind {
             EventKind::FaultArmed { fault } => {
@@ -216,4 +216,27 @@ fn a_level_whose_fault_was_never_in_the_world_decides_nothing() {
     let why = answered(&vain).unfit.expect("nothing is decided");
     assert!(why.contains("latency-1 was never armed: db had 1 of 3 calls"), "{why}");
     assert_eq!(judge(&vain).verdict, Verdict::Inconclusive);
+    // Nor do good answers of a run that was ended before it.
+    let mut early = whole;
+    for event in &mut early {
+        event.kind = match &event.kind {
+            EventKind::FaultArmed { .. } => EventKind::Aborted { rule: "browse success < 5%".to_owned() },
+            EventKind::FaultLifted { .. } => EventKind::PhaseStarted { phase: Phase::Recovery },
+            _ => continue,
+        };
+    }
+    let why = answered(&early).unfit.expect("nothing is decided");
+    assert!(why.contains("latency-1 was never armed"), "{why}");
+}
+
+#[test]
+fn users_who_go_on_failing_after_the_fault_are_told_from_those_who_get_better() {
+    let keeps = |golden: Golden| {
+        let journal = golden.journal();
+        fact(&judge(&journal), Detector::Metastability, &users()).keeps_failing()
+    };
+    let hung = || Golden::new("facts", Caller::careless(), Break::Hang);
+    assert!(keeps(hung().with(Trouble::SlowRecovery(Span::from_secs(60)))));
+    assert!(!keeps(hung().with(Trouble::SlowRecovery(Span::from_secs(12)))));
+    assert!(!keeps(hung()));
 }

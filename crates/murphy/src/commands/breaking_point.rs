@@ -168,16 +168,16 @@ async fn search_on(
             return finished.exit;
         }
         match count(dir.journal().as_path(), asked) {
-            Ok(Answered { n: 0, .. }) => {
-                return fail(
-                    Exit::Failed,
-                    &"no request was sent during the fault: the load needs a rate, the fault a length",
-                );
-            }
             Ok(Answered { unfit: Some(why), .. }) => {
                 return fail(
                     Exit::Inconclusive,
                     &format_args!("at {text}: {why}; see {}", dir.path().display()),
+                );
+            }
+            Ok(Answered { n: 0, .. }) => {
+                return fail(
+                    Exit::Failed,
+                    &"no request was sent during the fault: the load needs a rate, the fault a length",
                 );
             }
             Ok(seen) => {

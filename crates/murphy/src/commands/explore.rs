@@ -1,12 +1,15 @@
 //! `murphy explore FILE`: every fault of a short list on every edge of a scenario, one at a time, and what it does to the users.
 //! Each is an ordinary run. What is left out is told, with what is taken for granted by it.
 
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use murphy_core::{EdgeName, Verdict};
 use murphy_report::{Came, Cell, LeftOut, Matrix, SeriesKind};
-use murphy_scenario::{Loaded, Plan, Single};
-use murphy_verdict::Detector;
+use murphy_scenario::{Loaded, Plan, Single, StackKeep};
+use murphy_verdict::{Finding, GateId, Judgement, RunEnd};
 
 use super::again::again;
 use super::experiment::{Bench, settings};
@@ -27,6 +30,10 @@ pub fn run(args: &ExploreArgs, colour: ColourChoice) -> Exit {
         Ok(wanted) => wanted,
         Err(exit) => return exit,
     };
+    let json = match args.json.as_deref().map(opened).transpose() {
+        Ok(json) => json,
+        Err(exit) => return exit,
+    };
     let output = OutputArgs { report_dir: args.report_dir.clone(), ..OutputArgs::default() };
     let (bench, runtime) = match (Bench::new(&output), runtime()) {
         (Ok(bench), Ok(runtime)) => (bench, runtime),
@@ -41,6 +48,7 @@ pub fn run(args: &ExploreArgs, colour: ColourChoice) -> Exit {
         longest: plan.phases.total().as_duration(),
         over: None,
         exit: Exit::Graceful,
+        json,
         matrix: Matrix {
             format: Matrix::FORMAT,
             scenario: plan.name.clone(),
@@ -53,6 +61,16 @@ pub fn run(args: &ExploreArgs, colour: ColourChoice) -> Exit {
         exploration.all(wanted).await;
         exploration.told(colour)
     }))
+}
+
+/// Opened before anything is run: hours of runs must not end with a matrix that can be kept nowhere.
+fn opened(path: &Path) -> Result<(&Path, File), Exit> {
+    match File::create(path) {
+        Ok(file) => Ok((path, file)),
+        Err(error) => {
+            Err(fail(Exit::Usage, &format_args!("--json {}: cannot be written: {error}", path.display())))
+        }
+    }
 }
 
 /// What is to be tried, by the command line.
@@ -92,7 +110,18 @@ struct Exploration<'a> {
     /// Why nothing else is run.
     over: Option<String>,
     exit: Exit,
+    /// Where the matrix is written too.
+    json: Option<(&'a Path, File)>,
     matrix: Matrix,
+}
+
+/// Why a run with nothing broken does not show that users are served well.
+fn unwell(judgement: &Judgement) -> Option<String> {
+    match (&judgement.run.end, judgement.gate(GateId::BaselineHealthy)) {
+        (RunEnd::Aborted { rule }, _) => Some(format!("abort-if {rule}")),
+        (_, Some(gate)) if !gate.holds => Some(gate.text.clone()),
+        _ => None,
+    }
 }
 
 impl Exploration<'_> {
@@ -167,7 +196,12 @@ impl Exploration<'_> {
             };
             return Err(format!("{why} with nothing broken"));
         }
-        let Came::Judged { timeline, .. } = came else { return Err("not carried out".to_owned()) };
+        let Came::Judged { judgement, timeline } = came else { return Err("not carried out".to_owned()) };
+        // What fails from the start is no answer to a fault, so its rows are inconclusive, not failed.
+        if let Some(why) = unwell(&judgement) {
+            self.exit = self.exit.worst(Exit::Inconclusive);
+            return Err(format!("users were not seen to be served well with nothing broken: {why}"));
+        }
         let edges = timeline.series.iter().filter(|series| series.kind == SeriesKind::Edge);
         let quiet = edges.filter(|series| series.bins.iter().all(|bin| bin.n == 0));
         Ok(quiet.filter_map(|series| EdgeName::new(&series.name).ok()).collect())
@@ -201,24 +235,35 @@ impl Exploration<'_> {
         let (came, exit, run) =
             self.run(&Single::plan(these, self.plan), only, &format!("{edge}: {fault}")).await;
         self.exit = self.exit.worst(exit);
-        let Came::Judged { judgement, .. } = came else {
-            self.over = Some("a run was not carried out".to_owned());
-            return false;
+        let judgement = match came {
+            Came::Judged { judgement, .. } => judgement,
+            Came::NotCarriedOut { why } | Came::NotRun { why } => {
+                self.over = Some("a run was not carried out".to_owned());
+                self.left_out(edge, fault, format!("not carried out: {why}"));
+                return false;
+            }
         };
         note(&format_args!("{edge}: {fault}: {}", judgement.verdict));
         self.matrix.cells.push(Cell::of(&edge, fault, &judgement, run));
-        let stuck =
-            judgement.findings.iter().any(|one| one.detector == Detector::Metastability && one.is_present());
+        let stuck = judgement.findings.iter().any(Finding::keeps_failing);
         let why = match exit {
             Exit::NotReverted => "something was not taken back: murphy undo",
             Exit::Signal(_) => "interrupted",
             Exit::Failed => "a run was not carried out",
-            // What Murphy has started begins anew with each run.
-            _ if stuck && self.plan.services.is_empty() => "the services did not come back by themselves",
+            _ if stuck && !self.begins_anew() => {
+                self.exit = self.exit.worst(Exit::Inconclusive);
+                "the services did not come back by themselves: they are broken, or the recovery phase is too short"
+            }
             _ => return true,
         };
         self.over = Some(why.to_owned());
         true
+    }
+
+    /// True if Murphy starts the services, which are well again with each run.
+    fn begins_anew(&self) -> bool {
+        let stack = self.plan.stack.as_ref();
+        !self.plan.services.is_empty() || stack.is_some_and(|stack| stack.keep == StackKeep::TakenDown)
     }
 
     async fn run(&mut self, plan: &Plan, only: String, label: &str) -> (Came, Exit, String) {
@@ -234,9 +279,9 @@ impl Exploration<'_> {
     fn told(&mut self, colour: ColourChoice) -> Exit {
         self.matrix.cells.sort_by(|one, other| one.edge.cmp(&other.edge));
         print(&self.matrix.text(style::report(colour)));
-        if let Some(path) = &self.args.json {
+        if let Some((path, mut file)) = self.json.take() {
             let text = serde_json::to_string_pretty(&self.matrix).map_err(std::io::Error::from);
-            if let Err(error) = text.and_then(|text| std::fs::write(path, text + "\n")) {
+            if let Err(error) = text.and_then(|text| file.write_all((text + "\n").as_bytes())) {
                 return self
                     .exit
                     .worst(fail(Exit::Failed, &format_args!("cannot write {}: {error}", path.display())));

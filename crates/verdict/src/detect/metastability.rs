@@ -3,7 +3,7 @@
 //! service recovers at this load says nothing of a higher one; so `absent` names the load.
 
 use super::{Found, params};
-use crate::judgement::Reading;
+use crate::judgement::{Finding, Reading};
 use crate::phase::{LoadView, Point, RunView};
 use crate::rows::{Recovered, recovered};
 use crate::stats::{Blocks, trend, wilson};
@@ -39,7 +39,8 @@ pub(super) fn detect(run: &RunView<'_>, load: &LoadView) -> Found {
             let Some(share) = after.share() else {
                 return Found::not_applicable("no requests after the fault");
             };
-            let low = wilson(share).high < 0.5 * usual.p;
+            let interval = wilson(share);
+            let low = interval.high < 0.5 * usual.p;
             let good = seconds(load.within(&run.recovery));
             let climbing = trend(&good).is_some_and(|trend| trend.z > 1.96);
             if climbing {
@@ -62,16 +63,20 @@ pub(super) fn detect(run: &RunView<'_>, load: &LoadView) -> Found {
                     "a longer recovery phase",
                 );
             }
+            let reading = Reading::share(after.good(), after.n(), Some((interval.low, interval.high)));
+            let seen = params([(Finding::KEPT, reading)]);
             let settle = "stop the load for some seconds and start it again: what then works was held down by its own load";
             if watched < LEAST {
-                return Found::inconclusive(
+                return Found::undecided(
+                    seen,
                     format!(
                         "{kept}, and it does not get better; watched for too short to speak of a lasting state"
                     ),
                     format!("{} of recovery; then {settle}", words::micros(LEAST as f64)),
                 );
             }
-            Found::inconclusive(
+            Found::undecided(
+                seen,
                 format!("{kept}, and it does not get better: metastable, or broken for good"),
                 settle,
             )
