@@ -477,7 +477,7 @@ fn a_freeze_is_not_credited_with_an_end_that_another_fault_brought() {
 }
 
 /// The same run with a second fault beside the first that touched nothing.
-fn with_an_idle_fault(golden: Golden, id: &str, on: &str) -> Vec<Event> {
+fn with_an_idle_fault(golden: &Golden, id: &str, on: &str) -> Vec<Event> {
     let mut journal = golden.journal();
     let second: murphy_core::FaultId = id.parse().unwrap();
     let copies: Vec<Event> = journal
@@ -511,16 +511,16 @@ fn with_an_idle_fault(golden: Golden, id: &str, on: &str) -> Vec<Event> {
 #[test]
 fn of_two_kills_at_once_the_one_that_found_nothing_has_no_effect() {
     let golden = success(Golden::new("a", Caller::careful(), Break::Kill), 0.99);
-    let judgement = judge(&with_an_idle_fault(golden, "kill-2", "container elsewhere"));
+    let judgement = judge(&with_an_idle_fault(&golden, "kill-2", "container elsewhere"));
     let gate = judgement.gate(GateId::FaultTookEffect).unwrap();
     assert!(!gate.holds && gate.text.contains("elsewhere"), "{}", gate.text);
 }
 
 #[test]
 fn a_fault_that_touched_nothing_lives_not_on_what_another_one_hit_on_its_edge() {
-    let golden = || success(Golden::new("a", Caller::careful(), Break::Hang), 0.99);
-    assert!(judge(&golden().journal()).gate(GateId::FaultTookEffect).unwrap().holds);
-    let judgement = judge(&with_an_idle_fault(golden(), "corrupt-2", "the same edge"));
+    let golden = success(Golden::new("a", Caller::careful(), Break::Hang), 0.99);
+    assert!(judge(&golden.journal()).gate(GateId::FaultTookEffect).unwrap().holds);
+    let judgement = judge(&with_an_idle_fault(&golden, "corrupt-2", "the same edge"));
     let gate = judgement.gate(GateId::FaultTookEffect).unwrap();
     assert!(!gate.holds, "{}", gate.text);
     assert!(gate.text.contains("corrupt-2 hit nothing: what was hit was hit by"), "{}", gate.text);
