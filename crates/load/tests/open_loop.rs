@@ -1,5 +1,7 @@
 //! An open-loop load against real servers: what is sent, when, and what is told of it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use murphy_core::{
@@ -399,17 +401,31 @@ async fn a_freeze_is_seen_with_its_whole_length_where_a_closed_loop_misses_it() 
 
 #[tokio::test]
 async fn a_load_that_is_not_told_what_to_send_sends_nothing_until_it_is() {
-    let server =
-        HttpServer::start(|asked| Answer::new(if asked.path == "/known" { 200 } else { 404 }, "")).await;
+    let others = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&others);
+    let server = HttpServer::start(move |asked| {
+        if asked.path != "/first" {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+        Answer::new(if asked.path == "/never" { 404 } else { 200 }, "")
+    })
+    .await;
     let (request, renewed) = tokio::sync::watch::channel(None);
     let of = || HttpLoad { renewed: Some(renewed.clone()), ..load(&server.url("/never"), 200.0) };
     let (samples, summary) = driven(of(), Duration::from_millis(200)).await;
     assert_eq!((samples.len(), summary.planned, server.counts().requests), (0, 0, 0));
-    let known = HttpRequest::new("GET", &server.url("/known")).unwrap();
+    // As many as it would have sent itself in the time that another load of its frequency took to send them.
+    let stop = CancellationToken::new();
+    let (recorder, _recording) = recorder();
+    let first = drive(load(&server.url("/first"), 200.0), recorder.clone(), stop.clone());
     let told = async {
-        server.until(|counts| counts.requests == 0).await;
-        request.send_replace(Some(std::sync::Arc::new(known)));
+        server.until(|counts| counts.requests >= 50).await;
+        assert_eq!(others.load(Ordering::SeqCst), 0, "nothing was told, and something sent");
+        let known = HttpRequest::new("GET", &server.url("/known")).unwrap();
+        request.send_replace(Some(Arc::new(known)));
+        server.until(|_| others.load(Ordering::SeqCst) > 20).await;
+        stop.cancel();
     };
-    let ((_, summary), ()) = tokio::join!(driven(of(), Duration::from_millis(500)), told);
+    let (_, summary, ()) = tokio::join!(first, drive(of(), recorder, stop.clone()), told);
     assert!(summary.planned > 20 && summary.ok == summary.planned, "{summary:?}");
 }
