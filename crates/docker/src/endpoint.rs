@@ -7,6 +7,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+/// Where engines listen, as Docker's own client takes it.
+const PLAIN_PORT: u16 = 2375;
+const TLS_PORT: u16 = 2376;
+
 /// An engine's address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
@@ -163,7 +167,10 @@ impl Environment {
         let endpoint: Endpoint = host.parse()?;
         let wants_tls = self.tls_verify.is_some() || host.starts_with("https://");
         Ok(Some(match endpoint {
-            Endpoint::Tcp(host) if wants_tls => Endpoint::Tls { host, certificates: self.certificates()? },
+            Endpoint::Tcp(host) if wants_tls => {
+                Endpoint::Tls { host: with_port(&host, TLS_PORT), certificates: self.certificates()? }
+            }
+            Endpoint::Tcp(host) => Endpoint::Tcp(with_port(&host, PLAIN_PORT)),
             other => other,
         }))
     }
@@ -215,6 +222,15 @@ impl FromStr for Endpoint {
     }
 }
 
+/// `host:port`, with this port where none is written. An IPv6 address in brackets has colons of its own.
+fn with_port(host: &str, usual: u16) -> String {
+    match host.rsplit_once(':') {
+        Some((name, "")) => format!("{name}:{usual}"),
+        Some((_, port)) if !port.ends_with(']') => host.to_owned(),
+        _ => format!("{host}:{usual}"),
+    }
+}
+
 /// The name of the group that owns a file, for "add yourself to the group …".
 pub(crate) fn owning_group(path: &Path) -> Option<String> {
     use std::os::unix::fs::MetadataExt;
@@ -240,6 +256,14 @@ mod tests {
         let given = |host: &str| with_host(host).given().unwrap().unwrap();
         assert_eq!(given("unix:///run/x.sock"), Endpoint::Unix("/run/x.sock".into()));
         assert_eq!(given("tcp://10.0.0.1:2375/"), Endpoint::Tcp("10.0.0.1:2375".into()));
+        for (host, expected) in [
+            ("box", "tcp://box:2375"),
+            ("box:/", "tcp://box:2375"),
+            ("[::1]", "tcp://[::1]:2375"),
+            ("[::1]:7", "tcp://[::1]:7"),
+        ] {
+            assert_eq!(given(&format!("tcp://{host}")).to_string(), expected);
+        }
         assert_eq!(given("ssh://me@box:2222").to_string(), "ssh://me@box:2222");
         assert_eq!(Environment::default().given(), Ok(None));
     }
@@ -278,7 +302,10 @@ mod tests {
         assert_eq!(error, EndpointError::Certificates { missing: directory.path().join("cert.pem") });
         std::fs::write(directory.path().join("cert.pem"), "x").unwrap();
         std::fs::write(directory.path().join("key.pem"), "x").unwrap();
-        assert!(matches!(environment.given(), Ok(Some(Endpoint::Tls { .. }))));
+        let given = |environment: &Environment| environment.given().unwrap().unwrap();
+        assert!(matches!(given(&environment), Endpoint::Tls { host, .. } if host == "box:2376"));
+        environment.docker_host = Some("tcp://box".to_owned());
+        assert!(matches!(given(&environment), Endpoint::Tls { host, .. } if host == "box:2376"));
     }
 
     #[test]

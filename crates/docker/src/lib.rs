@@ -30,4 +30,4 @@ pub use select::{
     Choice, Pattern, Pick, PickError, SelectError, Selector, SelectorError, Target, TargetError, Wanted,
     choose,
 };
-pub use watch::{Change, ExitCauses, Watch, Watched, stamp};
+pub use watch::{Change, ExitCauses, Mark, Watch, Watched};

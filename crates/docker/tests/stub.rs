@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use murphy_core::{ContainerIdentity, EventKind, Recorder, RunClock, Seed, Size, Span, Undo};
 use murphy_docker::{
     Action, ApiVersion, Change, Endpoint, Engine, EngineError, EngineKind, Environment, FindError, Limits,
-    Reverted, SelectError, Signal, Wanted, Watched,
+    Mark, Reverted, SelectError, Signal, Wanted, Watched,
 };
 use serde_json::{Value, json};
 use tokio::net::UnixListener;
@@ -28,6 +28,8 @@ const ID: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 #[derive(Clone)]
 enum Answer {
     Json(u16, Value),
+    /// Lines of a container's output, each with the engine's stamp.
+    Log(&'static [&'static str]),
     Never,
 }
 
@@ -99,12 +101,25 @@ async fn answer(
         at.and_then(|at| script.remove(at))
     };
     let (status, body) = match next {
-        Some((_, Answer::Json(status, body))) => (status, body),
+        Some((_, Answer::Json(204, _))) => (204, Vec::new()),
+        Some((_, Answer::Json(status, body))) => (status, body.to_string().into_bytes()),
+        Some((_, Answer::Log(lines))) => (200, framed(lines)),
         Some((_, Answer::Never)) => std::future::pending().await,
-        None => (501, json!({ "message": format!("not in the script: {asked}") })),
+        None => {
+            let why = json!({ "message": format!("not in the script: {asked}") });
+            (501, why.to_string().into_bytes())
+        }
     };
-    let text = if status == 204 { String::new() } else { body.to_string() };
-    Ok(Response::builder().status(status).body(BoxBody::new(Full::new(Bytes::from(text)))).unwrap())
+    Ok(Response::builder().status(status).body(BoxBody::new(Full::new(Bytes::from(body)))).unwrap())
+}
+
+/// As an engine sends what was written to stdout: each piece behind its stream and its length.
+fn framed(lines: &[&str]) -> Vec<u8> {
+    let frame = |line: &&str| {
+        let length = (line.len() as u32 + 1).to_be_bytes();
+        [&[1, 0, 0, 0][..], &length, line.as_bytes(), b"\n"].concat()
+    };
+    lines.iter().flat_map(frame).collect()
 }
 
 fn version(api: &str) -> (&'static str, Answer) {
@@ -166,6 +181,32 @@ async fn limits_are_refused_beforehand_where_podman_has_no_call_for_them() {
         assert_eq!(prepared.ok().map(|undos| undos.len()), wanted);
         assert!(!stub.asked().last().unwrap().contains(ID), "{:?}", stub.asked());
     }
+}
+
+#[tokio::test]
+async fn each_line_is_read_once_also_within_a_second_of_an_engine_in_another_time_zone() {
+    let stub = Stub::start(vec![
+        version("1.41"),
+        ("/logs", Answer::Log(&["2026-11-24T12:00:00-05:00 before", "2026-11-24T12:00:05-05:00 one"])),
+        ("/logs", Answer::Json(500, json!({ "message": "busy" }))),
+        (
+            "/logs",
+            Answer::Log(&[
+                "2026-11-24T12:00:00-05:00 before",
+                "2026-11-24T12:00:05-05:00 one",
+                "2026-11-24T12:00:05-05:00 two",
+                "2026-11-24T12:00:06-05:00 three",
+            ]),
+        ),
+        ("/logs", Answer::Log(&["2026-11-24T12:00:05-05:00 two", "2026-11-24T12:00:06-05:00 three"])),
+    ]);
+    let engine = stub.engine().await.unwrap();
+    // 17:00:01 UTC.
+    let mut mark = Mark::at(Duration::from_secs(1_795_539_601));
+    assert_eq!(engine.output_after(&container(), &mut mark).await.unwrap(), ["one"]);
+    engine.output_after(&container(), &mut mark).await.unwrap_err();
+    assert_eq!(engine.output_after(&container(), &mut mark).await.unwrap(), ["two", "three"]);
+    assert!(engine.output_after(&container(), &mut mark).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use murphy_core::{ContainerHealth, ContainerIdentity, Timestamp};
-use murphy_docker::{Container, EngineError};
+use murphy_docker::{Container, EngineError, Mark};
 use murphy_load::Asker;
 use murphy_scenario::{self as scenario, Health};
 use regex_lite::Regex;
@@ -34,7 +34,7 @@ impl ContainerQuestion {
 
     /// Ready to be asked, of what is written from now on.
     pub(crate) fn of(self, containers: Arc<Containers>) -> Look {
-        let began = murphy_docker::stamp(Timestamp::since_epoch());
+        let began = Mark::at(Timestamp::since_epoch());
         Look { question: self, containers, began, read: Mutex::default() }
     }
 }
@@ -43,14 +43,14 @@ impl ContainerQuestion {
 pub(crate) struct Look {
     question: ContainerQuestion,
     containers: Arc<Containers>,
-    began: String,
+    began: Mark,
     read: Mutex<Read>,
 }
 
 #[derive(Default)]
 struct Read {
-    /// The timestamp of the last line, by container.
-    up_to: BTreeMap<String, String>,
+    /// How far that of each was, by its id.
+    up_to: BTreeMap<String, Mark>,
     /// A line has matched `log`.
     has_matched: bool,
 }
@@ -103,22 +103,20 @@ impl Look {
         let mut read = self.read.lock().await;
         let mut all = Vec::new();
         for Container { identity, .. } in found {
-            let after = read.up_to.get(&identity.id).unwrap_or(&self.began);
-            all.push((identity, self.containers.output_after(identity, after).await?));
+            let mut mark = read.up_to.get(&identity.id).unwrap_or(&self.began).clone();
+            let lines = self.containers.output_after(identity, &mut mark).await?;
+            all.push((identity, mark, lines));
         }
         // From here on nothing waits: a question that is given up takes no line with it.
         let mut bad = None;
-        for (ContainerIdentity { id, name }, lines) in all {
-            for (stamp, line) in lines {
+        for (ContainerIdentity { id, name }, mark, lines) in all {
+            for line in lines {
                 read.has_matched |= log.as_ref().is_some_and(|pattern| pattern.is_match(&line));
                 if bad.is_none() && log_not.as_ref().is_some_and(|pattern| pattern.is_match(&line)) {
                     bad = Some(format!("{name} wrote `{line}`"));
                 }
-                let last = read.up_to.entry(id.clone()).or_default();
-                if stamp > *last {
-                    *last = stamp;
-                }
             }
+            read.up_to.insert(id.clone(), mark);
         }
         Ok(match bad {
             Some(line) => Wrote::Bad(line),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use murphy_core::{ContainerIdentity, EventKind, ExitCause, FaultId, Recorder, Seed, Tally, Undo, UndoId};
 use murphy_docker::{
-    Action, Change, Container, Engine, EngineError, ExitCauses, FindError, Pattern, Reverted, Scope,
+    Action, Change, Container, Engine, EngineError, ExitCauses, FindError, Mark, Pattern, Reverted, Scope,
     SelectError, Selector, Target, Wanted, Watched,
 };
 use murphy_faults::Fault;
@@ -135,13 +135,13 @@ impl Containers {
         Ok(all.into_iter().filter(|container| target.matches(container)).collect())
     }
 
-    /// What a container wrote after a timestamp of the engine's.
+    /// What a container wrote since the mark, which then stands behind it.
     pub(crate) async fn output_after(
         &self,
         container: &ContainerIdentity,
-        after: &str,
-    ) -> Result<Vec<(String, String)>, EngineError> {
-        self.engine.output_after(container, after).await
+        mark: &mut Mark,
+    ) -> Result<Vec<String>, EngineError> {
+        self.engine.output_after(container, mark).await
     }
 
     /// Of the run's stack, unless the target says another project.

@@ -6,7 +6,7 @@ mod happening;
 mod ledger;
 mod output;
 
-pub use output::stamp;
+pub use output::Mark;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +22,6 @@ use crate::error::EngineError;
 use happening::{Happening, read};
 use ledger::Ledger;
 pub use ledger::{Change, Watched};
-use output::Mark;
 
 /// Exits that are no crash, by container id, with their cause.
 type Expected = Arc<Mutex<BTreeMap<String, ExitCause>>>;
@@ -85,7 +84,7 @@ impl Engine {
             outputs: JoinSet::new(),
             followed: BTreeSet::new(),
             written: BTreeMap::new(),
-            began: Mark::at(output::stamp(since)),
+            began: Mark::at(since),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(Box::pin(watcher.run()));

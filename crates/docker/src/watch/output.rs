@@ -46,9 +46,9 @@ impl Budget {
     }
 }
 
-/// How far a container's output has been written down. An engine's stamps may be as coarse as a second (Podman's are).
+/// How far a container's output has been read. An engine's stamps may be as coarse as a second (Podman's are).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Mark {
+pub struct Mark {
     /// The latest stamp of a line that was.
     stamp: String,
     /// So many lines had it.
@@ -56,8 +56,10 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// Nothing, of what is written from a stamp on.
-    pub(super) fn at(stamp: String) -> Mark {
+    /// Nothing, of what is written from a time since 1970 on.
+    pub fn at(since_epoch: Duration) -> Mark {
+        let seconds = Timestamp::from_unix(since_epoch.as_secs());
+        let stamp = format!("{}.{:09}Z", seconds.as_str().trim_end_matches('Z'), since_epoch.subsec_nanos());
         Mark { stamp, lines: 0 }
     }
 
@@ -104,7 +106,7 @@ impl Skip {
     }
 }
 
-/// A line of a log stream with the engine's timestamp in front: when, where, what.
+/// A line of a log stream with the engine's timestamp in front: when (in UTC; such stamps sort as text), where, what.
 fn read(output: LogOutput) -> Option<(String, OutputStream, String)> {
     let stream = match output {
         LogOutput::StdErr { .. } => OutputStream::Stderr,
@@ -114,7 +116,29 @@ fn read(output: LogOutput) -> Option<(String, OutputStream, String)> {
     let bytes = output.into_bytes();
     let text = String::from_utf8_lossy(&bytes);
     let (stamp, line) = text.trim_end_matches(['\n', '\r']).split_once(' ').unwrap_or((&text, ""));
-    Some((stamp.trim_end().to_owned(), stream, cut(line)))
+    let stamp = stamp.trim_end();
+    Some((utc(stamp).unwrap_or_else(|| stamp.to_owned()), stream, cut(line)))
+}
+
+/// A stamp with the offset of a time zone (Podman's, where its machine has one) brought to UTC; `None` if it has none.
+fn utc(stamp: &str) -> Option<String> {
+    let (local, zone) = stamp.split_at_checked(stamp.len().checked_sub(6)?)?;
+    let number = |text: &str, from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
+    let ahead = 3_600 * number(zone, 1, 3)? + 60 * number(zone, 4, 6)?;
+    let ahead = match (zone.get(..1)?, zone.get(3..4)?) {
+        ("+", ":") => ahead,
+        ("-", ":") => -ahead,
+        _ => return None,
+    };
+    let (year, month) = (number(local, 0, 4)?, number(local, 5, 7)?);
+    // Years begin in March, so that the day that some have more is their last.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let before = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5;
+    let days = before + number(local, 8, 10)? - 1 - 719_468;
+    let hours = 24 * days + number(local, 11, 13)?;
+    let seconds = 3_600 * hours + 60 * number(local, 14, 16)? + number(local, 17, 19)? - ahead;
+    let whole = Timestamp::from_unix(u64::try_from(seconds).ok()?);
+    Some(format!("{}{}Z", whole.as_str().trim_end_matches('Z'), &local[19..]))
 }
 
 fn cut(line: &str) -> String {
@@ -153,32 +177,28 @@ pub(super) async fn follow(
     (container, mark)
 }
 
-/// A timestamp as engines write them in front of a line; they sort as text.
-pub fn stamp(since_epoch: Duration) -> String {
-    let seconds = Timestamp::from_unix(since_epoch.as_secs());
-    format!("{}.{:09}Z", seconds.as_str().trim_end_matches('Z'), since_epoch.subsec_nanos())
-}
-
 impl Engine {
-    /// What a container wrote after a timestamp (as [`stamp`] writes it), each line with its own: of its last 1000 lines.
+    /// What a container wrote since the mark, of its last 1000 lines. The mark moves only if this succeeds.
     ///
     /// # Errors
     /// An engine that does not answer, or does not keep this container's output.
     pub async fn output_after(
         &self,
         container: &ContainerIdentity,
-        after: &str,
-    ) -> Result<Vec<(String, String)>, EngineError> {
+        mark: &mut Mark,
+    ) -> Result<Vec<String>, EngineError> {
         let options =
             LogsOptionsBuilder::new().stdout(true).stderr(true).timestamps(true).tail(BURST).build();
         let collect = async {
             let mut output = Box::pin(self.docker().logs(&container.id, Some(options)));
-            let mut lines = Vec::new();
+            let (mut lines, mut reached, mut skip) = (Vec::new(), mark.clone(), Skip::to(mark.clone()));
             while let Some(chunk) = output.next().await {
-                if let Some((stamp, _, line)) = read(chunk?).filter(|(stamp, ..)| stamp.as_str() > after) {
-                    lines.push((stamp, line));
+                if let Some((stamp, _, line)) = read(chunk?).filter(|(stamp, ..)| skip.is_new(stamp)) {
+                    reached.add(stamp);
+                    lines.push(line);
                 }
             }
+            *mark = reached;
             Ok(lines)
         };
         self.call("logs", collect).await
@@ -222,13 +242,31 @@ mod tests {
 
     #[test]
     fn each_line_is_new_once_also_where_stamps_are_coarse() {
-        let mut mark = Mark::at("48.5".to_owned());
+        let mut mark = Mark { stamp: "48.5".to_owned(), lines: 0 };
         assert_eq!(read_on(&mut mark, &["47Z", "48.4", "48.6", "49Z", "49Z"]), 3);
         assert_eq!(read_on(&mut mark, &["47Z", "48.4", "48.6", "49Z", "49Z", "49Z", "50Z"]), 2);
         assert_eq!(read_on(&mut mark, &["49Z", "49Z", "49Z", "50Z"]), 0);
         // Two streams whose lines came to the log the wrong way round.
         assert_eq!(read_on(&mut mark, &["50Z", "52Z", "51Z"]), 2);
         assert_eq!(read_on(&mut mark, &["50Z", "52Z", "51Z", "52Z"]), 1);
+    }
+
+    #[test]
+    fn a_stamp_of_another_time_zone_is_brought_to_utc() {
+        for (local, expected) in [
+            ("2026-11-24T12:00:05-05:00", "2026-11-24T17:00:05Z"),
+            ("2026-03-01T04:29:59.25+05:30", "2026-02-28T22:59:59.25Z"),
+            ("2028-02-29T23:30:00-00:30", "2028-03-01T00:00:00Z"),
+            ("2027-01-01T00:00:00+00:00", "2027-01-01T00:00:00Z"),
+            ("2026-11-24T12:00:05Z", "2026-11-24T12:00:05Z"),
+            ("2026-11-24T12:00:05.000000001Z", "2026-11-24T12:00:05.000000001Z"),
+            ("+05:00", "+05:00"),
+            ("warming-up", "warming-up"),
+        ] {
+            let message = format!("{local} hello\n").into();
+            let (stamp, ..) = read(LogOutput::StdOut { message }).unwrap();
+            assert_eq!(stamp, expected, "{local}");
+        }
     }
 
     #[test]
@@ -248,7 +286,7 @@ mod tests {
             (stamp.as_str(), stream, line.as_str()),
             ("2026-11-24T10:00:00.000000001Z", OutputStream::Stderr, "hello there")
         );
-        assert_eq!(stamp.len(), super::stamp(Duration::from_nanos(1)).len());
+        assert_eq!(stamp.len(), Mark::at(Duration::from_nanos(1)).stamp.len());
         let empty = read(LogOutput::StdOut { message: "2026-11-24T10:00:00.000000001Z \n".into() }).unwrap();
         assert_eq!(empty.2, "");
         assert!(cut(&"ä".repeat(2000)).len() <= LINE_BYTES + 4);
