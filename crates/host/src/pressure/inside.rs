@@ -43,7 +43,8 @@ impl Inside {
             let opened = OpenOptions::new().write(true).open(&file);
             opened.map_err(|error| at(&file, &error))?;
         }
-        let root = PathBuf::from(format!("/proc/{}/root/.", self.process.pid));
+        // The folder itself and not the link to it.
+        let root = Path::new("/proc").join(self.process.pid.to_string()).join("root").join(".");
         fs::metadata(&root).map(drop).map_err(|error| at(&root, &error))
     }
 
