@@ -60,9 +60,15 @@ impl TriggerWatch {
             | EventKind::ConnOpened { .. }
             | EventKind::Probe { .. } => {
                 let Some(begun) = self.begun else { return };
+                // A call on a connection that is kept open is told of when the next one begins: it counts where it was over.
+                let seen = match &event.kind {
+                    EventKind::Exchange { ended, .. } => *ended,
+                    EventKind::Request(call) => call.ended,
+                    _ => event.at,
+                };
                 for wait in self.waits.0.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
                     if !wait.met
-                        && event.at >= begun + wait.from
+                        && seen >= begun + wait.from
                         && let Some(by) = wait.on(&event.kind)
                     {
                         wait.met = true;
@@ -125,7 +131,7 @@ impl Waits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use murphy_core::{ConnId, EdgeName, ProbeName};
+    use murphy_core::{ConnId, EdgeName, ExchangeEnd, ProbeName};
 
     fn wait(trigger: Trigger) -> (TriggerWatch, Waits, mpsc::UnboundedReceiver<Met>) {
         let from = Span::from_secs(1);
@@ -164,6 +170,27 @@ mod tests {
         feed(&mut watch, 8, opened("db"));
         assert_eq!(met.try_recv().unwrap(), Met { fault: 3, by: "connection 2 on db".to_owned() });
         assert!(met.try_recv().is_err(), "once");
+    }
+
+    #[test]
+    fn a_call_that_was_over_before_its_time_does_not_count_when_it_is_told_of_later() {
+        let edge = || EdgeName::new("db").unwrap();
+        let (mut watch, waits, mut met) = wait(Trigger::After { edge: edge(), nth: 1, of: Counted::Calls });
+        let over = |seconds: u64| EventKind::Exchange {
+            edge: edge(),
+            conn: ConnId(1),
+            began: Offset::ZERO,
+            answered: None,
+            ended: Offset::from_micros(seconds * 1_000_000),
+            end: ExchangeEnd::Answered,
+            touched: false,
+        };
+        feed(&mut watch, 6, EventKind::PhaseStarted { phase: Phase::Fault });
+        feed(&mut watch, 8, over(6));
+        assert!(met.try_recv().is_err());
+        assert_eq!(waits.instead(3).unwrap(), "db had 0 of 1 call");
+        feed(&mut watch, 8, over(7));
+        assert_eq!(met.try_recv().unwrap().by, "call 1 on db");
     }
 
     #[test]
