@@ -114,10 +114,14 @@ fn check_url(url: &str) -> Result<(), UrlError> {
     Ok(())
 }
 
+/// What says whom to ask in a URL.
+pub fn authority_of(url: &str) -> Option<&str> {
+    url.strip_prefix("http://")?.split(['/', '?', '#']).next()
+}
+
 /// Host and port of a checked URL; `None` for anything else.
 pub fn address_of(url: &str) -> Option<Address> {
-    let rest = url.strip_prefix("http://")?;
-    let authority = rest.split(['/', '?', '#']).next()?;
+    let authority = authority_of(url)?;
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     with_port(host).parse().ok()
 }

@@ -32,11 +32,8 @@ pub(super) fn plans(
                 .help("use a-z, A-Z, 0-9, `-` and `_`");
         }
         if at.has("json") && at.has("header") {
-            check
-                .findings
-                .error(at.key("header"), "`json` and `header` in one capture")
-                .also(at.key("json"), "the other one")
-                .help("capture one thing; make a second entry for the other");
+            let help = "capture one thing; make a second entry for the other";
+            check.not_both(at, ["json", "header"], "in one capture", help);
         }
         for key in ["json", "header"] {
             if at.has(key) && !here.has("http") {

@@ -233,6 +233,15 @@ impl<'f, 's> Check<'f, 's> {
         }
     }
 
+    /// Reports two keys of which only one can be meant.
+    pub(super) fn not_both(&mut self, here: Cursor<'_>, keys: [&str; 2], whose: &str, help: &str) {
+        let [first, second] = keys;
+        self.findings
+            .error(here.key(second), format!("`{first}` and `{second}` {whose}"))
+            .also(here.key(first), "the other one")
+            .help(help);
+    }
+
     /// Reports a time of zero where some time is needed.
     pub(super) fn some_time(&mut self, here: Cursor<'_>, key: &str, span: Option<Span>) {
         if span.is_some_and(Span::is_zero) {

@@ -26,11 +26,8 @@ pub(super) fn plan(
     }
     match (here.has("listen"), here.has("from")) {
         (true, true) => {
-            check
-                .findings
-                .error(here.key("from"), "`listen` and `from` in one edge")
-                .also(here.key("listen"), "the other one")
-                .help("keep `listen` if callers can be told to dial it, else `from`");
+            let help = "keep `listen` if callers can be told to dial it, else `from`";
+            check.not_both(here, ["listen", "from"], "in one edge", help);
         }
         (false, false) if !here.meant("listen") && !here.meant("from") => {
             check

@@ -101,11 +101,8 @@ const PLACES: [(&str, Place); 6] = [
 fn target(check: &mut Check<'_, '_>, here: Cursor<'_>, document: &FaultDoc) -> Option<FaultTarget> {
     let keys: Vec<(&'static str, Place)> = PLACES.into_iter().filter(|(key, _)| here.has(key)).collect();
     if let [(first, _), (second, _), ..] = keys[..] {
-        check
-            .findings
-            .error(here.key(second), format!("`{first}` and `{second}` in one fault"))
-            .also(here.key(first), "the other one")
-            .help("a fault sits on one thing; make a second entry for the other");
+        let help = "a fault sits on one thing; make a second entry for the other";
+        check.not_both(here, [first, second], "in one fault", help);
         return None;
     }
     let Some((key, place)) = keys.first().copied() else {
@@ -231,11 +228,7 @@ fn on_process(check: &mut Check<'_, '_>, here: Cursor<'_>, document: &ProcessDoc
         }
         [_] => {}
         [first, second, ..] => {
-            check
-                .findings
-                .error(here.key(second), format!("`{first}` and `{second}` for one process"))
-                .also(here.key(first), "the other one")
-                .help("keep one of them");
+            check.not_both(here, [first, second], "for one process", "keep one of them");
             return None;
         }
     }

@@ -32,11 +32,7 @@ pub(super) fn plan(
             .help("write a number of at least 1, or remove the key");
     }
     if document.json.is_some() && document.body.is_some() {
-        check
-            .findings
-            .error(here.key("body"), "`json` and `body` in one load")
-            .also(here.key("json"), "the other one")
-            .help("send one body");
+        check.not_both(here, ["json", "body"], "in one load", "send one body");
     }
     let Some(http) = &document.http else {
         check.missing(here, &format!("`{}`", shortened(name)), "http", "GET http://127.0.0.1:8000/");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use murphy_core::{JsonPath, JsonTest, ProbeName, Span};
 
 use super::context::{Check, Cursor};
-use crate::captured::fill_captured;
+use crate::captured::{fill_captured, references};
 use crate::node::shortened;
 use crate::plan::{HttpRequest, Login, ProbePlan, Question};
 use crate::question_document::{ProbeDoc, QuestionDoc};
@@ -71,15 +71,14 @@ pub(super) fn plan(
     let [kind] = kinds[..] else {
         match kinds.get(1) {
             None if KINDS.iter().any(|kind| here.meant(kind)) => return None,
-            None => check
+            None => drop(check
                 .findings
                 .error(here.own(), format!("`{}` does not say what to ask", shortened(owner)))
-                .help("write one of `http: GET http://…`, `tcp: HOST:PORT`, `command: [program]`, `redis: HOST:PORT`, `postgres: HOST:PORT` and, in a probe, `container: { service: NAME }`"),
-            Some(second) => check
-                .findings
-                .error(here.key(second), format!("`{}` and `{second}` in one question", kinds[0]))
-                .also(here.key(kinds[0]), "the other one")
-                .help("ask one thing; make a second entry for the other"),
+                .help("write one of `http: GET http://…`, `tcp: HOST:PORT`, `command: [program]`, `redis: HOST:PORT`, `postgres: HOST:PORT` and, in a probe, `container: { service: NAME }`")),
+            Some(second) => {
+                let help = "ask one thing; make a second entry for the other";
+                check.not_both(here, [kinds[0], second], "in one question", help);
+            }
         };
         return None;
     };
@@ -270,9 +269,7 @@ pub(super) fn request(
         check.refuse(here.value("http"), error);
     }
     let url = http.split_whitespace().last().unwrap_or_default();
-    let (host, _) =
-        url.split_once("://").map_or(("", ""), |(_, rest)| rest.split_once('/').unwrap_or((rest, "")));
-    if call.is_ok() && host.contains("${") {
+    if call.is_ok() && url::authority_of(url).is_some_and(|whom| references(whom).next().is_some()) {
         check
             .findings
             .error(here.value("http"), "whom to ask cannot be captured")

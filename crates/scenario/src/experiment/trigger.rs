@@ -15,11 +15,8 @@ pub(super) fn trigger(
     let keys: Vec<&'static str> = ["after", "when"].into_iter().filter(|key| here.has(key)).collect();
     let [key] = keys[..] else {
         if let [first, second] = keys[..] {
-            check
-                .findings
-                .error(here.key(second), format!("`{first}` and `{second}` in one fault"))
-                .also(here.key(first), "the other one")
-                .help("a fault waits for one thing; remove one of the two");
+            let help = "a fault waits for one thing; remove one of the two";
+            check.not_both(here, [first, second], "in one fault", help);
             return None;
         }
         return Some(None);
