@@ -7,7 +7,8 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::Stdio;
 
-use murphy_docker::{ComposeProgram, Engine, Scope};
+use murphy_core::plural;
+use murphy_docker::{ComposeProgram, Container, Engine, Scope};
 use murphy_host::{Inside, Spare, myself};
 use murphy_netns::{Ability, Capabilities, Finding, probe};
 use serde::{Serialize, Serializer};
@@ -83,7 +84,10 @@ pub async fn examine() -> Vec<Examined> {
     all.push(basic("state directory", state_directory()));
     let engine = Engine::connect().await;
     let (containers, pressed) = match &engine {
-        Ok(engine) => (Some(containers_here(engine).await), Some(pressure_inside(engine).await)),
+        Ok(engine) => {
+            let one = one_that_runs(engine).await;
+            (Some(containers_here(&one)), Some(pressure_inside(engine, &one).await))
+        }
         Err(_) => (None, None),
     };
     all.push(some(
@@ -187,55 +191,55 @@ fn state_directory() -> Finding {
     }
 }
 
-/// Whether the pids that the engine gives are those of its containers here: tried on one that runs.
-async fn containers_here(engine: &Engine) -> Finding {
-    const MEND: &str = "run murphy on the engine's machine, or as a container there with `--privileged --pid=host`; else \
-                        give edges `listen:`";
+/// A container of this machine that runs, and its process as the engine tells it; `None` if there is none, and why none can be
+/// seen from here.
+async fn one_that_runs(engine: &Engine) -> Result<Option<(Container, i64)>, String> {
     if !engine.endpoint().is_local() {
-        return missing(format!("the engine at {} is on another machine", engine.endpoint()), MEND);
+        return Err(format!("the engine at {} is on another machine", engine.endpoint()));
     }
-    let running = match engine.containers(Scope::Running).await {
-        Ok(running) => running,
-        Err(error) => return missing(error.to_string(), MEND),
-    };
+    let running = engine.containers(Scope::Running).await.map_err(|error| error.to_string())?;
     for container in running {
+        // One that ends at this moment says nothing about the others.
         if let Ok(Some(pid)) = engine.main_pid(&container.identity).await {
-            return match main_process(&container, pid) {
-                Ok(_) => works(format!("seen: container {} is process {pid}", container.name())),
-                Err(error) => missing(error.to_string(), MEND),
-            };
+            return Ok(Some((container, pid)));
         }
     }
-    works("not tried: no container runs")
+    Ok(None)
+}
+
+/// Whether the pids that the engine gives are those of its containers here.
+fn containers_here(one: &Result<Option<(Container, i64)>, String>) -> Finding {
+    const MEND: &str = "run murphy on the engine's machine, or as a container there with `--privileged --pid=host`; else \
+                        give edges `listen:`";
+    match one {
+        Err(why) => missing(why.clone(), MEND),
+        Ok(None) => works("not tried: no container runs"),
+        Ok(Some((container, pid))) => match main_process(container, *pid) {
+            Ok(_) => works(format!("seen: container {} is process {pid}", container.name())),
+            Err(error) => missing(error.to_string(), MEND),
+        },
+    }
 }
 
 /// Whether a worker could join the control groups of a container: tried on one that runs, else on those of this process.
-async fn pressure_inside(engine: &Engine) -> Finding {
+async fn pressure_inside(engine: &Engine, one: &Result<Option<(Container, i64)>, String>) -> Finding {
     const MEND: &str = "run murphy as root on the engine's machine, or as a container there with `--privileged --pid=host -v \
                         /sys/fs/cgroup:/sys/fs/cgroup`; the fault `limits` squeezes a container without that";
-    if !engine.endpoint().is_local() {
-        return missing(format!("the engine at {} is on another machine", engine.endpoint()), MEND);
-    }
-    let running = match engine.containers(Scope::Running).await {
-        Ok(running) => running,
-        Err(error) => return missing(error.to_string(), MEND),
+    let open = match one {
+        Err(why) => Err(why.clone()),
+        Ok(None) => Inside::of(myself())
+            .and_then(|own| own.is_open())
+            .map(|()| "control groups can be joined; not tried on a container: none runs".to_owned())
+            .map_err(|error| error.to_string()),
+        Ok(Some((container, _))) => match inside(engine, container).await {
+            Ok(found) => found
+                .is_open()
+                .map(|()| format!("seen: a worker could join container {}", container.name()))
+                .map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        },
     };
-    for container in running {
-        // One that ends at this moment says nothing about the others.
-        if !matches!(engine.main_pid(&container.identity).await, Ok(Some(_))) {
-            continue;
-        }
-        let found = inside(engine, &container).await.map_err(|error| error.to_string());
-        let open = found.and_then(|found| found.is_open().map_err(|error| error.to_string()));
-        return match open {
-            Ok(()) => works(format!("seen: a worker could join container {}", container.name())),
-            Err(why) => missing(why, MEND),
-        };
-    }
-    match Inside::of(myself()).and_then(|own| own.is_open()) {
-        Ok(()) => works("control groups can be joined; not tried on a container: none runs"),
-        Err(error) => missing(error.to_string(), MEND),
-    }
+    open.map_or_else(|why| missing(why, MEND), works)
 }
 
 /// What could be taken of the machine now.
@@ -250,8 +254,8 @@ fn pressure_here() -> Finding {
             MEND,
         ),
         Ok(Spare { processors, memory, disk }) => {
-            let word = if processors.get() == 1 { "processor" } else { "processors" };
-            works(format!("{processors} {word}; {memory} of memory and {disk} on / can be had now"))
+            let processors = plural(processors.get() as u64, "processor");
+            works(format!("{processors}; {memory} of memory and {disk} on / can be had now"))
         }
         Err(error) => missing(error.to_string(), "mount what is missing: mount -t proc proc /proc"),
     }
