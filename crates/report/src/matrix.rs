@@ -1,7 +1,7 @@
 //! What an exploration found: for each edge and each fault on it, how the users fared.
 
 use murphy_core::{Answer, Seed, Subject, Verdict};
-use murphy_verdict::{Detector, Judgement, Reading, RowKind, State};
+use murphy_verdict::{DependencyClass, Detector, Judgement, Reading, RowKind};
 use serde::Serialize;
 
 use crate::columns::cell;
@@ -46,8 +46,8 @@ pub struct Cell {
 pub struct Users {
     /// Which load.
     pub load: String,
-    /// `soft`: they can do without the edge; `degraded`; `hard`: they cannot; `?`: not told.
-    pub class: String,
+    /// What they can do without the edge; `None` where it was not told.
+    pub class: Option<DependencyClass>,
     /// The share that was answered; `None` where it was not told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub success: Option<Reading>,
@@ -72,12 +72,8 @@ impl Cell {
             let (Detector::Dependency, Subject::Load(load)) = (finding.detector, &finding.subject) else {
                 continue;
             };
-            let class = match &finding.state {
-                State::Present { .. } | State::Absent { .. } => finding.text.split(':').next().unwrap_or("?"),
-                State::Inconclusive { .. } | State::NotApplicable { .. } => "?",
-            };
             let success = finding.param("success").cloned();
-            users.push(Users { load: load.to_string(), class: class.to_owned(), success });
+            users.push(Users { load: load.to_string(), class: finding.class(), success });
         }
         let rows = |wanted: Answer| judgement.rows.iter().filter(move |row| row.answer == wanted);
         let because = match judgement.verdict {
@@ -136,7 +132,8 @@ impl Matrix {
             );
             for users in &one.users {
                 let share = users.success.as_ref().map_or("", |reading| reading.text.as_str());
-                line += &cell(&format!("{} {share}", users.class), USERS);
+                let class = users.class.map_or_else(|| "?".to_owned(), |class| class.to_string());
+                line += &cell(&format!("{class} {share}"), USERS);
             }
             text += line.trim_end();
             text.push('\n');

@@ -374,7 +374,11 @@ fn load_sent(run: &RunView<'_>) -> Gate {
         return fails(ID, format!("{dropped} dropped"), mend);
     }
     match lowest {
-        None => fails(ID, "nothing was sent", mend),
+        None => fails(
+            ID,
+            "nothing was sent",
+            "a rate and phases that hold a request; a load that sends what probes capture begins when all of it is",
+        ),
         Some((load, sent, planned)) if (sent as f64) < planned as f64 * 0.99 => {
             fails(ID, format!("{sent} of {planned} planned requests of {} were sent", load.name), mend)
         }

@@ -2,6 +2,7 @@
 //! a `text`; nothing in here knows of colours, columns or files.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use murphy_core::{Answer, FaultId, Offset, Seed, Span, Subject, Tally, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
@@ -245,6 +246,35 @@ pub struct Reading {
     pub good: Option<u64>,
 }
 
+/// What users can do without a dependency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DependencyClass {
+    /// They are served as before.
+    Soft,
+    /// Fewer are.
+    Degraded,
+    /// Most are not.
+    Hard,
+}
+
+impl DependencyClass {
+    /// Of a dependency that is not soft, by the upper end of the share that is served without it.
+    pub(crate) fn harmed(high: f64) -> DependencyClass {
+        if high < 0.5 { DependencyClass::Hard } else { DependencyClass::Degraded }
+    }
+}
+
+impl fmt::Display for DependencyClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DependencyClass::Soft => "soft",
+            DependencyClass::Degraded => "degraded",
+            DependencyClass::Hard => "hard",
+        })
+    }
+}
+
 /// One expectation and its answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
@@ -425,6 +455,16 @@ impl Finding {
     /// True if it is there.
     pub fn is_present(&self) -> bool {
         matches!(self.state, State::Present { .. })
+    }
+
+    /// What the users of a load can do without the dependency that was broken, where it is told.
+    pub fn class(&self) -> Option<DependencyClass> {
+        let high = self.param("success").and_then(|success| success.high);
+        match (self.detector, &self.state) {
+            (Detector::Dependency, State::Absent { .. }) => Some(DependencyClass::Soft),
+            (Detector::Dependency, State::Present { .. }) => Some(DependencyClass::harmed(high?)),
+            _ => None,
+        }
     }
 
     /// True if the users of a load go on failing after the fault and it does not get better: metastable, or broken for good.

@@ -24,6 +24,6 @@ pub use answered::Answered;
 pub use compare::{Baseline, Better, Change, Compared, Comparison, Incomparable, Measure, compare};
 pub use judge::{Hearing, judge};
 pub use judgement::{
-    Cause, Count, Detector, FaultFact, Finding, Gate, GateId, Judgement, Reading, Row, RowKind, RunEnd,
-    RunFacts, State, Unit, Unknown, Why,
+    Cause, Count, DependencyClass, Detector, FaultFact, Finding, Gate, GateId, Judgement, Reading, Row,
+    RowKind, RunEnd, RunFacts, State, Unit, Unknown, Why,
 };

@@ -152,8 +152,7 @@ impl Exploration<'_> {
     async fn pairs(&mut self, alone: &[Single]) {
         let (mut partners, mut known): (Vec<&Single>, Vec<Cell>) = (Vec::new(), Vec::new());
         for (single, cell) in alone.iter().zip(self.matrix.cells.clone()) {
-            let classes =
-                |cell: &Cell| cell.users.iter().map(|users| users.class.clone()).collect::<Vec<_>>();
+            let classes = |cell: &Cell| cell.users.iter().map(|users| users.class).collect::<Vec<_>>();
             let same = known.iter().find(|one| one.edge == cell.edge && classes(one) == classes(&cell));
             let why = match same {
                 _ if cell.verdict != Verdict::Graceful => {

@@ -2,7 +2,7 @@
 //! Degraded: in between. The class is that of this kind of fault only; many services are soft to one and hard to another.
 
 use super::{Found, params};
-use crate::judgement::Reading;
+use crate::judgement::{DependencyClass, Reading};
 use crate::phase::{LoadView, Point, RunView, Windows};
 use crate::stats::{Blocks, newcombe, wilson};
 use crate::words;
@@ -25,12 +25,11 @@ pub(super) fn detect(run: &RunView<'_>, load: &LoadView) -> Found {
     };
     let (interval, drop) = (wilson(d), newcombe(d, b));
     let reading = Reading::share(during.good(), during.n(), Some((interval.low, interval.high)));
-    let class = if interval.high < 0.5 {
-        "hard"
-    } else if drop.high < -MARGIN {
-        "degraded"
+    let harmed = DependencyClass::harmed(interval.high);
+    let class = if harmed == DependencyClass::Hard || drop.high < -MARGIN {
+        harmed
     } else if drop.low > -MARGIN {
-        "soft"
+        DependencyClass::Soft
     } else {
         return Found::inconclusive(
             format!("success {} of users: neither soft nor degraded with its whole interval", reading.text),
@@ -40,7 +39,7 @@ pub(super) fn detect(run: &RunView<'_>, load: &LoadView) -> Found {
     let text =
         format!("{class}: {} of users are answered without it", words::percent(during.good(), during.n()));
     let params = params([("success", reading)]);
-    if class == "soft" { Found::absent(params, text) } else { Found::present(params, text) }
+    if class == DependencyClass::Soft { Found::absent(params, text) } else { Found::present(params, text) }
 }
 
 /// Of the requests that were over by the end of their stretch: one that was answered after the lift was not answered
