@@ -161,6 +161,23 @@ fn a_wait_for_a_failure_that_nothing_brings_is_a_warning_at_the_wait() {
 }
 
 #[test]
+fn what_is_captured_can_stand_anywhere_behind_the_host() {
+    let text = |url: &str| {
+        format!(
+            "murphy: 1\nname: x\nlearn: all\nload: {{ a: {{ http: \"{url}\", rate: 30/s }} }}\n\
+             probes: {{ login: {{ http: http://127.0.0.1/, capture: {{ id: {{ json: $.id }} }} }} }}\n"
+        )
+    };
+    for url in ["http://127.0.0.1:8000/${login.id}", "http://127.0.0.1:8000?id=${login.id}"] {
+        let plan =
+            load_text("x.yaml", &text(url), &settings()).unwrap_or_else(|error| panic!("{error}")).plan;
+        assert_eq!(plan.loads[0].request.url, url);
+    }
+    let error = load_text("x.yaml", &text("http://${login.id}:8000?id=7"), &settings()).unwrap_err();
+    assert!(error.to_string().contains("whom to ask cannot be captured"), "{error}");
+}
+
+#[test]
 fn what_nothing_takes_back_is_a_warning() {
     let text = "murphy: 1\nname: x\nlearn: all\nload: { a: { http: http://127.0.0.1/, rate: 30/s } }\nfaults:\n\
                 - { process: { name: redis-server }, inject: kill }\n\
