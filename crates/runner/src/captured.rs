@@ -157,8 +157,27 @@ impl CapturingProbe {
         match self.take(&reply) {
             // What was seen may show a part of it, and it is not among what is hidden.
             Some(missed @ Missed::Unfit(_)) => (false, missed.to_string()),
-            Some(missed @ Missed::Nowhere(_)) => (false, format!("{}, {missed}", reply.saw)),
-            None => (reply.ok, reply.saw),
+            Some(missed @ Missed::Nowhere(_)) => (false, format!("{}, {missed}", self.told(&reply.saw))),
+            None if reply.ok => (true, reply.saw),
+            None => (false, self.told(&reply.saw)),
+        }
+    }
+
+    /// What may be told of an answer of which nothing was kept, so that nobody knows what to hide of it: where a secret is looked
+    /// for, no word of what was said.
+    fn told(&self, saw: &str) -> String {
+        if !self.captures.iter().any(|(capture, _)| capture.is_secret()) {
+            return saw.to_owned();
+        }
+        match &self.question {
+            // Behind the status stands what was wrong with the body.
+            scenario::Question::Http { .. } => saw.split(", ").next().unwrap_or_default().to_owned(),
+            // Behind the code stands the last line.
+            scenario::Question::Command { .. } if saw.starts_with("exit ") => {
+                saw.split(": ").next().unwrap_or_default().to_owned()
+            }
+            scenario::Question::Command { .. } => saw.to_owned(),
+            _ => "no answer as it is asked for; it is left out, for a secret may be in it".to_owned(),
         }
     }
 
@@ -241,11 +260,16 @@ mod tests {
 
     /// What is seen of a probe that captures all that `echo` writes.
     async fn echoed(text: &str, captured: &Arc<Captured>) -> (bool, String) {
+        asked(&["echo", text], None, captured).await
+    }
+
+    /// What is seen of a probe that captures all that a command writes.
+    async fn asked(argv: &[&str], wanted: Option<&str>, captured: &Arc<Captured>) -> (bool, String) {
         let plan = ProbePlan {
             name: ProbeName::new("login").unwrap(),
             question: scenario::Question::Command {
-                argv: vec!["echo".to_owned(), text.to_owned()],
-                matches: None,
+                argv: argv.iter().map(|word| (*word).to_owned()).collect(),
+                matches: wanted.map(str::to_owned),
             },
             every: Span::from_secs(1),
             within: Span::from_secs(30),
@@ -265,6 +289,21 @@ mod tests {
         assert_eq!(echoed(&token, &captured).await, (true, "exit 0: ***…".to_owned()));
         assert_eq!(captured.values.borrow().latest["login.token"], token);
         assert_eq!(echoed("ab", &captured).await, (true, "exit 0: ***".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_bad_answer_that_may_hold_a_secret_is_not_repeated() {
+        let captured = captured();
+        for (argv, wanted) in [
+            (&["sh", "-c", "echo s3cret; exit 3"][..], None),
+            (&["sh", "-c", "echo s3cret >&2; exit 3"], None),
+            (&["echo", "s3cret"], Some("^welcome")),
+        ] {
+            let (ok, saw) = asked(argv, wanted, &captured).await;
+            assert!(!ok && saw.starts_with("exit ") && !saw.contains("s3c"), "{saw}");
+        }
+        let (ok, saw) = asked(&["no-such-program"], None, &captured).await;
+        assert!(!ok && saw.contains("`no-such-program`: "), "{saw}");
     }
 
     #[tokio::test]

@@ -127,7 +127,9 @@ fn utc(stamp: &str) -> Option<String> {
         return None;
     }
     let time = DateTime::parse_from_rfc3339(stamp).ok()?;
-    Some(time.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true))
+    // As many digits in all stamps of an engine, so that they sort as text.
+    let digits = if stamp.contains('.') { SecondsFormat::Nanos } else { SecondsFormat::Secs };
+    Some(time.to_utc().to_rfc3339_opts(digits, true))
 }
 
 fn cut(line: &str) -> String {
@@ -244,7 +246,7 @@ mod tests {
     fn a_stamp_of_another_time_zone_is_brought_to_utc() {
         for (local, expected) in [
             ("2026-11-24T12:00:05-05:00", "2026-11-24T17:00:05Z"),
-            ("2026-03-01T04:29:59.25+05:30", "2026-02-28T22:59:59.250Z"),
+            ("2026-03-01T04:29:59.25+05:30", "2026-02-28T22:59:59.250000000Z"),
             ("2028-02-29T23:30:00-00:30", "2028-03-01T00:00:00Z"),
             ("2027-01-01T00:00:00+00:00", "2027-01-01T00:00:00Z"),
             ("2026-11-24T12:00:05Z", "2026-11-24T12:00:05Z"),
