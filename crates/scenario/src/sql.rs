@@ -7,13 +7,22 @@ use std::ops::Range;
 pub(crate) fn plain_texts(query: &str) -> Vec<Range<usize>> {
     let bytes = query.as_bytes();
     let (mut texts, mut at) = (Vec::new(), 0);
+    // A text that follows another one on a new line goes on with it, and is of its kind: where one that is not plain has ended,
+    // and whether it has escapes.
+    let mut goes_on: Option<(usize, bool)> = None;
     while let Some(byte) = bytes.get(at).copied() {
         let next = bytes.get(at + 1).copied();
+        let is_comment = matches!((byte, next), (b'-', Some(b'-')) | (b'/', Some(b'*')));
+        let earlier = if byte.is_ascii_whitespace() || is_comment { goes_on } else { goes_on.take() };
         at = match (byte, next) {
             (b'\'', _) => {
                 let before = &bytes[..at];
-                let end = end_of_text(bytes, at + 1, has_escapes(before));
-                if !before.last().is_some_and(|byte| is_of_word(*byte) || *byte == b'&') {
+                let earlier = earlier.filter(|(end, _)| bytes[*end..at].contains(&b'\n'));
+                let has_escapes = earlier.map_or_else(|| has_escapes(before), |(_, has_escapes)| has_escapes);
+                let end = end_of_text(bytes, at + 1, has_escapes);
+                if earlier.is_some() || before.last().is_some_and(|byte| is_of_word(*byte) || *byte == b'&') {
+                    goes_on = Some((end, has_escapes));
+                } else {
                     texts.push(at + 1..end);
                 }
                 end + 1
@@ -104,6 +113,9 @@ mod tests {
         assert_eq!(texts("/* ' /* ' */ ' */ 'a' / 'b'"), ["a", "b"]);
         assert_eq!(texts("$$ ' $q$ ' $$ 'a' $q$ '$$' $q$ 'b' $1 a$b$'c'"), ["a", "b"]);
         assert_eq!(texts("'ü' ü'x' 'é"), ["ü", "é"]);
+        assert_eq!(texts("select E'a'\n'b\\'', 'c'"), ["c"]);
+        assert_eq!(texts("U&'a' -- on\n 'b' /* and */\n'c' || 'd'"), ["d"]);
+        assert_eq!(texts("'a'\n'b'"), ["a", "b"]);
     }
 
     #[test]

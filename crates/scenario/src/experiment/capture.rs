@@ -193,6 +193,8 @@ fn shell_texts(words: &[&str]) -> BTreeSet<usize> {
                 break;
             }
         }
+        // It ends the options as `--` does.
+        at += usize::from(words.get(at) == Some(&"-"));
         if reads && at < words.len() {
             found.insert(at);
         }
@@ -282,6 +284,7 @@ mod tests {
             "bash -c -o pipefail TEXT",
             "bash --rcfile x -euo pipefail -c TEXT",
             "zsh -c -- TEXT",
+            "sh -c - TEXT",
             "env A=1 dash +e -c TEXT sh x",
         ] {
             assert_eq!(found(words), "TEXT", "{words}");
