@@ -21,6 +21,9 @@ pub struct Matrix {
     pub cells: Vec<Cell>,
     /// What was not.
     pub left_out: Vec<LeftOut>,
+    /// Why it ended before its end, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
 }
 
 /// One fault on one edge.
@@ -149,6 +152,9 @@ impl Matrix {
                 style.clean(&out.why)
             );
         }
+        if let Some(why) = &self.stopped {
+            text += &format!("stopped: {}\n", style.clean(why));
+        }
         text
     }
 }
@@ -180,16 +186,18 @@ mod tests {
             seed: Seed(7),
             cells: vec![hanging(Caller::careless()), hanging(Caller::careful())],
             left_out: vec![left_out],
+            stopped: Some("no time is left".into()),
         };
         let text = matrix.text(Style::default());
         let lines: Vec<&str> = text.lines().collect();
-        let [title, heads, careless, why, careful, left] = lines[..] else { panic!("{text}") };
+        let [title, heads, careless, why, careful, left, stopped] = lines[..] else { panic!("{text}") };
         assert_eq!(title, "a shop: 2 tried, 1 left out, seed 7");
         assert!(heads.contains("users of browse"), "{text}");
         assert!(careless.contains("NOT GRACEFUL   hard 0/"), "{text}");
         assert!(why.contains("browse success") && why.contains("want >= 99%"), "{text}");
         assert!(careful.contains("GRACEFUL       soft"), "{text}");
         assert_eq!(left, "left out: refuse on redis: no time is left");
+        assert_eq!(stopped, "stopped: no time is left");
         let json = serde_json::to_value(&matrix).unwrap();
         assert_eq!(
             (&json["cells"][0]["verdict"], &json["left-out"][0]["edge"]),

@@ -1,7 +1,7 @@
 //! `murphy explore FILE`: every fault of a short list on every edge of a scenario, one at a time, and what it does to the users.
 //! Each is an ordinary run. What is left out is told, with what is taken for granted by it.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -55,6 +55,7 @@ pub fn run(args: &ExploreArgs, colour: ColourChoice) -> Exit {
             seed: plan.seed,
             cells: Vec::new(),
             left_out: Vec::new(),
+            stopped: None,
         },
     };
     runtime.block_on(signals::heeded(&bench.stop, async {
@@ -65,7 +66,8 @@ pub fn run(args: &ExploreArgs, colour: ColourChoice) -> Exit {
 
 /// Opened before anything is run: hours of runs must not end with a matrix that can be kept nowhere.
 fn opened(path: &Path) -> Result<(&Path, File), Exit> {
-    match File::create(path) {
+    // What stands there is kept until there is something to put in its place.
+    match OpenOptions::new().write(true).create(true).truncate(false).open(path) {
         Ok(file) => Ok((path, file)),
         Err(error) => {
             Err(fail(Exit::Usage, &format_args!("--json {}: cannot be written: {error}", path.display())))
@@ -119,7 +121,7 @@ struct Exploration<'a> {
 fn unwell(judgement: &Judgement) -> Option<String> {
     match (&judgement.run.end, judgement.gate(GateId::BaselineHealthy)) {
         (RunEnd::Aborted { rule }, _) => Some(format!("abort-if {rule}")),
-        (_, Some(gate)) if !gate.holds => Some(gate.text.clone()),
+        (_, Some(gate)) if !gate.holds => Some(format!("{}; {}", gate.text, gate.mend)),
         _ => None,
     }
 }
@@ -276,11 +278,14 @@ impl Exploration<'_> {
     }
 
     fn told(&mut self, colour: ColourChoice) -> Exit {
+        self.matrix.stopped = self.over.take();
         self.matrix.cells.sort_by(|one, other| one.edge.cmp(&other.edge));
         print(&self.matrix.text(style::report(colour)));
         if let Some((path, mut file)) = self.json.take() {
             let text = serde_json::to_string_pretty(&self.matrix).map_err(std::io::Error::from);
-            if let Err(error) = text.and_then(|text| file.write_all((text + "\n").as_bytes())) {
+            if let Err(error) =
+                text.and_then(|text| file.set_len(0).and_then(|()| file.write_all((text + "\n").as_bytes())))
+            {
                 return self
                     .exit
                     .worst(fail(Exit::Failed, &format_args!("cannot write {}: {error}", path.display())));
