@@ -4,9 +4,9 @@
 //!
 //! Exits with 1 if a bar of docs/performance.md is missed.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Command, ExitCode, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use murphy_tests::{Bench, Daemon, LongRun, murphy};
@@ -21,13 +21,24 @@ const SLOWEST_JUDGING: Duration = Duration::from_secs(2);
 const JUDGING_MOST: f64 = 300.0;
 const FILES: usize = 60;
 const IDLE: usize = 10_000;
+/// The word by which this program, started anew, is the dependency of idle connections.
+const ANSWERS: &str = "--answers";
+/// What a daemon has open beside its connections, and more.
+const OTHER_DESCRIPTORS: usize = 200;
 /// Opened and closed before the memory is looked at, so that what is made once is made.
 const FIRST: usize = 50;
 const FLOODED: usize = 10;
 const FLOODED_MOST: f64 = 64.0;
 
 fn main() -> ExitCode {
-    if !std::env::args().any(|argument| argument == "--bench") {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, word, flag, count] = arguments.as_slice()
+        && word == ANSWERS
+    {
+        answers(if flag == HTTP.flag { HTTP } else { BYTES }, count.parse().expect("a number"));
+        return ExitCode::SUCCESS;
+    }
+    if !arguments.iter().any(|argument| argument == "--bench") {
         println!("a benchmark: run it with `cargo bench -p murphy-tests`");
         return ExitCode::SUCCESS;
     }
@@ -55,8 +66,8 @@ fn main() -> ExitCode {
     );
     let judged = judging();
     for (what, words) in [("idle through murphy serve", BYTES), ("kept alive, HTTP         ", HTTP)] {
-        let (held, each) = idle(words);
-        println!("{what} {held} open, {each:.1} KiB resident each");
+        let (held, daemons, each) = idle(words);
+        println!("{what} {held} open, {each:.1} KiB resident each (processes: {daemons})");
     }
     let (peak, sent) = flood();
     println!(
@@ -151,35 +162,72 @@ const HTTP: Words = Words {
     answer: b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
 };
 
-/// Opens as many connections as there are descriptors for, up to [`IDLE`], asks on each, and once more on each when all are
-/// open: how many they are, and what each costs in KiB while it is idle.
-fn idle(words: Words) -> (usize, f64) {
-    // This process holds both outer ends.
+/// Opens [`IDLE`] connections, asks on each, and once more on each when all are open: how many they are, through how many
+/// daemons, and what each costs in KiB while it is idle. There is one daemon, unless a process may not have twice as many
+/// descriptors: then there are as many as are needed, side by side.
+fn idle(words: Words) -> (usize, usize, f64) {
     let plenty = 3 * IDLE as u64;
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
     if setrlimit(Resource::RLIMIT_NOFILE, plenty, hard.max(plenty)).is_err() {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard).expect("the soft limit may be raised");
     }
     let (now, _) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
-    // The daemon holds as many, and the first few below twice: their dependency keeps its ends open.
-    let count = IDLE.min((now as usize - 100) / 2 - FIRST);
+    // The first few count twice: the dependency keeps its ends of them open.
+    let daemons = IDLE.div_ceil((now as usize - OTHER_DESCRIPTORS) / 2 - FIRST);
+    let share = IDLE.div_ceil(daemons);
 
     let bench = Bench::new();
-    let daemon = Daemon::start(&bench, &[]);
-    let upstream = answers(words, count);
-    let made = daemon.run(&bench, &format!("proxies add held {upstream}{} --output json", words.flag));
-    let made: serde_json::Value = serde_json::from_str(&made.expect(0).stdout).expect("a proxy");
-    let listen = made["listen"].as_str().expect("the address that callers dial");
-    let pid = daemon.pid().as_raw().unsigned_abs();
+    let mut open = Vec::new();
+    let mut resident = 0.0;
+    for number in 0..daemons {
+        let dependency = Dependency::start(words, share);
+        let daemon = Daemon::start(&bench, &[]);
+        let add = format!("proxies add held{number} {}{} --output json", dependency.address, words.flag);
+        let made: serde_json::Value =
+            serde_json::from_str(&daemon.run(&bench, &add).expect(0).stdout).expect("a proxy");
+        let listen = made["listen"].as_str().expect("the address that callers dial");
+        let pid = daemon.pid().as_raw().unsigned_abs();
 
-    drop(held(listen, words, FIRST));
-    let before = memory(pid, "VmRSS:");
-    let mut held = held(listen, words, count);
-    let each = (memory(pid, "VmRSS:") - before) / held.len() as f64;
-    for stream in &mut held {
-        ask(stream, words);
+        drop(held(listen, words, FIRST));
+        let before = memory(pid, "VmRSS:");
+        let callers = held(listen, words, share);
+        resident += memory(pid, "VmRSS:") - before;
+        open.push((callers, daemon, dependency));
     }
-    (held.len(), each)
+    let mut count = 0;
+    for caller in open.iter_mut().flat_map(|(callers, ..)| callers) {
+        ask(caller, words);
+        count += 1;
+    }
+    (count, daemons, resident / count as f64)
+}
+
+/// What idle connections lead to, in a process of its own, for a process has only so many descriptors.
+struct Dependency {
+    process: Child,
+    address: String,
+}
+
+impl Dependency {
+    fn start(words: Words, count: usize) -> Dependency {
+        let mut process = Command::new(std::env::current_exe().expect("a bench has a path"))
+            .args([ANSWERS, words.flag, &count.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut address = String::new();
+        let stdout = process.stdout.take().expect("stdout is kept");
+        BufReader::new(stdout).read_line(&mut address).expect("where it listens");
+        Dependency { process, address: address.trim().to_owned() }
+    }
+}
+
+impl Drop for Dependency {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 /// Dependencies that send all that is taken from them, under a latency of a minute: the most memory that the daemon has had,
@@ -218,27 +266,24 @@ fn flood() -> (f64, f64) {
     (peak / 1024.0, sent as f64 / f64::from(1 << 20))
 }
 
-/// A server that answers the first question of each caller when it comes, and then one more of each in the order of their
-/// coming.
-fn answers(words: Words, count: usize) -> SocketAddr {
+/// A server that tells where it listens, answers the first question of each caller when it comes, and then one more of each
+/// in the order of their coming. It stays until its standard input ends.
+fn answers(words: Words, count: usize) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("its address");
-    std::thread::spawn(move || {
-        let answer = |stream: &mut TcpStream| {
-            let mut question = vec![0; words.question.len()];
-            stream.read_exact(&mut question).and_then(|()| stream.write_all(words.answer))
-        };
-        let mut held = Vec::new();
-        for mut stream in listener.incoming().take(FIRST + count).map_while(Result::ok) {
-            answer(&mut stream).expect("a question");
-            held.push(stream);
-        }
-        for stream in &mut held[FIRST..] {
-            answer(stream).expect("another one");
-        }
-        held
-    });
-    address
+    println!("{}", listener.local_addr().expect("its address"));
+    let answer = |stream: &mut TcpStream| {
+        let mut question = vec![0; words.question.len()];
+        stream.read_exact(&mut question).and_then(|()| stream.write_all(words.answer))
+    };
+    let mut held = Vec::new();
+    for mut stream in listener.incoming().take(FIRST + count).map_while(Result::ok) {
+        answer(&mut stream).expect("a question");
+        held.push(stream);
+    }
+    for stream in &mut held[FIRST..] {
+        answer(stream).expect("another one");
+    }
+    std::io::stdin().read_to_end(&mut Vec::new()).expect("an end");
 }
 
 fn ask(stream: &mut TcpStream, words: Words) {
