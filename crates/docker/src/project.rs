@@ -53,14 +53,19 @@ impl Engine {
         keep_volumes: &[String],
     ) -> Result<Reverted, RevertError> {
         let mut outcome = Reverted::AlreadyAsBefore;
+        let mut in_the_way = None;
         for _ in 0..MOST_LOOKS {
-            if self.take_down_once(project, keep_volumes).await? == Reverted::AlreadyAsBefore {
-                return Ok(outcome);
+            match self.take_down_once(project, keep_volumes).await {
+                Ok(Reverted::AlreadyAsBefore) => return Ok(outcome),
+                Ok(_) => in_the_way = None,
+                // A container that came about after the look at them holds what was to be removed; the next look finds it.
+                Err(error) if may_be_in_use(&error) => in_the_way = Some(error),
+                Err(error) => return Err(error),
             }
             outcome = Reverted::Restored { notes: Vec::new() };
             tokio::time::sleep(LOOK_AGAIN.as_duration()).await;
         }
-        Ok(outcome)
+        in_the_way.map_or(Ok(outcome), Err)
     }
 
     async fn take_down_once(&self, project: &str, keep_volumes: &[String]) -> Result<Reverted, RevertError> {
@@ -105,6 +110,12 @@ impl Engine {
             answer => gone_is_fine(answer),
         }
     }
+}
+
+/// True of what engines answer when something is still used: 409, 403 for a network of Docker's, 500 for one of Podman's.
+fn may_be_in_use(error: &RevertError) -> bool {
+    use EngineError::{Conflict, Failed, Refused};
+    matches!(error, RevertError::Engine(Conflict { .. } | Refused { .. } | Failed { .. }))
 }
 
 fn gone_is_fine(answer: Result<(), EngineError>) -> Result<(), EngineError> {

@@ -270,6 +270,48 @@ async fn an_answer_that_is_not_json_is_no_panic() {
 }
 
 #[tokio::test]
+async fn a_volume_in_use_by_a_container_that_came_about_meanwhile_does_not_end_a_take_down() {
+    let (nothing, done) = (|| Answer::Json(200, json!([])), || Answer::Json(204, Value::Null));
+    let volumes = || {
+        Answer::Json(
+            200,
+            json!({ "Volumes": [{ "Name": "data", "Driver": "local", "Mountpoint": "/", "Labels": {}, "Scope": "local", "Options": {} }] }),
+        )
+    };
+    let mut late = summary("created", "Created");
+    late[0]["Labels"] = json!({ "com.docker.compose.project": "shop" });
+    let stub = Stub::start(vec![
+        version("1.41"),
+        ("/containers/json", nothing()),
+        ("/networks?", nothing()),
+        ("/volumes?", volumes()),
+        ("DELETE /v1.41/volumes/data", Answer::Json(409, json!({ "message": "volume is in use" }))),
+        ("/containers/json", Answer::Json(200, late)),
+        (ID, done()),
+        ("/networks?", nothing()),
+        ("/volumes?", volumes()),
+        ("DELETE /v1.41/volumes/data", done()),
+        ("/containers/json", nothing()),
+        ("/networks?", nothing()),
+        ("/volumes?", Answer::Json(200, json!({ "Volumes": [] }))),
+    ]);
+    let engine = stub.engine().await.unwrap();
+    let undo = Undo::TakeDown { project: "shop".to_owned(), keep_volumes: Vec::new() };
+    assert_eq!(engine.revert(&undo).await.unwrap(), Reverted::Restored { notes: Vec::new() });
+    assert_eq!(stub.script.lock().unwrap().len(), 0, "{:?}", stub.asked());
+    // One that stays in use is a failure, and not without an end.
+    for _ in 0..10 {
+        stub.then("/containers/json", nothing());
+        stub.then("/networks?", nothing());
+        stub.then("/volumes?", volumes());
+        stub.then("DELETE", Answer::Json(409, json!({ "message": "volume is in use" })));
+    }
+    let error = engine.revert(&undo).await.unwrap_err();
+    assert!(error.to_string().contains("volume is in use"), "{error}");
+    assert_eq!(stub.script.lock().unwrap().len(), 0, "{:?}", stub.asked());
+}
+
+#[tokio::test]
 async fn a_container_that_vanishes_in_mid_revert_is_gone_and_no_failure() {
     let vanished = || Answer::Json(404, json!({ "message": format!("No such container: {ID}") }));
     let stub = Stub::start(vec![
