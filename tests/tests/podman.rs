@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use murphy_testkit::{Engine, Member, Sandbox, skipped};
-use murphy_tests::{Bench, Finished, eventually, finish, kill_with_watchdog, send};
+use murphy_tests::{Bench, Composing, Finished, eventually, finish, kill_with_watchdog, send};
 use nix::sys::signal::Signal;
 use nix::unistd::Uid;
 use serde_json::{Value, json};
@@ -256,4 +256,47 @@ fn a_run_breaks_podmans_containers_and_a_dead_one_leaves_nothing() {
     kill_with_watchdog(&bench, child);
     bench.run(&["undo"]).expect(0).says("taken back: have ");
     assert_eq!(pair.state(), before);
+}
+
+#[test]
+fn a_stack_comes_up_on_podman_through_dockers_compose_and_goes_down_without_a_trace() {
+    let test = "a_stack_comes_up_on_podman_through_dockers_compose_and_goes_down_without_a_trace";
+    let Some(podman) = Podman::start(test) else { return };
+    let sandbox = Sandbox::on(podman.engine.clone());
+    let healthy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let project = sandbox.name("shop");
+    for program in Composing::each_there(test) {
+        let bench = Bench::new();
+        let service = format!(
+            "image: localhost/{}, command: [echo, \"7000\"], stop_grace_period: 1s, labels: {{ murphy.test: \"{}\" }}",
+            sandbox.image(),
+            sandbox.label()
+        );
+        bench.file(
+            "compose.yaml",
+            &format!(
+                "version: \"3.8\"\nservices:\n  db: {{ {service}, volumes: [ \"data:/data\" ] }}\n\
+                 \x20 web: {{ {service}, depends_on: [db] }}\nvolumes: {{ data: {{}} }}\n"
+            ),
+        );
+        bench.file(
+            "s.yaml",
+            &format!(
+                "murphy: 1\nname: composed\nstack: {{ compose: compose.yaml, project: {project}, up: true, wait: 60s }}\n\
+                 probes: {{ up: {{ tcp: \"{}\", every: 200ms }} }}\n\
+                 phases: {{ warm-up: 0s, baseline: 500ms, fault: 1s, recovery: 500ms }}\nlearn: all\n\
+                 faults: [{{ container: {{ service: db }}, inject: pause }}]\n",
+                healthy.local_addr().expect("an address")
+            ),
+        );
+        let mut command = podman.command(&bench, &["run", "s.yaml"]);
+        program.only(&bench, &mut command);
+        let finished: Finished = command.output().expect("the binary starts").into();
+        finished.expect(0).says("fault on:  pause on container service:db");
+        for path in ["/containers/json?all=true", "/networks", "/volumes"] {
+            let there = podman.engine.call("GET", path, None).expect("an answer").json().to_string();
+            assert!(!there.contains(&project), "{program:?}: {path}: {there}");
+        }
+        assert!(bench.undo_logs().is_empty());
+    }
 }

@@ -1,28 +1,13 @@
 //! A run that ends while its stack is being brought up: nothing of the stack is left, whatever ended the run.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use murphy_testkit::Sandbox;
-use murphy_tests::{Bench, Finished, eventually, finish, send};
+use murphy_tests::{Bench, Composing, Finished, eventually, finish, send};
 use nix::sys::signal::Signal;
 
 const PATIENCE: Duration = Duration::from_secs(90);
-
-/// True if a compose program works; says so out loud if not, and fails where `CI=true`.
-fn compose_or_skip(test: &str) -> bool {
-    let works = |program: &[&str]| {
-        let mut command = Command::new(program[0]);
-        command.args(&program[1..]).arg("version").stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    };
-    let found = works(&["docker", "compose"]) || works(&["docker-compose"]);
-    if !found {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{test}: no compose in CI");
-        murphy_testkit::skipped(format_args!("no compose: {test}"));
-    }
-    found
-}
 
 /// What the engine has of a project: containers, networks, volumes.
 fn of_project(sandbox: &Sandbox, project: &str) -> Vec<String> {
@@ -40,12 +25,18 @@ fn of_project(sandbox: &Sandbox, project: &str) -> Vec<String> {
     all
 }
 
-/// A stack of three, one after the other, so that there is a middle; ended there.
-fn cut(test: &str, at: usize, end: impl Fn(&Bench, Child) -> Finished) {
-    let Some(sandbox) = Sandbox::open(test) else { return };
-    if !compose_or_skip(test) {
-        return;
+/// A stack of three, one after the other, so that there is a middle; ended there, with each compose program that is here.
+fn cut(test: &str, end: impl Fn(&Bench, Child) -> Finished) {
+    for program in Composing::each_there(test) {
+        // The network alone; a volume, too; a first container.
+        for at in 1..=3 {
+            let Some(sandbox) = Sandbox::open(test) else { return };
+            cut_at(&sandbox, program, at, &end);
+        }
     }
+}
+
+fn cut_at(sandbox: &Sandbox, program: Composing, at: usize, end: &impl Fn(&Bench, Child) -> Finished) {
     let bench = Bench::new();
     let (project, label) = (sandbox.name("stack"), sandbox.label());
     let mut services = String::new();
@@ -73,37 +64,34 @@ fn cut(test: &str, at: usize, end: impl Fn(&Bench, Child) -> Finished) {
              faults: [{{ container: {{ service: s1 }}, inject: pause }}]\n"
         ),
     );
-    let run = bench.spawn(&["run", "s.yaml"]);
-    eventually("a part of the stack is there", PATIENCE, || of_project(&sandbox, &project).len() >= at);
+    let mut run = bench.command(&["run", "s.yaml"]);
+    program.only(&bench, &mut run);
+    let run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    eventually("a part of the stack is there", PATIENCE, || of_project(sandbox, &project).len() >= at);
     let finished = end(&bench, run);
     eventually("nothing of the stack is left", PATIENCE, || {
-        of_project(&sandbox, &project).is_empty() && bench.undo_logs().is_empty()
+        of_project(sandbox, &project).is_empty() && bench.undo_logs().is_empty()
     });
     // Nor does anything come after that: an engine may still have been at it.
     std::thread::park_timeout(Duration::from_secs(3));
-    let left = of_project(&sandbox, &project);
-    assert!(left.is_empty(), "{left:?}\n{}{}", finished.stdout, finished.stderr);
+    let left = of_project(sandbox, &project);
+    assert!(left.is_empty(), "{program:?}: {left:?}\n{}{}", finished.stdout, finished.stderr);
 }
 
 #[test]
 fn a_signal_in_the_middle_of_a_bring_up_leaves_nothing_of_the_stack() {
-    // The network alone; a volume, too; a first container.
-    for at in 1..=3 {
-        cut("a_signal_in_the_middle_of_a_bring_up_leaves_nothing_of_the_stack", at, |bench, run| {
-            send(&run, Signal::SIGINT);
-            let finished = finish(run).expect(130);
-            assert!(bench.undo_logs().is_empty(), "all is taken back at its end: {:?}", bench.undo_logs());
-            finished
-        });
-    }
+    cut("a_signal_in_the_middle_of_a_bring_up_leaves_nothing_of_the_stack", |bench, run| {
+        send(&run, Signal::SIGINT);
+        let finished = finish(run).expect(130);
+        assert!(bench.undo_logs().is_empty(), "all is taken back at its end: {:?}", bench.undo_logs());
+        finished
+    });
 }
 
 #[test]
 fn a_death_in_the_middle_of_a_bring_up_leaves_nothing_of_the_stack() {
-    for at in 1..=3 {
-        cut("a_death_in_the_middle_of_a_bring_up_leaves_nothing_of_the_stack", at, |_, run| {
-            send(&run, Signal::SIGKILL);
-            finish(run).expect(137)
-        });
-    }
+    cut("a_death_in_the_middle_of_a_bring_up_leaves_nothing_of_the_stack", |_, run| {
+        send(&run, Signal::SIGKILL);
+        finish(run).expect(137)
+    });
 }

@@ -111,16 +111,24 @@ fn there(running: &[String]) -> String {
 }
 
 impl ComposeProgram {
+    /// Each, in the order of preference.
+    pub const ALL: [ComposeProgram; 2] = [ComposeProgram::Plugin, ComposeProgram::Standalone];
+
     /// Finds out which works.
     pub async fn detect() -> Result<ComposeProgram, ComposeError> {
-        for program in [ComposeProgram::Plugin, ComposeProgram::Standalone] {
-            let mut command = program.command();
-            command.arg("version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-            if command.status().await.is_ok_and(|status| status.success()) {
+        for program in ComposeProgram::ALL {
+            if program.works().await {
                 return Ok(program);
             }
         }
         Err(ComposeError::NoProgram)
+    }
+
+    /// True if it is there and can be started.
+    pub async fn works(self) -> bool {
+        let mut command = self.command();
+        command.arg("version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().await.is_ok_and(|status| status.success())
     }
 
     /// How it is typed.
