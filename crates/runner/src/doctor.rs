@@ -85,8 +85,8 @@ pub async fn examine() -> Vec<Examined> {
     let engine = Engine::connect().await;
     let (containers, pressed) = match &engine {
         Ok(engine) => {
-            let one = one_that_runs(engine).await;
-            (Some(containers_here(&one)), Some(pressure_inside(engine, &one).await))
+            let shown = one_that_runs(engine).await;
+            (Some(containers_here(&shown)), Some(pressure_inside(engine, &shown).await))
         }
         Err(_) => (None, None),
     };
@@ -191,30 +191,51 @@ fn state_directory() -> Finding {
     }
 }
 
-/// A container of this machine that runs, and its process as the engine tells it; `None` if there is none, and why none can be
-/// seen from here.
-async fn one_that_runs(engine: &Engine) -> Result<Option<(Container, i64)>, String> {
+/// What an engine shows of its containers.
+enum Shown {
+    /// One that runs, and its process as the engine tells it.
+    One(Box<Container>, i64),
+    /// None runs.
+    None,
+    /// They are on another machine.
+    Elsewhere(String),
+    /// The engine does not tell.
+    Untold(String),
+}
+
+const UNTOLD: &str = "let the engine answer `docker ps` and `docker inspect`: what stands in front of its socket may forbid them";
+
+/// The first of the containers that the engine tells of.
+async fn one_that_runs(engine: &Engine) -> Shown {
     if !engine.endpoint().is_local() {
-        return Err(format!("the engine at {} is on another machine", engine.endpoint()));
+        return Shown::Elsewhere(format!("the engine at {} is on another machine", engine.endpoint()));
     }
-    let running = engine.containers(Scope::Running).await.map_err(|error| error.to_string())?;
+    let running = match engine.containers(Scope::Running).await {
+        Ok(running) => running,
+        Err(error) => return Shown::Untold(error.to_string()),
+    };
+    let mut untold = None;
     for container in running {
-        // One that ends at this moment says nothing about the others.
-        if let Ok(Some(pid)) = engine.main_pid(&container.identity).await {
-            return Ok(Some((container, pid)));
+        match engine.main_pid(&container.identity).await {
+            Ok(Some(pid)) => return Shown::One(Box::new(container), pid),
+            // One that ends at this moment says nothing about the others.
+            Ok(None) => {}
+            Err(error) if error.is_not_found() => {}
+            Err(error) => drop(untold.get_or_insert_with(|| error.to_string())),
         }
     }
-    Ok(None)
+    untold.map_or(Shown::None, Shown::Untold)
 }
 
 /// Whether the pids that the engine gives are those of its containers here.
-fn containers_here(one: &Result<Option<(Container, i64)>, String>) -> Finding {
+fn containers_here(shown: &Shown) -> Finding {
     const MEND: &str = "run murphy on the engine's machine, or as a container there with `--privileged --pid=host`; else \
                         give edges `listen:`";
-    match one {
-        Err(why) => missing(why.clone(), MEND),
-        Ok(None) => works("not tried: no container runs"),
-        Ok(Some((container, pid))) => match main_process(container, *pid) {
+    match shown {
+        Shown::Elsewhere(why) => missing(why, MEND),
+        Shown::Untold(why) => missing(why, UNTOLD),
+        Shown::None => works("not tried: no container runs"),
+        Shown::One(container, pid) => match main_process(container, *pid) {
             Ok(_) => works(format!("seen: container {} is process {pid}", container.name())),
             Err(error) => missing(error.to_string(), MEND),
         },
@@ -222,16 +243,17 @@ fn containers_here(one: &Result<Option<(Container, i64)>, String>) -> Finding {
 }
 
 /// Whether a worker could join the control groups of a container: tried on one that runs, else on those of this process.
-async fn pressure_inside(engine: &Engine, one: &Result<Option<(Container, i64)>, String>) -> Finding {
+async fn pressure_inside(engine: &Engine, shown: &Shown) -> Finding {
     const MEND: &str = "run murphy as root on the engine's machine, or as a container there with `--privileged --pid=host -v \
                         /sys/fs/cgroup:/sys/fs/cgroup`; the fault `limits` squeezes a container without that";
-    let open = match one {
-        Err(why) => Err(why.clone()),
-        Ok(None) => Inside::of(myself())
+    let open = match shown {
+        Shown::Elsewhere(why) => Err(why.clone()),
+        Shown::Untold(why) => return missing(why, UNTOLD),
+        Shown::None => Inside::of(myself())
             .and_then(|own| own.is_open())
             .map(|()| "control groups can be joined; not tried on a container: none runs".to_owned())
             .map_err(|error| error.to_string()),
-        Ok(Some((container, _))) => match inside(engine, container).await {
+        Shown::One(container, _) => match inside(engine, container).await {
             Ok(found) => found
                 .is_open()
                 .map(|()| format!("seen: a worker could join container {}", container.name()))
