@@ -44,6 +44,7 @@ const MORE: &[Case] = &[
     ("db-paused", 0, &["fault hit container service:db", "order dependency    fact  hard"]),
     ("cache-killed", 0, &["fault ended cache", "product dependency"]),
     ("payments-hang", 0, &["held by payments timeout: gives up after"]),
+    ("payments-503", 0, &["on POST /charge on web", "held by payments breaker: opens"]),
     ("replica-killed", 0, &["fault ended web"]),
     ("memory-squeezed", 0, &["fault hit container service:web"]),
 ];
