@@ -3,12 +3,13 @@
 
 mod engine;
 
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use engine::{Victims, armed};
 use murphy_testkit::Sandbox;
-use murphy_tests::{Bench, eventually};
+use murphy_tests::{Bench, Finished, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
@@ -101,6 +102,51 @@ fn two_runs_do_not_fight_over_one_container() {
     bench.run(&["run", "short.yaml"]).expect(0);
 }
 
+#[test]
+fn a_service_that_dies_of_its_dependencys_fault_is_not_graceful_and_its_last_line_is_told() {
+    let Some(sandbox) = Sandbox::open(
+        "a_service_that_dies_of_its_dependencys_fault_is_not_graceful_and_its_last_line_is_told",
+    ) else {
+        return;
+    };
+    let (network, project) = (sandbox.network("net", json!({})), sandbox.name("shop"));
+    let service = |name: &str, words: &[&str]| {
+        let labels = sandbox.compose_labels(&project, name, 1);
+        sandbox.container(name, words, json!({ "Labels": labels, "HostConfig": { "NetworkMode": network } }))
+    };
+    let db = service("db", &["echo", "7000"]);
+    let address = &sandbox.inspect(&db.id)["NetworkSettings"]["Networks"][&network]["IPAddress"];
+    let address = format!("{}:7000", address.as_str().expect("an address"));
+    // Asks it again and again, and dies if it is not there.
+    let web = service("web", &["dial", &address, "wait", "100"].repeat(3000));
+    // What users see of it stays well: the death alone is what makes the difference.
+    let healthy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let bench = Bench::new();
+    bench.file(
+        "s.yaml",
+        &format!(
+            "murphy: 1\nname: fragile\nstack: {{ project: {project} }}\n\
+             probes: {{ up: {{ tcp: \"{}\", every: 200ms }} }}\n\
+             phases: {{ warm-up: 0s, baseline: 2s, fault: 8s, recovery: 2s }}\n\
+             faults: [{{ container: {{ service: db }}, inject: kill }}]\n\
+             expect: {{ up: {{ always: true }} }}\n",
+            healthy.local_addr().expect("an address")
+        ),
+    );
+    let finished = bench.run(&["run", "s.yaml"]).expect(1).says("NOT GRACEFUL");
+    let report = finished.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for text in ["web ended by itself (exit code 1)", &format!("after the fault: {address}: ")] {
+        assert!(report.contains(text), "{text}\n{}", finished.stdout);
+    }
+    assert!(!report.contains("db ended by itself"), "it was killed by the fault: {}", finished.stdout);
+    assert_eq!(sandbox.inspect(&db.id)["State"]["Running"], json!(true));
+    assert_eq!(
+        sandbox.inspect(&web.id)["State"]["ExitCode"],
+        json!(1),
+        "Murphy starts nothing that it did not end"
+    );
+}
+
 /// A process that Murphy did not start; killed at the end.
 struct Bystander(Child);
 
@@ -137,6 +183,40 @@ fn a_process_that_murphy_did_not_start_is_frozen_and_goes_on() {
     eventually("the watchdog lets it go on", PATIENCE, || !is_frozen());
     eventually("the undo log is done with, and the locks", PATIENCE, || bench.undo_logs().is_empty());
     bench.run(&["undo"]).expect(0).says("nothing to take back");
+}
+
+#[test]
+fn processes_are_signalled_by_pid_and_killed_by_name_in_a_run_without_an_engine() {
+    let bench = Bench::new();
+    // A name that nobody else has.
+    let name = format!("mt{}", std::process::id());
+    let program = bench.path().join(&name);
+    std::fs::copy("/bin/sleep", &program).expect("a copy");
+    let sleep = |program: &std::path::Path| {
+        Bystander(Command::new(program).arg("700").stdin(Stdio::null()).spawn().expect("sleep"))
+    };
+    let (mut by_pid, mut by_name, mut spared) =
+        (sleep("/bin/sleep".as_ref()), sleep(&program), sleep("/bin/sleep".as_ref()));
+    let healthy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    bench.file(
+        "s.yaml",
+        &format!(
+            "murphy: 1\nname: processes\nprobes: {{ up: {{ tcp: \"{}\", every: 200ms }} }}\n\
+             phases: {{ warm-up: 0s, baseline: 500ms, fault: 2s, recovery: 500ms }}\nlearn: all\nfaults:\n\
+             \x20 - {{ process: {{ pid: {} }}, inject: {{ signal: SIGUSR1 }}, for: 1s }}\n\
+             \x20 - {{ process: {{ name: {name} }}, inject: kill, for: 1s }}\n",
+            healthy.local_addr().expect("an address"),
+            by_pid.0.id()
+        ),
+    );
+    let mut run = bench.command(&["run", "s.yaml"]);
+    let finished: Finished = run.env("DOCKER_HOST", "unix:///nowhere.sock").output().expect("murphy").into();
+    finished.expect(0).says("GRACEFUL");
+    let ended_by = |of: &mut Bystander| of.0.try_wait().expect("a child").and_then(|end| end.signal());
+    assert_eq!(ended_by(&mut by_pid), Some(Signal::SIGUSR1 as i32));
+    assert_eq!(ended_by(&mut by_name), Some(Signal::SIGKILL as i32));
+    assert_eq!(spared.0.try_wait().expect("a child"), None, "nobody meant it");
+    assert!(bench.undo_logs().is_empty());
 }
 
 #[test]
