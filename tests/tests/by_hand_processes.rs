@@ -222,6 +222,8 @@ fn nobody_to_touch_is_never_a_pass_and_murphy_spares_itself() {
         ("kill pid:abc", "`pid:4711`"),
         ("kill pid:7 --for 3s", "leave it out"),
         ("freeze 7 --times 3", "--every"),
+        ("freeze 7 --every 2s --times 0", "`--times 0` would do nothing"),
+        ("freeze 7 --max 0", "--max"),
         ("freeze 7 --for 30", "30ms"),
         ("freeze 7 --every 2s --for 5s", "does not fit"),
         ("freeze 7 --pick 0", "at least 1"),

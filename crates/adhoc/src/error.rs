@@ -19,15 +19,13 @@ pub enum AdhocError {
     #[error(transparent)]
     FindProcess(#[from] murphy_host::FindError),
     /// All processes that match are excluded.
-    #[error("{target} matches {count} processes, and all are excluded")]
+    #[error("all that {target} matches is excluded: narrow `--exclude`")]
     AllExcluded {
         /// Whom.
         target: String,
-        /// How many.
-        count: usize,
     },
     /// More were asked for than there are.
-    #[error("asked to pick {wanted} of {target}, but only {} run: {}", .found.len(), .found.join(", "))]
+    #[error("asked to pick {wanted} of {target}, but only {} can be touched: {}", .found.len(), .found.join(", "))]
     TooFew {
         /// Whom.
         target: String,

@@ -47,7 +47,6 @@ pub fn choose_processes(
     if let Some(own) = not {
         free.retain(|found| !found.command_line.contains(own));
     }
-    let before = free.len();
     for condition in &target.exclude {
         match find(condition) {
             Ok(excluded) => {
@@ -62,7 +61,7 @@ pub fn choose_processes(
     let listed =
         |of: &[Found]| of.iter().map(|p| format!("{} ({})", p.name, p.identity.pid)).collect::<Vec<_>>();
     if free.is_empty() {
-        return Err(AdhocError::AllExcluded { target: target.to_string(), count: before });
+        return Err(AdhocError::AllExcluded { target: target.to_string() });
     }
     let count = match target.pick {
         Pick::All => of,
@@ -144,7 +143,7 @@ mod tests {
         let error = chosen(&capped, 1).unwrap_err().to_string();
         assert!(error.contains("6 processes") && error.contains("at most 5"), "{error}");
         let nobody = ProcessTarget { exclude: vec![all.condition.clone()], ..all.clone() };
-        assert!(matches!(chosen(&nobody, 1), Err(AdhocError::AllExcluded { count: 6, .. })));
+        assert!(matches!(chosen(&nobody, 1), Err(AdhocError::AllExcluded { .. })));
         assert!(matches!(choose_processes(&all, Seed(1), Some(&mark)), Err(AdhocError::AllExcluded { .. })));
     }
 }

@@ -55,6 +55,9 @@ pub enum ScheduleError {
         /// Which.
         flag: &'static str,
     },
+    /// Not a single round.
+    #[error("`--times 0` would do nothing: write at least 1, or leave it out to go on until Ctrl-C")]
+    NoRound,
     /// Something that belongs to repetition, without it.
     #[error("`{flag}` needs `--every`: write for example `--every 30s {flag} {example}`")]
     NeedsEvery {
@@ -93,7 +96,7 @@ impl Asked {
             }
         }
         if self.times == Some(0) {
-            return Err(ScheduleError::Zero { flag: "--times" });
+            return Err(ScheduleError::NoRound);
         }
         let again = match self.every {
             None if self.jitter.is_some() => {
@@ -234,7 +237,8 @@ mod tests {
         assert!(text.contains("--every 30s --jitter 10s"), "{text}");
         assert!(refused(Asked { times: Some(2), ..Asked::default() }).contains("--every"));
         assert!(refused(Asked { hold: secs(0), ..Asked::default() }).contains("--for 0s"));
-        assert!(refused(Asked { every: secs(2), times: Some(0), ..Asked::default() }).contains("--times"));
+        let text = refused(Asked { every: secs(2), times: Some(0), ..Asked::default() });
+        assert!(text.contains("`--times 0` would do nothing"), "{text}");
         assert!(refused(Asked { every: secs(2), jitter: secs(2), ..Asked::default() }).contains("less than"));
         let text = refused(Asked { every: secs(10), jitter: secs(4), hold: secs(6), ..Asked::default() });
         assert!(text.contains("as near as 6s"), "{text}");

@@ -56,7 +56,7 @@ pub struct ChoiceArgs {
 #[derive(Debug, Clone, Args)]
 pub struct WhenArgs {
     /// Refuse to touch more than so many at once
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max: Option<u32>,
     /// Do it again and again, from one beginning to the next
     #[arg(long, value_name = "TIME")]
