@@ -1,5 +1,6 @@
 //! What can be typed. Only the words; what they do is in `commands`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
@@ -173,9 +174,12 @@ pub struct RunArgs {
     /// What an inconclusive run does to the exit code
     #[arg(long, value_enum, default_value_t = InconclusiveChoice::Fail)]
     pub inconclusive: InconclusiveChoice,
-    /// Stop after the first scenario that is not graceful
+    /// Begin no further scenario after the first that is not graceful
     #[arg(long)]
     pub fail_fast: bool,
+    /// Run up to this many scenarios beside each other; those that have a target or an address in common wait for each other
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub parallel: NonZeroUsize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -130,6 +130,20 @@ pub struct ServicePlan {
     pub within: Span,
 }
 
+impl ServicePlan {
+    /// What it is started with, word by word, without secrets: arguments, and values of variables.
+    pub fn started_with(&self) -> Vec<String> {
+        let mut words = secret::mask_argv(&self.run);
+        for (name, value) in &self.env {
+            // Of a telling variable a URL can be shown once its password is gone.
+            if value.contains("://") || !secret::is_telling(name) {
+                words.push(secret::mask_url(value));
+            }
+        }
+        words
+    }
+}
+
 /// The calls between a caller and a dependency, on which faults can sit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EdgePlan {

@@ -8,6 +8,7 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rcgen::{
@@ -126,6 +127,9 @@ impl Authority {
 
 const NAME: &str = "Murphy local CA";
 
+/// Drafts of this process.
+static DRAFTS: AtomicU32 = AtomicU32::new(0);
+
 /// What an authority of this name is. Made anew each time: a certificate is signed with the name alone.
 pub(crate) fn params(name: &str) -> Result<CertificateParams, TlsError> {
     let failed = |error: rcgen::Error| TlsError::Make { name: name.to_owned(), why: error.to_string() };
@@ -146,7 +150,9 @@ fn make(state: &Path, folder: &Path) -> Result<(), TlsError> {
     let failed = |error: rcgen::Error| TlsError::Make { name: NAME.to_owned(), why: error.to_string() };
     let key = KeyPair::generate().map_err(failed)?;
     let certificate = params(NAME)?.self_signed(&key).map_err(failed)?;
-    let draft = state.join(format!("{FOLDER}.{}", std::process::id()));
+    // Several runs of one process may come first at once.
+    let ordinal = DRAFTS.fetch_add(1, Ordering::Relaxed);
+    let draft = state.join(format!("{FOLDER}.{}.{ordinal}", std::process::id()));
     let written =
         write_both(&draft, &pem("PRIVATE KEY", key.serialized_der()), &pem("CERTIFICATE", certificate.der()));
     let placed = written.and_then(|()| match fs::rename(&draft, folder) {
@@ -198,22 +204,13 @@ mod tests {
     #[test]
     fn many_at_once_agree_on_one_authority() {
         let dir = tempfile::tempdir().unwrap();
-        // Processes would each have a draft of their own; threads share one name, so they take turns to make it.
         let seen: Vec<Vec<u8>> = std::thread::scope(|scope| {
-            let all: Vec<_> = (0..4)
-                .map(|n| {
-                    let state = dir.path();
-                    scope.spawn(move || {
-                        let draft = state.join(format!("draft-{n}"));
-                        fs::create_dir(&draft).unwrap();
-                        make(&draft, &state.join(FOLDER)).unwrap();
-                        fs::read(Authority::load(&state.join(FOLDER)).unwrap().certificate()).unwrap()
-                    })
-                })
-                .collect();
+            let open = || fs::read(Authority::of_state(dir.path()).unwrap().certificate()).unwrap();
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
             all.into_iter().map(|one| one.join().unwrap()).collect()
         });
         assert!(seen.windows(2).all(|pair| pair[0] == pair[1]));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left");
     }
 
     #[test]

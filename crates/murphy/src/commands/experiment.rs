@@ -49,6 +49,8 @@ pub struct Bench {
     pub program: PathBuf,
     /// The wish to end early.
     pub stop: Stop,
+    /// How progress is shown.
+    pub show: Show,
 }
 
 impl Bench {
@@ -57,10 +59,11 @@ impl Bench {
         let state = StateDir::from_environment().map_err(|error| fail(Exit::Failed, &error))?;
         let program = std::env::current_exe()
             .map_err(|error| fail(Exit::Failed, &format_args!("cannot find this binary: {error}")))?;
-        Ok(Bench { report_dir: output.report_dir.clone(), state, program, stop: Stop::new() })
+        let show = if std::io::stderr().is_terminal() { Show::Live } else { Show::Lines };
+        Ok(Bench { report_dir: output.report_dir.clone(), state, program, stop: Stop::new(), show })
     }
 
-    /// Carries one plan out and judges it. Errors are printed.
+    /// Carries one plan out and judges it. Errors are printed; they and progress begin with `label`, if there is one.
     pub async fn carry_out(&self, plan: &Plan, again: String, label: &str) -> Finished {
         let options = RunOptions {
             report_dir: self.report_dir.clone(),
@@ -69,19 +72,23 @@ impl Bench {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             again,
         };
-        let show = if std::io::stderr().is_terminal() { Show::Live } else { Show::Lines };
-        let progress = Arc::new(Mutex::new(Progress::new(show, label)));
+        let progress = Arc::new(Mutex::new(Progress::new(self.show, label)));
+        let label = if label.is_empty() { String::new() } else { format!("{label}: ") };
         let observer: Observer =
             Box::new(move |event| progress.lock().unwrap_or_else(PoisonError::into_inner).on(event));
         let outcome = match murphy_runner::run(plan, &options, &self.stop, observer).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 let why = plan.secrets.hide(&error.to_string()).into_owned();
-                let exit = fail(Exit::Failed, &why);
+                let exit = fail(Exit::Failed, &format_args!("{label}{why}"));
                 return Finished { dir: None, outcome: not_carried_out(plan, why), exit };
             }
         };
-        let (told, mut exit) = match judged(outcome.dir.path()) {
+        let dir = outcome.dir.clone();
+        // Not on a thread of the runtime: other runs may be under way, with requests to be sent on time.
+        let judged = tokio::task::spawn_blocking(move || judged(dir.path())).await;
+        let judged = judged.unwrap_or_else(|panic| Err(fail(Exit::Failed, &format_args!("{label}{panic}"))));
+        let (told, mut exit) = match judged {
             Ok((judgement, timeline)) => {
                 let exit = Exit::of(judgement.verdict);
                 let (judgement, timeline) = (Box::new(judgement), Box::new(timeline));
@@ -91,14 +98,15 @@ impl Bench {
             Err(exit) => (not_carried_out(plan, "the journal cannot be read".to_owned()), exit),
         };
         if let Some(error) = &outcome.error {
-            exit = fail(Exit::Failed, &plan.secrets.hide(&error.to_string()));
+            let why = error.to_string();
+            exit = fail(Exit::Failed, &format_args!("{label}{}", plan.secrets.hide(&why)));
         }
         if let Some(StopReason::Signal { number, .. }) = outcome.stopped {
             exit = Exit::Signal(number);
         }
         if !outcome.not_reverted.is_empty() {
             for what in &outcome.not_reverted {
-                note(&format_args!("error: not taken back: {}", plan.secrets.hide(what)));
+                note(&format_args!("error: {label}not taken back: {}", plan.secrets.hide(what)));
             }
             note(&"error: take it back with: murphy undo");
             exit = Exit::NotReverted;

@@ -1,11 +1,14 @@
-//! `murphy run FILE…`: carries scenarios out, one after the other, and ends with the worst verdict.
+//! `murphy run FILE…`: carries scenarios out, one after the other or beside each other, and ends with the worst verdict.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use murphy_report::{Came, Outcome, Style};
-use murphy_runner::StopReason;
+use murphy_runner::{Claims, StopReason, Turns};
 use murphy_scenario::Loaded;
+use tokio::task::{Id, JoinSet};
 
 use super::again::again;
 use super::experiment::{Bench, Finished, not_carried_out, settings};
@@ -14,6 +17,7 @@ use super::scenario_files::scenario_files;
 use super::{check, fail, note, print, runtime};
 use crate::args::{ColourChoice, InconclusiveChoice, RunArgs};
 use crate::exit::Exit;
+use crate::progress::Show;
 use crate::{signals, style};
 
 /// Runs them all.
@@ -39,11 +43,30 @@ pub fn run(args: &RunArgs, colour: ColourChoice) -> Exit {
     if let Err(exit) = keep_only(&args.only, &mut loaded) {
         return exit;
     }
-    let (bench, runtime) = match (Bench::new(&args.output), runtime()) {
+    let (mut bench, runtime) = match (Bench::new(&args.output), runtime()) {
         (Ok(bench), Ok(runtime)) => (bench, runtime),
         (Err(exit), _) | (_, Err(exit)) => return exit,
     };
-    runtime.block_on(signals::heeded(&bench.stop, run_all(&loaded, args, &bench, began, colour)))
+    if is_beside(args, &loaded) {
+        // Bars of several runs would be drawn over each other.
+        bench.show = Show::Lines;
+    }
+    let stop = bench.stop.clone();
+    let claims = loaded.iter().map(|(_, scenario)| Claims::of(&scenario.plan));
+    let series = Series {
+        turns: Turns::new(claims, args.parallel),
+        outcomes: loaded.iter().map(|_| None).collect(),
+        loaded: &loaded,
+        args,
+        bench: Arc::new(bench),
+        began,
+        colour,
+        exit: Exit::Graceful,
+        over: None,
+        told: BTreeSet::new(),
+        shown: 0,
+    };
+    runtime.block_on(signals::heeded(&stop, series.run()))
 }
 
 /// `--only`: by a part of the name or of the file. Nothing left is a mistake, never a pass.
@@ -63,52 +86,123 @@ fn keep_only(only: &[String], loaded: &mut Vec<(&Path, Loaded)>) -> Result<(), E
     Ok(())
 }
 
-async fn run_all(
-    loaded: &[(&Path, Loaded)],
-    args: &RunArgs,
-    bench: &Bench,
+/// The scenarios of one call, each when its turn is.
+struct Series<'a> {
+    loaded: &'a [(&'a Path, Loaded)],
+    args: &'a RunArgs,
+    bench: Arc<Bench>,
     began: Instant,
     colour: ColourChoice,
-) -> Exit {
-    let mut exit = Exit::Graceful;
-    let mut outcomes = Vec::new();
-    let mut over: Option<String> = None;
-    for (number, (file, scenario)) in loaded.iter().enumerate() {
-        let needs = scenario.plan.phases.total().as_duration();
-        let late = args.within.filter(|within| began.elapsed() + needs > within.as_duration());
-        if let (Some(within), None) = (late, &over) {
-            let why = format!("--within {within}: no time is left for its {}", scenario.plan.phases.total());
-            note(&format_args!("not run: {}: {why}", scenario.plan.name));
-            exit = exit.worst(Exit::Inconclusive);
-            outcomes.push(not_run(scenario, why));
-            continue;
+    turns: Turns,
+    /// What came of each, once it is known.
+    outcomes: Vec<Option<Outcome>>,
+    exit: Exit,
+    /// Why no further one is begun.
+    over: Option<String>,
+    /// Waits that were told of: who, and for whom.
+    told: BTreeSet<(usize, usize)>,
+    shown: usize,
+}
+
+type UnderWay = JoinSet<(usize, Finished)>;
+
+impl Series<'_> {
+    async fn run(mut self) -> Exit {
+        let mut under_way = UnderWay::new();
+        let mut tasks = BTreeMap::new();
+        loop {
+            self.begin(&mut under_way, &mut tasks);
+            let Some(ended) = under_way.join_next().await else { break };
+            match ended {
+                Ok((who, finished)) => self.take(who, finished),
+                Err(panic) => {
+                    if let Some(who) = tasks.get(&panic.id()) {
+                        let exit = fail(Exit::Failed, &panic);
+                        let outcome = not_carried_out(&self.loaded[*who].1.plan, panic.to_string());
+                        self.take(*who, Finished { dir: None, outcome, exit });
+                    }
+                }
+            }
         }
-        if let Some(why) = &over {
-            outcomes.push(not_run(scenario, why.clone()));
-            continue;
+        let outcomes: Vec<Outcome> = self.outcomes.into_iter().flatten().collect();
+        if outcomes.len() > 1 {
+            print(&overview(&outcomes));
         }
-        if number > 0 {
-            print("\n");
+        self.exit.worst(write_reports(&self.args.output.files(), &outcomes))
+    }
+
+    /// Begins all whose turn it is.
+    fn begin(&mut self, under_way: &mut UnderWay, tasks: &mut BTreeMap<Id, usize>) {
+        while let Some(who) = self.turns.begin() {
+            let (file, scenario) = &self.loaded[who];
+            if let Some(StopReason::Signal { name, .. }) = self.bench.stop.reason() {
+                self.over.get_or_insert_with(|| format!("interrupted by {name}"));
+            }
+            if let Some(why) = self.over.clone().or_else(|| self.out_of_time(scenario)) {
+                self.outcomes[who] = Some(not_run(scenario, why));
+                self.turns.over(who);
+                continue;
+            }
+            let again = again("run", file, &self.args.scenario, scenario, None);
+            let label = if self.is_beside() { scenario.plan.name.clone() } else { String::new() };
+            let (bench, plan) = (Arc::clone(&self.bench), scenario.plan.clone());
+            if self.is_beside() {
+                note(&format_args!("begins: {label}"));
+            }
+            let task = under_way.spawn(async move { (who, bench.carry_out(&plan, again, &label).await) });
+            tasks.insert(task.id(), who);
         }
-        let again = again("run", file, &args.scenario, scenario, None);
-        let finished = bench.carry_out(&scenario.plan, again, "").await;
-        let counted = match (finished.exit, args.inconclusive) {
+        for wait in self.turns.waits() {
+            if self.over.is_none() && self.told.insert((wait.who, wait.for_whom)) {
+                let name = |who: usize| &self.loaded[who].1.plan.name;
+                let clash = wait.clash.to_string();
+                let clash = self.loaded[wait.who].1.plan.secrets.hide(&clash);
+                note(&format_args!("waits:  {} (for {}: {clash})", name(wait.who), name(wait.for_whom)));
+            }
+        }
+    }
+
+    /// True if scenarios may run beside each other, so that each line must say whose it is.
+    fn is_beside(&self) -> bool {
+        is_beside(self.args, self.loaded)
+    }
+
+    /// `--within`: why it cannot begin any more.
+    fn out_of_time(&mut self, scenario: &Loaded) -> Option<String> {
+        let within = self.args.within?;
+        let total = scenario.plan.phases.total();
+        if self.began.elapsed() + total.as_duration() <= within.as_duration() {
+            return None;
+        }
+        let why = format!("--within {within}: no time is left for its {total}");
+        note(&format_args!("not run: {}: {why}", scenario.plan.name));
+        self.exit = self.exit.worst(Exit::Inconclusive);
+        Some(why)
+    }
+
+    /// One is over: its report is printed whole.
+    fn take(&mut self, who: usize, finished: Finished) {
+        self.turns.over(who);
+        let counted = match (finished.exit, self.args.inconclusive) {
             (Exit::Inconclusive, InconclusiveChoice::Warn) => Exit::Graceful,
             (exit, _) => exit,
         };
-        exit = exit.worst(counted);
-        show(&finished, style::report(colour));
-        outcomes.push(finished.outcome);
-        if let Some(StopReason::Signal { name, .. }) = bench.stop.reason() {
-            over = Some(format!("interrupted by {name}"));
-        } else if args.fail_fast && counted != Exit::Graceful {
-            over = Some(format!("--fail-fast: `{}` came first", scenario.plan.name));
+        self.exit = self.exit.worst(counted);
+        if self.shown > 0 {
+            print("\n");
+        }
+        self.shown += 1;
+        show(&finished, style::report(self.colour));
+        self.outcomes[who] = Some(finished.outcome);
+        if self.args.fail_fast && counted != Exit::Graceful {
+            let name = &self.loaded[who].1.plan.name;
+            self.over.get_or_insert_with(|| format!("--fail-fast: `{name}` came first"));
         }
     }
-    if outcomes.len() > 1 {
-        print(&overview(&outcomes));
-    }
-    exit.worst(write_reports(&args.output.files(), &outcomes))
+}
+
+fn is_beside(args: &RunArgs, loaded: &[(&Path, Loaded)]) -> bool {
+    args.parallel.get() > 1 && loaded.len() > 1
 }
 
 fn not_run(scenario: &Loaded, why: String) -> Outcome {
