@@ -1,9 +1,10 @@
 //! `murphy proxy` over real sockets: flags, the summary, the saved scenario.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
+use murphy_core::Span;
 use murphy_tests::{Bench, Sitting, answering, echo, round_trip};
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -31,6 +32,26 @@ fn flags_put_faults_up_and_the_end_says_what_was_done_to_whom() {
     let fault = &summary["faults"][0];
     assert_eq!((&fault["switch"], &fault["tally"]["hits"]), (&"off".into(), &3.into()), "{fault}");
     assert_eq!(fault["fault"]["latency"]["delay"], "150ms");
+}
+
+#[test]
+fn how_the_caller_behaves_is_told_as_far_as_it_was_seen() {
+    let bench = Bench::new();
+    let sitting = Sitting::before(&bench, echo(), &["--blackhole", "--output", "json", "--seed", "7"]);
+    for _ in 0..6 {
+        let mut call = TcpStream::connect(&sitting.listen).expect("the proxy listens");
+        call.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+        call.write_all(b"hello").expect("it takes the call");
+        let waited = call.read(&mut [0; 16]);
+        assert!(waited.is_err(), "nobody answers: {waited:?}");
+    }
+    let summary = sitting.summary();
+    let patterns = &summary["calls"]["patterns"];
+    let given_up = &patterns["timeout"]["gives-up"];
+    assert_eq!(given_up["calls"], 6, "{summary}");
+    let after: Span = given_up["after"].as_str().expect("a time").parse().expect("a time");
+    assert!(after >= Span::from_millis(290), "{summary}");
+    assert!(patterns.get("breaker").is_none() && patterns.get("attempts").is_none(), "{summary}");
 }
 
 fn statuses(address: &str, requests: &[&str]) -> Vec<String> {

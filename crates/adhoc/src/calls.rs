@@ -9,6 +9,9 @@ use hdrhistogram::Histogram;
 use murphy_core::{Event, EventKind, ExchangeEnd, Offset, Span};
 use serde::Serialize;
 
+use crate::patterns::Patterns;
+use crate::watcher::{Ending, Watcher};
+
 /// Callers beyond this many addresses are counted together.
 const CALLERS: usize = 1000;
 /// Under this name.
@@ -27,10 +30,11 @@ pub struct Calls {
     lost: u64,
     /// Microseconds to the first byte of the answer.
     waits: Histogram<u64>,
+    watcher: Watcher,
 }
 
 /// The same as plain data.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct CallsSeen {
     /// Connections by the caller's address.
@@ -54,6 +58,8 @@ pub struct CallsSeen {
     /// 99th percentile of the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p99: Option<Span>,
+    /// How callers behave, as far as it was seen.
+    pub patterns: Patterns,
     /// Events that were lost because too many came at once; then the counts are too low.
     #[serde(skip_serializing_if = "is_none")]
     pub lost: u64,
@@ -77,6 +83,7 @@ impl Default for Calls {
             last_failure: None,
             lost: 0,
             waits,
+            watcher: Watcher::default(),
         }
     }
 }
@@ -102,14 +109,30 @@ impl Calls {
                 self.unreachable += 1;
                 self.last_failure = Some(why.clone());
             }
-            EventKind::Exchange { began, answered, end, .. } => self.call(*end, *began, *answered),
-            EventKind::Request(call) if call.end == ExchangeEnd::Answered && !call.is_good() => {
-                self.failed += 1
+            EventKind::Exchange { began, answered, ended, end, .. } => {
+                self.watch(*end, *began, *ended);
+                self.call(*end, *began, *answered);
             }
-            EventKind::Request(call) => self.call(call.end, call.began, call.answered),
+            EventKind::Request(call) => {
+                let refused = call.end == ExchangeEnd::Answered && !call.is_good();
+                let end = if refused { ExchangeEnd::Failed } else { call.end };
+                self.watch(end, call.began, call.ended);
+                self.watcher.attempt(call);
+                self.call(end, call.began, call.answered);
+            }
             EventKind::EventsLost { count } => self.lost += count,
             _ => {}
         }
+    }
+
+    fn watch(&mut self, end: ExchangeEnd, began: Offset, ended: Offset) {
+        let ending = match end {
+            ExchangeEnd::Answered => Ending::Good,
+            ExchangeEnd::GivenUp => Ending::GivenUp,
+            ExchangeEnd::Failed | ExchangeEnd::Cut => Ending::Bad,
+            ExchangeEnd::Open => return,
+        };
+        self.watcher.call(began, ended, ending);
     }
 
     fn call(&mut self, end: ExchangeEnd, began: Offset, answered: Option<Offset>) {
@@ -147,6 +170,7 @@ impl Calls {
             last_failure: self.last_failure.clone(),
             p50: quantile(0.5),
             p99: quantile(0.99),
+            patterns: self.watcher.seen(),
             lost: self.lost,
         }
     }

@@ -6,6 +6,7 @@ use murphy_core::{Directions, Size, Span, plural};
 
 use crate::calls::CallsSeen;
 use crate::proxy::{FaultSeen, Sight, Switch};
+use crate::rounded::three_digits;
 
 impl Sight {
     /// One line: time, connections, calls, bytes, and each fault with its key; one that stands has a star.
@@ -26,6 +27,9 @@ impl Sight {
         }
         let (out, back) = (Size::from_bytes(self.to_upstream), Size::from_bytes(self.to_client));
         let _ = write!(line, "  {out} out {back} back");
+        for pattern in self.calls.patterns.words() {
+            let _ = write!(line, "  {pattern}");
+        }
         for fault in &self.faults {
             let star = if fault.switch == Switch::On { "*" } else { " " };
             let _ = write!(line, "  [{}{star}{}]", fault.number, fault.text);
@@ -69,6 +73,12 @@ impl Sight {
             }
         }
         text.push('\n');
+        for (name, seen) in calls.patterns.lines() {
+            // Of a proxy that callers dial nobody asked how they behave; what shows is told all the same.
+            if self.attached.is_some() || calls.patterns.is_seen(name) {
+                let _ = writeln!(text, "  {name:<11} {seen}");
+            }
+        }
         if let Some(why) = &calls.last_failure {
             let times = plural(calls.unreachable, "time");
             let _ = writeln!(text, "  unreachable {times}, the last because: {why}");
@@ -126,16 +136,6 @@ fn most_first(calls: &CallsSeen) -> Vec<(&String, &u64)> {
 
 fn whole_seconds(span: Span) -> Span {
     Span::from_secs(span.as_duration().as_secs())
-}
-
-/// Rounded to about three digits: `12.3s`, `1.23ms`.
-fn three_digits(span: Span) -> Span {
-    let micros = span.as_micros();
-    let mut step = 1;
-    while micros / step >= 1000 {
-        step *= 10;
-    }
-    Span::from_micros((micros + step / 2) / step * step)
 }
 
 #[cfg(test)]

@@ -1,0 +1,154 @@
+//! How callers behave, as far as it was seen: as data and in words.
+//!
+//! Seen so far, and no verdict: what users meet meanwhile is not seen here, and who has no users any more falls silent too. A run
+//! judges that.
+
+use murphy_core::{Span, plural};
+use serde::Serialize;
+
+use crate::rounded::three_digits;
+
+/// What callers were seen to do so far; what is missing was not seen.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Patterns {
+    /// Whether they give up on a call that is not answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Timeout>,
+    /// Whether they call more often while calls fail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<Attempts>,
+    /// Whether they stop calling after calls have failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<Breaker>,
+}
+
+/// Of calls that are not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Timeout {
+    /// They are given up.
+    GivesUp {
+        /// The median age at which they are.
+        after: Span,
+        /// Nine of ten at least at this age.
+        from: Span,
+        /// And at most at this.
+        to: Span,
+        /// How many were.
+        calls: u64,
+    },
+    /// None was, of those that waited.
+    NoneUpTo {
+        /// The age that ten calls reached.
+        waited: Span,
+    },
+}
+
+/// Of calls that fail.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attempts {
+    /// Calls that say by a key or a trace which one they are.
+    Counted {
+        /// Of how many the first try failed.
+        calls: u64,
+        /// The median of their tries.
+        usual: u64,
+        /// The most.
+        most: u64,
+    },
+    /// How often calls come, where nothing tells which is a further try.
+    Rate {
+        /// Calls a second while they fail.
+        failing: f64,
+        /// And while they do not.
+        usual: f64,
+    },
+}
+
+/// Of callers that fall silent.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Breaker {
+    /// How often they did.
+    pub times: u64,
+    /// The longest silence, in whole seconds.
+    pub silence: Span,
+    /// Failed calls before the first.
+    pub after: u64,
+    /// Calls that were due in the longest.
+    pub due: f64,
+}
+
+impl Patterns {
+    /// Whether one of those in [`Patterns::lines`] was seen.
+    pub(crate) fn is_seen(&self, name: &str) -> bool {
+        match name {
+            "timeout" => self.timeout.is_some(),
+            "attempts" => self.attempts.is_some(),
+            _ => self.breaker.is_some(),
+        }
+    }
+
+    /// In a few words each, for a line that is drawn again and again.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let timeout = self.timeout.map(|timeout| match timeout {
+            Timeout::GivesUp { after, .. } => format!("gives up {}", three_digits(after)),
+            Timeout::NoneUpTo { waited } => format!("waits {}", three_digits(waited)),
+        });
+        let attempts = self.attempts.and_then(|attempts| match attempts {
+            Attempts::Counted { usual, .. } if usual > 1 => Some(format!("{usual} tries")),
+            Attempts::Rate { failing, usual } if failing > usual * 1.2 => {
+                Some(format!("{:.1}x calls", failing / usual))
+            }
+            Attempts::Counted { .. } | Attempts::Rate { .. } => None,
+        });
+        let breaker = self.breaker.map(|breaker| format!("silent {}", breaker.silence));
+        [timeout, attempts, breaker].into_iter().flatten().collect()
+    }
+
+    /// One line for each, with its name; also for what was not seen, with what would show it.
+    pub(crate) fn lines(&self) -> [(&'static str, String); 3] {
+        let timeout = match self.timeout {
+            Some(Timeout::GivesUp { after, from, to, calls }) => {
+                let spread = if to.as_micros() * 4 > from.as_micros() * 5 + 200_000 {
+                    format!(", from {} to {}", three_digits(from), three_digits(to))
+                } else {
+                    String::new()
+                };
+                format!("gives up after {} ({}{spread})", three_digits(after), plural(calls, "call"))
+            }
+            Some(Timeout::NoneUpTo { waited }) => format!("none up to {}", three_digits(waited)),
+            None => "not seen: a silent dependency shows it".to_owned(),
+        };
+        let attempts = match self.attempts {
+            Some(Attempts::Counted { calls, usual, most }) => {
+                format!(
+                    "{usual} for one call, {most} at most (of {} whose first failed)",
+                    plural(calls, "call")
+                )
+            }
+            Some(Attempts::Rate { failing, usual }) => format!(
+                "{:.1} times as many calls while they fail ({failing:.1}/s, else {usual:.1}/s)",
+                failing / usual
+            ),
+            None => "not seen: five seconds of failing calls, and five of good ones, show them".to_owned(),
+        };
+        let breaker = match self.breaker {
+            Some(Breaker { times, silence, after, due }) => format!(
+                "no call for {silence} after {after} failed ones, {} ({due:.0} were due)",
+                plural(times, "time")
+            ),
+            None => match self.attempts {
+                // One that lets a call through every second or two is never silent for long; nor are callers that wait.
+                Some(Attempts::Rate { failing, usual }) if failing * 2.0 < usual => format!(
+                    "perhaps: calls fall to {:.0}% of the usual while they fail, without a long silence",
+                    failing / usual * 100.0
+                ),
+                _ => "not seen: no silence after failing calls".to_owned(),
+            },
+        };
+        [("timeout", timeout), ("attempts", attempts), ("breaker", breaker)]
+    }
+}
