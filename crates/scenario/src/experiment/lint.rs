@@ -6,7 +6,7 @@ use murphy_faults::{Fault, Removal, Remove};
 
 use super::context::{Check, Cursor};
 use crate::diagnostic::Severity;
-use crate::plan::{FaultTarget, LoadPlan, Plan, Route};
+use crate::plan::{FaultStep, FaultTarget, LoadPlan, Plan, Route};
 
 /// Assertions that can never be evaluated.
 pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
@@ -75,6 +75,51 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
             _ => {}
         }
     }
+    traceless(check, root, plan);
+}
+
+/// How callers take it when they are refused leaves no trace at the proxy: there is no call. Where nothing else breaks, what is asked of
+/// their calls could never be told.
+fn traceless(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
+    // A service that is hurt can make any edge fail in other ways.
+    if plan.faults.iter().any(|step| !matches!(step.target, FaultTarget::Edge { .. })) {
+        return;
+    }
+    for rule in &plan.expectations {
+        let Subject::Edge(name) = &rule.subject else { continue };
+        let help = match &rule.rule {
+            Rule::Timeout { .. } => {
+                "write `blackhole` or `latency`, which hold calls, in the place of `refuse`"
+            }
+            Rule::Attempts { .. } | Rule::BreakerOpens | Rule::BackOffGrows | Rule::Jitter => {
+                "write `reset` or `blackhole`, which calls run into, in the place of `refuse`"
+            }
+            _ => continue,
+        };
+        let on_it =
+            |step: &&FaultStep| matches!(&step.target, FaultTarget::Edge { edge, .. } if edge == name);
+        let mut faults = plan.faults.iter().filter(on_it).peekable();
+        let refused = faults.peek().is_some() && faults.all(|step| matches!(step.fault, Fault::Refuse(_)));
+        if refused && !leads_on(plan, name.as_str()) {
+            check
+                .findings
+                .error(
+                    place_of(root, rule),
+                    format!("`{}` can never be seen: connections that are refused leave no trace", rule.id),
+                )
+                .help(help);
+        }
+    }
+}
+
+/// True if an edge leads into another one: what breaks there can be met here.
+fn leads_on(plan: &Plan, name: &str) -> bool {
+    let edge = plan.edges.iter().find(|edge| edge.name.as_str() == name);
+    edge.is_some_and(|edge| {
+        plan.edges.iter().any(
+            |next| matches!(&next.route, Route::Listen { listen, .. } if listen.overlaps(edge.route.to())),
+        )
+    })
 }
 
 fn never_seen(check: &mut Check<'_, '_>, at: crate::source_map::Region, rule: &Expectation) {
@@ -204,18 +249,10 @@ fn edges(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
             Subject::Load(_) | Subject::Probe(_) | Subject::Run => None,
         })
         .collect();
-    // An edge that leads into another one is on its way.
-    let leads_on = |name: &str| {
-        let edge = plan.edges.iter().find(|edge| edge.name.as_str() == name);
-        edge.is_some_and(|edge| {
-            plan.edges.iter().any(|next| {
-            matches!(&next.route, Route::Listen { listen, .. } if listen.overlaps(edge.route.to()))
-        })
-        })
-    };
     for (name, at) in section.fields() {
         // Of a run that breaks nothing, that was said, or is meant.
-        if !plan.faults.is_empty() && !hurt.contains(name) && !judged.contains(name) && !leads_on(name) {
+        if !plan.faults.is_empty() && !hurt.contains(name) && !judged.contains(name) && !leads_on(plan, name)
+        {
             check
                 .findings
                 .warning(at.own(), format!("the edge `{name}` has no fault and no expectation"))
