@@ -98,3 +98,48 @@ fn the_compose_scenarios_end_as_they_say_and_leave_no_stack_behind() {
         assert!(bench.undo_logs().is_empty(), "{:?}", bench.undo_logs());
     }
 }
+
+#[test]
+fn an_exploration_finds_the_edges_of_a_stack_in_its_compose_file() {
+    let test = "an_exploration_finds_the_edges_of_a_stack_in_its_compose_file";
+    if engine_or_skip(test).is_none() {
+        return;
+    }
+    let Some(base) = base_image() else { return };
+    let bench = Bench::new();
+    let [port] = free_ports();
+    let compose = root().join("examples/compose/compose.yaml");
+    let text = format!(
+        "murphy: 1
+name: what the compose shop can do without
+stack:
+  compose: {}
+  project: murphy-explored
+  up: true
+  wait: 120s
+  env: {{ BASE: {base}, PORT: \"{port}\" }}
+load:
+  product: {{ http: \"GET http://127.0.0.1:{port}/products/7\", rate: 40/s, timeout: 5s }}
+phases: {{ warm-up: 2s, baseline: 5s, fault: 5s, recovery: 3s }}
+expect:
+  product: {{ success: \">= 95%\" }}
+",
+        compose.display()
+    );
+    bench.file("s.yaml", &text);
+    let told = bench.run_expecting(
+        0,
+        &["explore", "s.yaml", "--only-edge", "web-cache", "--faults", "blackhole", "--json", "matrix.json"],
+    );
+    assert!(told.stderr.contains("web calls cache:6379"), "{}", told.stderr);
+    let matrix = std::fs::read_to_string(bench.path().join("matrix.json")).expect("a matrix");
+    let matrix: serde_json::Value = serde_json::from_str(&matrix).expect("JSON");
+    let cell = &matrix["cells"][0];
+    assert_eq!((&cell["edge"], &cell["verdict"]), (&"web-cache".into(), &"graceful".into()), "{matrix}");
+    assert_eq!(cell["users"][0]["load"], "product", "{matrix}");
+    // Nothing tells on which port front calls web: that is said, and nothing guessed.
+    let out = matrix["left-out"].as_array().expect("a list").iter().find(|out| out["edge"] == "front-web");
+    let why = out.and_then(|out| out["why"].as_str()).unwrap_or_default();
+    assert!(why.starts_with("nothing tells on which port it is called"), "{matrix}");
+    assert!(bench.undo_logs().is_empty(), "{:?}", bench.undo_logs());
+}

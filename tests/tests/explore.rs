@@ -10,6 +10,7 @@ use murphy_tests::{Bench, answering, free_ports};
 use serde_json::Value;
 
 struct Explored {
+    bench: Bench,
     text: String,
     matrix: Value,
 }
@@ -31,7 +32,11 @@ impl Explored {
             let again: Value = serde_json::from_str(&again).expect("JSON");
             assert_eq!(again["verdict"], cell["verdict"]);
         }
-        Explored { text: told.stdout, matrix }
+        Explored { text: told.stdout, matrix, bench }
+    }
+
+    fn file(&self, name: &str) -> String {
+        std::fs::read_to_string(self.bench.path().join(name)).expect("a file that was asked for")
     }
 
     /// Verdict, and the class of a load, under a fault on these edges.
@@ -46,7 +51,18 @@ impl Explored {
 fn a_dependency_that_hangs_takes_all_users_of_the_careless_shop_and_none_who_browse_the_careful_one() {
     // One after the other: a run that has the machine for itself is judged by what the shop does.
     let careless = Explored::new("careless", &["--only-edge", "payments"], 1);
-    let careful = Explored::new("careful", &[], 0);
+    let forms = ["--html", "matrix.html", "--markdown", "matrix.md", "--junit", "matrix.xml"];
+    let careful = Explored::new("careful", &forms, 0);
+    for (file, says) in [
+        ("matrix.html", "<th>blackhole</th>"),
+        ("matrix.html", "<a href=\"#s0\">"),
+        ("matrix.md", "| **payments** | graceful<br>browse soft"),
+        ("matrix.xml", "blackhole on payments"),
+    ] {
+        let text = careful.file(file);
+        assert!(text.contains(says), "{file} does not say {says}: {}", &text[..text.len().min(4000)]);
+    }
+    assert_eq!(careful.file("matrix.html").matches("data-run>").count(), 3, "each run in full");
     assert_eq!(careful.cell("payments", "browse"), Some(("graceful", "soft")), "{}", careful.text);
     assert_eq!(careless.cell("payments", "browse"), Some(("not-graceful", "hard")), "{}", careless.text);
     assert!(careless.text.contains("browse success"), "what did not hold is said:\n{}", careless.text);

@@ -227,6 +227,7 @@ pub struct BreakingPointArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The scenario gives services, edges, loads and what is asked for the users; its own faults, and what it asks of edges, are left aside.\n\
+Where it has no edges, they are found in the compose files of its stack.\n\
   murphy explore shop.yaml --budget 20m\n\
   murphy explore shop.yaml --only-edge payments --faults blackhole,abort")]
 pub struct ExploreArgs {
@@ -244,14 +245,23 @@ pub struct ExploreArgs {
     /// Then two faults at once, on two edges, of those that did no harm alone
     #[arg(long)]
     pub pairs: bool,
-    /// Also write the matrix as JSON to this file
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
     #[command(flatten)]
     pub scenario: ScenarioArgs,
     /// Where run directories are made
     #[arg(long, default_value = "murphy-runs", value_name = "DIR")]
     pub report_dir: PathBuf,
+    /// Also write the matrix as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    #[command(flatten)]
+    pub reports: NamedReports,
+}
+
+impl ExploreArgs {
+    /// Every report that is asked for by file name.
+    pub fn files(&self) -> ReportFiles {
+        ReportFiles { json: self.json.clone(), ..self.reports.files() }
+    }
 }
 
 /// Where results go.

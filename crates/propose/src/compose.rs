@@ -1,7 +1,7 @@
 //! What a compose file says, as far as a proposal needs it. Everything that is not understood is passed over: the compose
 //! file is somebody else's, and compose itself is its judge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_yaml::Value;
 
@@ -24,6 +24,8 @@ pub enum ComposeError {
 pub struct Compose {
     /// By name.
     pub services: BTreeMap<String, Service>,
+    /// Those whose end others wait for: they do their work and are gone before users come.
+    pub jobs: BTreeSet<String>,
 }
 
 /// One service of it.
@@ -55,9 +57,36 @@ impl Compose {
         let services = root.get("services").and_then(Value::as_mapping).ok_or(ComposeError::NoServices)?;
         let named =
             services.iter().filter_map(|(name, value)| Some((name.as_str()?.to_owned(), service(value))));
+        let jobs = murphy_core::gathered(services.values().flat_map(jobs));
         let services: BTreeMap<String, Service> = murphy_core::gathered(named);
-        if services.is_empty() { Err(ComposeError::Empty) } else { Ok(Compose { services }) }
+        if services.is_empty() { Err(ComposeError::Empty) } else { Ok(Compose { services, jobs }) }
     }
+
+    /// Adds what a further file of the same project says, which wins where both say something.
+    pub fn merge(&mut self, other: Compose) {
+        for (name, service) in other.services {
+            let ours = self.services.entry(name).or_default();
+            ours.image = service.image.or(ours.image.take());
+            ours.build = service.build.or(ours.build.take());
+            ours.depends_on.extend(service.depends_on);
+            ours.environment.extend(service.environment);
+            ours.published.extend(service.published);
+            ours.inside.extend(service.inside);
+            if !service.health.is_empty() {
+                ours.health = service.health;
+            }
+        }
+        self.jobs.extend(other.jobs);
+    }
+}
+
+/// The services whose end this one waits for.
+fn jobs(service: &Value) -> Vec<String> {
+    let ends = |waits: &Value| {
+        waits.get("condition").and_then(Value::as_str) == Some("service_completed_successfully")
+    };
+    let waits = service.get("depends_on").and_then(Value::as_mapping).into_iter().flatten();
+    waits.filter(|(_, waits)| ends(waits)).filter_map(|(name, _)| scalar(name)).collect()
 }
 
 fn service(value: &Value) -> Service {
@@ -173,7 +202,7 @@ mod tests {
         let compose = Compose::read(
             "x-env: &env { A: 1 }\nservices:\n  web:\n    image: web:1\n    environment: { <<: *env, B: two }\n    \
              ports: ['127.0.0.1:${PORT:-8080}:80/tcp', 9000, { target: 81, published: 8081 }]\n    \
-             depends_on: { db: { condition: service_healthy } }\n  db:\n    build: ./db\n    environment: [X=y=z, BARE]\n    \
+             depends_on: { db: { condition: service_completed_successfully } }\n  db:\n    build: ./db\n    environment: [X=y=z, BARE]\n    \
              expose: ['5432']\n",
         )
         .unwrap();
@@ -181,10 +210,27 @@ mod tests {
         assert_eq!(web.published, ["${PORT:-8080}", "8081"]);
         assert_eq!(web.inside, [80, 9000, 81]);
         assert_eq!(web.depends_on, ["db"]);
+        assert_eq!(compose.jobs.iter().collect::<Vec<_>>(), ["db"]);
         assert_eq!(web.environment["A"], "1");
         let db = &compose.services["db"];
         assert_eq!((db.build.as_deref(), db.inside.as_slice()), (Some("./db"), &[5432][..]));
         assert_eq!(db.environment, BTreeMap::from([("X".to_owned(), "y=z".to_owned())]));
+    }
+
+    #[test]
+    fn what_a_further_file_says_wins_and_what_it_leaves_out_stays() {
+        let one =
+            "services: { web: { image: 'web:1', environment: { A: one, B: two } }, db: { image: postgres } }";
+        let more = "services: { web: { environment: { A: three }, depends_on: [db] } }";
+        let mut both = Compose::read(one).unwrap();
+        both.merge(Compose::read(more).unwrap());
+        let web = &both.services["web"];
+        assert_eq!(
+            (web.image.as_deref(), web.depends_on.as_slice()),
+            (Some("web:1"), &["db".to_owned()][..])
+        );
+        assert_eq!((web.environment["A"].as_str(), web.environment["B"].as_str()), ("three", "two"));
+        assert_eq!(both.services.len(), 2);
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod terminal;
 mod timeline;
 
 pub use comparison::comparison;
-pub use html::html;
+pub use html::{html, html_explored};
 pub use json::{JsonError, json};
 pub use junit::{JunitError, junit};
 pub use markdown::markdown;

@@ -16,7 +16,7 @@ pub fn markdown(judgement: &Judgement) -> String {
 }
 
 /// Text that means nothing to Markdown, on one line.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let style = Style { ink: Ink::Plain, glyphs: Glyphs::Unicode };
     let mut plain = String::with_capacity(text.len());
     for c in style.clean(text).chars() {

@@ -1,18 +1,17 @@
 //! `murphy explore FILE`: every fault of a short list on every edge of a scenario, one at a time, and what it does to the users.
 //! Each is an ordinary run. What is left out is told, with what is taken for granted by it.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use murphy_core::{EdgeName, Verdict};
-use murphy_report::{Came, Cell, LeftOut, Matrix, SeriesKind};
+use murphy_report::{Came, Cell, LeftOut, Matrix, Outcome, SeriesKind};
 use murphy_scenario::{Loaded, Plan, Single, StackKeep};
 use murphy_verdict::{Finding, GateId, Judgement, RunEnd};
 
 use super::again::again;
 use super::experiment::{Bench, settings};
+use super::explore_edges;
+use super::explore_files::OpenFiles;
 use super::run::keep;
 use super::{check, fail, note, print, runtime};
 use crate::args::{ColourChoice, ExploreArgs, OutputArgs};
@@ -21,17 +20,28 @@ use crate::{signals, style};
 
 /// Explores.
 pub fn run(args: &ExploreArgs, colour: ColourChoice) -> Exit {
-    let scenario = match check::load_one(&args.file, &settings(&args.scenario), colour) {
+    let mut scenario = match check::load_one(&args.file, &settings(&args.scenario), colour) {
         Ok(scenario) => scenario,
         Err(exit) => return exit,
     };
+    let mut left_out = Vec::new();
+    if scenario.plan.edges.is_empty() {
+        let found = match explore_edges::found(&scenario.plan) {
+            Ok(found) => found,
+            Err(why) => return fail(Exit::Usage, &why),
+        };
+        for remark in &found.remarks {
+            note(remark);
+        }
+        (scenario.plan.edges, left_out) = (found.edges, found.left_out);
+    }
     let plan = &scenario.plan;
     let wanted = match wanted(args, plan) {
         Ok(wanted) => wanted,
         Err(exit) => return exit,
     };
-    let json = match args.json.as_deref().map(opened).transpose() {
-        Ok(json) => json,
+    let files = match OpenFiles::new(&args.files()) {
+        Ok(files) => files,
         Err(exit) => return exit,
     };
     let output = OutputArgs { report_dir: args.report_dir.clone(), ..OutputArgs::default() };
@@ -48,38 +58,30 @@ pub fn run(args: &ExploreArgs, colour: ColourChoice) -> Exit {
         longest: plan.phases.total().as_duration(),
         over: None,
         exit: Exit::Graceful,
-        json,
+        runs: Vec::new(),
         matrix: Matrix {
             format: Matrix::FORMAT,
             scenario: plan.name.clone(),
             seed: plan.seed,
             cells: Vec::new(),
-            left_out: Vec::new(),
+            left_out,
             stopped: None,
         },
     };
     runtime.block_on(signals::heeded(&bench.stop, async {
         exploration.all(wanted).await;
-        exploration.told(colour)
+        exploration.told(files, colour)
     }))
-}
-
-/// Opened before anything is run: hours of runs must not end with a matrix that can be kept nowhere.
-fn opened(path: &Path) -> Result<(&Path, File), Exit> {
-    // What stands there is kept until there is something to put in its place.
-    match OpenOptions::new().write(true).create(true).truncate(false).open(path) {
-        Ok(file) => Ok((path, file)),
-        Err(error) => {
-            Err(fail(Exit::Usage, &format_args!("--json {}: cannot be written: {error}", path.display())))
-        }
-    }
 }
 
 /// What is to be tried, by the command line.
 fn wanted(args: &ExploreArgs, plan: &Plan) -> Result<Vec<Single>, Exit> {
     let usage = |message: String| Err(fail(Exit::Usage, &message));
     if plan.edges.is_empty() || plan.loads.is_empty() {
-        return usage("the scenario needs an edge to break and a load whose users may notice".to_owned());
+        return usage(
+            "the scenario needs an edge to break, or a stack whose compose files tell of calls, and a load whose users may notice"
+                .to_owned(),
+        );
     }
     if plan.phases.fault.is_zero() {
         return usage(
@@ -112,8 +114,8 @@ struct Exploration<'a> {
     /// Why nothing else is run.
     over: Option<String>,
     exit: Exit,
-    /// Where the matrix is written too.
-    json: Option<(&'a Path, File)>,
+    /// One for each cell of the matrix.
+    runs: Vec<Outcome>,
     matrix: Matrix,
 }
 
@@ -168,7 +170,7 @@ impl Exploration<'_> {
                     continue;
                 }
             };
-            self.left_out(cell.edge, format!("pairs with {}", cell.fault), why);
+            self.left_out(cell.edge, format!("{}{}", LeftOut::PAIRS, cell.fault), why);
         }
         for (index, one) in partners.iter().enumerate() {
             for other in partners[index + 1..].iter().filter(|other| other.edge != one.edge) {
@@ -187,7 +189,7 @@ impl Exploration<'_> {
         if let Some(why) = self.no_more() {
             return Err(why);
         }
-        let (came, exit, _) = self.run(&Single::control(self.plan), String::new(), "nothing broken").await;
+        let (outcome, exit, _) = self.run(&Single::control(self.plan), String::new(), "nothing broken").await;
         if !matches!(exit, Exit::Graceful | Exit::Inconclusive) {
             self.exit = self.exit.worst(exit);
             let why = if exit == Exit::NotGraceful {
@@ -197,7 +199,9 @@ impl Exploration<'_> {
             };
             return Err(format!("{why} with nothing broken"));
         }
-        let Came::Judged { judgement, timeline } = came else { return Err("not carried out".to_owned()) };
+        let Came::Judged { judgement, timeline } = outcome.came else {
+            return Err("not carried out".to_owned());
+        };
         // What fails from the start is no answer to a fault, so its rows are inconclusive, not failed.
         if let Some(why) = unwell(&judgement) {
             self.exit = self.exit.worst(Exit::Inconclusive);
@@ -222,8 +226,8 @@ impl Exploration<'_> {
         let joined = |what: &dyn Fn(&Single) -> String, between: &str| {
             these.iter().map(|one| what(one)).collect::<Vec<_>>().join(between)
         };
-        let edge = joined(&|one| one.edge.to_string(), " + ");
-        let fault = joined(&|one| one.fault.text(), " + ");
+        let edge = joined(&|one| one.edge.to_string(), Cell::BETWEEN);
+        let fault = joined(&|one| one.fault.text(), Cell::BETWEEN);
         if let Some(why) = self.no_more() {
             self.left_out(edge, fault, why);
             return false;
@@ -233,20 +237,22 @@ impl Exploration<'_> {
         if these.len() > 1 {
             only += " --pairs";
         }
-        let (came, exit, run) =
+        let (outcome, exit, run) =
             self.run(&Single::plan(these, self.plan), only, &format!("{edge}: {fault}")).await;
         self.exit = self.exit.worst(exit);
-        let judgement = match came {
+        let judgement = match &outcome.came {
             Came::Judged { judgement, .. } => judgement,
             Came::NotCarriedOut { why } | Came::NotRun { why } => {
+                let why = format!("not carried out: {why}");
                 self.over = Some("a run was not carried out".to_owned());
-                self.left_out(edge, fault, format!("not carried out: {why}"));
+                self.left_out(edge, fault, why);
                 return false;
             }
         };
         note(&format_args!("{edge}: {fault}: {}", judgement.verdict));
-        self.matrix.cells.push(Cell::of(&edge, fault, &judgement, run));
+        self.matrix.cells.push(Cell::of(&edge, fault, judgement, run));
         let stuck = judgement.findings.iter().any(Finding::keeps_failing);
+        self.runs.push(outcome);
         let why = match exit {
             Exit::NotReverted => "something was not taken back: murphy undo",
             Exit::Signal(_) => "interrupted",
@@ -267,31 +273,25 @@ impl Exploration<'_> {
         !self.plan.services.is_empty() || stack.is_some_and(|stack| stack.keep == StackKeep::TakenDown)
     }
 
-    async fn run(&mut self, plan: &Plan, only: String, label: &str) -> (Came, Exit, String) {
+    async fn run(&mut self, plan: &Plan, only: String, label: &str) -> (Outcome, Exit, String) {
         let start = Instant::now();
         let again = again("explore", &self.args.file, &self.args.scenario, self.scenario, None) + &only;
         let finished = self.bench.carry_out(plan, again, label).await;
         self.longest = self.longest.max(start.elapsed());
         keep(&finished);
         let run = finished.dir.as_ref().map(|dir| dir.path().display().to_string());
-        (finished.outcome.came, finished.exit, run.unwrap_or_default())
+        (finished.outcome, finished.exit, run.unwrap_or_default())
     }
 
-    fn told(&mut self, colour: ColourChoice) -> Exit {
+    fn told(&mut self, files: OpenFiles, colour: ColourChoice) -> Exit {
         self.matrix.stopped = self.over.take();
-        self.matrix.cells.sort_by(|one, other| one.edge.cmp(&other.edge));
+        let cells = std::mem::take(&mut self.matrix.cells);
+        let mut both: Vec<(Cell, Outcome)> = cells.into_iter().zip(std::mem::take(&mut self.runs)).collect();
+        both.sort_by(|(one, _), (other, _)| one.edge.cmp(&other.edge));
+        (self.matrix.cells, self.runs) = both.into_iter().unzip();
         print(&self.matrix.text(style::report(colour)));
-        if let Some((path, mut file)) = self.json.take() {
-            let text = serde_json::to_string_pretty(&self.matrix).map_err(std::io::Error::from);
-            if let Err(error) =
-                text.and_then(|text| file.set_len(0).and_then(|()| file.write_all((text + "\n").as_bytes())))
-            {
-                return self
-                    .exit
-                    .worst(fail(Exit::Failed, &format_args!("cannot write {}: {error}", path.display())));
-            }
-        }
+        let exit = self.exit.worst(files.write(&self.matrix, &self.runs));
         // Nothing tried is nothing known.
-        if self.matrix.cells.is_empty() { self.exit.worst(Exit::Inconclusive) } else { self.exit }
+        if self.matrix.cells.is_empty() { exit.worst(Exit::Inconclusive) } else { exit }
     }
 }

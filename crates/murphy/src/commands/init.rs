@@ -57,7 +57,7 @@ fn from_compose(file: &Path, folder: &Path) -> Exit {
         print(&format!("{}\n", path.display()));
     }
     print(&format!(
-        "\nnext:  read one of them, then  murphy check {0}  and  murphy run {0}\n",
+        "\nnext:  read one of them, then  murphy check {0}  and  murphy run {0}\nor try every fault on all of these calls:  murphy explore {0}/FILE\n",
         folder.display()
     ));
     Exit::Graceful

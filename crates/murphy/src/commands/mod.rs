@@ -16,6 +16,8 @@ pub mod doctor;
 pub mod experiment;
 pub mod explain;
 pub mod explore;
+mod explore_edges;
+mod explore_files;
 pub mod fault;
 pub mod init;
 pub mod man;

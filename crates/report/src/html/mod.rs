@@ -2,10 +2,12 @@
 //! SVG drawn here from a [`Timeline`]; their size does not grow with the run.
 
 mod chart;
+mod matrix;
 mod page;
 mod scale;
 mod verdict;
 
+use crate::matrix::Matrix;
 use crate::outcome::{Came, Outcome};
 use crate::terminal::verdict_words;
 use page::Page;
@@ -13,6 +15,24 @@ pub(crate) use scale::spoken;
 
 /// Renders the outcomes of one invocation, in order, as one document.
 pub fn html(outcomes: &[Outcome]) -> String {
+    let title = match outcomes {
+        [one] => format!("{}: {}", one.scenario, words(one)),
+        several => format!("Murphy: {} scenarios", several.len()),
+    };
+    document(&title, outcomes, &|page| {
+        if outcomes.len() != 1 {
+            overview(page, outcomes);
+        }
+    })
+}
+
+/// Renders an exploration: its matrix, then the runs of its cells, in their order, so that each outcome leads to its run.
+pub fn html_explored(matrix: &Matrix, outcomes: &[Outcome]) -> String {
+    let title = format!("{}: what breaks what", matrix.scenario);
+    document(&title, outcomes, &|page| matrix::matrix(page, matrix))
+}
+
+fn document(title: &str, outcomes: &[Outcome], first: &dyn Fn(&mut Page)) -> String {
     let mut page = Page::default();
     page.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")
         .raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")
@@ -21,17 +41,11 @@ pub fn html(outcomes: &[Outcome]) -> String {
         .raw("style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:\">")
         // Browsers ask for an icon of their own accord; an empty one keeps them from it.
         .raw("<link rel=\"icon\" href=\"data:,\">");
-    let title = match outcomes {
-        [one] => format!("{}: {}", one.scenario, words(one)),
-        several => format!("Murphy: {} scenarios", several.len()),
-    };
-    page.element("<title>", &title, "</title>")
+    page.element("<title>", title, "</title>")
         .raw("<style>")
         .raw(include_str!("style.css"))
         .raw("</style></head>\n<body><main>\n");
-    if outcomes.len() != 1 {
-        overview(&mut page, outcomes);
-    }
+    first(&mut page);
     for (number, outcome) in outcomes.iter().enumerate() {
         page.put(format_args!("<article id=\"s{number}\" data-run>\n"));
         match &outcome.came {
