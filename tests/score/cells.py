@@ -13,7 +13,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 class Cell:
     """One run: the callers, the fault, and what is true.
 
-    truth: {(detector, subject): (state, {parameter: (value, tolerance)})}; a state is `present`, `absent`, `trap` (anything
+    truth: {(detector, subject): (state, {parameter: (value, tolerance)})}; a value may be the name of a count that is known only
+    after the run (`lost`, `twice`). A state is `present`, `absent`, `trap` (anything
     but present) or `open` (must not be decided). A tolerance is a share of the value plus an absolute part.
     """
 
@@ -27,6 +28,7 @@ class Cell:
         self.callee = more.get("callee", "own")
         self.front = more.get("front")
         self.cycles = more.get("cycles")
+        self.store = more.get("store")
 
 
 EDGE = "edge"
@@ -475,6 +477,46 @@ def f10_at_once(rng):
     return Cell({"timeout": 2.0}, "reset", {("recovery", "user"): ("present", {"time": (0, 1.6)}), ("metastability", "user"): ("absent", {})}, rate=30, phases=(1, 10, 6, 12))
 
 
+# ------------------------------------------------------------------- F10: writes
+
+
+def writes(store, fault, lost, duplicates, **more):
+    spec = {"timeout": 0.25, "attempts": more.pop("attempts", 1)}
+    truth = {("lost", "user"): lost, ("duplicates", "user"): duplicates}
+    return Cell(spec, fault, truth, store=store, rate=more.pop("rate", 40), phases=(1, 8, 6, 8), timeout=5, **more)
+
+
+def f10_written_behind(rng):
+    """Acknowledges before a write is on disk, and is killed."""
+    store = {"behind": rng.uniform(0.3, 1.0)}
+    return writes(store, "kill", ("present", {"lost": ("lost", 2)}), ("absent", {}))
+
+
+def f10_written_first(rng):
+    return writes({}, "kill", ("absent", {}), ("absent", {}), rate=rng.uniform(30, 60))
+
+
+def f10_shown_late(rng):
+    """What is kept can be read only some time later."""
+    return writes({"hidden": rng.uniform(4.0, 8.0)}, "kill", ("trap", {}), ("trap", {}))
+
+
+def f10_kept_but_refused(rng):
+    """Keeps what it answers with an error."""
+    return writes({"fails": rng.uniform(0.05, 0.15)}, "latency 50ms", ("trap", {}), ("trap", {}))
+
+
+def f10_tried_again(rng):
+    """The answer is late, the caller asks once more, and the store does not know that it is the same."""
+    twice = ("present", {"duplicates": ("twice", 0)})
+    return writes({}, f"latency {rng.randint(400, 700)}ms", ("absent", {}), twice, attempts=rng.randint(2, 3))
+
+
+def f10_known_again(rng):
+    store = {"unique": True}
+    return writes(store, f"latency {rng.randint(400, 700)}ms", ("absent", {}), ("absent", {}), attempts=rng.randint(2, 3))
+
+
 CELLS = {name: cell for name, cell in sorted(globals().items()) if name[:1] == "f" and name[1:2].isdigit()}
 
-SMOKE = ["f1_deadline", "f1_cascade", "f4_breaker", "f4_none", "f5_shared", "f6_stale", "f7_shed", "f8_deep"]
+SMOKE = ["f1_deadline", "f1_cascade", "f4_breaker", "f4_none", "f5_shared", "f6_stale", "f7_shed", "f8_deep", "f10_written_behind", "f10_tried_again"]

@@ -2,6 +2,9 @@
 
     fixture.py callee --listen HOST:PORT
     fixture.py caller --listen HOST:PORT --upstream HOST:PORT --spec JSON [--truth FILE]
+    fixture.py store --listen HOST:PORT --spec JSON --truth FILE
+
+The store keeps what it is asked for as `/write/ID`, and shows all of it as `/writes`; see `Store`. A caller hands `/write/ID` on.
 
 The caller serves `/` (asks the callee), `/free` (does not), `/live` and `/ready`. `spec` says how it treats its callee; see
 `Own` for its own loops and `LIBRARIES` for real libraries. Counts go to the truth file, not through the proxy.
@@ -81,11 +84,11 @@ async def serve(listen, handler, obliging=True):
         await server.serve_forever()
 
 
-async def get(upstream, keep=None):
+async def get(upstream, keep=None, path="/"):
     """One GET on a connection of its own. `keep` gets the connection instead of closing it where the call fails."""
     reader, writer = await asyncio.open_connection(*address(upstream))
     try:
-        writer.write(b"GET / HTTP/1.1\r\nHost: callee\r\nConnection: close\r\n\r\n")
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: callee\r\nConnection: close\r\n\r\n".encode())
         await writer.drain()
         head = await read_head(reader)
         if head is None:
@@ -114,6 +117,54 @@ async def callee(args):
         return 200, {}, json.dumps({"count": count}).encode()
 
     await serve(args.listen, handler, obliging=False)
+
+
+# ---------------------------------------------------------------- a store
+
+
+class Store:
+    """behind (a write is on disk only so long after it was acknowledged), unique (the same id is kept once), hidden (a write
+    is shown only so long after it came), fails (the share that is kept and answered with 500)
+
+    What is kept is in the truth file, and stays if the process is killed. What was acknowledged stands in a file beside it.
+    """
+
+    def __init__(self, spec, truth):
+        self.spec = spec
+        self.file, self.acks = open(truth, "a+"), open(truth + ".acks", "a")
+        self.file.seek(0)
+        self.kept = [(0.0, line.strip()) for line in self.file]
+        self.ids = {one for _, one in self.kept}
+
+    def sync(self, one):
+        self.file.write(one + "\n")
+        self.file.flush()
+
+    async def __call__(self, path):
+        if path == "/writes":
+            now, hidden = time.monotonic(), self.spec.get("hidden", 0.0)
+            shown = [one for at, one in self.kept if now - at >= hidden]
+            return 200, {}, json.dumps({"writes": shown}).encode()
+        if not path.startswith("/write/"):
+            return 200, {}, b"{}"
+        one = path[len("/write/"):]
+        if not (self.spec.get("unique") and one in self.ids):
+            self.ids.add(one)
+            self.kept.append((time.monotonic(), one))
+            behind = self.spec.get("behind")
+            if behind:
+                asyncio.get_running_loop().call_later(behind, self.sync, one)
+            else:
+                self.sync(one)
+        if random.random() < self.spec.get("fails", 0.0):
+            return 500, {}, b"{}"
+        self.acks.write(one + "\n")
+        self.acks.flush()
+        return 200, {}, b"{}"
+
+
+async def store(args):
+    await serve(args.listen, Store(json.loads(args.spec), args.truth))
 
 
 # ---------------------------------------------------------------- a caller with loops of its own
@@ -146,6 +197,16 @@ class Own:
         self.failures, self.open_until, self.trying = 0, 0.0, False
         self.leaked, self.tokens, self.bad_until = [], 5.0, 0.0
         self.cached_until = 0.0
+
+    async def handed_on(self, path):
+        """A write for the store."""
+        for _ in range(self.spec.get("attempts", 1)):
+            try:
+                await asyncio.wait_for(get(self.upstream, path=path), self.spec["timeout"])
+                return 200, {}, b"{}"
+            except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
+                pass
+        return 502, {}, b"{}"
 
     async def call(self):
         self.truth.count("calls")
@@ -238,6 +299,8 @@ class Own:
             return 200, {}, b"{}"
         if path.startswith("/live"):
             return 200, {}, b"{}"
+        if path.startswith("/write/"):
+            return await self.handed_on(path)
         if path.startswith("/ready"):
             if self.spec.get("ready") != "deep":
                 return 200, {}, b"{}"
@@ -466,14 +529,14 @@ async def caller(args):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("role", choices=["callee", "caller"])
+    parser.add_argument("role", choices=["callee", "caller", "store"])
     parser.add_argument("--listen", required=True)
     parser.add_argument("--upstream")
     parser.add_argument("--spec", default="{}")
     parser.add_argument("--truth")
     args = parser.parse_args()
     try:
-        asyncio.run({"callee": callee, "caller": caller}[args.role](args))
+        asyncio.run({"callee": callee, "caller": caller, "store": store}[args.role](args))
     except KeyboardInterrupt:
         pass
 

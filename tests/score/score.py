@@ -113,6 +113,9 @@ def scenario(cell, name, seed, where):
             "ready": {"tcp": direct},
             "within": "30s",
         }
+    elif cell.store is not None:
+        callee = [sys.executable, FIXTURE, "store", "--listen", direct, "--spec", json.dumps(cell.store)]
+        callee = {"run": callee + ["--truth", os.path.join(where, "kept")], "ready": {"tcp": direct}, "within": "30s"}
     else:
         callee = {"run": [sys.executable, FIXTURE, "callee", "--listen", direct], "ready": {"tcp": direct}, "within": "30s"}
     if cell.front:
@@ -131,14 +134,18 @@ def scenario(cell, name, seed, where):
             "arrivals": cell.arrivals,
             "timeout": f"{cell.timeout * 1000:.0f}ms",
         }
+        if cell.store is not None:
+            loads[load]["http"] = f"POST http://{listen}/write/${{{load}.id}}"
+            loads[load]["ledger"] = {"read": {"http": f"GET http://{direct}/writes"}, "settle": "1s", "within": "15s"}
     name_of, _, setting = cell.fault.partition(" ")
-    inject = {name_of: setting} if setting else name_of if name_of == "refuse" else {name_of: {}}
+    inject = {name_of: setting} if setting else name_of if name_of in ("refuse", "kill") else {name_of: {}}
     faults = []
     cycles = cell.cycles or 1
     each = fault / cycles
     for cycle in range(cycles):
         on = each * (0.3 if cell.cycles else 1.0)
-        faults.append({"edge": EDGE, "inject": inject, "at": f"{each * cycle * 1000:.0f}ms", "for": f"{on * 1000:.0f}ms"})
+        on_what = {"service": "callee"} if name_of == "kill" else {"edge": EDGE}
+        faults.append({**on_what, "inject": inject, "at": f"{each * cycle * 1000:.0f}ms", "for": f"{on * 1000:.0f}ms"})
     document = {
         "murphy": 1,
         "name": f"{name} {seed}",
@@ -198,7 +205,7 @@ def run(job):
             return {"cell": name, "seed": seed, "error": (done.stdout + done.stderr)[-1500:]}
         with open(out) as file:
             judgement = json.load(file)[0]
-        return {"cell": name, "seed": seed, "library": cell.library, "answers": list(answers(cell, judgement)), "late": any(gate["id"] == "load-on-time" and not gate["holds"] for gate in judgement["gates"]), "gates": [gate["text"] for gate in judgement["gates"] if not gate["holds"]], "where": where if keep else None}
+        return {"cell": name, "seed": seed, "library": cell.library, "answers": list(answers(cell, judgement, counted(cell, where))), "late": any(gate["id"] == "load-on-time" and not gate["holds"] for gate in judgement["gates"]), "gates": [gate["text"] for gate in judgement["gates"] if not gate["holds"]], "where": where if keep else None}
     except subprocess.TimeoutExpired:
         return {"cell": name, "seed": seed, "error": "took too long"}
     finally:
@@ -211,7 +218,18 @@ def subject(finding):
     return next(iter(value.values())) if isinstance(value, dict) else value
 
 
-def answers(cell, judgement):
+def counted(cell, where):
+    """What is known of the writes only now."""
+    if cell.store is None:
+        return {}
+    with open(os.path.join(where, "kept")) as file:
+        kept = file.read().split()
+    with open(os.path.join(where, "kept.acks")) as file:
+        acks = set(file.read().split())
+    return {"lost": len(acks - set(kept)), "twice": sum(kept.count(one) > 1 for one in set(kept))}
+
+
+def answers(cell, judgement, counted):
     for (detector, about), (wanted, parameters) in cell.truth.items():
         found = [f for f in judgement["findings"] if f["detector"] == detector and subject(f) == about]
         if not found:
@@ -223,6 +241,8 @@ def answers(cell, judgement):
         checked = {}
         for parameter, expected in parameters.items():
             reading = told.get(parameter)
+            if isinstance(expected, tuple) and isinstance(expected[0], str):
+                expected = counted[expected[0]], expected[1]
             if isinstance(expected, str):
                 # `growing` and `unresolved` leave a shape open; they do not name a wrong one.
                 text = reading["text"] if reading else None

@@ -119,10 +119,11 @@ stack:
   wait: 120s
   env: {{ BASE: {base}, PORT: \"{port}\" }}
 load:
-  product: {{ http: \"GET http://127.0.0.1:{port}/products/7\", rate: 40/s, timeout: 5s }}
-phases: {{ warm-up: 2s, baseline: 5s, fault: 5s, recovery: 3s }}
+  product: {{ http: \"GET http://127.0.0.1:{port}/products/7\", rate: 60/s, timeout: 5s }}
+phases: {{ warm-up: 2s, baseline: 8s, fault: 8s, recovery: 3s }}
+control: true
 expect:
-  product: {{ success: \">= 95%\" }}
+  product: {{ success: \">= 80%\" }}
 ",
         compose.display()
     );

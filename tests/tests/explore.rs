@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use murphy_tests::{Bench, answering, free_ports};
+use murphy_tests::{Bench, Keeping, answering, free_ports, keeping};
 use serde_json::Value;
 
 struct Explored {
@@ -136,6 +136,34 @@ fn nothing_else_is_tried_on_a_service_that_does_not_come_back_and_that_is_no_pas
     assert!(told.stdout.contains("1 tried, 1 left out"), "{}", told.stdout);
     let why = "left out: latency 1s on db: the services did not come back by themselves";
     assert!(told.stdout.contains(why), "{}", told.stdout);
+}
+
+#[test]
+fn nothing_else_is_tried_where_data_is_lost() {
+    let bench = Bench::new();
+    let [edge] = free_ports();
+    let service = keeping(SocketAddr::from(([127, 0, 0, 1], edge)), Keeping::OrForgets);
+    let db = answering("{}");
+    let text = format!(
+        "murphy: 1
+name: a service that forgets
+edges: {{ db: {{ listen: \"127.0.0.1:{edge}\", to: \"{db}\" }} }}
+load:
+  order:
+    http: \"POST http://{service}/write/${{order.id}}\"
+    rate: 50/s
+    ledger: {{ read: {{ http: \"http://{service}/writes\" }}, settle: 200ms, within: 2s }}
+phases: {{ warm-up: 500ms, baseline: 3s, fault: 3s, recovery: 3s }}
+expect: {{ order: {{ lost: none }} }}
+"
+    );
+    bench.file("s.yaml", &text);
+    let told = bench.run(&["explore", "s.yaml", "--faults", "blackhole,latency"]).expect(1);
+    assert!(told.stdout.contains("1 tried, 1 left out"), "{}", told.stdout);
+    let stopped = told.stdout.lines().find(|line| line.starts_with("stopped: data is lost: "));
+    let stopped = stopped.unwrap_or_else(|| panic!("{}", told.stdout));
+    assert!(stopped.contains("acknowledged writes gone ("), "{stopped}");
+    assert!(told.stdout.contains("left out: latency 1s on db: data is lost"), "{}", told.stdout);
 }
 
 #[test]

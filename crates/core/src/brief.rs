@@ -102,6 +102,9 @@ pub struct LoadBrief {
     pub rate: Frequency,
     /// The sender's own limit on one request.
     pub timeout: Span,
+    /// What is asked for the writes that are kept, as printed; `None` if they are not looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<String>,
 }
 
 /// An edge.

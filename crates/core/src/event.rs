@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ConnId, ContainerIdentity, EdgeName, FaultId, HttpCall, LoadName, Offset, Phase, ProbeName, RunBrief,
-    Sample, ServiceName, Span, Undo,
+    ConnId, ContainerIdentity, EdgeName, FaultId, HttpCall, LedgerRead, LoadName, Offset, Phase, ProbeName,
+    RunBrief, Sample, ServiceName, Span, Undo,
 };
 
 /// One thing that happened.
@@ -375,6 +375,13 @@ pub enum EventKind {
         planned: u64,
         /// The most that were in flight at once.
         in_flight_max: u64,
+    },
+    /// What a load's writes have left behind.
+    LedgerRead {
+        /// Which load.
+        load: LoadName,
+        /// What was found.
+        read: Box<LedgerRead>,
     },
     /// A probe's answer.
     Probe {

@@ -126,6 +126,10 @@ pub enum Rule {
     Sheds,
     /// Users do not need what is broken: their success rate holds.
     Soft,
+    /// No write that was acknowledged is gone.
+    NoneLost,
+    /// No write is there more often than it was sent.
+    NoneTwice,
     /// Degraded answers are at most so old.
     Staleness {
         /// The bound.

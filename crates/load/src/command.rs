@@ -11,8 +11,6 @@ use tokio::process::Command;
 
 use crate::probe::CommandQuestion;
 
-/// At most so much of each stream is kept; the rest is read and thrown away, so that the command does not block.
-const OUTPUT_KEPT: usize = 64 * 1024;
 /// How long output may still come after the command has ended: something in the background may hold the pipe open.
 const OUTPUT_PATIENCE: std::time::Duration = std::time::Duration::from_millis(100);
 
@@ -36,8 +34,9 @@ impl Drop for Leash {
     }
 }
 
-/// Runs it to its end. Dropping the future kills the whole group.
-pub(crate) async fn run(question: &CommandQuestion) -> io::Result<Ended> {
+/// Runs it to its end. Dropping the future kills the whole group. At most `kept` bytes of each stream are kept; the rest is read
+/// and thrown away, so that the command does not block.
+pub(crate) async fn run(question: &CommandQuestion, kept: usize) -> io::Result<Ended> {
     let [program, arguments @ ..] = question.argv.as_slice() else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"));
     };
@@ -59,7 +58,7 @@ pub(crate) async fn run(question: &CommandQuestion) -> io::Result<Ended> {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let status = {
         let reading = async {
-            tokio::join!(drain(stdout, &mut output), drain(stderr, &mut errors));
+            tokio::join!(drain(stdout, &mut output, kept), drain(stderr, &mut errors, kept));
         };
         tokio::pin!(reading);
         tokio::select! {
@@ -80,12 +79,12 @@ pub(crate) async fn run(question: &CommandQuestion) -> io::Result<Ended> {
     Ok(Ended { status, output: text(output), errors: text(errors) })
 }
 
-async fn drain(stream: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+async fn drain(stream: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>, most: usize) {
     let Some(mut stream) = stream else { return };
     // On the heap: two of these would make the future a large one.
     let mut buffer = vec![0; 8192];
     while let Ok(length @ 1..) = stream.read(&mut buffer).await {
-        let room = OUTPUT_KEPT - kept.len();
+        let room = most - kept.len();
         kept.extend_from_slice(&buffer[..length.min(room)]);
     }
 }

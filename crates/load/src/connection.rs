@@ -29,6 +29,8 @@ pub(crate) const BODY_KEPT: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
+    /// At most so much of a body is kept.
+    kept: usize,
     _driver: JoinSet<()>,
 }
 
@@ -50,7 +52,7 @@ pub(crate) enum Failure {
 pub(crate) struct Answer {
     pub head: Head,
     pub headers: HeaderMap,
-    /// The beginning of the body, up to [`BODY_KEPT`].
+    /// The beginning of the body, as much as is kept.
     pub body: Bytes,
     /// Bytes in the body.
     pub length: u64,
@@ -80,7 +82,12 @@ impl Connection {
             // How it ends is told to the sender.
             let _ = connection.await;
         });
-        Ok(Connection { sender, _driver: driver })
+        Ok(Connection { sender, kept: BODY_KEPT, _driver: driver })
+    }
+
+    /// The same, with so much of each body kept.
+    pub(crate) fn keeping(self, kept: usize) -> Connection {
+        Connection { kept, ..self }
     }
 
     /// One exchange on a connection without a history.
@@ -110,19 +117,19 @@ impl Connection {
         *head = Some(seen);
         // hyper checks the length against Content-Length or the chunks, and fails on a body that is cut.
         let (parts, body) = response.into_parts();
-        Attempt::Answered(match read_body(body).await {
+        Attempt::Answered(match read_body(body, self.kept).await {
             Ok((body, length)) => Ok(Answer { head: seen, headers: parts.headers, body, length }),
             Err(_) => Err(Failure::Cut),
         })
     }
 }
 
-async fn read_body(mut body: Incoming) -> Result<(Bytes, u64), hyper::Error> {
+async fn read_body(mut body: Incoming, most: usize) -> Result<(Bytes, u64), hyper::Error> {
     let (mut kept, mut length) = (Vec::new(), 0);
     while let Some(frame) = body.frame().await {
         if let Some(data) = frame?.data_ref() {
             length += data.len() as u64;
-            let room = BODY_KEPT - kept.len();
+            let room = most - kept.len();
             kept.extend_from_slice(&data[..data.len().min(room)]);
         }
     }

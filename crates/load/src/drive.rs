@@ -4,11 +4,13 @@
 //! answer before the next request, never skip one in silence and never repeat one (see `connection` for the single
 //! exception).
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use murphy_core::{Chance, Dice, EventKind, Frequency, LoadName, Recorder, SampleOutcome, Seed, Span};
+use murphy_core::{
+    Chance, Dice, EventKind, Frequency, LoadName, Recorder, SampleOutcome, Seed, Span, WriteIds,
+};
 use regex_lite::Regex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -36,6 +38,26 @@ pub enum BodyRule {
 /// The request that is to be sent at present.
 pub type Renewed = watch::Receiver<Option<Arc<HttpRequest>>>;
 
+/// How the requests of a load are told apart in what the service keeps, and which of them it has acknowledged.
+#[derive(Debug, Clone)]
+pub struct Writes {
+    /// The id of each; the first one stands in the request as a place for all.
+    pub ids: WriteIds,
+    /// Ordinals of requests that were answered as expected, in the order of the answers.
+    pub acknowledged: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Writes {
+    /// None is acknowledged yet.
+    pub fn new(ids: WriteIds) -> Writes {
+        Writes { ids, acknowledged: Arc::default() }
+    }
+
+    fn acknowledge(&self, n: u64) {
+        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).push(n);
+    }
+}
+
 /// One stream of user requests.
 #[derive(Debug, Clone)]
 pub struct HttpLoad {
@@ -45,6 +67,8 @@ pub struct HttpLoad {
     pub request: HttpRequest,
     /// What is asked instead, where it changes while the load runs; until there is one, nothing is sent.
     pub renewed: Option<Renewed>,
+    /// Gives each request an id of its own, and remembers what was acknowledged.
+    pub writes: Option<Writes>,
     /// Planned arrivals.
     pub rate: Frequency,
     /// How they are spread.
@@ -73,6 +97,7 @@ impl HttpLoad {
             name,
             request,
             renewed: None,
+            writes: None,
             rate,
             arrivals: Arrivals::default(),
             timeout: Span::from_secs(5),
@@ -203,6 +228,10 @@ async fn send(lane: Arc<Lane>, mut ticket: Ticket, route: Route) {
     let (mut head, mut effort) = (None, Effort::default());
     let renewed = lane.load.renewed.as_ref().and_then(|renewed| renewed.borrow().clone());
     let request = renewed.as_deref().unwrap_or(&lane.load.request);
+    let n = ticket.n();
+    let with_id =
+        lane.load.writes.as_ref().map(|writes| request.with_text(&writes.ids.id(0), &writes.ids.id(n)));
+    let request = with_id.as_ref().unwrap_or(request);
     let outcome = tokio::select! {
         biased;
         (result, connection) = lane.pool.exchange(request, route, &mut head, &mut effort) => {
@@ -220,8 +249,10 @@ async fn send(lane: Arc<Lane>, mut ticket: Ticket, route: Route) {
     };
     let whole = result.is_ok();
     let outcome = judge(&lane.load, result, head);
-    if outcome == SampleOutcome::Dropped {
-        ticket.not_sent();
+    match (&outcome, &lane.load.writes) {
+        (SampleOutcome::Dropped, _) => ticket.not_sent(),
+        (SampleOutcome::Ok, Some(writes)) => writes.acknowledge(n),
+        _ => {}
     }
     ticket.tell(outcome, head);
     if let Some(connection) = connection

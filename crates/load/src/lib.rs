@@ -21,8 +21,8 @@ mod watch;
 
 pub use ask_postgres::PostgresQuestion;
 pub use ask_redis::RedisQuestion;
-pub use drive::{BodyRule, HttpLoad, LoadSummary, Renewed, drive};
-pub use probe::{Asker, CommandQuestion, Question, Reply, Said, ask};
+pub use drive::{BodyRule, HttpLoad, LoadSummary, Renewed, Writes, drive};
+pub use probe::{Asker, CommandQuestion, Question, Reply, Said, ask, ask_for_all};
 pub use ready::{NotReady, wait_ready};
 pub use request::{HttpRequest, RequestError};
 pub use schedule::{Arrival, Arrivals, ArrivalsError, Schedule};

@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use crate::ask_postgres::{self, PostgresQuestion};
 use crate::ask_redis::{self, RedisQuestion};
 use crate::command::{self, Ended};
-use crate::connection::{Connection, Failure};
+use crate::connection::{BODY_KEPT, Connection, Failure};
 use crate::request::HttpRequest;
 use crate::status::StatusSet;
 
@@ -114,25 +114,41 @@ pub struct Reply {
 /// What an answer holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Said {
-    /// The first 64 KiB of a body, a command's output, or a reply.
+    /// The beginning of a body or of a command's output (64 KiB, if not all was asked for), or a reply.
     pub text: String,
     /// The headers of an answer to a request, in small letters.
     pub headers: Vec<(String, String)>,
 }
 
+/// Of an answer of which all is wanted: more is no list of writes but a mistake.
+const ALL_KEPT: usize = 256 * 1024 * 1024;
+
 /// Asks once. May be cancelled; a command is killed then, and also when `within` is over, with its whole group.
 pub async fn ask(question: &Question, within: Span) -> Reply {
+    ask_keeping(question, within, BODY_KEPT).await
+}
+
+/// The same, for all that is said. What is longer than 256 MiB is no good answer.
+pub async fn ask_for_all(question: &Question, within: Span) -> Reply {
+    let reply = ask_keeping(question, within, ALL_KEPT).await;
+    if reply.said.text.len() < ALL_KEPT {
+        return reply;
+    }
+    Reply { ok: false, saw: "more than 256 MiB".to_owned(), said: Said::default(), ..reply }
+}
+
+async fn ask_keeping(question: &Question, within: Span, kept: usize) -> Reply {
     let began = Instant::now();
     let answer = async {
         let (ok, saw) = match question {
             Question::Http { request, status, body, json } => {
-                return ask_http(request, status, body.as_ref(), json).await;
+                return ask_http(request, status, body.as_ref(), json, kept).await;
             }
             Question::Tcp { address } => match TcpStream::connect(address.as_str()).await {
                 Ok(_) => (true, "connected".to_owned()),
                 Err(error) => (false, connect_words(&error)),
             },
-            Question::Command(question) => return ask_command(question).await,
+            Question::Command(question) => return ask_command(question, kept).await,
             Question::Redis(question) => ask_redis::ask(question).await,
             Question::Postgres(question) => ask_postgres::ask(question).await,
             Question::Other(asker) => asker.ask().await,
@@ -171,10 +187,12 @@ async fn ask_http(
     status: &StatusSet,
     body: Option<&Regex>,
     json: &[(JsonPath, JsonTest)],
+    kept: usize,
 ) -> (bool, String, Said) {
     let mut head = None;
     let mut said = Said::default();
-    let answer = async { Connection::dial(request).await?.exchange(request, &mut head).await }.await;
+    let answer =
+        async { Connection::dial(request).await?.keeping(kept).exchange(request, &mut head).await }.await;
     let (ok, saw) = match answer {
         Ok(answer) => {
             let seen = answer.head.status;
@@ -205,8 +223,8 @@ async fn ask_http(
     (ok, saw, said)
 }
 
-async fn ask_command(question: &CommandQuestion) -> (bool, String, Said) {
-    let Ended { status, output, errors } = match command::run(question).await {
+async fn ask_command(question: &CommandQuestion, kept: usize) -> (bool, String, Said) {
+    let Ended { status, output, errors } = match command::run(question, kept).await {
         Ok(ended) => ended,
         Err(error) => {
             let program = question.argv.first().map_or("", String::as_str);

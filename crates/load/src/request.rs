@@ -141,6 +141,28 @@ impl HttpRequest {
         self.body(value.to_string())
     }
 
+    /// With another text in the place of each `from`, in the path, the headers and the body. Of a text that makes no path or no
+    /// header the place stays as it is.
+    pub fn with_text(&self, from: &str, to: &str) -> HttpRequest {
+        let mut other = self.clone();
+        let path = self.target.to_string();
+        if path.contains(from) {
+            other.target = path.replace(from, to).parse().unwrap_or(other.target);
+        }
+        for value in other.headers.values_mut() {
+            let text = value.to_str().ok().filter(|text| text.contains(from));
+            if let Some(next) = text.and_then(|text| HeaderValue::from_str(&text.replace(from, to)).ok()) {
+                *value = next;
+            }
+        }
+        if let Ok(body) = std::str::from_utf8(&self.body)
+            && body.contains(from)
+        {
+            other.body = body.replace(from, to).into();
+        }
+        other
+    }
+
     /// The method.
     pub fn method(&self) -> &str {
         self.method.as_str()
@@ -207,6 +229,17 @@ mod tests {
         let request: HttpRequest = "http://[::1]".parse().unwrap();
         assert_eq!((request.method(), request.address()), ("GET", ("::1", 80)));
         assert_eq!(request.message().uri().to_string(), "/");
+    }
+
+    #[test]
+    fn a_text_is_replaced_in_the_path_the_headers_and_the_body() {
+        let request: HttpRequest = "PUT http://a:1/x/ID?y=ID".parse().unwrap();
+        let request = request.header("x-key", "ID").unwrap().body("{\"id\":\"ID\",\"more\":\"ID\"}");
+        let message = request.with_text("ID", "0007").message();
+        assert_eq!(message.uri().to_string(), "/x/0007?y=0007");
+        assert_eq!(message.headers()["x-key"], "0007");
+        assert_eq!(request.with_text("ID", "7").body, "{\"id\":\"7\",\"more\":\"7\"}");
+        assert_eq!(request.with_text("none", "7"), request);
     }
 
     #[test]

@@ -55,6 +55,11 @@ impl Ticket {
         Ticket { booth: Arc::clone(booth), n, intended, sent: None, told: false }
     }
 
+    /// The ordinal of the request.
+    pub(crate) fn n(&self) -> u64 {
+        self.n
+    }
+
     /// The present is when its sending begins.
     pub(crate) fn sent_now(&mut self) {
         self.sent = Some(self.booth.recorder.clock().now());

@@ -103,7 +103,12 @@ pub(crate) fn shown(judgement: &Judgement) -> impl Iterator<Item = &Finding> {
                 (State::Present { .. }, _)
                     | (
                         State::Absent { .. },
-                        Detector::Timeout | Detector::Breaker | Detector::Isolation | Detector::Dependency
+                        Detector::Timeout
+                            | Detector::Breaker
+                            | Detector::Isolation
+                            | Detector::Dependency
+                            | Detector::Lost
+                            | Detector::Duplicates
                     )
             );
         let kind = match finding.detector {
@@ -120,6 +125,8 @@ pub(crate) fn shown(judgement: &Judgement) -> impl Iterator<Item = &Finding> {
             Detector::Leak => Some(RowKind::Leak),
             Detector::Shedding => Some(RowKind::Shedding),
             Detector::Dependency => Some(RowKind::Dependency),
+            Detector::Lost => Some(RowKind::Lost),
+            Detector::Duplicates => Some(RowKind::Duplicates),
             Detector::Pool | Detector::Fallback | Detector::Metastability => None,
         };
         let told = kind.is_some_and(|kind| {

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use murphy_core::{Secrets, Span};
-use murphy_load::{Asker, HttpRequest, Reply, Said};
+use murphy_load::{Asker, HttpRequest, Reply, Said, Writes};
 use murphy_scenario::{self as scenario, Capture, CaptureFrom, Plan, ProbePlan};
 use regex_lite::Regex;
 use tokio::sync::watch;
@@ -83,7 +83,8 @@ impl Captured {
 /// Says what a load is to send, from the moment on at which all that it needs is captured.
 pub(crate) async fn renew(
     captured: Arc<Captured>,
-    plan: scenario::HttpRequest,
+    plan: scenario::LoadPlan,
+    writes: Option<Writes>,
     request: watch::Sender<Option<Arc<HttpRequest>>>,
     end: CancellationToken,
 ) {
@@ -91,7 +92,10 @@ pub(crate) async fn renew(
     loop {
         let filled = {
             let values = values.borrow_and_update();
-            plan.filled(&|name| values.latest.get(name).cloned())
+            let value = |name: &str| {
+                setup::own(&plan, writes.as_ref(), name).or_else(|| values.latest.get(name).cloned())
+            };
+            plan.request.filled(&value)
         };
         // A value that makes no request leaves the one before as it was.
         if let Ok(Ok(next)) = filled.map(|filled| setup::request(&filled)) {

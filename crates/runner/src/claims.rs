@@ -81,6 +81,9 @@ impl Claims {
         }
         for load in &plan.loads {
             claims.addresses(of_url(&load.request.url));
+            if let Some(ledger) = &load.ledger {
+                claims.question(&ledger.read, &whose);
+            }
         }
         for probe in &plan.probes {
             claims.question(&probe.question, &whose);
@@ -322,6 +325,19 @@ mod tests {
         }
         let (one, two) = (plan(1001, ""), plan(1001, ""));
         assert!(Claims::of(&one).clash(&Claims::of(&two)).is_some(), "the load's own");
+    }
+
+    #[test]
+    fn where_writes_are_read_back_is_an_address_too() {
+        let mut with_ledger = plan(1001, "");
+        with_ledger.loads[0].ledger = Some(murphy_scenario::LedgerPlan {
+            read: murphy_scenario::Question::Tcp { address: "127.0.0.1:2001".parse().unwrap() },
+            settle: murphy_core::Span::ZERO,
+            within: murphy_core::Span::ZERO,
+        });
+        let edge = plan(1002, "edges: { db: { listen: \"127.0.0.1:2001\", to: \"db:1\" } }\n");
+        assert!(Claims::of(&with_ledger).clash(&Claims::of(&edge)).is_some());
+        assert!(Claims::of(&plan(1001, "")).clash(&Claims::of(&edge)).is_none());
     }
 
     #[test]

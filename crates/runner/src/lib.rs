@@ -20,6 +20,7 @@ mod ground;
 mod guarded_log;
 mod inject;
 mod journal;
+mod ledger;
 mod legs;
 mod lock;
 mod network;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use murphy_core::{ProbeName, Seed, Span};
+use murphy_core::{ProbeName, Seed, Span, WriteIds};
 use murphy_load::{self as load, CommandQuestion, HttpLoad};
 use murphy_scenario::{self as scenario, LoadPlan, ProbePlan};
 use regex_lite::Regex;
@@ -30,10 +30,14 @@ pub(crate) enum Asked {
     Containers(ContainerQuestion),
 }
 
-pub(crate) fn http_load(plan: &LoadPlan, seed: Seed) -> Result<HttpLoad, RunError> {
+/// `run` is the run's name: what an earlier one wrote may still be kept, so that ids must differ between runs.
+pub(crate) fn http_load(plan: &LoadPlan, seed: Seed, run: &str) -> Result<HttpLoad, RunError> {
     let failed = |why: String| RunError::Setup { what: format!("load {}", plan.name), why };
     // Where something is to be captured first, this is never sent: it only shows that a request can be made of it.
-    let first = plan.request.filled(&|_| Some("x".to_owned()));
+    let ids = seed.derive(run, 0).derive(plan.name.as_str(), 0);
+    let writes = plan.ledger.as_ref().map(|_| load::Writes::new(WriteIds::of(ids)));
+    let first =
+        plan.request.filled(&|name| Some(own(plan, writes.as_ref(), name).unwrap_or_else(|| "x".to_owned())));
     let first = first.map_or_else(Err, |first| request(&first)).map_err(&failed)?;
     Ok(HttpLoad {
         arrivals: match plan.arrivals {
@@ -43,8 +47,15 @@ pub(crate) fn http_load(plan: &LoadPlan, seed: Seed) -> Result<HttpLoad, RunErro
         timeout: plan.timeout,
         expect_status: statuses(&plan.expect_status).map_err(&failed)?,
         in_flight_max: u64::from(plan.in_flight_max),
+        writes,
         ..HttpLoad::new(plan.name.clone(), first, plan.rate, seed)
     })
+}
+
+/// What a load's own reference stands for until a request is sent.
+pub(crate) fn own(plan: &LoadPlan, writes: Option<&load::Writes>, name: &str) -> Option<String> {
+    let writes = writes.filter(|_| name == plan.own_id())?;
+    Some(writes.ids.id(0))
 }
 
 pub(crate) fn probe(plan: &ProbePlan, captured: &Arc<Captured>) -> Result<Probe, RunError> {

@@ -21,6 +21,7 @@ use crate::captured::{Captured, renew};
 use crate::containers::Containers;
 use crate::edge::{Dialled, Interception, begin_to_sit};
 use crate::inject::Injector;
+use crate::ledger::Ledger;
 use crate::network::Networks;
 use crate::site::Site;
 use crate::stack::Stack;
@@ -91,7 +92,7 @@ impl World {
             .plan
             .loads
             .iter()
-            .map(|plan| setup::http_load(plan, self.plan.seed))
+            .map(|plan| setup::http_load(plan, self.plan.seed, &self.marker))
             .collect::<Result<Vec<_>, _>>()?;
         let probes = self.plan.probes.iter().map(|plan| setup::probe(plan, &self.captured));
         let probes = probes.collect::<Result<Vec<_>, _>>()?;
@@ -117,12 +118,14 @@ impl World {
             }
         }
         let begin = Instant::now();
+        let mut ledgers = Vec::new();
         for (mut load, plan) in loads.into_iter().zip(&self.plan.loads) {
-            if !plan.request.needs().is_empty() {
+            ledgers.extend(Ledger::of(plan, load.writes.as_ref(), &self.recorder)?);
+            if !plan.needs().is_empty() {
                 let (request, renewed) = watch::channel(None);
                 load.renewed = Some(renewed);
                 let (captured, end) = (Arc::clone(&self.captured), self.end_load.clone());
-                self.load.spawn(renew(captured, plan.request.clone(), request, end));
+                self.load.spawn(renew(captured, plan.clone(), load.writes.clone(), request, end));
             }
             let driven = murphy_load::drive(load, self.recorder.clone(), self.end_load.clone());
             self.load.spawn(driven);
@@ -143,7 +146,17 @@ impl World {
             let (recorder, end) = (self.recorder.clone(), self.end_load.clone());
             self.load.spawn(murphy_load::watch(name, question, every, within, recorder, end));
         }
-        self.pass_time(begin, met).await
+        self.pass_time(begin, met).await?;
+        if !ledgers.is_empty() {
+            // What is read must not grow any more.
+            self.end_load.cancel();
+            self.load.close();
+            self.load.wait().await;
+        }
+        for ledger in ledgers {
+            ledger.read().await;
+        }
+        Ok(())
     }
 
     /// The time line, and what begins in the middle of it because something was seen.

@@ -267,6 +267,26 @@ pub(crate) struct LoadDoc {
     pub(crate) expect_status: Option<StatusSet>,
     /// Requests in flight at which further ones are dropped, and counted; 10000 if left out.
     pub(crate) in_flight_max: Option<u32>,
+    /// Where what these requests wrote is read back after the run; each puts its `${LOAD.id}` into what it writes.
+    pub(crate) ledger: Option<LedgerDoc>,
+}
+
+/// Where writes are read back, when the load is over and everything is taken back.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    expecting = "a ledger, as `{ read: { http: http://127.0.0.1:8000/orders } }`"
+)]
+#[schemars(rename = "Ledger")]
+pub(crate) struct LedgerDoc {
+    /// What is asked for all that was written, past all that is broken. The ids are looked for in the answer, whatever its form.
+    #[schemars(required, with = "QuestionDoc")]
+    pub(crate) read: Option<QuestionDoc>,
+    /// Time between two readings, which must be the same; 5s if left out.
+    pub(crate) settle: Option<Span>,
+    /// How long acknowledged writes are waited for; 60s if left out.
+    pub(crate) within: Option<Span>,
 }
 
 /// One fault, where and when.
@@ -483,6 +503,10 @@ pub(crate) struct RulesDoc {
     pub(crate) dependency: Option<String>,
     /// Load: degraded answers are at most so old, as `<= 60s`.
     pub(crate) staleness: Option<String>,
+    /// Load with a `ledger`: `none`, no write that was acknowledged is gone.
+    pub(crate) lost: Option<String>,
+    /// Load with a `ledger`: `none`, no write is kept more often than it was sent.
+    pub(crate) duplicates: Option<String>,
     /// Probe: turns bad within this time of the fault, and good again after it, as `<= 10s`.
     pub(crate) follows: Option<String>,
 }

@@ -9,7 +9,7 @@ mod capture;
 mod question;
 mod trigger;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use murphy_core::{
@@ -207,6 +207,42 @@ pub struct LoadPlan {
     pub expect_status: StatusSet,
     /// Requests in flight at which further ones are dropped, and counted as such.
     pub in_flight_max: u32,
+    /// Where what is written is read back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerPlan>,
+}
+
+/// Where the writes of a load are read back, when it is over and everything is taken back.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LedgerPlan {
+    /// What is asked for all of them.
+    pub read: Question,
+    /// Time between two readings, which must be the same.
+    pub settle: Span,
+    /// How long acknowledged writes are waited for.
+    pub within: Span,
+}
+
+impl LoadPlan {
+    /// The reference that stands for the id of each request: `order.id`.
+    pub fn own_id(&self) -> String {
+        own_id(self.name.as_str())
+    }
+
+    /// What must be captured before it can be sent; its own ids are none of that.
+    pub fn needs(&self) -> BTreeSet<String> {
+        let mut needs = self.request.needs();
+        if self.ledger.is_some() {
+            needs.remove(&self.own_id());
+        }
+        needs
+    }
+}
+
+/// The reference that stands for the id of each request of a load.
+pub(crate) fn own_id(load: &str) -> String {
+    format!("{load}.id")
 }
 
 /// How arrivals are spread in time.

@@ -149,11 +149,14 @@ fn load_text(load: &LoadPlan) -> String {
     };
     let body = load.request.body.as_ref().map_or(String::new(), |body| format!(" with {} bytes", body.len()));
     format!(
-        "{}{body}, {} {arrivals}, timeout {}, expects {}",
+        "{}{body}, {} {arrivals}, timeout {}, expects {}{}",
         load.request.text(),
         load.rate,
         load.timeout,
-        load.expect_status
+        load.expect_status,
+        load.ledger
+            .as_ref()
+            .map_or_else(String::new, |ledger| format!(", read back by {}", ledger.read.text()))
     )
 }
 

@@ -126,6 +126,9 @@ fn among_many(drafts: &mut [Draft]) {
 
 /// A gate that fails takes the answer back, and says what it would have been.
 fn gated(run: &RunView<'_>, gates: &[Gate], mut row: Row) -> Row {
+    if row.answer == Answer::Fail && row.kind.is_certain() {
+        return row;
+    }
     let failed: Vec<&Gate> = gates
         .iter()
         .filter(|gate| !gate.holds && gate.id.carries(row.kind))

@@ -208,8 +208,19 @@ pub enum RowKind {
     Staleness,
     /// Whether a probe follows the dependency.
     Follows,
+    /// Whether acknowledged writes are gone.
+    Lost,
+    /// Whether writes are kept more often than they were sent.
+    Duplicates,
     /// Whether a service's process lived.
     Alive,
+}
+
+impl RowKind {
+    /// True if a failure stands whatever else is in doubt: a write that is gone is gone.
+    pub(crate) fn is_certain(self) -> bool {
+        matches!(self, RowKind::Lost | RowKind::Duplicates)
+    }
 }
 
 /// The unit of a reading.
@@ -344,6 +355,10 @@ pub enum Detector {
     Health,
     /// Can users do without the dependency? (2.17)
     Dependency,
+    /// Are acknowledged writes gone? (2.16)
+    Lost,
+    /// Are writes kept more often than they were sent? (2.16)
+    Duplicates,
 }
 
 impl Detector {
@@ -366,6 +381,8 @@ impl Detector {
             Detector::Metastability => "metastability",
             Detector::Health => "health",
             Detector::Dependency => "dependency",
+            Detector::Lost => "lost",
+            Detector::Duplicates => "duplicates",
         }
     }
 }
@@ -380,7 +397,9 @@ impl Detector {
             | Detector::Breaker
             | Detector::Pool
             | Detector::Fallback
-            | Detector::Dependency => false,
+            | Detector::Dependency
+            | Detector::Lost
+            | Detector::Duplicates => false,
             Detector::BackOff
             | Detector::Jitter
             | Detector::Reconnect
@@ -452,6 +471,11 @@ impl Finding {
         }
     }
 
+    /// True if data is lost: writes that were acknowledged are gone.
+    pub fn is_data_loss(&self) -> bool {
+        self.detector == Detector::Lost && self.is_present()
+    }
+
     /// True if it is there.
     pub fn is_present(&self) -> bool {
         matches!(self.state, State::Present { .. })
@@ -512,6 +536,8 @@ pub enum Cause {
     Queue,
     /// Too many calls for each user request.
     Amplification,
+    /// Writes are acknowledged before they are safe.
+    LostWrites,
     /// What was done is done once more, for the caller did not learn of it and the callee cannot tell a second try.
     DoneTwice,
     /// The caller keeps calling.

@@ -83,6 +83,11 @@ fn of_load(run: &RunView<'_>, load: &LoadView, findings: &[Finding]) -> Vec<Stri
     if says(Detector::Dependency).is_some_and(|finding| matches!(finding.state, State::Absent { .. })) {
         rules.push("dependency: soft".to_owned());
     }
+    for (detector, rule) in [(Detector::Lost, "lost: none"), (Detector::Duplicates, "duplicates: none")] {
+        if says(detector).is_some_and(|finding| matches!(finding.state, State::Absent { .. })) {
+            rules.push(rule.to_owned());
+        }
+    }
     let oldest = says(Detector::Fallback).and_then(|finding| finding.param("oldest")?.value);
     if let Some(oldest) = oldest.filter(|oldest| *oldest > 0.0) {
         rules.push(format!("staleness: \"<= {}\"", outward(oldest * 1e6)));

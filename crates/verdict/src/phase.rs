@@ -6,7 +6,8 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use murphy_core::{
-    ExitCause, FaultId, LoadName, Offset, ProcessStatus, RunBrief, Sample, SampleOutcome, Served, Span, Tally,
+    ExitCause, FaultId, LedgerRead, LoadName, Offset, ProcessStatus, RunBrief, Sample, SampleOutcome, Served,
+    Span, Tally,
 };
 
 use crate::edge::EdgeView;
@@ -129,6 +130,32 @@ impl Point {
     }
 }
 
+/// One request of a load whose writes are looked for, whenever it was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Write {
+    pub n: u64,
+    pub sent: u64,
+    pub ended: u64,
+    pub outcome: SampleOutcome,
+}
+
+impl Write {
+    /// Of a request; `None` if it was never sent.
+    pub fn of(point: &Point) -> Option<Write> {
+        let (n, sent, ended) = (point.n, point.sent?, point.ended);
+        Some(Write { n, sent, ended, outcome: point.outcome.clone() })
+    }
+}
+
+/// What a load wrote, and what was found of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LedgerView {
+    /// Those in flight when the fault was armed included: just these are lost.
+    pub writes: Vec<Write>,
+    /// `None` if it was not read.
+    pub read: Option<Box<LedgerRead>>,
+}
+
 /// All requests of one load that were sent, by intended time, and what was not sent.
 #[derive(Debug, Clone)]
 pub(crate) struct LoadView {
@@ -142,6 +169,8 @@ pub(crate) struct LoadView {
     pub planned: Option<u64>,
     /// Ordinals that are missing or twice there.
     pub missing: u64,
+    /// `None` for a load whose writes are not looked for.
+    pub ledger: Option<LedgerView>,
 }
 
 impl LoadView {

@@ -4,12 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use murphy_core::{
-    Event, EventKind, ExitCause, FaultId, LoadName, Phase, ProcessStatus, RunBrief, Sample, SampleOutcome,
+    Event, EventKind, ExitCause, FaultId, LedgerRead, LoadName, Phase, ProcessStatus, RunBrief, Sample,
+    SampleOutcome,
 };
 
 use crate::edge::EdgeViews;
 use crate::judgement::RunEnd;
-use crate::phase::{Exit, FaultView, LoadView, Loss, Point, ProbeAnswer, RunView, Window, Windows, micros};
+use crate::phase::{
+    Exit, FaultView, LedgerView, LoadView, Loss, Point, ProbeAnswer, RunView, Window, Windows, Write, micros,
+};
 
 /// Takes events one by one.
 #[derive(Debug, Default)]
@@ -19,6 +22,7 @@ pub(crate) struct Reader {
     /// Those that were never sent included.
     points: BTreeMap<LoadName, Vec<Point>>,
     planned: BTreeMap<LoadName, u64>,
+    ledgers: BTreeMap<LoadName, Box<LedgerRead>>,
     faults: BTreeMap<FaultId, FaultView>,
     exits: Vec<Exit>,
     /// Containers of which the kernel killed a process for want of memory, and that have not ended since.
@@ -90,6 +94,9 @@ impl Reader {
             EventKind::ConnPanicked { .. } => self.loss.panics += 1,
             EventKind::Sample(sample) => self.sample(sample),
             EventKind::LoadEnded { load, planned, .. } => drop(self.planned.insert(load.clone(), *planned)),
+            EventKind::LedgerRead { load, read } => {
+                drop(self.ledgers.insert(load.clone(), read.clone()));
+            }
             EventKind::Probe { probe, asked, took, ok, saw } => {
                 let (asked, ended) = (micros(*asked), micros(*asked + *took));
                 let answer = ProbeAnswer { asked, ended, ok: *ok, saw: saw.clone() };
@@ -164,7 +171,12 @@ impl Reader {
             .map(|phase| Window { from: phase.from, to: phase.to.min(first_armed.unwrap_or(u64::MAX)) });
         let baseline = Windows::union(baseline.into_iter().collect());
         let (points, planned) = (std::mem::take(&mut self.points), std::mem::take(&mut self.planned));
-        let loads = loads(self.brief.as_deref(), points, &planned, self.ended, first_armed);
+        let mut loads = loads(self.brief.as_deref(), points, &planned, self.ended, first_armed);
+        for load in &mut loads {
+            if let Some(ledger) = &mut load.ledger {
+                ledger.read = self.ledgers.remove(&load.name);
+            }
+        }
         let load_end =
             loads.iter().filter_map(|load| load.points.last()).map(|point| point.intended + 1).max();
         let recovery =
@@ -230,6 +242,9 @@ fn loads(
             let straddles = |point: &Point| {
                 first_armed.is_some_and(|armed| point.intended < armed && armed < point.ended)
             };
+            let ledger = told
+                .and_then(|load| load.ledger.as_ref())
+                .map(|_| LedgerView { writes: points.iter().filter_map(Write::of).collect(), read: None });
             points.retain(|point| !dropped(point) && !straddles(point));
             points.sort_by_key(|point| (point.intended, point.n));
             LoadView {
@@ -240,6 +255,7 @@ fn loads(
                 sent,
                 planned,
                 missing,
+                ledger,
                 name,
             }
         })

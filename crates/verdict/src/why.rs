@@ -123,6 +123,14 @@ fn change_for(kind: RowKind) -> Option<(Cause, &'static str)> {
             Cause::NoShedding,
             "a limit on requests in flight, and a 503 with Retry-After at once for what is beyond it",
         ),
+        RowKind::Lost => (
+            Cause::LostWrites,
+            "acknowledge a write only when it is on disk, or at a second instance: sync before the answer, not after it",
+        ),
+        RowKind::Duplicates => (
+            Cause::DoneTwice,
+            "keep the id of each write and make it unique, so that a second try finds that the first was carried out",
+        ),
         RowKind::Staleness => {
             (Cause::DegradedAnswers, "an end to the age at which an old answer is still served")
         }

@@ -251,12 +251,19 @@ impl Exploration<'_> {
         };
         note(&format_args!("{edge}: {fault}: {}", judgement.verdict));
         self.matrix.cells.push(Cell::of(&edge, fault, judgement, run));
+        let lost = judgement.findings.iter().find(|finding| finding.is_data_loss());
+        let lost = lost.map(|finding| format!("data is lost: {}", finding.text));
         let stuck = judgement.findings.iter().any(Finding::keeps_failing);
         self.runs.push(outcome);
         let why = match exit {
             Exit::NotReverted => "something was not taken back: murphy undo",
             Exit::Signal(_) => "interrupted",
             Exit::Failed => "a run was not carried out",
+            // What comes next would write over what may still be found.
+            _ if lost.is_some() => {
+                self.exit = self.exit.worst(Exit::Inconclusive);
+                lost.as_deref().unwrap_or_default()
+            }
             _ if stuck && !self.begins_anew() => {
                 self.exit = self.exit.worst(Exit::Inconclusive);
                 "the services did not come back by themselves: they are broken, or the recovery phase is too short"

@@ -7,7 +7,7 @@ use murphy_core::JsonPath;
 use super::context::{Check, Cursor};
 use crate::captured::references;
 use crate::node::shortened;
-use crate::plan::{Capture, CaptureFrom};
+use crate::plan::{Capture, CaptureFrom, own_id};
 use crate::problem::did_you_mean;
 use crate::question_document::CaptureDoc;
 use crate::source_map::Region;
@@ -92,6 +92,11 @@ pub(super) fn uses(check: &mut Check<'_, '_>, root: Cursor<'_>) {
             continue;
         }
         for (owner, at) in below.fields() {
+            // Each request of a load with a ledger has an id of its own.
+            let mut known = known.clone();
+            if section == "load" && at.has("ledger") {
+                known.insert(own_id(owner));
+            }
             for (key, value) in at.fields() {
                 let can_stand =
                     PLACES.contains(&key) && !(section == "probes" && matches!(key, "json" | "body"));

@@ -112,9 +112,20 @@ fn subject(
 
 fn keys_of(kind: Kind) -> &'static [&'static str] {
     match kind {
-        Kind::Load => {
-            &["success", "may", "p50", "p90", "p95", "p99", "p99.9", "shedding", "dependency", "staleness"]
-        }
+        Kind::Load => &[
+            "success",
+            "may",
+            "p50",
+            "p90",
+            "p95",
+            "p99",
+            "p99.9",
+            "shedding",
+            "dependency",
+            "staleness",
+            "lost",
+            "duplicates",
+        ],
         Kind::Probe => &["always", "follows"],
         Kind::Edge => {
             &["timeout", "attempts", "amplification", "back-off", "jitter", "breaker", "reconnect", "leak"]
@@ -149,6 +160,8 @@ fn rule(
         "dependency" => &document.dependency,
         "staleness" => &document.staleness,
         "follows" => &document.follows,
+        "lost" => &document.lost,
+        "duplicates" => &document.duplicates,
         "always" => {
             if document.always == Some(false) {
                 check
@@ -182,7 +195,8 @@ fn rule(
         }
         "staleness" => Rule::Staleness { at_most: understood(check, field, sentence::at_most_span(text))? },
         "follows" => Rule::Follows { at_most: understood(check, field, sentence::at_most_span(text))? },
-        "breaker" | "back-off" | "jitter" | "reconnect" | "leak" | "shedding" | "dependency" => {
+        "breaker" | "back-off" | "jitter" | "reconnect" | "leak" | "shedding" | "dependency" | "lost"
+        | "duplicates" => {
             let (word, rule) = one_word(key)?;
             if text.trim() != word {
                 let message =
@@ -210,6 +224,8 @@ fn one_word(key: &str) -> Option<(&'static str, Rule)> {
         "leak" => ("none", Rule::NoLeak),
         "shedding" => ("at once", Rule::Sheds),
         "dependency" => ("soft", Rule::Soft),
+        "lost" => ("none", Rule::NoneLost),
+        "duplicates" => ("none", Rule::NoneTwice),
         _ => return None,
     })
 }

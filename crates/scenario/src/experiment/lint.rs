@@ -59,6 +59,17 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
                     never_seen(check, at, rule);
                 }
             }
+            Rule::NoneLost | Rule::NoneTwice => {
+                let Subject::Load(name) = &rule.subject else { continue };
+                if plan.loads.iter().any(|load| &load.name == name && load.ledger.is_none()) {
+                    check
+                        .findings
+                        .error(at, format!("`{}` needs to read back what was written, and `{name}` has no `ledger`", rule.id))
+                        .help(format!(
+                            "write below `{name}`: `ledger: {{ read: {{ http: http://127.0.0.1:8000/orders }} }}`"
+                        ));
+                }
+            }
             Rule::Amplification { .. } if no_load => needs_load(check, at, "amplification"),
             Rule::Timeout { .. }
             | Rule::Attempts { .. }

@@ -4,13 +4,18 @@ use murphy_core::{LoadName, Span};
 
 use super::context::{Check, Cursor};
 use super::question;
+use crate::captured::references;
 use crate::document::LoadDoc;
 use crate::node::shortened;
-use crate::plan::LoadPlan;
+use crate::plan::{LedgerPlan, LoadPlan, Question, own_id};
 use crate::status::StatusSet;
 
 /// The sender's own limit on one request, if the file does not say.
 const TIMEOUT: Span = Span::from_secs(5);
+/// Time between two readings of a ledger, if the file does not say.
+const SETTLE: Span = Span::from_secs(5);
+/// How long acknowledged writes are waited for, if the file does not say.
+const WITHIN: Span = Span::from_secs(60);
 /// Requests in flight at which further ones are dropped, if the file does not say.
 const IN_FLIGHT_MAX: u32 = 10_000;
 
@@ -53,5 +58,48 @@ pub(super) fn plan(
         timeout: document.timeout.unwrap_or(TIMEOUT),
         expect_status: document.expect_status.clone().unwrap_or_else(StatusSet::success),
         in_flight_max: document.in_flight_max.unwrap_or(IN_FLIGHT_MAX),
+        ledger: ledger(check, here, name, document),
     })
+}
+
+/// Where writes are read back; reports what can tell nothing of them.
+fn ledger(check: &mut Check<'_, '_>, here: Cursor<'_>, name: &str, document: &LoadDoc) -> Option<LedgerPlan> {
+    let (document, at) = (document.ledger.as_ref()?, here.child("ledger")?);
+    check.some_time(at, "settle", document.settle);
+    check.some_time(at, "within", document.within);
+    let written = ["http", "headers", "json", "body"].into_iter().filter_map(|key| here.child(key));
+    if !written.into_iter().any(|place| stands(place, &own_id(name))) {
+        let name = shortened(name);
+        check.findings.error(at.own(), "a ledger tells writes apart by their ids, and these have none").help(
+            format!(
+                "write `${{{name}.id}}` where the service keeps it: `json: {{ id: \"${{{name}.id}}\" }}`"
+            ),
+        );
+    }
+    let Some(read) = &document.read else {
+        check.missing(at, "`ledger`", "read", "{ http: http://127.0.0.1:8000/orders }");
+        return None;
+    };
+    let read_at = at.child("read")?;
+    let read = question::plan(check, read_at, "read", read)?;
+    if let Question::Tcp { .. } | Question::Container(_) = read {
+        check
+            .findings
+            .error(read_at.own(), "nothing that was written can be read by this")
+            .help("write one of `http`, `command`, `redis` and `postgres`");
+    }
+    let (settle, within) = (document.settle.unwrap_or(SETTLE), document.within.unwrap_or(WITHIN));
+    if settle > within {
+        check
+            .findings
+            .error(at.value("settle"), format!("two readings {settle} apart do not fit into {within}"))
+            .help("write a shorter `settle`, or a longer `within`");
+    }
+    Some(LedgerPlan { read, settle, within })
+}
+
+/// True if a reference stands in a text at or below a place.
+fn stands(at: Cursor<'_>, name: &str) -> bool {
+    let here = at.node.scalar().is_some_and(|scalar| references(&scalar.text).any(|(_, one)| one == name));
+    here || at.children().any(|child| stands(child, name))
 }

@@ -34,6 +34,7 @@ impl Plan {
                     what: load.request.text(),
                     rate: load.rate,
                     timeout: load.timeout,
+                    ledger: load.ledger.as_ref().map(|ledger| ledger.read.text()),
                 })
                 .collect(),
             probes: self

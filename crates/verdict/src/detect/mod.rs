@@ -11,6 +11,7 @@ mod health;
 mod isolation;
 mod jitter;
 mod leak;
+mod ledger;
 mod metastability;
 mod pool;
 mod reconnect;
@@ -90,6 +91,12 @@ const ON_EDGES: [(Detector, OnEdge); 9] = [
     (Detector::Leak, leak::detect),
 ];
 
+/// On loads that have what they look at.
+type OnSomeLoads = fn(&RunView<'_>, &LoadView) -> Option<Found>;
+
+const ON_LEDGERS: [(Detector, OnSomeLoads); 2] =
+    [(Detector::Lost, ledger::lost), (Detector::Duplicates, ledger::duplicates)];
+
 const ON_LOADS: [(Detector, OnLoad); 6] = [
     (Detector::Fallback, fallback::detect),
     (Detector::Isolation, isolation::detect),
@@ -123,7 +130,19 @@ pub(crate) fn all(run: &RunView<'_>, gates: &[Gate]) -> Vec<Finding> {
         let found = guarded(|| health::detect(run, answers));
         finding(Detector::Health, Subject::Probe(probe.name.clone()), found)
     });
-    let mut all: Vec<Finding> = edges.chain(loads).chain(probes).collect();
+    let ledgers = run.loads.iter().filter(|load| load.ledger.is_some()).flat_map(|load| {
+        ON_LEDGERS.iter().filter_map(move |(detector, detect)| {
+            let mut found = None;
+            // Within the guard nothing is given back but what a panic leaves.
+            let guarded = guarded(|| {
+                found = detect(run, load);
+                Found::not_applicable("")
+            });
+            let found = found.or(matches!(guarded.state, State::Inconclusive { .. }).then_some(guarded))?;
+            Some(finding(*detector, Subject::Load(load.name.clone()), found))
+        })
+    });
+    let mut all: Vec<Finding> = edges.chain(loads).chain(ledgers).chain(probes).collect();
     if any_fails(gates, &[GateId::FaultTookEffect, GateId::SomethingBroken]) {
         // Users who missed nothing tell nothing of what they can do without.
         let without = [Detector::Dependency, Detector::Fallback, Detector::Isolation];
@@ -144,7 +163,11 @@ pub(crate) fn all(run: &RunView<'_>, gates: &[Gate]) -> Vec<Finding> {
     }
     if any_fails(gates, &[GateId::NothingLost]) {
         // What is missing may be just what would have told otherwise.
-        for finding in &mut all {
+        let may_be_otherwise = |finding: &&mut Finding| {
+            let certain = matches!(finding.detector, Detector::Lost | Detector::Duplicates);
+            !(certain && finding.is_present())
+        };
+        for finding in all.iter_mut().filter(may_be_otherwise) {
             doubt(finding, "events are missing from the journal");
         }
     }

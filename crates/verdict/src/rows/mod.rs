@@ -104,10 +104,12 @@ pub(crate) fn row(case: &Case<'_>, expectation: &Expectation) -> Draft {
         (_, Rule::Isolation { loads }) => isolation::row(case, loads),
         (subject @ Subject::Edge(_), Rule::BackOffGrows) => facts::back_off(case, subject, want),
         (subject @ Subject::Edge(_), Rule::Jitter | Rule::ReconnectsSpread | Rule::NoLeak)
-        | (subject @ Subject::Load(_), Rule::Sheds | Rule::Soft) => match asked(&expectation.rule) {
-            Some(asked) => facts::row(case, subject, &asked, want),
-            None => Draft::new(kind_of(&expectation.rule), expectation.id.clone(), "").open("", ""),
-        },
+        | (subject @ Subject::Load(_), Rule::Sheds | Rule::Soft | Rule::NoneLost | Rule::NoneTwice) => {
+            match asked(&expectation.rule) {
+                Some(asked) => facts::row(case, subject, &asked, want),
+                None => Draft::new(kind_of(&expectation.rule), expectation.id.clone(), "").open("", ""),
+            }
+        }
         (subject @ Subject::Load(_), Rule::Staleness { at_most }) => {
             facts::staleness(case, subject, *at_most, want)
         }
@@ -153,6 +155,18 @@ fn asked(rule: &Rule) -> Option<facts::Asked> {
             "pass if the success rate drops by less than 2 points (Newcombe)",
             "success",
         ),
+        Rule::NoneLost => (
+            Detector::Lost,
+            Wish::Absent,
+            "fail if a write that was acknowledged is not found when all is over",
+            "lost",
+        ),
+        Rule::NoneTwice => (
+            Detector::Duplicates,
+            Wish::Absent,
+            "fail if a write is found more often than it was sent when all is over",
+            "duplicates",
+        ),
         _ => return None,
     };
     Some(Asked { kind: kind_of(rule), detector, wish, rule: rule_text, shown })
@@ -184,5 +198,7 @@ pub(crate) fn kind_of(rule: &Rule) -> RowKind {
         Rule::Soft => RowKind::Dependency,
         Rule::Staleness { .. } => RowKind::Staleness,
         Rule::Follows { .. } => RowKind::Follows,
+        Rule::NoneLost => RowKind::Lost,
+        Rule::NoneTwice => RowKind::Duplicates,
     }
 }

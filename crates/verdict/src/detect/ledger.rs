@@ -1,0 +1,343 @@
+//! Are writes lost, or kept more often than they were sent? (verdicts 2.16) Each write has an id; what is kept is read back
+//! when all is over. Only a write that was acknowledged can be lost: of one that failed or timed out nobody knows, and that
+//! it is there all the same is no fault. What is gone is gone, so one is enough; that none is gone needs writes just where
+//! losses happen, at the beginning and the end of a fault.
+
+use murphy_core::{Kept, LedgerRead, ReadBack, SampleOutcome};
+
+use super::{Found, params};
+use crate::judgement::Reading;
+use crate::phase::{LedgerView, LoadView, RunView, Write};
+use crate::stats::{Share, wilson};
+use crate::words;
+
+/// Acknowledged writes needed to say that none is lost: of 100 without a loss, at most 3 of 100 are lost.
+const ACKNOWLEDGED: u64 = 100;
+/// Writes under way within [`NEAR`] of the beginning or the end of a fault, needed to say so.
+const AT_EDGES: u64 = 20;
+const NEAR: u64 = 1_000_000;
+/// So many ids are named.
+const NAMED: usize = 3;
+
+/// What was read, if it can be relied on.
+struct Read<'a> {
+    read: &'a LedgerRead,
+    kept: &'a Kept,
+    settled: bool,
+}
+
+impl<'a> Read<'a> {
+    fn of(ledger: &'a LedgerView) -> Result<Read<'a>, Found> {
+        let Some(read) = &ledger.read else {
+            return Err(Found::inconclusive(
+                "what was written was not read back: the run ended before",
+                "a run that comes to its end",
+            ));
+        };
+        match &read.back {
+            ReadBack::Settled { kept } => Ok(Read { read, kept, settled: true }),
+            ReadBack::Changing { kept } => Ok(Read { read, kept, settled: false }),
+            ReadBack::Failed { why } => Err(Found::inconclusive(
+                format!("what was written could not be read back: {why}"),
+                "a `ledger` that can be read after the run, past all that is broken",
+            )),
+        }
+    }
+
+    fn changing() -> Found {
+        Found::inconclusive(
+            "what is kept was still changing when the time for reading was up",
+            "a longer `within` of the ledger",
+        )
+    }
+}
+
+/// `None` for a load whose writes are not looked for.
+pub(super) fn lost(run: &RunView<'_>, load: &LoadView) -> Option<Found> {
+    let ledger = load.ledger.as_ref()?;
+    let read = match Read::of(ledger) {
+        Ok(read) => read,
+        Err(found) => return Some(found),
+    };
+    let acknowledged: Vec<&Write> =
+        ledger.writes.iter().filter(|write| write.outcome == SampleOutcome::Ok).collect();
+    let n = acknowledged.len() as u64;
+    let gone: Vec<&Write> =
+        acknowledged.iter().copied().filter(|write| read.kept.times(write.n) == 0).collect();
+    let lost = gone.len() as u64;
+    // Nobody knew of these, and they are there.
+    let recovered = ledger.writes.iter().filter(|write| unknown(write) && read.kept.times(write.n) > 0);
+    let share = wilson(Share { p: lost as f64 / n.max(1) as f64, n: n as f64 });
+    let found = params([
+        ("lost", Reading::count(lost, n).says(format!("{lost} of {n}"))),
+        ("share", Reading::share(lost, n, (n > 0).then_some((share.low, share.high)))),
+        ("recovered", Reading::count(recovered.count() as u64, ledger.writes.len() as u64)),
+    ]);
+    if lost > 0 {
+        if !read.settled {
+            return Some(Read::changing());
+        }
+        if is_part(run, &acknowledged, read.kept) {
+            return Some(Found::inconclusive(
+                format!(
+                    "{lost} of {} not in what was read, and these are all up to a moment, or all from one on, at which no \
+                     fault began or ended",
+                    words::plural(n, "acknowledged write")
+                ),
+                "a `ledger` that gives all that is kept, and not a page of it, with the ids as they were sent",
+            ));
+        }
+        let ids = named(&gone, &read);
+        let text = format!(
+            "{lost} of {} gone ({ids}), {}",
+            words::plural(n, "acknowledged write"),
+            acknowledged_when(run, &gone)
+        );
+        return Some(Found::present(found, text));
+    }
+    Some(none(run, ledger, &read, n).unwrap_or_else(|| {
+        let most = words::percent(3, n.max(3));
+        Found::absent(found, format!("all of {n} acknowledged writes are kept: at most {most} are lost"))
+    }))
+}
+
+/// `None` for a load whose writes are not looked for.
+pub(super) fn duplicates(run: &RunView<'_>, load: &LoadView) -> Option<Found> {
+    let ledger = load.ledger.as_ref()?;
+    let read = match Read::of(ledger) {
+        Ok(read) => read,
+        Err(found) => return Some(found),
+    };
+    // An answer may name each id several times; what counts is which ones it names more often than the others.
+    let usual = usual(read.kept);
+    let twice: Vec<&Write> = ledger.writes.iter().filter(|write| read.kept.times(write.n) > usual).collect();
+    let n = ledger.writes.iter().filter(|write| read.kept.times(write.n) > 0).count() as u64;
+    let count = twice.len() as u64;
+    let found = params([("duplicates", Reading::count(count, n).says(format!("{count} of {n}")))]);
+    if count > 0 {
+        if !read.settled {
+            return Some(Read::changing());
+        }
+        let unanswered = twice.iter().filter(|write| unknown(write)).count();
+        let text = format!(
+            "{count} of {n} writes are kept more often than they were sent ({}); the users of {unanswered} of them saw no \
+             success, and none of them was sent twice",
+            named(&twice, &read)
+        );
+        return Some(Found::present(found, text));
+    }
+    Some(
+        none(run, ledger, &read, n).unwrap_or_else(|| {
+            Found::absent(found, format!("each of {n} writes that are kept is there once"))
+        }),
+    )
+}
+
+/// Why it cannot be said that there is none.
+fn none(run: &RunView<'_>, ledger: &LedgerView, read: &Read<'_>, n: u64) -> Option<Found> {
+    if !read.settled {
+        return Some(Read::changing());
+    }
+    if n < ACKNOWLEDGED {
+        return Some(Found::inconclusive(
+            format!("only {}", words::plural(n, "write")),
+            format!("{ACKNOWLEDGED} writes or more"),
+        ));
+    }
+    let edges: Vec<u64> = run.faults.iter().flat_map(|fault| [fault.armed, fault.lifted]).flatten().collect();
+    let near = |write: &&Write| {
+        let (from, to) = (write.sent.saturating_sub(NEAR), write.ended.saturating_add(NEAR));
+        edges.iter().any(|at| (from..=to).contains(at))
+    };
+    let at_edges = ledger.writes.iter().filter(near).count() as u64;
+    (!edges.is_empty() && at_edges < AT_EDGES).then(|| {
+        Found::inconclusive(
+            format!(
+                "only {} within 1s of the beginning and the end of a fault, where writes are lost",
+                words::plural(at_edges, "write")
+            ),
+            "more writes a second",
+        )
+    })
+}
+
+/// True if what was read is probably a part of what is kept: none, the latest or the first ones. That is also what is seen when a
+/// service forgets all in one blow; then a fault is near.
+fn is_part(run: &RunView<'_>, acknowledged: &[&Write], kept: &Kept) -> bool {
+    let mut in_order = acknowledged.to_vec();
+    in_order.sort_unstable_by_key(|write| (write.ended, write.n));
+    let is_found = |write: &&Write| kept.times(write.n) > 0;
+    let turns = in_order.windows(2).filter(|pair| is_found(&pair[0]) != is_found(&pair[1]));
+    let turns: Vec<u64> = turns.map(|pair| pair[0].ended).collect();
+    match turns[..] {
+        [] => true,
+        [at] => {
+            let mut windows = run.faults.iter().filter_map(|fault| Some((fault.armed?, fault.lifted)));
+            !windows.any(|(armed, lifted)| {
+                let to = lifted.unwrap_or(u64::MAX).saturating_add(2 * NEAR);
+                (armed.saturating_sub(2 * NEAR)..=to).contains(&at)
+            })
+        }
+        _ => false,
+    }
+}
+
+/// A write that was sent, and of which its user does not know.
+fn unknown(write: &Write) -> bool {
+    !matches!(write.outcome, SampleOutcome::Ok | SampleOutcome::Connect | SampleOutcome::Dropped)
+}
+
+/// How often most ids were found.
+fn usual(kept: &Kept) -> u64 {
+    let mut counts = std::collections::BTreeMap::new();
+    for (first, last, times) in kept.runs() {
+        *counts.entry(*times).or_insert(0u64) += last - first + 1;
+    }
+    counts.into_iter().max_by_key(|(_, writes)| *writes).map_or(1, |(times, _)| times.max(1))
+}
+
+fn named(writes: &[&Write], read: &Read<'_>) -> String {
+    let ids: Vec<String> = writes.iter().take(NAMED).map(|write| read.read.ids.id(write.n)).collect();
+    let more = if writes.len() > NAMED { ", …" } else { "" };
+    ids.join(", ") + more
+}
+
+/// When these were acknowledged, as seen from the fault.
+fn acknowledged_when(run: &RunView<'_>, writes: &[&Write]) -> String {
+    let first = writes.iter().map(|write| write.ended).min().unwrap_or(0);
+    let last = writes.iter().map(|write| write.ended).max().unwrap_or(0);
+    let seen = |at: u64| match run.first_armed() {
+        Some(armed) if at < armed => format!("{} before the fault", words::micros((armed - at) as f64)),
+        Some(armed) => format!("{} after the fault began", words::micros((at - armed) as f64)),
+        None => format!("at {}", words::micros(at as f64)),
+    };
+    let (first, last) = (seen(first), seen(last));
+    if first == last {
+        format!("acknowledged {first}")
+    } else {
+        format!("acknowledged from {first} to {last}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use murphy_core::{Answer, Event, EventKind, Offset, Rule, Seed, Subject, WriteIds};
+    use murphy_testkit::golden::{Break, Caller, Golden};
+
+    use super::*;
+    use crate::judge::judge;
+    use crate::judgement::{Detector, Judgement, State};
+
+    /// A run whose load has a ledger; `back` makes what was found of the acknowledged writes.
+    fn run(caller: Caller, back: impl Fn(&[u64]) -> Option<ReadBack>) -> Judgement {
+        let users = Subject::Load(Golden::load());
+        let golden = Golden::new("a", caller, Break::Hang)
+            .expect("browse.lost", users.clone(), Rule::NoneLost, "none")
+            .expect("browse.duplicates", users, Rule::NoneTwice, "none");
+        let mut events: Vec<Event> = golden.journal();
+        let mut acknowledged = Vec::new();
+        for event in &mut events {
+            match &mut event.kind {
+                EventKind::RunStarted(brief) => brief.loads[0].ledger = Some("GET http://a/".into()),
+                EventKind::Sample(sample) if sample.outcome == SampleOutcome::Ok => {
+                    acknowledged.push(sample.n);
+                }
+                _ => {}
+            }
+        }
+        if let Some(back) = back(&acknowledged) {
+            let end = events.pop().expect("an end");
+            let read = LedgerRead { asked: Offset::ZERO, ids: WriteIds::of(Seed(1)), back };
+            let kind = EventKind::LedgerRead { load: Golden::load(), read: Box::new(read) };
+            events.push(Event { seq: end.seq, at: end.at, kind });
+            events.push(Event { seq: end.seq + 1, ..end });
+        }
+        judge(&events)
+    }
+
+    fn settled(found: &[u64]) -> Option<ReadBack> {
+        Some(ReadBack::Settled { kept: Kept::of(found.to_vec()) })
+    }
+
+    fn state(judgement: &Judgement, detector: Detector) -> (&State, &str) {
+        let found = judgement.findings.iter().find(|finding| finding.detector == detector);
+        let found = found.expect("a finding");
+        (&found.state, &found.text)
+    }
+
+    #[test]
+    fn one_acknowledged_write_that_is_gone_is_a_loss_and_fails_what_was_asked() {
+        let judgement = run(Caller::careful(), |all| settled(&[&all[..40], &all[41..]].concat()));
+        let (found, text) = state(&judgement, Detector::Lost);
+        assert!(matches!(found, State::Present { .. }), "{text}");
+        assert!(
+            text.starts_with("1 of ") && text.contains(" gone (") && text.contains("before the fault"),
+            "{text}"
+        );
+        let row = judgement.row("browse.lost").unwrap();
+        assert_eq!(row.answer, Answer::Fail, "{row:?}");
+        assert!(judgement.why.iter().any(|why| why.row == "browse.lost" && why.change.contains("on disk")));
+        assert!(matches!(state(&judgement, Detector::Duplicates).0, State::Absent { .. }));
+        assert_eq!(judgement.row("browse.duplicates").unwrap().answer, Answer::Pass);
+    }
+
+    #[test]
+    fn a_write_that_is_kept_twice_is_a_duplicate_unless_all_are_named_twice() {
+        let judgement = run(Caller::careful(), |all| settled(&[all, &all[7..9]].concat()));
+        let (found, text) = state(&judgement, Detector::Duplicates);
+        assert!(matches!(found, State::Present { .. }) && text.starts_with("2 of "), "{text}");
+        assert_eq!(judgement.row("browse.duplicates").unwrap().answer, Answer::Fail);
+        assert!(matches!(state(&judgement, Detector::Lost).0, State::Absent { .. }));
+        let judgement = run(Caller::careful(), |all| settled(&[all, all].concat()));
+        assert!(matches!(state(&judgement, Detector::Duplicates).0, State::Absent { .. }));
+    }
+
+    #[test]
+    fn a_write_that_failed_and_is_kept_all_the_same_is_no_fault() {
+        // All that was sent is there, though most users of the careless one saw an error.
+        let judgement = run(Caller::careless(), |_| settled(&(0..5000).collect::<Vec<u64>>()));
+        for detector in [Detector::Lost, Detector::Duplicates] {
+            let (found, text) = state(&judgement, detector);
+            assert!(matches!(found, State::Absent { .. }), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_or_does_not_settle_decides_nothing() {
+        let failed = run(Caller::careful(), |_| Some(ReadBack::Failed { why: "refused".into() }));
+        let changing =
+            run(Caller::careful(), |all| Some(ReadBack::Changing { kept: Kept::of(all[..9].to_vec()) }));
+        let never = run(Caller::careful(), |_| None);
+        for (judgement, why) in [(failed, "refused"), (changing, "still changing"), (never, "not read back")]
+        {
+            let (found, text) = state(&judgement, Detector::Lost);
+            assert!(matches!(found, State::Inconclusive { .. }) && text.contains(why), "{text}");
+            assert_eq!(judgement.row("browse.lost").unwrap().answer, Answer::Inconclusive);
+        }
+    }
+
+    #[test]
+    fn a_page_of_what_is_kept_shows_no_loss_but_one_that_ends_at_the_fault_does() {
+        // 30 users a second: the fault begins after 22s.
+        let latest = run(Caller::careful(), |all| settled(&all[all.len() - 100..]));
+        let first = run(Caller::careful(), |all| settled(&all[..100]));
+        let none = run(Caller::careful(), |_| settled(&[]));
+        for judgement in [latest, first, none] {
+            let (found, text) = state(&judgement, Detector::Lost);
+            assert!(
+                matches!(found, State::Inconclusive { .. }) && text.contains("not in what was read"),
+                "{text}"
+            );
+        }
+        let forgot = run(Caller::careful(), |all| settled(&all[690..]));
+        let (found, text) = state(&forgot, Detector::Lost);
+        assert!(matches!(found, State::Present { .. }), "{text}");
+    }
+
+    #[test]
+    fn a_load_without_a_ledger_has_no_such_finding() {
+        let judgement = judge(&Golden::new("a", Caller::careful(), Break::Hang).journal());
+        let of_ledger = |detector: Detector| matches!(detector, Detector::Lost | Detector::Duplicates);
+        assert!(!judgement.findings.iter().any(|finding| of_ledger(finding.detector)));
+    }
+}

@@ -1,0 +1,72 @@
+//! A service that keeps what it is given: `POST /write/ID`, and `GET /writes` for all of it. It hands each write to a
+//! dependency first, and differs in what it does when that does not answer.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// What becomes of a write whose dependency does not answer within 200 ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeping {
+    /// It is refused with 503, and not kept.
+    OrRefuses,
+    /// It is acknowledged, and forgotten.
+    OrForgets,
+    /// It is acknowledged, and kept twice.
+    OrKeepsTwice,
+}
+
+/// Serves for as long as the test's process lives.
+pub fn keeping(dependency: SocketAddr, how: Keeping) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let kept: Arc<Mutex<Vec<String>>> = Arc::default();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let kept = Arc::clone(&kept);
+            std::thread::spawn(move || serve(stream, dependency, how, &kept));
+        }
+    });
+    address
+}
+
+fn serve(mut stream: TcpStream, dependency: SocketAddr, how: Keeping, kept: &Mutex<Vec<String>>) {
+    let mut lines = BufReader::new(stream.try_clone().expect("a socket")).lines();
+    let mut path = String::new();
+    while let Some(Ok(line)) = lines.next() {
+        if let Some(rest) = line.strip_prefix("POST ").or_else(|| line.strip_prefix("GET ")) {
+            path = rest.split(' ').next().unwrap_or_default().to_owned();
+        }
+        if !line.is_empty() {
+            continue;
+        }
+        let (status, body) = match path.strip_prefix("/write/") {
+            Some(id) => (write(dependency, how, kept, id), String::new()),
+            None => (200, kept.lock().expect("no panic").join("\n")),
+        };
+        let head = format!("HTTP/1.1 {status} Status\r\nContent-Length: {}\r\n\r\n", body.len());
+        if stream.write_all((head + &body).as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+fn write(dependency: SocketAddr, how: Keeping, kept: &Mutex<Vec<String>>, id: &str) -> u16 {
+    let times = match (answers(dependency), how) {
+        (true, _) => 1,
+        (false, Keeping::OrRefuses) => return 503,
+        (false, Keeping::OrForgets) => 0,
+        (false, Keeping::OrKeepsTwice) => 2,
+    };
+    let mut kept = kept.lock().expect("no panic");
+    kept.extend(std::iter::repeat_n(id.to_owned(), times));
+    200
+}
+
+fn answers(dependency: SocketAddr) -> bool {
+    let Ok(mut stream) = TcpStream::connect(dependency) else { return false };
+    stream.set_read_timeout(Some(Duration::from_millis(200))).expect("a socket");
+    let asked = stream.write_all(b"GET / HTTP/1.1\r\nHost: db\r\n\r\n");
+    asked.and_then(|()| stream.read_exact(&mut [0; 8])).is_ok()
+}
