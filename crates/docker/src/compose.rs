@@ -45,6 +45,14 @@ pub enum ComposeError {
         /// The directory.
         directory: PathBuf,
     },
+    /// The file's name for the project is to be filled in.
+    #[error("the project's name in {} is `{name}`, whose variables only compose fills in: give `project:`", .file.display())]
+    NameToFill {
+        /// The compose file.
+        file: PathBuf,
+        /// As written.
+        name: String,
+    },
     /// The project is there already.
     #[error(
         "the compose project `{project}` is there already ({}): leave out `up: true` to use it as it is, or take it down first (`{down}`)",
@@ -300,13 +308,14 @@ fn project_name(file: &Path, variable: Option<&str>) -> Result<String, ComposeEr
         let value = value.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\'']);
         Some(value.to_owned())
     };
-    let name = variable
-        .map(str::to_owned)
-        .filter(|name| !name.is_empty())
-        .or_else(from_env_file)
-        .or_else(from_file)
-        .or_else(|| directory.file_name().map(|name| name.to_string_lossy().into_owned()))
-        .unwrap_or_default();
+    let given = variable.map(str::to_owned).filter(|name| !name.is_empty()).or_else(from_env_file);
+    let name = match given.or_else(from_file) {
+        Some(name) if name.contains('$') => {
+            return Err(ComposeError::NameToFill { file: file.to_owned(), name });
+        }
+        Some(name) => name,
+        None => directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+    };
     let allowed = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     let normal: String = name.to_lowercase().chars().filter(allowed).collect();
     let normal = normal.trim_start_matches(['-', '_']).to_owned();
@@ -328,6 +337,9 @@ mod tests {
         assert_eq!(name(None), "myshop2");
         std::fs::write(&file, "name: \"shop-a\" # the shop\nservices: {}\n").unwrap();
         assert_eq!(name(None), "shop-a");
+        std::fs::write(&file, "name: ${SHOP:-shop-a}\nservices: {}\n").unwrap();
+        let error = project_name(&file, None).unwrap_err().to_string();
+        assert!(error.contains("`${SHOP:-shop-a}`") && error.contains("give `project:`"), "{error}");
         std::fs::write(stack.join(".env"), "X=1\nCOMPOSE_PROJECT_NAME=shop-b\n").unwrap();
         assert_eq!(name(None), "shop-b");
         assert_eq!(name(Some("shop-c")), "shop-c");
