@@ -48,9 +48,9 @@ soak: ## ten minutes of random edits, connects, resets and bulk traffic against 
 	$(CARGO) build -q --release -p murphy
 	MURPHY_SOAK_SECONDS=$${MURPHY_SOAK_SECONDS:-600} $(CARGO) test -q --release -p murphy-tests --test soak -- --nocapture
 
-compose: ## every scenario on the example stack (Docker, root; six minutes); `make test` runs three of them
+compose: ## every scenario on the example stack, and a whole CI job (Docker, root; ten minutes); `make test` runs three of them
 	$(CARGO) build -q -p murphy
-	MURPHY_COMPOSE=all $(CARGO) test -q -p murphy-tests --test docker -- --nocapture
+	MURPHY_COMPOSE=all $(CARGO) test -q -p murphy-tests --test docker --test ci_job -- --nocapture
 
 storm: ## kill Murphy 1000 times in mid-run and look for what is left (Docker, root; a quarter of an hour)
 	$(CARGO) build -q -p murphy

@@ -1,29 +1,10 @@
 //! The shipped scenarios on the example stack, with its own files over a base image made here: each ends as its first
 //! lines say, for the reason that they say, and the stack is gone afterwards.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
 use murphy_testkit::engine_or_skip;
-use murphy_tests::{Bench, free_ports};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// The base image: made here if it is not there; `None` where that cannot be done.
-fn base_image() -> Option<String> {
-    let script = root().join("examples/compose/local-base.sh");
-    let output = Command::new("bash").arg(script).output().ok()?;
-    if output.status.success() {
-        return Some(String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    }
-    let why = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no base image in CI: {why}");
-    murphy_testkit::skipped(format_args!("no base image: {why}"));
-    None
-}
+use murphy_tests::{Bench, base_image, free_ports, repository, whole_example};
 
 /// A scenario's file without its ending, its exit code, and what its report must say.
 type Case = (&'static str, i32, &'static [&'static str]);
@@ -49,16 +30,11 @@ const MORE: &[Case] = &[
     ("memory-squeezed", 0, &["fault hit container service:web"]),
 ];
 
-/// True if everything is to be run.
-fn all() -> bool {
-    std::env::var("MURPHY_COMPOSE").as_deref() == Ok("all")
-}
-
 #[test]
 fn every_compose_scenario_has_its_case_here() {
     let named = |name: &str| SOME.iter().chain(MORE).any(|case| name == format!("compose-{}.yaml", case.0));
     let mut count = 0;
-    for entry in std::fs::read_dir(root().join("scenarios")).expect("scenarios") {
+    for entry in std::fs::read_dir(repository().join("scenarios")).expect("scenarios") {
         let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
         if name.starts_with("compose-") {
             count += 1;
@@ -75,11 +51,11 @@ fn the_compose_scenarios_end_as_they_say_and_leave_no_stack_behind() {
         return;
     };
     let Some(base) = base_image() else { return };
-    let more = if all() { MORE } else { &[] };
+    let more = if whole_example() { MORE } else { &[] };
     for (name, code, says) in SOME.iter().chain(more) {
         let bench = Bench::new();
         let [port] = free_ports();
-        let scenario = root().join(format!("scenarios/compose-{name}.yaml")).display().to_string();
+        let scenario = repository().join(format!("scenarios/compose-{name}.yaml")).display().to_string();
         let (base, port) = (format!("BASE={base}"), format!("PORT={port}"));
         let begun = Instant::now();
         let finished = bench.run_expecting(*code, &["run", &scenario, "--set", &base, "--set", &port]);

@@ -1,13 +1,6 @@
 //! What pipelines use: the action's script as a runner calls it, the templates, the manual pages.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-use murphy_tests::{Bench, Finished, catalogue_scenario, expecting, murphy};
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
+use murphy_tests::{Bench, action, catalogue_scenario, expecting, repository};
 
 fn scenario(name: &str, limit: &str) -> String {
     let more = format!(
@@ -17,24 +10,6 @@ expect: {{ read: {{ p95: "<= {limit}" }} }}
 "#
     );
     catalogue_scenario(name, &more)
-}
-
-/// The action's script, with the variables that a runner sets.
-fn action(bench: &Bench, inputs: &[(&str, &str)]) -> Finished {
-    let mut command = Command::new(repository().join("ci/action.sh"));
-    command
-        .current_dir(bench.path())
-        .env("MURPHY_STATE_DIR", bench.path().join("state"))
-        .env("MURPHY_BINARY", murphy())
-        .env("GITHUB_ACTIONS", "true")
-        .env("GITHUB_WORKSPACE", bench.path())
-        .env("GITHUB_ACTION_PATH", repository())
-        .env("GITHUB_STEP_SUMMARY", bench.path().join("summary"))
-        .env("GITHUB_OUTPUT", bench.path().join("output"));
-    for (name, value) in inputs {
-        command.env(name, value);
-    }
-    command.output().expect("the script starts").into()
 }
 
 #[test]
@@ -68,21 +43,22 @@ fn an_input_of_the_action_cannot_become_a_command() {
 
 #[test]
 fn every_input_of_the_action_reaches_its_script() {
-    let action = std::fs::read_to_string(repository().join("action.yml")).unwrap();
+    let inputs_of = std::fs::read_to_string(repository().join("action.yml")).unwrap();
     let script = std::fs::read_to_string(repository().join("ci/action.sh")).unwrap();
     let mut inputs = 0;
-    for line in action.lines().filter(|line| line.contains("${{ inputs.")) {
+    for line in inputs_of.lines().filter(|line| line.contains("${{ inputs.")) {
         let variable = line.trim().split(':').next().unwrap();
         assert!(script.contains(variable), "{variable} is not used by the script");
         let name = line.split("inputs.").nth(1).unwrap().split_whitespace().next().unwrap();
-        assert!(action.contains(&format!("\n  {name}:\n")), "{name} is not declared");
+        assert!(inputs_of.contains(&format!("\n  {name}:\n")), "{name} is not declared");
         inputs += 1;
     }
     assert_eq!(inputs, 8);
     // Outputs are those that the script writes.
     for name in ["verdict", "exit-code", "junit", "html"] {
         assert!(
-            action.contains(&format!("steps.run.outputs.{name}")) && script.contains(&format!("\"{name}="))
+            inputs_of.contains(&format!("steps.run.outputs.{name}"))
+                && script.contains(&format!("\"{name}="))
         );
     }
 }

@@ -1,75 +1,16 @@
 //! `murphy top` in a real terminal: tmux presses the keys and reads the screen.
 
 use std::net::TcpStream;
-use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use murphy_tests::{Bench, CartStack, echo, eventually, free_ports, murphy, processes_with, round_trip};
+use murphy_tests::{
+    Bench, CartStack, Terminal, echo, eventually, free_ports, murphy, processes_with, round_trip,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// For whatever another process has to do: a machine may be busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A terminal of 100 × 30 with a shell line in it. Gone when dropped.
-struct Terminal {
-    socket: String,
-}
-
-impl Terminal {
-    /// `None` without tmux, said out loud; in CI that is a failure.
-    fn open(test: &str, bench: &Bench, line: &str) -> Option<Terminal> {
-        if Command::new("tmux").arg("-V").output().is_err() {
-            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "CI=true, but there is no tmux");
-            murphy_testkit::skipped(format_args!("no tmux: {test}"));
-            return None;
-        }
-        let terminal = Terminal { socket: format!("murphy-{}-{test}", std::process::id()) };
-        let shell = format!("{line}; echo ended with $?; exec sleep 60");
-        let state = format!("MURPHY_STATE_DIR={}", bench.path().join("state").display());
-        let args = ["new-session", "-d", "-x", "100", "-y", "30", "-e", &state, "-c"];
-        let here = bench.path().to_str().expect("a readable path");
-        let out = terminal.tmux(&[&args[..], &[here, &shell]].concat());
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-        Some(terminal)
-    }
-
-    fn tmux(&self, args: &[&str]) -> Output {
-        Command::new("tmux").args(["-L", &self.socket]).args(args).output().expect("tmux")
-    }
-
-    fn key(&self, name: &str) {
-        self.tmux(&["send-keys", name]);
-    }
-
-    fn typed(&self, text: &str) {
-        self.tmux(&["send-keys", "-l", text]);
-    }
-
-    fn screen(&self) -> String {
-        String::from_utf8_lossy(&self.tmux(&["capture-pane", "-p"]).stdout).into_owned()
-    }
-
-    #[track_caller]
-    fn shows(&self, text: &str) {
-        let begun = Instant::now();
-        let mut screen = self.screen();
-        while !screen.contains(text) {
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "not within {PATIENCE:?}: `{text}` on this screen:\n{screen}"
-            );
-            std::thread::park_timeout(Duration::from_millis(10));
-            screen = self.screen();
-        }
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        self.tmux(&["kill-server"]);
-    }
-}
 
 #[test]
 fn a_fault_is_put_on_tuned_saved_and_gone_at_the_end_by_keys_alone() {
