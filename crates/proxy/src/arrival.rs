@@ -11,7 +11,7 @@ use nix::sys::socket::sockopt::ReceiveTimestampns;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recv, recvmsg, setsockopt};
 use nix::sys::time::{TimeSpec, TimeValLike};
 use nix::time::{ClockId, clock_gettime};
-use tokio::io::Interest;
+use tokio::io::{Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 /// The longest that a stamp is believed to lie back. Stamps are of the clock of the day: one that is older, while somebody was waiting
@@ -42,6 +42,11 @@ pub(crate) enum Reading {
 pub(crate) fn read_some(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     let room = buffer.len();
     read_by(stream, room, || recv(stream.as_raw_fd(), buffer, MsgFlags::empty()).map_err(io::Error::from))
+}
+
+/// Reads once, as above, into what is not filled yet.
+pub(crate) fn read_into(stream: &TcpStream, buf: &mut ReadBuf<'_>) -> io::Result<usize> {
+    read_by(stream, buf.remaining(), || stream.try_read_buf(buf))
 }
 
 /// Reads once, as above, bytes that were waited for since before they came; with the moment at which they came.

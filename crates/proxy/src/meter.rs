@@ -1,8 +1,12 @@
 //! Live counters of an edge: what has passed so far, readable at any time. Relaxed atomics; nothing here waits.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use murphy_core::Direction;
+
+/// Threads that count bytes without getting in each other's way; further ones share.
+const LANES: usize = 8;
 
 /// The counters of one edge.
 #[derive(Debug, Default)]
@@ -11,10 +15,32 @@ pub(crate) struct Meter {
     ended: AtomicU64,
     dial_failed: AtomicU64,
     accept_failed: AtomicU64,
+    lanes: [Lane; LANES],
+}
+
+/// Bytes, counted by one thread. They are counted at every read and write: two processors that wrote to one cache line
+/// would wait for each other there.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Lane {
     to_upstream: AtomicU64,
     to_client: AtomicU64,
     from_client: AtomicU64,
     from_upstream: AtomicU64,
+}
+
+thread_local! {
+    static LANE: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// This thread's.
+fn lane() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    LANE.get().unwrap_or_else(|| {
+        let lane = NEXT.fetch_add(1, Ordering::Relaxed) % LANES;
+        LANE.set(Some(lane));
+        lane
+    })
 }
 
 /// The counters at one moment.
@@ -73,16 +99,16 @@ impl Meter {
 
     pub(crate) fn delivered(&self, direction: Direction, bytes: usize) {
         let counter = match direction {
-            Direction::ToUpstream => &self.to_upstream,
-            Direction::ToClient => &self.to_client,
+            Direction::ToUpstream => &self.lanes[lane()].to_upstream,
+            Direction::ToClient => &self.lanes[lane()].to_client,
         };
         counter.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn received(&self, direction: Direction, bytes: usize) {
         let counter = match direction {
-            Direction::ToUpstream => &self.from_client,
-            Direction::ToClient => &self.from_upstream,
+            Direction::ToUpstream => &self.lanes[lane()].from_client,
+            Direction::ToClient => &self.lanes[lane()].from_upstream,
         };
         counter.fetch_add(bytes as u64, Ordering::Relaxed);
     }
@@ -90,15 +116,44 @@ impl Meter {
     pub(crate) fn read(&self) -> MeterSnapshot {
         let ended = self.ended.load(Ordering::Relaxed);
         let accepted = self.accepted.load(Ordering::Relaxed);
+        let sum = |counter: fn(&Lane) -> &AtomicU64| {
+            self.lanes.iter().map(|lane| counter(lane).load(Ordering::Relaxed)).sum()
+        };
         MeterSnapshot {
             accepted,
             open: accepted.saturating_sub(ended),
             dial_failed: self.dial_failed.load(Ordering::Relaxed),
             accept_failed: self.accept_failed.load(Ordering::Relaxed),
-            to_upstream: self.to_upstream.load(Ordering::Relaxed),
-            to_client: self.to_client.load(Ordering::Relaxed),
-            from_client: self.from_client.load(Ordering::Relaxed),
-            from_upstream: self.from_upstream.load(Ordering::Relaxed),
+            to_upstream: sum(|lane| &lane.to_upstream),
+            to_client: sum(|lane| &lane.to_client),
+            from_client: sum(|lane| &lane.from_client),
+            from_upstream: sum(|lane| &lane.from_upstream),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_many_threads_count_is_one_sum() {
+        let meter = Meter::default();
+        std::thread::scope(|scope| {
+            for _ in 0..2 * LANES {
+                scope.spawn(|| {
+                    for _ in 0..1000 {
+                        meter.received(Direction::ToUpstream, 3);
+                        meter.delivered(Direction::ToUpstream, 2);
+                    }
+                    meter.received(Direction::ToClient, 5);
+                    meter.delivered(Direction::ToClient, 4);
+                });
+            }
+        });
+        let threads = 2 * LANES as u64;
+        let read = meter.read();
+        assert_eq!((read.from_client, read.to_upstream), (threads * 3000, threads * 2000));
+        assert_eq!((read.from_upstream, read.to_client), (threads * 5, threads * 4));
     }
 }

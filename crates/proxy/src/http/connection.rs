@@ -6,6 +6,7 @@
 mod begin;
 mod close;
 mod shake;
+mod talk;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -14,16 +15,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::{Buf, BytesMut};
-use hyper_util::rt::TokioIo;
+use bytes::BytesMut;
 use murphy_core::{ConnId, FaultId, Side};
-use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::effect::Then;
 use super::hub::{Hub, Takeover};
+use super::turns::{Called, Turns};
 use super::upstream::{UpstreamFate, UpstreamIo};
 use super::wire::{ClientIo, Gone, Wire};
 use crate::armed::Draws;
@@ -129,6 +128,9 @@ struct Connection {
     streams: Streams,
     stage: Stage,
     asks: Asks,
+    turns: Option<Turns>,
+    /// The next turn is for both halves, whoever calls: the faults have changed, or a line still held bytes.
+    for_both: bool,
 }
 
 type Over = (Side, Ends);
@@ -167,6 +169,8 @@ pub(crate) async fn carry(
         streams: Streams::default(),
         stage: Stage::Listening(BytesMut::new()),
         asks: Asks::InFull,
+        turns: None,
+        for_both: true,
     };
     if !shared.tls.is_none() {
         connection.stage = connection.shaking(called);
@@ -179,6 +183,7 @@ pub(crate) async fn carry(
             }
             let mut draws = connection.draws.lock().unwrap_or_else(PoisonError::into_inner);
             io.lock().sync(&current.table, &mut draws);
+            connection.for_both = true;
         }
         let mut changed = pin!(tokio::task::unconstrained(state.changed()));
         let mut heeded = Heeded::default();
@@ -204,19 +209,29 @@ impl Connection {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, alarm: &mut Alarm) -> Poll<Over> {
+        let (_, mut called) = Turns::begin(&mut self.turns, cx);
         loop {
-            let (gone, wake) = self.io.lock().turn(cx);
+            let (gone, wake) = {
+                let mut wire = self.io.lock();
+                // Bytes that a line keeps back call nobody: who waits for them looks at each turn, and once more when the
+                // line is clear again.
+                if std::mem::replace(&mut self.for_both, !wire.is_clear()) || self.for_both {
+                    called = Called::BOTH;
+                }
+                wire.turn(cx)
+            };
             if let Some(gone) = gone {
                 return Poll::Ready(self.gone(gone));
             }
             let stage = std::mem::replace(&mut self.stage, Stage::Draining { by: Side::Proxy });
-            let (stage, again) = match self.step(stage, cx) {
+            let (stage, again) = match self.step(stage, called, cx) {
                 Step::Stay(stage) => (stage, false),
                 Step::Next(stage) => (stage, true),
                 Step::Over(over) => return Poll::Ready(over),
             };
             self.stage = stage;
             if again {
+                called = Called::BOTH;
                 continue;
             }
             let mut wire = self.io.lock();
@@ -233,10 +248,16 @@ impl Connection {
             }
             let wake = [wake, later].into_iter().flatten().min();
             if wake.is_some_and(|at| at <= Instant::now()) {
+                called = Called::BOTH;
                 continue;
             }
-            alarm.set(wake, cx);
-            return Poll::Pending;
+            match self.turns.as_mut().and_then(Turns::rest) {
+                Some(more) => called = more,
+                None => {
+                    alarm.set(wake, cx);
+                    return Poll::Pending;
+                }
+            }
         }
     }
 
@@ -249,7 +270,7 @@ impl Connection {
         }
     }
 
-    fn step(&mut self, stage: Stage, cx: &mut Context<'_>) -> Step {
+    fn step(&mut self, stage: Stage, called: Called, cx: &mut Context<'_>) -> Step {
         match stage {
             Stage::Shaking(mut handshake) => match handshake.as_mut().poll(cx) {
                 Poll::Pending => Step::Stay(Stage::Shaking(handshake)),
@@ -265,7 +286,7 @@ impl Connection {
                 Poll::Ready(None) => Step::Over(self.upstream_over()),
             },
             Stage::Talking { server, client, hub, client_over } => {
-                self.talk(server, client, hub, client_over, cx)
+                self.talk(server, client, hub, client_over, called, cx)
             }
             Stage::TakenOver { takeover, client, server, hub, client_over } => {
                 self.write_by_hand(takeover, client, server, hub, client_over, cx)
@@ -299,121 +320,6 @@ impl Connection {
     fn upstream_over(&self) -> Over {
         let ends = if self.fate.ending() == Ending::Reset { Ends::Reset } else { Ends::Lingering };
         (Side::Upstream, ends)
-    }
-
-    fn talk(
-        &mut self,
-        mut server: Half,
-        mut client: Half,
-        hub: Arc<Hub>,
-        mut client_over: bool,
-        cx: &mut Context<'_>,
-    ) -> Step {
-        if !client_over {
-            client_over = client.as_mut().poll(cx).is_ready();
-        }
-        let early = hub.early();
-        if !early.is_empty() {
-            // Nothing of the HTTP layer is under way while it waits for the answer. What does not fit is dropped: it
-            // was for information.
-            let _ = Pin::new(&mut self.near).poll_write(cx, &early);
-        }
-        let served = server.as_mut().poll(cx);
-        if let Poll::Ready(result) = served {
-            if let Some(tunnel) = hub.tunnel() {
-                return self.tunnel(tunnel, client, client_over);
-            }
-            return Step::Next(Stage::Draining { by: self.ended_by(client_over, result.is_err()) });
-        }
-        if hub.has_takeover() && self.io.lock().is_flushed() {
-            let Some(takeover) = hub.takeover() else {
-                return Step::Stay(Stage::Talking { server, client, hub, client_over });
-            };
-            return Step::Next(Stage::TakenOver { takeover, client, server: Some(server), hub, client_over });
-        }
-        if client_over && hub.in_flight() == 0 && !hub.has_takeover() {
-            let wire = self.io.lock();
-            if wire.is_flushed() {
-                drop(wire);
-                if self.fate.ended() == Some(Farewell::Rst) {
-                    return Step::Over((Side::Upstream, Ends::Reset));
-                }
-                self.near.finish(cx);
-                return Step::Next(Stage::Draining { by: Side::Upstream });
-            }
-        }
-        Step::Stay(Stage::Talking { server, client, hub, client_over })
-    }
-
-    /// Who ended a connection whose caller's HTTP end is through.
-    fn ended_by(&self, client_over: bool, failed: bool) -> Side {
-        if self.io.lock().has_left() {
-            Side::Client
-        } else if client_over && !failed {
-            Side::Upstream
-        } else {
-            Side::Proxy
-        }
-    }
-
-    fn tunnel(&mut self, tunnel: super::hub::Tunnel, client: Half, client_over: bool) -> Step {
-        self.asks = Asks::Never;
-        Step::Next(Stage::Tunnelling(Box::pin(async move {
-            let both = async { tokio::join!(tunnel.client, tunnel.upstream) };
-            let leave = async {
-                if !client_over {
-                    let _ = client.await;
-                }
-            };
-            let ((near, far), ()) = tokio::join!(both, leave);
-            if let (Ok(near), Ok(far)) = (near, far) {
-                let (mut near, mut far) = (TokioIo::new(near), TokioIo::new(far));
-                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-            }
-        })))
-    }
-
-    fn write_by_hand(
-        &mut self,
-        mut takeover: Takeover,
-        mut client: Half,
-        server: Option<Half>,
-        hub: Arc<Hub>,
-        mut client_over: bool,
-        cx: &mut Context<'_>,
-    ) -> Step {
-        if !client_over {
-            client_over = client.as_mut().poll(cx).is_ready();
-        }
-        while !takeover.raw.is_empty() {
-            match Pin::new(&mut self.near).poll_write(cx, &takeover.raw) {
-                Poll::Ready(Ok(written)) => takeover.raw.advance(written),
-                Poll::Ready(Err(_)) => return Step::Over((Side::Client, Ends::Reset)),
-                Poll::Pending => break,
-            }
-        }
-        let flushed = Pin::new(&mut self.near).poll_flush(cx).is_ready();
-        let mut wire = self.io.lock();
-        let left = wire.waste(cx);
-        let written = takeover.raw.is_empty() && flushed && wire.is_drained();
-        if wire.is_broken() {
-            return Step::Over((Side::Client, Ends::Reset));
-        }
-        if written {
-            match takeover.then {
-                Then::End(Ending::Reset) => return Step::Over((takeover.by, Ends::Reset)),
-                Then::End(Ending::Close) => return Step::Over((takeover.by, Ends::Lingering)),
-                Then::Stall if left => return Step::Over((Side::Client, Ends::Orderly)),
-                Then::Stall => {}
-            }
-            let lifted = takeover.arming.is_some_and(|arming| !hub.table().stands(arming));
-            if lifted {
-                // What was cut off cannot be taken up again in mid-answer.
-                return Step::Over((takeover.by, Ends::Lingering));
-            }
-        }
-        drop(wire);
-        Step::Stay(Stage::TakenOver { takeover, client, server, hub, client_over })
     }
 }
 

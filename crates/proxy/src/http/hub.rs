@@ -56,6 +56,27 @@ pub(crate) struct Tunnel {
     pub(crate) upstream: OnUpgrade,
 }
 
+/// The table as this connection has seen it last. Whether it is still the same is told by a number that all may read at
+/// once; to look at the table itself, or to share it, all connections of the proxy would write to one place.
+struct Seen {
+    state: watch::Receiver<State>,
+    table: Arc<Table>,
+}
+
+impl Seen {
+    fn new(mut state: watch::Receiver<State>) -> Seen {
+        let table = Arc::new(state.borrow_and_update().table.clone());
+        Seen { state, table }
+    }
+
+    fn now(&mut self) -> Arc<Table> {
+        if self.state.has_changed().unwrap_or(true) {
+            self.table = Arc::new(self.state.borrow_and_update().table.clone());
+        }
+        Arc::clone(&self.table)
+    }
+}
+
 pub(crate) struct Hub {
     pub(crate) shared: Arc<Shared>,
     pub(crate) conn: ConnId,
@@ -67,10 +88,15 @@ pub(crate) struct Hub {
     pub(crate) fate: Arc<UpstreamFate>,
     pub(crate) draws: Arc<Mutex<Draws>>,
     state: watch::Receiver<State>,
+    seen: Mutex<Seen>,
     takeover: Mutex<Option<Takeover>>,
+    /// There is or was one: looked at in each turn, and nearly always there is none.
+    has_takeover: AtomicBool,
     tunnel: Mutex<Option<Tunnel>>,
     /// Informational answers on their way to the caller, as they are written.
     early: Mutex<BytesMut>,
+    /// There are some.
+    has_early: AtomicBool,
     in_flight: AtomicUsize,
     used: AtomicBool,
 }
@@ -97,18 +123,21 @@ impl Hub {
             io,
             fate,
             draws,
+            seen: Mutex::new(Seen::new(state.clone())),
             state,
             takeover: Mutex::default(),
+            has_takeover: AtomicBool::new(false),
             tunnel: Mutex::default(),
             early: Mutex::default(),
+            has_early: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             used: AtomicBool::new(false),
         }
     }
 
     /// The faults that stand on the edge now.
-    pub(crate) fn table(&self) -> Table {
-        self.state.borrow().table.clone()
+    pub(crate) fn table(&self) -> Arc<Table> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).now()
     }
 
     /// Counts what a fault did to one request.
@@ -120,10 +149,12 @@ impl Hub {
     /// The connection goes on without the HTTP layer as soon as that has written what it has. The first word counts.
     pub(crate) fn take_over(&self, takeover: Takeover) {
         self.takeover.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(takeover);
+        self.has_takeover.store(true, Ordering::Release);
     }
 
     pub(crate) fn has_takeover(&self) -> bool {
-        self.takeover.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.has_takeover.load(Ordering::Acquire)
+            && self.takeover.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     pub(crate) fn takeover(&self) -> Option<Takeover> {
@@ -140,12 +171,19 @@ impl Hub {
 
     /// An informational answer that the HTTP layer does not write.
     pub(crate) fn inform(&self, head: &[u8]) {
-        self.early.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(head);
+        let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
+        early.extend_from_slice(head);
+        self.has_early.store(true, Ordering::Release);
     }
 
     /// Informational answers that have not been written.
     pub(crate) fn early(&self) -> BytesMut {
-        std::mem::take(&mut *self.early.lock().unwrap_or_else(PoisonError::into_inner))
+        if !self.has_early.load(Ordering::Acquire) {
+            return BytesMut::new();
+        }
+        let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
+        self.has_early.store(false, Ordering::Release);
+        std::mem::take(&mut *early)
     }
 
     /// Notes a request.

@@ -14,6 +14,7 @@ mod hand_made;
 mod hub;
 mod pass_on;
 mod service;
+mod turns;
 mod upstream;
 mod wire;
 

@@ -74,28 +74,48 @@ pub(super) enum NoAnswer {
     Nonsense,
 }
 
-pub(super) async fn pass_on(
-    hub: &Arc<Hub>,
-    sender: &Sender,
+/// All that needs no wait is done at the call, so that what waits for the answer is small.
+pub(super) fn pass_on<'a>(
+    hub: &'a Arc<Hub>,
+    sender: &'a Sender,
     parts: Parts,
     body: Incoming,
-) -> Result<Response<Incoming>, NoAnswer> {
+) -> impl Future<Output = Result<Response<Incoming>, NoAnswer>> + Send + use<'a> {
     let connects = parts.method == Method::CONNECT;
     let upgrades = connects || parts.headers.contains_key(header::UPGRADE);
     let (permission, allow) = permission(&parts);
     let informs = parts.version == Version::HTTP_11;
     let mut request = Request::from_parts(parts, RequestBody { body, permission });
     let client = upgrades.then(|| hyper::upgrade::on(&mut request));
-    let mut response = match sender {
+    if informs && matches!(sender, Sender::One(_)) {
+        inform_through(hub, &mut request, allow);
+    }
+    async move {
+        let mut response = answer_to(sender, request).await?;
+        // To another protocol goes only who asked for it (RFC 9110, section 15.2.2): what follows has no end that can be told.
+        let switches_unasked = response.status() == StatusCode::SWITCHING_PROTOCOLS && client.is_none();
+        if switches_unasked || !has_one_end(response.headers()) {
+            return Err(NoAnswer::Nonsense);
+        }
+        make_length_plain(response.headers_mut());
+        if let Some(client) = client {
+            let connected = connects && response.status().is_success();
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS || connected {
+                hub.open_tunnel(Tunnel { client, upstream: hyper::upgrade::on(&mut response) });
+            }
+        }
+        Ok(response)
+    }
+}
+
+async fn answer_to(sender: &Sender, request: Request<RequestBody>) -> Result<Response<Incoming>, NoAnswer> {
+    match sender {
         Sender::Two(sender) => {
             let mut sender = sender.clone();
             sender.ready().await.map_err(NoAnswer::Lost)?;
-            sender.send_request(request).await.map_err(NoAnswer::Lost)?
+            sender.send_request(request).await.map_err(NoAnswer::Lost)
         }
         Sender::One(slot) => {
-            if informs {
-                inform_through(hub, &mut request, allow);
-            }
             let take = || slot.lock().unwrap_or_else(PoisonError::into_inner).take();
             // Requests come one at a time, so the sender is there.
             let Some(mut sender) = take() else { return Err(NoAnswer::Nonsense) };
@@ -106,22 +126,9 @@ pub(super) async fn pass_on(
             sent.await.map_err(|error| {
                 let nonsense = error.is_parse() || error.is_parse_status() || error.is_parse_too_large();
                 if nonsense { NoAnswer::Nonsense } else { NoAnswer::Lost(error) }
-            })?
-        }
-    };
-    // To another protocol goes only who asked for it (RFC 9110, section 15.2.2): what follows has no end that can be told.
-    let switches_unasked = response.status() == StatusCode::SWITCHING_PROTOCOLS && client.is_none();
-    if switches_unasked || !has_one_end(response.headers()) {
-        return Err(NoAnswer::Nonsense);
-    }
-    make_length_plain(response.headers_mut());
-    if let Some(client) = client {
-        let connected = connects && response.status().is_success();
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS || connected {
-            hub.open_tunnel(Tunnel { client, upstream: hyper::upgrade::on(&mut response) });
+            })
         }
     }
-    Ok(response)
 }
 
 type Allow = Arc<(AtomicBool, Mutex<Option<oneshot::Sender<()>>>)>;

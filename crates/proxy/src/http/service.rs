@@ -74,6 +74,7 @@ enum Fate {
     Broken(Ending),
 }
 
+/// What only a request with a fault goes through is kept apart, so that the others take little memory.
 async fn answer(hub: Arc<Hub>, sender: Arc<Sender>, request: Request<Incoming>) -> Result<Reply, BodyError> {
     let (mut parts, body) = request.into_parts();
     let use_of = hub.use_of();
@@ -88,14 +89,14 @@ async fn answer(hub: Arc<Hub>, sender: Arc<Sender>, request: Request<Incoming>) 
             call.faults.push(one.standing.armed.id.clone());
             call.touched = true;
         });
-        fate = before(&hub, &mut one, &mut parts.headers).await;
+        fate = Box::pin(before(&hub, &mut one, &mut parts.headers)).await;
         chosen.push(one);
         if !matches!(fate, Fate::Onward) {
             break;
         }
     }
     let (response, made_up) = match fate {
-        Fate::Broken(how) => return broken(&hub, ticket, ended_by_fault(how)).await,
+        Fate::Broken(how) => return Box::pin(broken(&hub, ticket, ended_by_fault(how))).await,
         Fate::Answered(answer) => (made_up(&answer), true),
         Fate::Onward if !has_one_end(&parts.headers) => (bad_request(), true),
         Fate::Onward => {
@@ -103,14 +104,27 @@ async fn answer(hub: Arc<Hub>, sender: Arc<Sender>, request: Request<Incoming>) 
             match pass_on(&hub, &sender, parts, body).await {
                 Ok(response) => {
                     ticket.note(|call| call.service_status = Some(response.status().as_u16()));
+                    if chosen.is_empty() {
+                        return Ok(untouched(&hub, ticket, response));
+                    }
                     (response.map(Source::Stream), false)
                 }
-                Err(NoAnswer::Lost(error)) => return lost(&hub, ticket, error).await,
+                Err(NoAnswer::Lost(error)) => return Box::pin(lost(&hub, ticket, error)).await,
                 Err(NoAnswer::Nonsense) => (bad_gateway(), true),
             }
         }
     };
-    after(&hub, ticket, &method, response, chosen, made_up).await
+    Box::pin(after(&hub, ticket, &method, response, chosen, made_up)).await
+}
+
+/// The dependency's answer as it came.
+fn untouched(hub: &Arc<Hub>, ticket: Ticket, response: Response<Incoming>) -> Reply {
+    ticket.note(|call| {
+        call.status = Some(response.status().as_u16());
+        call.answerer = Answerer::Service;
+    });
+    ticket.begins();
+    response.map(|body| ReplyBody::new(Arc::clone(hub), Source::Stream(body), None, ticket))
 }
 
 fn choose(

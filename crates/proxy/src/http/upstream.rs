@@ -10,6 +10,7 @@ use murphy_core::Direction;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::arrival::read_into;
 use crate::effect::{Ending, Farewell};
 use crate::shared::Shared;
 
@@ -76,7 +77,7 @@ impl AsyncRead for UpstreamIo {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(self.broke(error))),
                 Poll::Pending => return Poll::Pending,
             }
-            match self.stream.try_read_buf(buf) {
+            match read_into(&self.stream, buf) {
                 Ok(0) if buf.remaining() > 0 => {
                     let _ = self.fate.ended.compare_exchange(OPEN, FIN, Ordering::Relaxed, Ordering::Relaxed);
                     return Poll::Ready(Ok(()));

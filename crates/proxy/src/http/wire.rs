@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use super::books::{Books, Progress};
 use crate::ahead::Ahead;
 use crate::armed::{Draws, Table};
+use crate::arrival::read_into;
 use crate::effect::{Ending, Farewell};
 use crate::exchange::Exchanges;
 use crate::line::{Blocked, Front, Line};
@@ -168,6 +169,11 @@ impl Wire {
         self.ahead.put_back(prefix);
     }
 
+    /// True if nothing sits between the HTTP layer and the socket.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.up.is_clear() && self.down.is_clear()
+    }
+
     /// Bytes delivered to the caller.
     pub(crate) fn delivered(&self) -> u64 {
         self.delivered
@@ -268,7 +274,7 @@ impl Wire {
             self.shared.hold(self.reported, held);
             self.reported = held;
         }
-        if self.up.is_clear() && self.down.is_clear() {
+        if self.is_clear() {
             return (self.gone, None);
         }
         let now = Instant::now();
@@ -350,6 +356,7 @@ impl Wire {
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.ahead.hand_on(buf) {
+            self.read_on(buf);
             return Poll::Ready(Ok(()));
         }
         self.listening = false;
@@ -373,7 +380,7 @@ impl Wire {
                     return Poll::Pending;
                 }
             }
-            match self.stream.try_read_buf(buf) {
+            match read_into(&self.stream, buf) {
                 Ok(0) if buf.remaining() > 0 => {
                     self.fell_silent();
                     return Poll::Ready(Ok(()));
@@ -385,6 +392,21 @@ impl Wire {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(self.broke(error))),
             }
+        }
+    }
+
+    /// What has come since bytes were read ahead goes with them: the HTTP layer grows its buffer, for as long as the
+    /// connection lives, when the first of them come alone. An end is told by the next read.
+    fn read_on(&mut self, buf: &mut ReadBuf<'_>) {
+        if buf.remaining() == 0 || !self.ahead.is_empty() || !self.up.is_clear() || self.has_left() {
+            return;
+        }
+        match read_into(&self.stream, buf) {
+            Ok(0) => {}
+            Ok(read) => self.came(read),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // It is said by the socket only once.
+            Err(error) => drop(self.broke(error)),
         }
     }
 
