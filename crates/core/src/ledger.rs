@@ -38,6 +38,8 @@ impl WriteIds {
     /// Every id that stands in a text, in any notation: only the ids themselves are looked for.
     pub fn found_in(&self, text: &str) -> Kept {
         let mut found = Vec::new();
+        // Some write a UUID in capitals.
+        let text = text.to_ascii_lowercase();
         for (at, _) in text.match_indices(&self.prefix) {
             let digits = text.get(at + self.prefix.len()..at + self.prefix.len() + DIGITS);
             found.extend(digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()));
@@ -137,7 +139,7 @@ mod tests {
             ids.id(4),
             ids.id(4),
             other.id(5),
-            ids.id(6),
+            ids.id(6).to_ascii_uppercase(),
             // One that is cut at the end is none.
             &ids.id(7)[..30]
         );

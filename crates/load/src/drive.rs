@@ -251,7 +251,10 @@ async fn send(lane: Arc<Lane>, mut ticket: Ticket, route: Route) {
     let outcome = judge(&lane.load, result, head);
     match (&outcome, &lane.load.writes) {
         (SampleOutcome::Dropped, _) => ticket.not_sent(),
-        (SampleOutcome::Ok, Some(writes)) => writes.acknowledge(n),
+        // An expected answer that is no 2xx, as 503, does not say that it is done.
+        (SampleOutcome::Ok, Some(writes)) if head.is_some_and(|head| (200..300).contains(&head.status)) => {
+            writes.acknowledge(n);
+        }
         _ => {}
     }
     ticket.tell(outcome, head);

@@ -24,7 +24,8 @@ pub enum ComposeError {
 pub struct Compose {
     /// By name.
     pub services: BTreeMap<String, Service>,
-    /// Those whose end others wait for: they do their work and are gone before users come.
+    /// Those on whose calls nobody can sit in: whose end others wait for, that are not started by default, or that live in
+    /// another one's network.
     pub jobs: BTreeSet<String>,
 }
 
@@ -57,7 +58,9 @@ impl Compose {
         let services = root.get("services").and_then(Value::as_mapping).ok_or(ComposeError::NoServices)?;
         let named =
             services.iter().filter_map(|(name, value)| Some((name.as_str()?.to_owned(), service(value))));
-        let jobs = murphy_core::gathered(services.values().flat_map(jobs));
+        let unseen =
+            services.iter().filter(|(_, service)| is_unseen(service)).filter_map(|(name, _)| scalar(name));
+        let jobs = murphy_core::gathered(services.values().flat_map(jobs).chain(unseen));
         let services: BTreeMap<String, Service> = murphy_core::gathered(named);
         if services.is_empty() { Err(ComposeError::Empty) } else { Ok(Compose { services, jobs }) }
     }
@@ -71,13 +74,23 @@ impl Compose {
             ours.depends_on.extend(service.depends_on);
             ours.environment.extend(service.environment);
             ours.published.extend(service.published);
-            ours.inside.extend(service.inside);
+            // The first one is taken where nothing else tells.
+            ours.inside.splice(0..0, service.inside);
             if !service.health.is_empty() {
                 ours.health = service.health;
             }
         }
         self.jobs.extend(other.jobs);
     }
+}
+
+/// True if it is not started by default, or has no network of its own.
+fn is_unseen(service: &Value) -> bool {
+    let none = |value: Option<&Value>| value.and_then(Value::as_u64) == Some(0);
+    service.get("profiles").is_some()
+        || service.get("network_mode").is_some()
+        || none(service.get("scale"))
+        || none(service.get("deploy").and_then(|deploy| deploy.get("replicas")))
 }
 
 /// The services whose end this one waits for.
@@ -231,6 +244,14 @@ mod tests {
         );
         assert_eq!((web.environment["A"].as_str(), web.environment["B"].as_str()), ("three", "two"));
         assert_eq!(both.services.len(), 2);
+    }
+
+    #[test]
+    fn services_that_are_not_started_or_have_no_network_are_known_as_such() {
+        let text = "services: { a: { profiles: [dev] }, b: { scale: 0 }, c: { deploy: { replicas: 0 } }, \
+                    d: { network_mode: host }, e: { scale: 2, deploy: { replicas: 2 } } }";
+        let jobs = Compose::read(text).unwrap().jobs;
+        assert_eq!(jobs.iter().collect::<Vec<_>>(), ["a", "b", "c", "d"]);
     }
 
     #[test]

@@ -136,14 +136,16 @@ pub(crate) struct Write {
     pub n: u64,
     pub sent: u64,
     pub ended: u64,
-    pub outcome: SampleOutcome,
+    /// Its user was told that it is done: an expected answer that is no 2xx says nothing of the kind.
+    pub acknowledged: bool,
 }
 
 impl Write {
     /// Of a request; `None` if it was never sent.
     pub fn of(point: &Point) -> Option<Write> {
         let (n, sent, ended) = (point.n, point.sent?, point.ended);
-        Some(Write { n, sent, ended, outcome: point.outcome.clone() })
+        let done = point.status.is_none_or(|status| (200..300).contains(&status));
+        Some(Write { n, sent, ended, acknowledged: point.is_ok() && done })
     }
 }
 

@@ -34,6 +34,11 @@ pub fn run(args: &ExploreArgs, colour: ColourChoice) -> Exit {
             note(remark);
         }
         (scenario.plan.edges, left_out) = (found.edges, found.left_out);
+        let names: Vec<&str> = scenario.plan.edges.iter().map(|edge| edge.name.as_str()).collect();
+        // Murphy sits in on no calls that are not asked for; a name that is no edge is told below.
+        if !args.only_edge.is_empty() && args.only_edge.iter().all(|name| names.contains(&name.as_str())) {
+            scenario.plan.edges.retain(|edge| args.only_edge.iter().any(|name| name == edge.name.as_str()));
+        }
     }
     let plan = &scenario.plan;
     let wanted = match wanted(args, plan) {
@@ -202,6 +207,10 @@ impl Exploration<'_> {
         let Came::Judged { judgement, timeline } = outcome.came else {
             return Err("not carried out".to_owned());
         };
+        if let Some(loss) = judgement.findings.iter().find(|finding| finding.is_data_loss()) {
+            self.exit = self.exit.worst(Exit::Inconclusive);
+            return Err(format!("data is lost with nothing broken: {}", loss.text));
+        }
         // What fails from the start is no answer to a fault, so its rows are inconclusive, not failed.
         if let Some(why) = unwell(&judgement) {
             self.exit = self.exit.worst(Exit::Inconclusive);

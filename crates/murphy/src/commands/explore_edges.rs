@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use murphy_core::{EdgeName, Protocol};
-use murphy_propose::{Compose, Dependency, dependencies};
+use murphy_propose::{Compose, ComposeError, Dependency, dependencies};
 use murphy_report::LeftOut;
 use murphy_scenario::{Address, Caller, EdgePlan, OpenConnections, Plan, Route};
 
@@ -36,7 +36,11 @@ pub fn found(plan: &Plan) -> Result<Found, String> {
         let path = beside.join(file);
         let text = std::fs::read_to_string(&path)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        let compose = Compose::read(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let compose = match Compose::read(&text) {
+            // A further file may be about volumes and networks alone.
+            Err(ComposeError::NoServices | ComposeError::Empty) if all.is_some() => continue,
+            other => other.map_err(|error| format!("{}: {error}", path.display()))?,
+        };
         match &mut all {
             Some(all) => all.merge(compose),
             None => all = Some(compose),

@@ -89,7 +89,7 @@ fn ledger(check: &mut Check<'_, '_>, here: Cursor<'_>, name: &str, document: &Lo
             .help("write one of `http`, `command`, `redis` and `postgres`");
     }
     let (settle, within) = (document.settle.unwrap_or(SETTLE), document.within.unwrap_or(WITHIN));
-    if settle > within {
+    if settle >= within {
         check
             .findings
             .error(at.value("settle"), format!("two readings {settle} apart do not fit into {within}"))

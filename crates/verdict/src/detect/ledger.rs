@@ -3,7 +3,7 @@
 //! it is there all the same is no fault. What is gone is gone, so one is enough; that none is gone needs writes just where
 //! losses happen, at the beginning and the end of a fault.
 
-use murphy_core::{Kept, LedgerRead, ReadBack, SampleOutcome};
+use murphy_core::{Kept, LedgerRead, ReadBack};
 
 use super::{Found, params};
 use crate::judgement::Reading;
@@ -59,14 +59,13 @@ pub(super) fn lost(run: &RunView<'_>, load: &LoadView) -> Option<Found> {
         Ok(read) => read,
         Err(found) => return Some(found),
     };
-    let acknowledged: Vec<&Write> =
-        ledger.writes.iter().filter(|write| write.outcome == SampleOutcome::Ok).collect();
+    let acknowledged: Vec<&Write> = ledger.writes.iter().filter(|write| write.acknowledged).collect();
     let n = acknowledged.len() as u64;
     let gone: Vec<&Write> =
         acknowledged.iter().copied().filter(|write| read.kept.times(write.n) == 0).collect();
     let lost = gone.len() as u64;
     // Nobody knew of these, and they are there.
-    let recovered = ledger.writes.iter().filter(|write| unknown(write) && read.kept.times(write.n) > 0);
+    let recovered = ledger.writes.iter().filter(|write| !write.acknowledged && read.kept.times(write.n) > 0);
     let share = wilson(Share { p: lost as f64 / n.max(1) as f64, n: n as f64 });
     let found = params([
         ("lost", Reading::count(lost, n).says(format!("{lost} of {n}"))),
@@ -78,14 +77,7 @@ pub(super) fn lost(run: &RunView<'_>, load: &LoadView) -> Option<Found> {
             return Some(Read::changing());
         }
         if is_part(run, &acknowledged, read.kept) {
-            return Some(Found::inconclusive(
-                format!(
-                    "{lost} of {} not in what was read, and these are all up to a moment, or all from one on, at which no \
-                     fault began or ended",
-                    words::plural(n, "acknowledged write")
-                ),
-                "a `ledger` that gives all that is kept, and not a page of it, with the ids as they were sent",
-            ));
+            return Some(part(lost, n));
         }
         let ids = named(&gone, &read);
         let text = format!(
@@ -95,7 +87,7 @@ pub(super) fn lost(run: &RunView<'_>, load: &LoadView) -> Option<Found> {
         );
         return Some(Found::present(found, text));
     }
-    Some(none(run, ledger, &read, n).unwrap_or_else(|| {
+    Some(none(run, &read, &acknowledged).unwrap_or_else(|| {
         let most = words::percent(3, n.max(3));
         Found::absent(found, format!("all of {n} acknowledged writes are kept: at most {most} are lost"))
     }))
@@ -111,14 +103,15 @@ pub(super) fn duplicates(run: &RunView<'_>, load: &LoadView) -> Option<Found> {
     // An answer may name each id several times; what counts is which ones it names more often than the others.
     let usual = usual(read.kept);
     let twice: Vec<&Write> = ledger.writes.iter().filter(|write| read.kept.times(write.n) > usual).collect();
-    let n = ledger.writes.iter().filter(|write| read.kept.times(write.n) > 0).count() as u64;
+    let there: Vec<&Write> = ledger.writes.iter().filter(|write| read.kept.times(write.n) > 0).collect();
+    let n = there.len() as u64;
     let count = twice.len() as u64;
     let found = params([("duplicates", Reading::count(count, n).says(format!("{count} of {n}")))]);
     if count > 0 {
         if !read.settled {
             return Some(Read::changing());
         }
-        let unanswered = twice.iter().filter(|write| unknown(write)).count();
+        let unanswered = twice.iter().filter(|write| !write.acknowledged).count();
         let text = format!(
             "{count} of {n} writes are kept more often than they were sent ({}); the users of {unanswered} of them saw no \
              success, and none of them was sent twice",
@@ -126,15 +119,21 @@ pub(super) fn duplicates(run: &RunView<'_>, load: &LoadView) -> Option<Found> {
         );
         return Some(Found::present(found, text));
     }
+    let acknowledged: Vec<&Write> = ledger.writes.iter().filter(|write| write.acknowledged).collect();
+    let missing = acknowledged.iter().filter(|write| read.kept.times(write.n) == 0).count() as u64;
+    if missing > 0 && is_part(run, &acknowledged, read.kept) {
+        return Some(part(missing, acknowledged.len() as u64));
+    }
     Some(
-        none(run, ledger, &read, n).unwrap_or_else(|| {
+        none(run, &read, &there).unwrap_or_else(|| {
             Found::absent(found, format!("each of {n} writes that are kept is there once"))
         }),
     )
 }
 
 /// Why it cannot be said that there is none.
-fn none(run: &RunView<'_>, ledger: &LedgerView, read: &Read<'_>, n: u64) -> Option<Found> {
+fn none(run: &RunView<'_>, read: &Read<'_>, writes: &[&Write]) -> Option<Found> {
+    let n = writes.len() as u64;
     if !read.settled {
         return Some(Read::changing());
     }
@@ -145,11 +144,11 @@ fn none(run: &RunView<'_>, ledger: &LedgerView, read: &Read<'_>, n: u64) -> Opti
         ));
     }
     let edges: Vec<u64> = run.faults.iter().flat_map(|fault| [fault.armed, fault.lifted]).flatten().collect();
-    let near = |write: &&Write| {
+    let near = |write: &&&Write| {
         let (from, to) = (write.sent.saturating_sub(NEAR), write.ended.saturating_add(NEAR));
         edges.iter().any(|at| (from..=to).contains(at))
     };
-    let at_edges = ledger.writes.iter().filter(near).count() as u64;
+    let at_edges = writes.iter().filter(near).count() as u64;
     (!edges.is_empty() && at_edges < AT_EDGES).then(|| {
         Found::inconclusive(
             format!(
@@ -161,39 +160,49 @@ fn none(run: &RunView<'_>, ledger: &LedgerView, read: &Read<'_>, n: u64) -> Opti
     })
 }
 
+fn part(missing: u64, n: u64) -> Found {
+    Found::inconclusive(
+        format!(
+            "{missing} of {} not in what was read, and these are all up to a moment, or all from one on, at which no fault \
+             began or ended",
+            words::plural(n, "acknowledged write")
+        ),
+        "a `ledger` that gives all that is kept, and not a page of it, with the ids as they were sent",
+    )
+}
+
 /// True if what was read is probably a part of what is kept: none, the latest or the first ones. That is also what is seen when a
-/// service forgets all in one blow; then a fault is near.
+/// service forgets all in one blow; then a fault begins or ends beside the gap. Writes that were under way at once may be kept
+/// in either order.
 fn is_part(run: &RunView<'_>, acknowledged: &[&Write], kept: &Kept) -> bool {
-    let mut in_order = acknowledged.to_vec();
-    in_order.sort_unstable_by_key(|write| (write.ended, write.n));
-    let is_found = |write: &&Write| kept.times(write.n) > 0;
-    let turns = in_order.windows(2).filter(|pair| is_found(&pair[0]) != is_found(&pair[1]));
-    let turns: Vec<u64> = turns.map(|pair| pair[0].ended).collect();
-    match turns[..] {
-        [] => true,
-        [at] => {
-            let mut windows = run.faults.iter().filter_map(|fault| Some((fault.armed?, fault.lifted)));
-            !windows.any(|(armed, lifted)| {
-                let to = lifted.unwrap_or(u64::MAX).saturating_add(2 * NEAR);
-                (armed.saturating_sub(2 * NEAR)..=to).contains(&at)
-            })
-        }
-        _ => false,
+    let (there, missing): (Vec<&Write>, Vec<&Write>) =
+        acknowledged.iter().partition(|write| kept.times(write.n) > 0);
+    let first_end = |writes: &[&Write]| writes.iter().map(|write| write.ended).min();
+    let last_sent = |writes: &[&Write]| writes.iter().map(|write| write.sent).max();
+    let last_end = |writes: &[&Write]| writes.iter().map(|write| write.ended).max();
+    // The last of those before the gap, and the first of those behind it.
+    let gap = |before: &[&Write], behind: &[&Write]| {
+        let apart = last_sent(before)? <= first_end(behind)?;
+        apart.then_some([last_end(before)?, first_end(behind)?])
+    };
+    if there.is_empty() {
+        return true;
     }
+    let Some(beside) = gap(&missing, &there).or_else(|| gap(&there, &missing)) else { return false };
+    let edges = run.faults.iter().flat_map(|fault| [fault.armed, fault.lifted]).flatten();
+    !edges.into_iter().any(|edge| beside.iter().any(|at| at.abs_diff(edge) <= 2 * NEAR))
 }
 
-/// A write that was sent, and of which its user does not know.
-fn unknown(write: &Write) -> bool {
-    !matches!(write.outcome, SampleOutcome::Ok | SampleOutcome::Connect | SampleOutcome::Dropped)
-}
-
-/// How often most ids were found.
+/// How often each id stands in the form of what was read: every count is a multiple of it. Not the most frequent count, for in a
+/// long fault most writes may be kept twice.
 fn usual(kept: &Kept) -> u64 {
-    let mut counts = std::collections::BTreeMap::new();
-    for (first, last, times) in kept.runs() {
-        *counts.entry(*times).or_insert(0u64) += last - first + 1;
-    }
-    counts.into_iter().max_by_key(|(_, writes)| *writes).map_or(1, |(times, _)| times.max(1))
+    let counts = kept.runs().iter().map(|(_, _, times)| *times);
+    counts.fold(0, common).max(1)
+}
+
+/// The greatest common divisor.
+fn common(one: u64, other: u64) -> u64 {
+    if other == 0 { one } else { common(other, one % other) }
 }
 
 fn named(writes: &[&Write], read: &Read<'_>) -> String {
@@ -221,12 +230,13 @@ fn acknowledged_when(run: &RunView<'_>, writes: &[&Write]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use murphy_core::{Answer, Event, EventKind, Offset, Rule, Seed, Subject, WriteIds};
+    use murphy_core::{Answer, Event, EventKind, Offset, Rule, SampleOutcome, Seed, Subject, WriteIds};
     use murphy_testkit::golden::{Break, Caller, Golden};
 
     use super::*;
     use crate::judge::judge;
     use crate::judgement::{Detector, Judgement, State};
+    use crate::phase::Point;
 
     /// A run whose load has a ledger; `back` makes what was found of the acknowledged writes.
     fn run(caller: Caller, back: impl Fn(&[u64]) -> Option<ReadBack>) -> Judgement {
@@ -293,6 +303,13 @@ mod tests {
     }
 
     #[test]
+    fn writes_are_duplicates_also_where_most_are_kept_twice() {
+        let judgement = run(Caller::careful(), |all| settled(&[all, &all[300..]].concat()));
+        let (found, text) = state(&judgement, Detector::Duplicates);
+        assert!(matches!(found, State::Present { .. }), "{text}");
+    }
+
+    #[test]
     fn a_write_that_failed_and_is_kept_all_the_same_is_no_fault() {
         // All that was sent is there, though most users of the careless one saw an error.
         let judgement = run(Caller::careless(), |_| settled(&(0..5000).collect::<Vec<u64>>()));
@@ -319,10 +336,11 @@ mod tests {
     #[test]
     fn a_page_of_what_is_kept_shows_no_loss_but_one_that_ends_at_the_fault_does() {
         // 30 users a second: the fault begins after 22s.
-        let latest = run(Caller::careful(), |all| settled(&all[all.len() - 100..]));
+        let latest = run(Caller::careful(), |all| settled(&all[all.len() - 200..]));
+        let in_the_fault = run(Caller::careful(), |all| settled(&all[960..]));
         let first = run(Caller::careful(), |all| settled(&all[..100]));
         let none = run(Caller::careful(), |_| settled(&[]));
-        for judgement in [latest, first, none] {
+        for judgement in [latest, in_the_fault, first, none] {
             let (found, text) = state(&judgement, Detector::Lost);
             assert!(
                 matches!(found, State::Inconclusive { .. }) && text.contains("not in what was read"),
@@ -332,6 +350,25 @@ mod tests {
         let forgot = run(Caller::careful(), |all| settled(&all[690..]));
         let (found, text) = state(&forgot, Detector::Lost);
         assert!(matches!(found, State::Present { .. }), "{text}");
+    }
+
+    #[test]
+    fn an_expected_answer_that_is_no_2xx_acknowledges_nothing() {
+        let write = |status| {
+            let point = Point {
+                n: 1,
+                intended: 0,
+                sent: Some(0),
+                ended: 1,
+                outcome: SampleOutcome::Ok,
+                status: Some(status),
+                served: murphy_core::Served::Fresh,
+                age: None,
+                retry_after: None,
+            };
+            Write::of(&point).is_some_and(|write| write.acknowledged)
+        };
+        assert!(write(201) && !write(503) && !write(302));
     }
 
     #[test]
