@@ -111,13 +111,8 @@ impl Patterns {
     /// One line for each, with its name; also for what was not seen, with what would show it.
     pub(crate) fn lines(&self) -> [(&'static str, String); 3] {
         let timeout = match self.timeout {
-            Some(Timeout::GivesUp { after, from, to, calls }) => {
-                let spread = if to.as_micros() * 4 > from.as_micros() * 5 + 200_000 {
-                    format!(", from {} to {}", three_digits(from), three_digits(to))
-                } else {
-                    String::new()
-                };
-                format!("gives up after {} ({}{spread})", three_digits(after), plural(calls, "call"))
+            Some(Timeout::GivesUp { after, calls, .. }) => {
+                format!("gives up after {} ({})", three_digits(after), plural(calls, "call"))
             }
             Some(Timeout::NoneUpTo { waited }) => format!("none up to {}", three_digits(waited)),
             None => "not seen: a silent dependency shows it".to_owned(),

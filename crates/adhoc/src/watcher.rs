@@ -26,6 +26,10 @@ const FEWEST_DUE: f64 = 12.0;
 const FEWEST_FAILED: u64 = 3;
 /// Seconds that are kept.
 const KEPT: usize = 3600;
+/// Seconds with calls that say how long calls take of late.
+const LATE: usize = 300;
+/// The time in which a call is tried again, if it is.
+const TRIED_AGAIN_WITHIN: Span = Span::from_secs(60);
 /// Calls of which it is known that they are one, and that may still be tried again.
 const KNOWN: usize = 256;
 /// Of these, such that had to be tried again, to say how often they are.
@@ -38,7 +42,6 @@ pub(crate) struct Watcher {
     given_up: Histogram<u64>,
     /// Microseconds that other calls took until they were over.
     others: Histogram<u64>,
-    longest: u64,
     /// By the second in which calls began.
     seconds: BTreeMap<u64, Second>,
     newest: u64,
@@ -46,6 +49,8 @@ pub(crate) struct Watcher {
     known: VecDeque<Known>,
     /// Calls whose first try failed, by the tries that were made: of those that are known no more.
     tries: BTreeMap<u64, u64>,
+    /// One was pushed out while it could still be tried again: what follows cannot be counted.
+    crowded: bool,
 }
 
 /// The calls that began in one second and are over.
@@ -57,14 +62,14 @@ struct Second {
     until: u64,
 }
 
-/// One call with its tries.
+/// One call whose first try failed, with its tries.
 #[derive(Debug)]
 struct Known {
+    began: Offset,
     mark: AttemptOf,
     method: String,
     route: String,
     tries: u64,
-    first_failed: bool,
 }
 
 impl Second {
@@ -95,11 +100,11 @@ impl Default for Watcher {
         Watcher {
             given_up: ages(),
             others: ages(),
-            longest: 0,
             seconds: BTreeMap::new(),
             newest: 0,
             known: VecDeque::new(),
             tries: BTreeMap::new(),
+            crowded: false,
         }
     }
 }
@@ -120,7 +125,6 @@ impl Watcher {
             Ending::GivenUp => self.given_up.saturating_record(age),
             Ending::Good | Ending::Bad => self.others.saturating_record(age),
         }
-        self.longest = self.longest.max(age);
         self.newest = self.newest.max(second(ended));
         let its = self.seconds.entry(second(began)).or_default();
         its.calls += 1;
@@ -141,15 +145,18 @@ impl Watcher {
             known.tries += 1;
             return;
         }
+        // A call that went well at once has no further tries, and takes no room.
+        if call.is_good() {
+            return;
+        }
         if self.known.len() == KNOWN
             && let Some(old) = self.known.pop_front()
-            && old.first_failed
         {
+            self.crowded |= call.began.since(old.began) < TRIED_AGAIN_WITHIN;
             *self.tries.entry(old.tries).or_default() += 1;
         }
-        let (method, route) = (call.method.clone(), call.route.clone());
-        let first_failed = !call.is_good();
-        self.known.push_back(Known { mark: mark.clone(), method, route, tries: 1, first_failed });
+        let (method, route, began) = (call.method.clone(), call.route.clone(), call.began);
+        self.known.push_back(Known { began, mark: mark.clone(), method, route, tries: 1 });
     }
 
     /// What was seen so far.
@@ -166,7 +173,11 @@ impl Watcher {
         let calls = self.given_up.len();
         if calls >= FEWEST_GIVEN_UP {
             let at = |q: f64| micros(self.given_up.value_at_quantile(q));
-            return Some(Timeout::GivesUp { after: at(0.5), from: at(0.05), to: at(0.95), calls });
+            let (after, from, to) = (at(0.5), at(0.05), at(0.95));
+            // Who closes at once has not waited, and ages that differ are users who leave, not a timer.
+            let agree = to.as_micros() <= from.as_micros() + from.as_micros() / 4 + SHORTEST_WAIT.as_micros();
+            let is_timer = from >= SHORTEST_WAIT && agree;
+            return is_timer.then_some(Timeout::GivesUp { after, from, to, calls });
         }
         let others = self.others.len();
         if calls > 0 || others < FEWEST_WAITED {
@@ -183,8 +194,11 @@ impl Watcher {
     }
 
     fn counted(&self) -> Option<Attempts> {
+        if self.crowded {
+            return None;
+        }
         let mut tries = self.tries.clone();
-        for known in self.known.iter().filter(|known| known.first_failed) {
+        for known in &self.known {
             *tries.entry(known.tries).or_default() += 1;
         }
         let calls = tries.values().sum::<u64>();
@@ -202,31 +216,45 @@ impl Watcher {
         Some(Attempts::Rate { failing, usual })
     }
 
-    /// Calls a second, over the seconds of one kind. The first second and the last are not whole.
+    /// Calls a second, over the seconds of one kind and the empty ones between two of them. The first second and the last are not
+    /// whole.
     fn rate(&self, is_meant: impl Fn(Second) -> bool) -> Option<f64> {
-        let whole = self.seconds.iter().skip(1).filter(|(at, _)| **at < self.settled());
-        let (mut seconds, mut calls) = (0u64, 0u64);
-        for (_, second) in whole.filter(|(_, second)| is_meant(**second)) {
-            seconds += 1;
-            calls += second.calls;
+        let (mut seconds, mut calls, mut before) = (0u64, 0u64, None::<u64>);
+        for (at, second) in self.seconds.iter().skip(1).filter(|(at, _)| **at < self.settled()) {
+            if is_meant(*second) {
+                seconds += before.map_or(1, |before| at - before);
+                calls += second.calls;
+            }
+            before = is_meant(*second).then_some(*at);
         }
         (seconds >= FEWEST_SECONDS && calls >= FEWEST_CALLS).then(|| calls as f64 / seconds as f64)
     }
 
-    /// The second from which on calls may still be under way that nothing is known of.
+    /// The longest silence between two good seconds: callers that come in batches have such without any failure.
+    fn usual_silence(&self) -> u64 {
+        let pairs = self.seconds.iter().zip(self.seconds.iter().skip(1));
+        let good = pairs.filter(|((_, one), (_, two))| one.is_good() && two.is_good());
+        good.map(|((_, one), (at, _))| at.saturating_sub(one.until + 1)).max().unwrap_or(0)
+    }
+
+    /// The second from which on calls may still be under way that nothing is known of, going by the calls of late.
     fn settled(&self) -> u64 {
-        self.newest.saturating_sub(self.longest / 1_000_000 + 1)
+        let late = self.seconds.iter().rev().take(LATE);
+        let longest = late.map(|(at, second)| second.until - at).max().unwrap_or(0);
+        self.newest.saturating_sub(longest + 1)
     }
 
     /// Seconds without a call under way, after failed ones, that end with a call: then it was not the end of all calls.
     fn breaker(&self, usual: f64) -> Option<Breaker> {
         let mut found: Option<Breaker> = None;
+        let usual_silence = self.usual_silence();
         let (mut failed, mut busy_until) = (0, None::<u64>);
         for (at, second) in &self.seconds {
             if let Some(until) = busy_until {
                 let silent = at.saturating_sub(until + 1);
                 let due = silent as f64 * usual;
-                if due >= FEWEST_DUE && failed >= FEWEST_FAILED && *at <= self.settled() {
+                let unusual = due >= FEWEST_DUE && silent > usual_silence * 2;
+                if unusual && failed >= FEWEST_FAILED && *at <= self.settled() {
                     let silence = Span::from_secs(silent);
                     let known = found.get_or_insert(Breaker { times: 0, silence, after: failed, due });
                     known.times += 1;
@@ -284,8 +312,11 @@ mod tests {
         assert_eq!(seen.lines()[0].1, "gives up after 500ms (24 calls)");
         assert_eq!(seen.words()[0], "gives up 500ms");
         calls(&mut watcher, 13..15, 10, 3_000_000, Ending::GivenUp);
-        let text = watcher.seen().lines()[0].1.clone();
-        assert!(text.ends_with("(44 calls, from 500ms to 3s)"), "{text}");
+        assert_eq!(watcher.seen().timeout, None, "ages that differ are no timer");
+        // Who writes and closes has not waited.
+        let mut watcher = Watcher::default();
+        calls(&mut watcher, 0..50, 10, 2_000, Ending::GivenUp);
+        assert_eq!(watcher.seen().timeout, None);
     }
 
     #[test]
@@ -333,13 +364,12 @@ mod tests {
 
     #[test]
     fn tries_that_carry_a_key_are_counted() {
-        let mut watcher = Watcher::default();
-        let call = |key: u64, good: bool| HttpCall {
+        let call = |key: u64, good: bool, began: Offset| HttpCall {
             edge: murphy_core::EdgeName::new("calls").unwrap(),
             conn: murphy_core::ConnId(1),
             method: "POST".into(),
             route: "/orders".into(),
-            began: Offset::ZERO,
+            began,
             answered: None,
             ended: Offset::ZERO,
             end: murphy_core::ExchangeEnd::Answered,
@@ -352,16 +382,46 @@ mod tests {
             touched: false,
             attempt_of: Some(AttemptOf::Key(key.to_string())),
         };
-        for key in 0..1000 {
-            watcher.attempt(&call(key, key % 2 == 0));
-            if key % 2 == 1 {
-                watcher.attempt(&call(key, false));
-                watcher.attempt(&call(key, true));
+        let tried = |apart: u64| {
+            let mut watcher = Watcher::default();
+            for key in 0..1000 {
+                let began = at(key * apart);
+                watcher.attempt(&call(key, key % 2 == 0, began));
+                if key % 2 == 1 {
+                    watcher.attempt(&call(key, false, began));
+                    watcher.attempt(&call(key, true, began));
+                }
             }
+            assert!(watcher.known.len() <= KNOWN);
+            watcher.seen().attempts
+        };
+        assert_eq!(tried(SECOND), Some(Attempts::Counted { calls: 500, usual: 3, most: 3 }));
+        assert_eq!(tried(1_000), None, "so many fail at once that tries can be lost");
+    }
+
+    #[test]
+    fn callers_that_come_now_and_then_or_in_batches_have_no_breaker() {
+        for (apart, batch) in [(15, 1), (30, 20)] {
+            let mut watcher = Watcher::default();
+            for round in 0..60 {
+                let ending = if round < 40 { Ending::Good } else { Ending::Bad };
+                for call in 0..batch {
+                    let began = round * apart * SECOND + call * 10_000;
+                    watcher.call(at(began), at(began + 2_000), ending);
+                }
+            }
+            assert_eq!(watcher.seen().breaker, None, "{batch} every {apart} s");
         }
-        let counted = Attempts::Counted { calls: 500, usual: 3, most: 3 };
-        assert_eq!(watcher.seen().attempts, Some(counted));
-        assert!(watcher.known.len() <= KNOWN);
+    }
+
+    #[test]
+    fn one_very_long_call_does_not_hide_what_comes_after_it() {
+        let mut watcher = Watcher::default();
+        watcher.call(at(0), at(3_000 * SECOND), Ending::Good);
+        calls(&mut watcher, 2_600..3_010, 10, 2_000, Ending::Good);
+        calls(&mut watcher, 3_010..3_011, 10, 2_000, Ending::Bad);
+        calls(&mut watcher, 3_020..3_030, 10, 2_000, Ending::Good);
+        assert_eq!(watcher.seen().breaker.map(|seen| seen.times), Some(1));
     }
 
     #[test]
