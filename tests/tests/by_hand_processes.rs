@@ -1,9 +1,13 @@
 //! `murphy freeze|signal|kill` on real processes, as a person types them.
 
-use std::process::{Child, Command};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use murphy_tests::{Bench, Finished, eventually, finish, processes_with, send};
+use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -193,6 +197,40 @@ fn many_at_once_need_a_yes_and_a_cap_is_never_exceeded() {
     assert_eq!(victims.frozen(), 0);
     bench.run(&["freeze", &target, "--for", "200ms", "--yes"]).expect(0).says("6 targets touched");
     bench.run(&["freeze", &target, "--for", "200ms", "--pick", "50%"]).expect(0).says("3 targets touched");
+}
+
+/// A call at a terminal, with what stands on it until its question does.
+fn asked(bench: &Bench, victims: &Victims) -> (Child, File) {
+    let terminal = openpty(None, None).expect("a terminal");
+    let mut command = bench.command(&["freeze", &victims.target(), "--for", "200ms"]);
+    let end = |fd: &OwnedFd| Stdio::from(fd.try_clone().expect("a descriptor"));
+    command.stdin(end(&terminal.slave)).stderr(end(&terminal.slave)).stdout(Stdio::piped());
+    let call = command.spawn().expect("the binary starts");
+    let mut screen = File::from(terminal.master);
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"Go on? [y/N] ") {
+        let mut byte = [0];
+        screen.read_exact(&mut byte).unwrap_or_else(|error| panic!("{error}: {}", seen.escape_ascii()));
+        seen.push(byte[0]);
+    }
+    (call, screen)
+}
+
+#[test]
+fn a_signal_ends_the_question_at_once_and_an_answer_is_heard() {
+    let (bench, victims) = (Bench::new(), Victims::new("question", 6));
+    for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143), (Signal::SIGHUP, 129)] {
+        let (call, _screen) = asked(&bench, &victims);
+        kill(Pid::from_raw(call.id() as i32), signal).unwrap();
+        // Nobody presses Enter.
+        Finished::from(call.wait_with_output().unwrap()).expect(code);
+        assert_eq!(victims.frozen(), 0);
+    }
+    for (answer, code, says) in [("n\n", 2, ""), ("\u{4}", 2, ""), ("y\n", 0, "6 targets touched")] {
+        let (call, mut screen) = asked(&bench, &victims);
+        screen.write_all(answer.as_bytes()).unwrap();
+        Finished::from(call.wait_with_output().unwrap()).expect(code).says(says);
+    }
 }
 
 #[test]

@@ -158,14 +158,18 @@ impl Attach {
         Ok(Planned { round: 1, deed, when, targets, of, protected, undo, notes, seed: attachment.seed })
     }
 
-    /// Asks where many would be sat in on at once.
+    /// Asks where many would be sat in on at once. A wish to stop that comes while the question stands is its answer.
     pub fn agreed(
         &self,
         planned: &Planned,
         agree: &mut (dyn FnMut(&Planned) -> Consent + Send),
+        stop: &Stop,
     ) -> Result<(), SeatError> {
         let many = planned.targets.len() > SMALL && self.consent == Consent::NotGiven;
         if many && agree(planned) == Consent::NotGiven {
+            if stop.reason().is_some() {
+                return Err(SeatError::Interrupted);
+            }
             let callers = planned.targets.iter().map(|target| target.name.clone()).collect();
             return Err(SeatError::NotAgreed { callers });
         }

@@ -68,6 +68,7 @@ pub async fn carry_out(
         }
         match work.round(number, stop, agree, tell).await {
             Ok(()) => {}
+            Err(AdhocError::Interrupted) if number > 1 => break,
             // Later, the world may be another for a moment: all are down, or the engine restarts.
             Err(error) if number > 1 && order.schedule.repeats() => {
                 tell(Happening::Skipped { round: number, why: error.to_string() });
@@ -123,6 +124,10 @@ impl Work<'_> {
         let count = chosen.targets.len();
         if count > self.agreed && self.order.consent == Consent::NotGiven {
             if agree(&planned) == Consent::NotGiven {
+                // A wish to stop that came while the question stood is its answer.
+                if stop.reason().is_some() {
+                    return Err(AdhocError::Interrupted);
+                }
                 let targets = chosen.targets.iter().map(|target| target.name.clone()).collect();
                 return Err(AdhocError::NotAgreed { deed: self.order.deed.to_string(), targets });
             }

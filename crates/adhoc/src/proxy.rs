@@ -326,7 +326,7 @@ pub async fn sit(seat: &Seat, company: Company<'_>) -> Result<Sight, SeatError> 
                 planned = attach.plan(&attachment, seat.when(), &faults) => planned?,
                 () = stop.stopped() => return Err(SeatError::Interrupted),
             };
-            attach.agreed(&planned, agree)?;
+            attach.agreed(&planned, agree, stop)?;
             tell(Told::Happened(Happening::Planned(planned)));
             let hands = EdgeHands::default();
             let (attached, callers) = attach.begin(&attachment, &hands, &recorder, stop).await?;
@@ -337,9 +337,12 @@ pub async fn sit(seat: &Seat, company: Company<'_>) -> Result<Sight, SeatError> 
     if let Carrier::Attached { callers, .. } = &carrier {
         for _ in 0..*callers {
             // A flood of calls may have swallowed the news; then it is told without.
-            match tokio::time::timeout(NEWS, happenings.recv()).await {
-                Ok(Some(happening)) => note(&mut desk, happening, tell),
-                _ => break,
+            tokio::select! {
+                news = tokio::time::timeout(NEWS, happenings.recv()) => match news {
+                    Ok(Some(happening)) => note(&mut desk, happening, tell),
+                    _ => break,
+                },
+                () = stop.stopped() => break,
             }
         }
     }

@@ -1,7 +1,6 @@
 //! `murphy kill|stop|restart|pause|disconnect|limit|remove|exec|freeze|signal`: breaks something by hand and takes it back.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::io::{IsTerminal as _, Write as _};
 
 use murphy_adhoc::{
     AdhocError, Asked, Consent, Deed, Ending, Happening, Order, Planned, ProcessDeed, Whom, WhomError, Wish,
@@ -13,6 +12,7 @@ use murphy_faults::Fault;
 use murphy_runner::{StateDir, Stop, StopReason};
 use tokio::task::JoinSet;
 
+use super::asking::ask;
 use super::{base, fail, print, runtime};
 use crate::by_hand_args::{
     ChoiceArgs, DisconnectArgs, ExecArgs, FreezeArgs, KillArgs, LimitArgs, OutputChoice, PauseArgs,
@@ -179,7 +179,8 @@ async fn act(order: &Order, tell: &mut (dyn FnMut(Happening) + Send)) -> Exit {
         Err(exit) => return exit,
     };
     let stop = Stop::new();
-    let (mut listening, mut agree) = (JoinSet::new(), ask);
+    let mut agree = |planned: &Planned| ask(planned, &stop);
+    let mut listening = JoinSet::new();
     listening.spawn(signals::watch(stop.clone()));
     tokio::select! {
         done = carry_out(order, &base, &stop, &mut agree, tell) => exit_of(done, &stop),
@@ -203,20 +204,5 @@ fn exit_of(done: Result<Ending, AdhocError>, stop: &Stop) -> Exit {
         Err(AdhocError::Interrupted) => interrupted.unwrap_or(Exit::Failed),
         Err(error @ AdhocError::NotAgreed { .. }) => fail(Exit::Usage, &error),
         Err(error) => fail(Exit::Failed, &error),
-    }
-}
-
-/// Asks whether so many may be touched, where there is a person to ask.
-pub fn ask(planned: &Planned) -> Consent {
-    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
-        return Consent::NotGiven;
-    }
-    let names: Vec<&str> = planned.targets.iter().map(|target| target.name.as_str()).collect();
-    eprint!("{}: {} targets at once: {}. Go on? [y/N] ", planned.deed, names.len(), names.join(", "));
-    let _ = std::io::stderr().flush();
-    let mut answer = String::new();
-    match std::io::stdin().read_line(&mut answer) {
-        Ok(_) if matches!(answer.trim(), "y" | "Y" | "yes") => Consent::Given,
-        _ => Consent::NotGiven,
     }
 }

@@ -1,6 +1,7 @@
 //! One file a command: from typed words to an exit code.
 
 pub mod again;
+mod asking;
 pub mod attach;
 pub mod breaking_point;
 pub mod by_hand;

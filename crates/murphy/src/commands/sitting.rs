@@ -4,7 +4,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::IsTerminal as _;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use murphy_adhoc::{Company, Route, Seat, SeatError, Sight, Switch, Told, sit};
+use murphy_adhoc::{Company, Planned, Route, Seat, SeatError, Sight, Switch, Told, sit};
 use murphy_core::{Protocol, Seed, Span};
 use murphy_faults::Fault;
 use murphy_host::Keyboard;
@@ -14,7 +14,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::by_hand::{ask, shown};
+use super::asking::ask;
+use super::by_hand::shown;
 use super::{fail, note, print};
 use crate::by_hand_args::OutputChoice;
 use crate::exit::Exit;
@@ -79,7 +80,7 @@ pub async fn sit_down(args: &SittingArgs, seat: &Seat) -> Exit {
         drop(presses);
     }
     let tick = if matches!(show, Show::Lines) { LOGGED } else { LIVE };
-    let mut agree = ask;
+    let mut agree = |planned: &Planned| ask(planned, &stop);
     let mut tell = |told: Told| {
         if matches!(told, Told::Begun(_)) {
             begun.cancel();

@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::by_hand::ask;
+use super::asking::ask;
 use super::sitting::exit_of;
 use super::{base, fail, note, runtime};
 use crate::args::TopArgs;
@@ -134,7 +134,8 @@ async fn looked(attach: &Attach, attachment: &Attachment, stop: &Stop) -> Result
         () = stop.stopped() => Err(murphy_adhoc::SeatError::Interrupted),
     };
     let planned = planned.map_err(|error| exit_of(&error, stop.reason()))?;
-    attach.agreed(&planned, &mut ask).map_err(|error| exit_of(&error, stop.reason()))?;
+    let mut agree = |planned: &Planned| ask(planned, stop);
+    attach.agreed(&planned, &mut agree, stop).map_err(|error| exit_of(&error, stop.reason()))?;
     Ok(planned)
 }
 
