@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::judgement::{Detector, Judgement, Reading, RowKind, RunEnd, Unit};
+use crate::judgement::{Detector, FaultFact, Judgement, Reading, RowKind, RunEnd, Unit};
 
 /// Which way is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,14 @@ pub struct Baseline {
     pub measures: Vec<Measure>,
 }
 
+/// What was broken, and what it waited for: a fault that begins at another event is another fault.
+fn printed(fault: &FaultFact) -> String {
+    match &fault.trigger {
+        Some(trigger) => format!("{} on {}, {trigger}", fault.text, fault.on),
+        None => format!("{} on {}", fault.text, fault.on),
+    }
+}
+
 impl Baseline {
     /// The form that this build reads and writes.
     pub const FORMAT: u32 = 1;
@@ -94,7 +102,7 @@ impl Baseline {
         Baseline {
             format: Baseline::FORMAT,
             scenario: judgement.run.scenario.clone(),
-            faults: judgement.faults.iter().map(|fault| format!("{} on {}", fault.text, fault.on)).collect(),
+            faults: judgement.faults.iter().map(printed).collect(),
             murphy: judgement.run.murphy.clone(),
             runs: 1,
             measures: measures.into_values().collect(),
@@ -324,6 +332,23 @@ mod tests {
         let never = Measure { low: Some(9.0), high: None, ..old.clone() };
         assert_eq!(change(&old, &never, 0.0), Change::Worse);
         assert_eq!(change(&Measure { high: None, ..old.clone() }, &old, 0.0), Change::New);
+    }
+
+    #[test]
+    fn a_fault_that_waits_for_another_event_is_another_fault() {
+        let fault = FaultFact {
+            id: murphy_core::FaultId::new("slow").unwrap(),
+            text: "latency 800ms".into(),
+            on: "web → redis".into(),
+            trigger: None,
+            lasts: murphy_core::Span::from_secs(1),
+            armed: None,
+            lifted: None,
+            tally: None,
+        };
+        let waits = FaultFact { trigger: Some("after call 3 on db".into()), ..fault.clone() };
+        assert_eq!(printed(&fault), "latency 800ms on web → redis");
+        assert_eq!(printed(&waits), "latency 800ms on web → redis, after call 3 on db");
     }
 
     #[test]
