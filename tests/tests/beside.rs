@@ -146,3 +146,18 @@ fn a_number_that_is_none_is_refused() {
     }
     assert!(bench.journals().is_empty());
 }
+
+#[test]
+fn a_signal_while_the_last_of_one_run_goes_down_ends_the_call_with_its_code() {
+    let bench = Bench::new();
+    // It tells that it was told to go, and stays until it is killed.
+    let stubborn = "services:\n  stubborn: { run: [sh, -c, \"trap 'touch told' TERM; touch up; while :; do sleep 0.1; done\"], ready: { command: [test, -f, up] } }\n";
+    let more = "phases: { warm-up: 0s, baseline: 500ms, fault: 500ms, recovery: 500ms }\n\
+                faults: [{ edge: items, inject: { latency: 20ms } }]\nlearn: all\n";
+    bench.file("a.yaml", &catalogue_scenario("one", more).replacen("services:\n", stubborn, 1));
+    bench.file("b.yaml", &catalogue_scenario("another", more));
+    let run = bench.spawn(&["run", "a.yaml", "b.yaml"]);
+    eventually("the first one is taken down", PATIENCE, || bench.path().join("told").exists());
+    send(&run, Signal::SIGTERM);
+    finish(run).expect(143).says("NOT RUN         another").says("interrupted by SIGTERM");
+}

@@ -48,7 +48,9 @@ fn how_the_caller_behaves_is_told_as_far_as_it_was_seen() {
     let summary = sitting.summary();
     let patterns = &summary["calls"]["patterns"];
     let given_up = &patterns["timeout"]["gives-up"];
-    assert_eq!(given_up["calls"], 6, "{summary}");
+    // The last one may be told of after the signal, and then it was the end that ended it.
+    let calls = given_up["calls"].as_u64();
+    assert!(matches!(calls, Some(5 | 6)), "{summary}");
     let after: Span = given_up["after"].as_str().expect("a time").parse().expect("a time");
     assert!(after >= Span::from_millis(290), "{summary}");
     assert!(patterns.get("breaker").is_none() && patterns.get("attempts").is_none(), "{summary}");

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use murphy_docker::{ComposeProgram, ComposeStack, Pattern, Selector, Target};
+use murphy_faults::Fault;
 use murphy_scenario::{
     Address, Caller, FaultTarget, Plan, ProcessSelector, Question, Route, ServicePlan, StackPlan, Stretch,
 };
@@ -33,6 +34,10 @@ enum Claim {
     Services,
     /// An address on which Murphy or a service listens, or which one of them dials.
     Address(Address),
+    /// A host that is dialled on a port that does not stand there.
+    Host(String),
+    /// A socket in the file system.
+    Socket(String),
 }
 
 /// Whose containers.
@@ -89,6 +94,11 @@ impl Claims {
             claims.question(&probe.question, &whose);
         }
         for step in &plan.faults {
+            // Where the container has no limits of its own, it is the machine that is pressed.
+            if matches!(step.fault, Fault::CpuPressure(_) | Fault::MemoryPressure(_) | Fault::DiskPressure(_))
+            {
+                claims.take(Claim::Machine);
+            }
             match &step.target {
                 FaultTarget::Edge { .. } | FaultTarget::Service { .. } => {}
                 FaultTarget::Host => claims.take(Claim::Machine),
@@ -124,7 +134,7 @@ impl Claims {
         self.take(Claim::Services);
         // What it listens on and whom it dials stands in what it is started with, or nowhere.
         for text in service.started_with() {
-            self.addresses(in_text(&text));
+            self.all.extend(in_text(&text));
         }
         if let Some(question) = &service.ready {
             self.question(question, &Whose::Anybody);
@@ -167,9 +177,16 @@ impl Claim {
     fn clash(&self, other: &Claim) -> Option<Clash> {
         let clash = |text: String| Some(Clash(text));
         match (self, other) {
-            (Claim::Address(one), Claim::Address(two)) if one.overlaps(two) => {
-                clash(format!("address {one}"))
+            (Claim::Address(one), Claim::Address(two)) if meet(one, two) => clash(format!("address {one}")),
+            (Claim::Host(host), Claim::Address(address)) | (Claim::Address(address), Claim::Host(host))
+                if at_port(host, address.port()).is_some_and(|one| meet(&one, address)) =>
+            {
+                clash(format!("address {address}"))
             }
+            (Claim::Host(one), Claim::Host(two)) if one.eq_ignore_ascii_case(two) => {
+                clash(format!("host {one}"))
+            }
+            (Claim::Socket(one), Claim::Socket(two)) if one == two => clash(format!("socket {one}")),
             (Claim::Containers(one), Claim::Containers(two)) => match (one, two) {
                 (Whose::Project(one), Whose::Project(two)) if one != two => None,
                 (Whose::Project(project), Whose::Project(_)) => clash(format!("compose project {project}")),
@@ -218,10 +235,20 @@ fn project(plan: &Plan, stack: &StackPlan) -> Whose {
     }
 }
 
+/// True if what listens at one of them may take calls to the other. Which hosts are this machine stands in no plan, so all
+/// interfaces may be any of them.
+fn meet(one: &Address, two: &Address) -> bool {
+    one.overlaps(two) || (one.port() == two.port() && (one.is_wildcard() || two.is_wildcard()))
+}
+
+fn at_port(host: &str, port: u16) -> Option<Address> {
+    format!("{host}:{port}").parse().ok()
+}
+
 /// Whom an `http://` URL calls.
 fn of_url(url: &str) -> Option<Address> {
     let authority = authority(url.split_once("://")?.1);
-    authority.parse().or_else(|_| format!("{authority}:80").parse()).ok()
+    authority.parse().ok().or_else(|| at_port(authority, 80))
 }
 
 /// Host and port, without what stands before and behind them in a URL.
@@ -230,23 +257,49 @@ fn authority(rest: &str) -> &str {
     whole.rsplit('@').next().unwrap_or(whole)
 }
 
-/// All that may be an address in what a service is started with: the host of a URL, a host with a port, and a number that can be
-/// a port, which is one of this machine. A number taken for a port by mistake costs time and nothing else.
-fn in_text(text: &str) -> Vec<Address> {
-    let words = text.split(|c: char| c.is_whitespace() || matches!(c, '=' | ',' | ';' | '"' | '\''));
-    words
-        .filter_map(|word| {
-            if let Some((_, rest)) = word.split_once("://") {
-                return authority(rest).parse().ok();
-            }
-            match word.parse::<u16>() {
-                Ok(port) if port >= 1024 => format!("127.0.0.1:{port}").parse().ok(),
-                Ok(_) => None,
-                Err(_) if word.starts_with(':') => format!("0.0.0.0{word}").parse().ok(),
-                Err(_) => word.parse().ok(),
-            }
-        })
-        .collect()
+/// The port of a URL that names none, for those that services are most often given.
+fn usual_port(scheme: &str) -> Option<u16> {
+    Some(match scheme.to_ascii_lowercase().as_str() {
+        "http" | "ws" => 80,
+        "https" | "wss" => 443,
+        "redis" | "rediss" => 6379,
+        "postgres" | "postgresql" => 5432,
+        "mysql" | "mariadb" => 3306,
+        "mongodb" => 27017,
+        "amqp" => 5672,
+        "amqps" => 5671,
+        "nats" => 4222,
+        _ => return None,
+    })
+}
+
+/// All that may be reached by what a service is started with: the host of a URL, a host with a port, a socket, and a number that
+/// can be a port, which is one of this machine. A number taken for a port by mistake costs time and nothing else.
+fn in_text(text: &str) -> Vec<Claim> {
+    let ends = |c: char| c.is_whitespace() || matches!(c, '=' | ',' | ';' | '"' | '\'' | '(' | ')');
+    text.split(ends).filter_map(in_word).collect()
+}
+
+fn in_word(word: &str) -> Option<Claim> {
+    if let Some(path) = word.strip_prefix("unix:").or_else(|| word.ends_with(".sock").then_some(word)) {
+        let path = path.trim_start_matches("//");
+        return Some(Claim::Socket(path.strip_suffix(':').unwrap_or(path).to_owned()));
+    }
+    if let Some((scheme, rest)) = word.split_once("://") {
+        let authority = authority(rest);
+        let address = authority.parse().ok().or_else(|| at_port(authority, usual_port(scheme)?));
+        // Of a scheme that is not known here any port of the host may be meant.
+        let host = || at_port(authority, 1).map(|_| Claim::Host(authority.to_owned()));
+        return address.map(Claim::Address).or_else(host);
+    }
+    let word = authority(word);
+    let address = match word.parse::<u16>() {
+        Ok(port) if port >= 1024 || matches!(port, 80 | 443) => at_port("127.0.0.1", port),
+        Ok(_) => None,
+        Err(_) if word.starts_with(':') => format!("0.0.0.0{word}").parse().ok(),
+        Err(_) => word.parse().ok(),
+    };
+    address.map(Claim::Address)
 }
 
 #[cfg(test)]
@@ -325,6 +378,38 @@ mod tests {
         }
         let (one, two) = (plan(1001, ""), plan(1001, ""));
         assert!(Claims::of(&one).clash(&Claims::of(&two)).is_some(), "the load's own");
+        // All interfaces may be those of any name.
+        assert!(
+            clash(
+                "services: { b: { run: [b, \"0.0.0.0:2001\"] } }\n",
+                "probes: { up: { tcp: \"shop:2001\" } }\n"
+            )
+            .is_some()
+        );
+    }
+
+    #[test]
+    fn what_services_are_given_in_other_forms_is_seen_as_well() {
+        let given = |text: &str| format!("services: {{ b: {{ run: [b], env: {{ DB: \"{text}\" }} }} }}\n");
+        let probe = |address: &str| format!("probes: {{ up: {{ tcp: \"{address}\" }} }}\n");
+        let same = [
+            ("redis://localhost/0", "127.0.0.1:6379"),
+            ("postgres://u@db/shop", "db:5432"),
+            ("https://auth/", "auth:443"),
+            ("db:6380/0", "db:6380"),
+            ("u:p@tcp(db:3306)/shop", "db:3306"),
+            ("mongodb://a:1100,b:1200/db", "b:1200"),
+            ("zk://coordinator", "coordinator:2181"),
+            ("80", "localhost:80"),
+        ];
+        for (text, address) in same {
+            assert!(clash(&given(text), &probe(address)).is_some(), "{text} {address}");
+            assert!(clash(&given(text), &probe("other:7")).is_none(), "{text}");
+        }
+        for (one, two) in [("zk://a", "zk://a"), ("unix:///run/r.sock", "/run/r.sock")] {
+            assert!(clash(&given(one), &given(two)).is_some(), "{one} {two}");
+        }
+        assert!(clash(&given("zk://a"), &given("zk://b")).is_none());
     }
 
     #[test]

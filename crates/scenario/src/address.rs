@@ -1,6 +1,7 @@
 //! Where a socket is: `127.0.0.1:8080`, `redis:6379`, `[::1]:80`. A name is not resolved here.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -66,16 +67,29 @@ impl Address {
     /// True if both name this machine's loopback or the same host, and the same port: one listener would take the
     /// other's calls.
     pub fn overlaps(&self, other: &Address) -> bool {
-        let any = |host: &str| matches!(host, "0.0.0.0" | "::" | "*");
-        let canonical = |host: &str| match host.to_ascii_lowercase().as_str() {
-            "localhost" | "::1" => "127.0.0.1".to_owned(),
-            other => other.to_owned(),
-        };
-        let is_local = |host: &str| any(host) || canonical(host).starts_with("127.");
+        let is_local = |address: &Address| address.is_wildcard() || address.canonical().starts_with("127.");
         self.port == other.port
-            && (canonical(&self.host) == canonical(&other.host)
-                || (any(&self.host) && is_local(&other.host))
-                || (any(&other.host) && is_local(&self.host)))
+            && (self.canonical() == other.canonical()
+                || (self.is_wildcard() && is_local(other))
+                || (other.is_wildcard() && is_local(self)))
+    }
+
+    /// True if it stands for every address of this machine: `0.0.0.0`, `[::]`.
+    pub fn is_wildcard(&self) -> bool {
+        match self.host.parse::<IpAddr>() {
+            Ok(ip) => ip.to_canonical().is_unspecified(),
+            Err(_) => self.host == "*",
+        }
+    }
+
+    /// The host in the one form that all spellings of it share: `localhost` and `::1` are 127.0.0.1.
+    fn canonical(&self) -> String {
+        match self.host.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+            Ok(IpAddr::V6(ip)) if ip.is_loopback() => "127.0.0.1".to_owned(),
+            Ok(ip) => ip.to_string(),
+            Err(_) if self.host.eq_ignore_ascii_case("localhost") => "127.0.0.1".to_owned(),
+            Err(_) => self.host.to_ascii_lowercase(),
+        }
     }
 }
 
@@ -191,5 +205,9 @@ mod tests {
         assert!(address("localhost:80").overlaps(&address("127.0.0.1:80")));
         assert!(!address("127.0.0.1:80").overlaps(&address("127.0.0.1:81")));
         assert!(!address("0.0.0.0:80").overlaps(&address("redis:80")));
+        for same in ["[0:0:0:0:0:0:0:1]:80", "[::ffff:127.0.0.1]:80", "LOCALHOST:80", "[::]:80"] {
+            assert!(address(same).overlaps(&address("127.0.0.1:80")), "{same}");
+        }
+        assert!(address("[0::0]:80").is_wildcard() && !address("[::1]:80").is_wildcard());
     }
 }

@@ -135,8 +135,10 @@ impl Series<'_> {
     fn begin(&mut self, under_way: &mut UnderWay, tasks: &mut BTreeMap<Id, usize>) {
         while let Some(who) = self.turns.begin() {
             let (file, scenario) = &self.loaded[who];
-            if let Some(StopReason::Signal { name, .. }) = self.bench.stop.reason() {
+            if let Some(StopReason::Signal { name, number }) = self.bench.stop.reason() {
                 self.over.get_or_insert_with(|| format!("interrupted by {name}"));
+                // The run before may have been past all that a signal can end: then this is the first that it ends.
+                self.exit = self.exit.worst(Exit::Signal(*number));
             }
             if let Some(why) = self.over.clone().or_else(|| self.out_of_time(scenario)) {
                 self.outcomes[who] = Some(not_run(scenario, why));

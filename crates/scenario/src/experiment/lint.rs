@@ -1,6 +1,6 @@
 //! What can be run and is still wrong: errors for what could never be judged, warnings for what is probably not meant.
 
-use murphy_core::{Expectation, Purpose, Quantile, Rule, Subject, SuccessRule};
+use murphy_core::{Chance, Expectation, Purpose, Quantile, Rule, Subject, SuccessRule};
 
 use murphy_faults::{Fault, Removal, Remove};
 
@@ -110,7 +110,13 @@ fn traceless(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
         let on_it =
             |step: &&FaultStep| matches!(&step.target, FaultTarget::Edge { edge, .. } if edge == name);
         let mut faults = plan.faults.iter().filter(on_it).peekable();
-        let refused = faults.peek().is_some() && faults.all(|step| matches!(step.fault, Fault::Refuse(_)));
+        // By chance, some connections are taken and reset: those are seen.
+        let refused = faults.peek().is_some()
+            && faults.all(|step| {
+                let always =
+                    matches!(&step.target, FaultTarget::Edge { chance, .. } if *chance == Chance::ALWAYS);
+                always && matches!(step.fault, Fault::Refuse(_))
+            });
         if refused && !leads_on(plan, name.as_str()) {
             check
                 .findings
