@@ -84,7 +84,7 @@ fn an_exploration_finds_the_edges_of_a_stack_in_its_compose_file() {
     let Some(base) = base_image() else { return };
     let bench = Bench::new();
     let [port] = free_ports();
-    let compose = root().join("examples/compose/compose.yaml");
+    let compose = repository().join("examples/compose/compose.yaml");
     let text = format!(
         "murphy: 1
 name: what the compose shop can do without

@@ -185,6 +185,7 @@ pub(crate) async fn carry(
             io.lock().sync(&current.table, &mut draws);
             connection.for_both = true;
         }
+        connection.state = state.clone();
         let mut changed = pin!(tokio::task::unconstrained(state.changed()));
         let mut heeded = Heeded::default();
         let over = std::future::poll_fn(|cx| {
@@ -252,13 +253,19 @@ impl Connection {
                 continue;
             }
             match self.turns.as_mut().and_then(Turns::rest) {
-                Some(more) => called = more,
-                None => {
+                Some(more) if !self.is_edited() => called = more,
+                _ => {
                     alarm.set(wake, cx);
                     return Poll::Pending;
                 }
             }
         }
+    }
+
+    /// True if there is an edit that the lines do not know of yet: no byte more goes before they do. It wakes the task, and
+    /// then everybody looks.
+    fn is_edited(&self) -> bool {
+        self.state.has_changed().unwrap_or(false)
     }
 
     fn gone(&self, gone: Gone) -> Over {

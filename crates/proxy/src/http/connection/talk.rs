@@ -36,10 +36,12 @@ impl Connection {
             if !early.is_empty() {
                 // Nothing of the HTTP layer is under way while it waits for the answer. What does not fit is dropped: it
                 // was for information.
-                let _ = Pin::new(&mut self.near).poll_write(cx, &early);
+                // With the half's own waker: a socket keeps one for all its writers.
+                let _ = Pin::new(&mut self.near).poll_write(&mut turns.server(), &early);
             }
             // Mostly by what the dependency has just said.
-            let is_servers_turn = turns.server_called() || called.server();
+            let has_called = !self.is_edited() && turns.server_called();
+            let is_servers_turn = has_called || called.server();
             let served = match is_servers_turn {
                 true => server.as_mut().poll(&mut turns.server()),
                 false => Poll::Pending,
@@ -69,7 +71,8 @@ impl Connection {
                 }
             }
             // With nothing on the lines all that happens between two rounds is what the halves say to each other.
-            match self.turns.as_mut().filter(|_| !self.for_both).and_then(Turns::again) {
+            let goes_on = !self.for_both && !self.is_edited();
+            match self.turns.as_mut().filter(|_| goes_on).and_then(Turns::again) {
                 Some(more) => {
                     // The books tell the end of one request from the beginning of the next.
                     if self.shared.recorder.is_enabled() {
