@@ -159,5 +159,5 @@ fn a_signal_while_the_last_of_one_run_goes_down_ends_the_call_with_its_code() {
     let run = bench.spawn(&["run", "a.yaml", "b.yaml"]);
     eventually("the first one is taken down", PATIENCE, || bench.path().join("told").exists());
     send(&run, Signal::SIGTERM);
-    finish(run).expect(143).says("NOT RUN         another").says("interrupted by SIGTERM");
+    finish(run).expect(143).says("NOT RUN         another").says("SIGTERM: no further scenario is begun");
 }

@@ -136,7 +136,10 @@ impl Series<'_> {
         while let Some(who) = self.turns.begin() {
             let (file, scenario) = &self.loaded[who];
             if let Some(StopReason::Signal { name, number }) = self.bench.stop.reason() {
-                self.over.get_or_insert_with(|| format!("interrupted by {name}"));
+                self.over.get_or_insert_with(|| {
+                    note(&format_args!("{name}: no further scenario is begun"));
+                    format!("interrupted by {name}")
+                });
                 // The run before may have been past all that a signal can end: then this is the first that it ends.
                 self.exit = self.exit.worst(Exit::Signal(*number));
             }
