@@ -100,8 +100,10 @@ async fn a_signal_that_the_container_survives_leaves_it_running() {
 async fn a_stop_gives_the_container_its_grace() {
     let Some(sandbox) = Sandbox::open("a_stop_gives_the_container_its_grace") else { return };
     let engine = connect(&sandbox).await;
-    let polite = sandbox.container("polite", &[], json!({}));
-    let deaf = sandbox.container("deaf", &["ignore-term"], json!({}));
+    // On the bridge of all, containers of other tests take addresses that are free for a moment.
+    let own = json!({ "HostConfig": { "NetworkMode": sandbox.network("own", json!({})) } });
+    let polite = sandbox.container("polite", &[], own.clone());
+    let deaf = sandbox.container("deaf", &["ignore-term"], own);
     for (member, code) in [(&polite, 0), (&deaf, 137)] {
         let before = snapshot(&sandbox, member);
         let undos = act(&engine, member, &Action::Stop { grace: Span::from_secs(1) }).await;
