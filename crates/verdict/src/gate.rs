@@ -217,8 +217,10 @@ fn plausible_delay(planned: &FaultBrief, edge: &EdgeView, window: Window) -> Res
     let mut waits: Vec<u64> = edge
         .in_window(window)
         .iter()
-        .filter(|call| call.touched && call.answered.is_some_and(|at| at < window.to))
-        .filter_map(|call| Some(call.answered?.saturating_sub(call.began)))
+        .filter(|call| call.touched)
+        .filter_map(|call| Some((call.began, call.answered?)))
+        .filter(|(began, answered)| tells_the_delay(*began, *answered, least as u64, window.to))
+        .map(|(began, answered)| answered.saturating_sub(began))
         .collect();
     waits.sort_unstable();
     match waits.get(waits.len() / 2) {
@@ -228,6 +230,14 @@ fn plausible_delay(planned: &FaultBrief, edge: &EdgeView, window: Window) -> Res
         )),
         _ => Ok(()),
     }
+}
+
+/// True if an answer tells how long the fault held its call, and not when the fault was lifted: what it holds then is let go a
+/// moment before the lift is told, however long that should have waited. All in microseconds.
+fn tells_the_delay(began: u64, answered: u64, least: u64, lifted: u64) -> bool {
+    const AROUND_THE_LIFT: u64 = 1_000_000;
+    answered < lifted
+        && (began.saturating_add(least) <= lifted || answered.saturating_add(AROUND_THE_LIFT) <= lifted)
 }
 
 fn effect_on_process(
@@ -467,4 +477,20 @@ pub(crate) fn end_of(exit: &Exit) -> String {
     };
     let why = if exit.out_of_memory { ", out of memory" } else { "" };
     format!("{} ended by itself ({status}{why})", exit.service)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_the_lift_let_go_tells_nothing_of_the_delay() {
+        let (delay, lifted) = (2_000_000, 5_900_000);
+        let tells = |began, answered| tells_the_delay(began, answered, delay, lifted);
+        // Held since before the last two seconds, or answered at once long before the lift.
+        assert!(tells(3_800_000, 5_810_000) && tells(3_900_000, 3_902_000) && tells(4_800_000, 4_802_000));
+        // Let go with the lift, a moment before that is told; and what comes after it.
+        assert!(!tells(4_400_000, 5_850_000) && !tells(3_800_000, 5_900_000));
+        assert!(tells_the_delay(1, 2, delay, u64::MAX), "never lifted");
+    }
 }
