@@ -38,6 +38,15 @@ impl Sitting {
         Sitting { child, stdout, listen }
     }
 
+    /// Waits until a proxy with `--output json` says this of itself.
+    pub fn until(&mut self, says: impl Fn(&Value) -> bool) {
+        let mut line = String::new();
+        while line.is_empty() || !says(&serde_json::from_str(&line).expect("JSON")) {
+            line.clear();
+            assert_ne!(self.stdout.read_line(&mut line).expect("a line"), 0, "it ended, and never said it");
+        }
+    }
+
     /// Ends it by a signal, or waits for its own end: the exit code, and what it said last.
     pub fn end(mut self, signal: Option<Signal>) -> (i32, String) {
         if let Some(signal) = signal {

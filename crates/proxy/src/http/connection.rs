@@ -21,10 +21,11 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::client_io::ClientIo;
 use super::hub::{Hub, Takeover};
 use super::turns::{Called, Turns};
 use super::upstream::{UpstreamFate, UpstreamIo};
-use super::wire::{ClientIo, Gone, Wire};
+use super::wire::{Gone, Wire};
 use crate::armed::Draws;
 use crate::effect::{Ending, Farewell};
 use crate::exchange::Exchanges;

@@ -14,9 +14,9 @@ use hyper::upgrade::OnUpgrade;
 use murphy_core::{ConnId, FaultId, HttpCall, Side};
 use tokio::sync::watch;
 
+use super::client_io::ClientIo;
 use super::effect::Then;
 use super::upstream::UpstreamFate;
-use super::wire::ClientIo;
 use crate::armed::{Draws, Standing, Table};
 use crate::effect::Ending;
 use crate::shared::{Shared, State};

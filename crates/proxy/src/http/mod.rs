@@ -8,6 +8,7 @@ mod body;
 mod books;
 mod call;
 mod choice;
+mod client_io;
 mod connection;
 mod effect;
 mod hand_made;
@@ -20,10 +21,10 @@ mod wire;
 
 pub(crate) use choice::Choices;
 pub use choice::parameter;
+pub(crate) use client_io::ClientIo;
 pub(crate) use connection::{Ends, carry};
 pub use effect::{
     Answer, BodyEdit, Cycle, HeaderEdits, HttpEffect, HttpStep, Limiter, Malformed, Part, RequestKey,
     RequestMatch, Selection, Then, When,
 };
 pub(crate) use upstream::UpstreamIo;
-pub(crate) use wire::ClientIo;

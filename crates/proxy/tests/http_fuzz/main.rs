@@ -133,7 +133,7 @@ async fn requests_have_one_reading_and_the_same_in_any_pieces() {
     };
     let cases = until(one).await;
     eprintln!("{cases} conversations");
-    assert!(cases >= 10, "only {cases} cases: nothing was tried");
+    assert!(cases >= 50, "only {cases} cases: nothing was tried");
 }
 
 /// What a caller was told in the end: a status, and a body that is whole or not.
@@ -212,7 +212,7 @@ async fn answers_have_one_reading_and_the_same_in_any_pieces() {
     };
     let cases = until(one).await;
     eprintln!("{cases} answers");
-    assert!(cases >= 10, "only {cases} cases: nothing was tried");
+    assert!(cases >= 50, "only {cases} cases: nothing was tried");
 }
 
 #[tokio::test]
@@ -227,5 +227,5 @@ async fn frames_of_http_2_in_any_shape_end_with_the_callers_leaving() {
     };
     let cases = until(one).await;
     eprintln!("{cases} greetings");
-    assert!(cases >= 10, "only {cases} cases: nothing was tried");
+    assert!(cases >= 50, "only {cases} cases: nothing was tried");
 }

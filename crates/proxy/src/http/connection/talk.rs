@@ -35,8 +35,7 @@ impl Connection {
             let early = hub.early();
             if !early.is_empty() {
                 // Nothing of the HTTP layer is under way while it waits for the answer. What does not fit is dropped: it
-                // was for information.
-                // With the half's own waker: a socket keeps one for all its writers.
+                // was for information. With the half's own waker, for a socket keeps one for all its writers.
                 let _ = Pin::new(&mut self.near).poll_write(&mut turns.server(), &early);
             }
             // Mostly by what the dependency has just said.
