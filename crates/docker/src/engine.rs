@@ -206,6 +206,12 @@ impl Engine {
         self.call("inspect", self.docker.inspect_container(id, None)).await
     }
 
+    /// How often the engine has started a container again by itself.
+    pub async fn restarts(&self, container: &ContainerIdentity) -> Result<u64, EngineError> {
+        let restarts = self.inspect(&container.id).await?.restart_count.unwrap_or_default();
+        Ok(u64::try_from(restarts).unwrap_or_default())
+    }
+
     /// The pid of a container's main process, as the engine's machine counts: to signal it as a crash would, which the
     /// engine's restart policy answers. `None` if it does not run.
     pub async fn main_pid(&self, container: &ContainerIdentity) -> Result<Option<i64>, EngineError> {

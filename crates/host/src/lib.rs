@@ -15,6 +15,7 @@ mod pressure;
 mod process;
 mod signal;
 mod stat;
+mod terminal;
 
 pub use capability::{OpenFiles, is_root, raise_open_files};
 pub use child::{Child, Command, SpawnError};
@@ -23,10 +24,11 @@ pub use keyboard::Keyboard;
 pub use marked::{MARK_VARIABLE, marked, myself, stop_marked};
 pub use output::tail;
 pub use pressure::{
-    Ended as PressureEnded, Inside, Load, Press, Pressure, PressureError, Spare, WORKER as PRESSURE_WORKER,
-    WorkError, work,
+    Ended as PressureEnded, Felt, Inside, Load, Press, Pressure, PressureError, Spare,
+    WORKER as PRESSURE_WORKER, WorkError, work,
 };
 pub use process::{
     FindError, Found, Protected, Selector, find, identity_of, is_alive, is_frozen, protection_of,
 };
 pub use signal::{SendError, Signal, SignalNameError, freeze, send, send_group, thaw};
+pub use terminal::{from_the_background, terminal_is_raw};

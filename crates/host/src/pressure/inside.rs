@@ -36,6 +36,11 @@ impl Inside {
         Ok(Inside { process, groups })
     }
 
+    #[cfg(test)]
+    pub(super) fn in_groups(groups: Vec<PathBuf>) -> Inside {
+        Inside { process: crate::myself(), groups }
+    }
+
     /// Whether a worker could join its groups and reach its files from here. Nothing is written.
     pub fn is_open(&self) -> io::Result<()> {
         for group in &self.groups {
@@ -93,7 +98,7 @@ fn at(path: &Path, error: &io::Error) -> io::Error {
 }
 
 /// Bytes of files that the kernel drops as soon as something else needs the room.
-fn reclaimable(stat: &str) -> u64 {
+pub(super) fn reclaimable(stat: &str) -> u64 {
     let field = |name: &str| {
         let line = stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.and_then(|number| number.parse().ok())
@@ -166,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_folder_is_never_one_of_the_machine() {
-        let inside = Inside { process: crate::myself(), groups: Vec::new() };
+        let inside = Inside::in_groups(Vec::new());
         let dir = tempfile::tempdir().unwrap();
         let link = dir.path().join("link");
         std::os::unix::fs::symlink("/", &link).unwrap();
@@ -179,7 +184,7 @@ mod tests {
     fn what_is_closed_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let groups = vec![dir.path().to_owned()];
-        let inside = Inside { process: crate::myself(), groups };
+        let inside = Inside::in_groups(groups);
         let error = inside.is_open().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert!(error.to_string().contains("cgroup.procs: "), "{error}");

@@ -4,6 +4,7 @@
 //! is on disk before it exists. It must never take the last of what a machine needs to live: what is asked is held against
 //! what is free, and refused, before anything is started.
 
+mod felt;
 mod inside;
 mod press;
 mod room;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use murphy_core::{Amount, Chance, Cpus, Size, Span, Undo};
 use serde::{Deserialize, Serialize};
 
+pub use felt::Felt;
 pub use inside::Inside;
 pub use press::{Ended, Press};
 pub use room::Spare;
