@@ -15,7 +15,7 @@ mod server;
 mod toxiproxy;
 mod traffic;
 
-pub use client::{Client, ClientError, ProxyView, ToxicOrder, ToxicSettings, ToxicView};
+pub use client::{Client, ClientError, Heard, Listening, ProxyView, ToxicOrder, ToxicSettings, ToxicView};
 pub use containers::{Base, ContainerFaultDoc, NewContainerFault, NotTakenBack, StandsDoc};
 pub use events::{EventBody, Events, LiftedBy, Notice, TallyDoc, TooManyListeners};
 pub use metrics::{MetricsChoice, Served};

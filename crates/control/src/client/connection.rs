@@ -1,9 +1,12 @@
 //! One call: a connection of its own, a bound on how long it may take and on how long its answer may be.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -124,16 +127,7 @@ impl Client {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.unreachable(error.to_string()))?;
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, &self.authority)
-            .header(USER_AGENT, concat!("murphy/", env!("CARGO_PKG_VERSION")))
-            .header(CONTENT_TYPE, "application/json");
-        if let Some(token) = &self.token {
-            request = request.header(AUTHORIZATION, format!("Bearer {}", token.reveal()));
-        }
-        let request = request.body(Full::<Bytes>::from(body)).map_err(|error| self.odd(&error))?;
+        let request = self.request(method, path, body)?;
         let talk = async {
             let answer = sender.send_request(request).await.map_err(|error| self.odd(&error))?;
             let status = answer.status();
@@ -146,15 +140,126 @@ impl Client {
             answer = talk => answer?,
             Err(error) = connection => return Err(self.unreachable(error.to_string())),
         };
-        if status.is_success() {
-            return Ok(bytes);
+        if status.is_success() { Ok(bytes) } else { Err(self.refused(status, path, &bytes)) }
+    }
+
+    fn request(&self, method: Method, path: &str, body: String) -> Result<Request<Full<Bytes>>, ClientError> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, &self.authority)
+            .header(USER_AGENT, concat!("murphy/", env!("CARGO_PKG_VERSION")))
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, format!("Bearer {}", token.reveal()));
         }
+        request.body(Full::<Bytes>::from(body)).map_err(|error| self.odd(&error))
+    }
+
+    /// Opens a stream of the API; it stands as long as what is handed out.
+    pub(super) async fn open(&self, path: &str) -> Result<Listening, ClientError> {
+        match tokio::time::timeout(PATIENCE, self.try_open(path)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.unreachable(format!("no answer within {} s", PATIENCE.as_secs()))),
+        }
+    }
+
+    async fn try_open(&self, path: &str) -> Result<Listening, ClientError> {
+        let stream = TcpStream::connect(&self.authority)
+            .await
+            .map_err(|error| self.unreachable(system_text(&error)))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| self.unreachable(error.to_string()))?;
+        let request = self.request(Method::GET, path, String::new())?;
+        let mut connection: Connection = Box::pin(connection);
+        let answer = tokio::select! {
+            biased;
+            answer = sender.send_request(request) => answer.map_err(|error| self.odd(&error))?,
+            Err(error) = &mut connection => return Err(self.unreachable(error.to_string())),
+        };
+        let status = answer.status();
+        let mut listening =
+            Listening { body: answer.into_body(), connection: Some(connection), text: Vec::new() };
+        if status.is_success() {
+            return Ok(listening);
+        }
+        while listening.more().await.is_some() {}
+        Err(self.refused(status, path, &listening.text))
+    }
+
+    fn refused(&self, status: StatusCode, path: &str, bytes: &[u8]) -> ClientError {
         // The words of Toxiproxy's router: no answer of ours to a path below /v1.
         if status == StatusCode::NOT_FOUND && path.starts_with("/v1/") && bytes.starts_with(b"404 page") {
-            return Err(ClientError::NotNative { authority: self.authority.clone() });
+            return ClientError::NotNative { authority: self.authority.clone() };
         }
-        Err(ClientError::Refused { status, message: message(&bytes) })
+        ClientError::Refused { status, message: message(bytes) }
     }
+}
+
+type Connection = Pin<Box<dyn Future<Output = Result<(), hyper::Error>> + Send>>;
+
+/// The longest notice that is read, and the longest refusal of a stream.
+const NOTICE: usize = 1024 * 1024;
+
+/// A stream of notices. Closed when dropped.
+pub struct Listening {
+    body: Incoming,
+    /// Until it has ended by itself.
+    connection: Option<Connection>,
+    text: Vec<u8>,
+}
+
+/// One notice: its kind and what it says, in JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// `fault-armed`, `traffic`, and so on.
+    pub event: String,
+    /// JSON.
+    pub data: String,
+}
+
+impl Listening {
+    /// The next notice; `None` once the stream is over. Nothing is lost if it is not waited for to the end.
+    pub async fn next(&mut self) -> Option<Heard> {
+        loop {
+            while let Some(end) = self.text.windows(2).position(|two| two == b"\n\n") {
+                let frame: Vec<u8> = self.text.drain(..end + 2).collect();
+                if let Some(heard) = heard(&String::from_utf8_lossy(&frame)) {
+                    return Some(heard);
+                }
+            }
+            self.more().await?;
+        }
+    }
+
+    /// Reads on.
+    async fn more(&mut self) -> Option<()> {
+        loop {
+            let frame = match &mut self.connection {
+                None => self.body.frame().await,
+                Some(connection) => tokio::select! {
+                    biased;
+                    frame = self.body.frame() => frame,
+                    _ = connection => {
+                        // What it has read before is still there to be taken.
+                        self.connection = None;
+                        continue;
+                    }
+                },
+            };
+            if let Some(data) = frame?.ok()?.data_ref() {
+                self.text.extend_from_slice(data);
+                return (self.text.len() <= NOTICE).then_some(());
+            }
+        }
+    }
+}
+
+/// One frame of server-sent events; `None` for a comment.
+fn heard(frame: &str) -> Option<Heard> {
+    let field = |name: &str| frame.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+    Some(Heard { event: field("event: ")?, data: field("data: ")? })
 }
 
 /// The words of an error answer, with all findings.
@@ -207,6 +312,14 @@ mod tests {
         {
             assert!(Client::new(bad, None).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_notice_has_a_kind_and_a_comment_has_none() {
+        let frame = "event: fault-armed\ndata: {\"proxy\":\"db\"}\n\n";
+        let told = heard(frame).unwrap();
+        assert_eq!((told.event.as_str(), told.data.as_str()), ("fault-armed", "{\"proxy\":\"db\"}"));
+        assert_eq!(heard(": alive\n\n"), None);
     }
 
     #[test]

@@ -4,5 +4,5 @@ mod connection;
 mod native;
 mod toxiproxy;
 
-pub use connection::{Client, ClientError};
+pub use connection::{Client, ClientError, Heard, Listening};
 pub use toxiproxy::{ProxyView, ToxicOrder, ToxicSettings, ToxicView};

@@ -1,12 +1,16 @@
 //! The calls of the native API, with the types that the daemon itself reads and writes.
 
 use hyper::Method;
+use murphy_core::Span;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::native::{FaultDoc, FaultOrder, NewFault, NewProxy, ProxyDoc, ProxyPatch};
 
-use super::connection::{Client, ClientError, path};
+use super::connection::{Client, ClientError, Listening, path};
+
+/// More than a daemon needs to answer once more.
+const UNTIL_HELD: Span = Span::from_secs(30);
 
 impl Client {
     /// All proxies with their faults, by name.
@@ -58,6 +62,24 @@ impl Client {
     pub async fn lift_fault(&self, proxy: &str, fault: &str) -> Result<(), ClientError> {
         let path = path(&["v1", "proxies", proxy, "faults", fault]);
         self.exchange(Method::DELETE, &path, String::new()).await.map(|_| ())
+    }
+
+    /// Everything that happens from now on.
+    pub async fn events(&self) -> Result<Listening, ClientError> {
+        self.open(&path(&["v1", "events"])).await
+    }
+
+    /// A new lease that ends with the stream that is handed out.
+    pub async fn hold_lease(&self, lease: &str) -> Result<Listening, ClientError> {
+        // Its time counts only until it is held.
+        let order = format!("{{\"for\":\"{UNTIL_HELD}\"}}");
+        self.exchange(Method::PUT, &path(&["v1", "leases", lease]), order).await?;
+        self.open(&path(&["v1", "leases", lease, "hold"])).await
+    }
+
+    /// Ends a lease, with all faults that it keeps.
+    pub async fn end_lease(&self, lease: &str) -> Result<(), ClientError> {
+        self.exchange(Method::DELETE, &path(&["v1", "leases", lease]), String::new()).await.map(|_| ())
     }
 
     async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
