@@ -81,6 +81,13 @@ pub struct Breaker {
     pub due: f64,
 }
 
+/// A quarter more, to two digits.
+fn wider(span: Span) -> Span {
+    let more = span.as_micros().saturating_add(span.as_micros() / 4).max(1);
+    let step = 10_u64.pow(more.ilog10().saturating_sub(1));
+    Span::from_micros(more.div_ceil(step) * step)
+}
+
 impl Patterns {
     /// Whether one of those in [`Patterns::lines`] was seen.
     pub(crate) fn is_seen(&self, name: &str) -> bool {
@@ -89,6 +96,20 @@ impl Patterns {
             "attempts" => self.attempts.is_some(),
             _ => self.breaker.is_some(),
         }
+    }
+
+    /// What was seen as rules for an edge below `expect:`, a little wider than it was seen, so that the same callers pass again.
+    pub fn expectations(&self) -> Vec<String> {
+        let timeout = match self.timeout {
+            Some(Timeout::GivesUp { to, .. }) => Some(format!("timeout: \"<= {}\"", wider(to))),
+            Some(Timeout::NoneUpTo { .. }) | None => None,
+        };
+        let attempts = match self.attempts {
+            Some(Attempts::Counted { most, .. }) => Some(format!("attempts: \"<= {most}\"")),
+            Some(Attempts::Rate { .. }) | None => None,
+        };
+        let breaker = self.breaker.map(|_| "breaker: opens".to_owned());
+        [timeout, attempts, breaker].into_iter().flatten().collect()
     }
 
     /// In a few words each, for a line that is drawn again and again.
@@ -145,5 +166,30 @@ impl Patterns {
             },
         };
         [("timeout", timeout), ("attempts", attempts), ("breaker", breaker)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_seen_is_expected_a_little_wider_and_what_was_not_is_not() {
+        assert!(Patterns::default().expectations().is_empty());
+        let millis = Span::from_millis;
+        let timeout = Timeout::GivesUp { after: millis(400), from: millis(398), to: millis(403), calls: 9 };
+        let breaker = Breaker { times: 2, silence: Span::from_secs(5), after: 5, due: 40.0 };
+        let attempts = Attempts::Counted { calls: 9, usual: 2, most: 3 };
+        let (timeout, attempts, breaker) = (Some(timeout), Some(attempts), Some(breaker));
+        let rules = Patterns { timeout, attempts, breaker }.expectations();
+        assert_eq!(rules, ["timeout: \"<= 510ms\"", "attempts: \"<= 3\"", "breaker: opens"]);
+        let (timeout, attempts) = (
+            Some(Timeout::NoneUpTo { waited: millis(9) }),
+            Some(Attempts::Rate { failing: 9.0, usual: 3.0 }),
+        );
+        assert!(
+            Patterns { timeout, attempts, breaker: None }.expectations().is_empty(),
+            "no bound to hold them to"
+        );
     }
 }

@@ -26,10 +26,10 @@ impl Sight {
             Some(listen) => {
                 let _ = writeln!(
                     text,
-                    "# The callers must dial {listen}. Add `load:` with what users do, and `expect:`."
+                    "# The callers must dial {listen}. Add `load:` with what users do, and what they may expect."
                 );
             }
-            None => text += "# Add `load:` with what users do, and `expect:`.\n",
+            None => text += "# Add `load:` with what users do, and what they may expect.\n",
         }
         let _ = writeln!(text, "murphy: 1");
         let _ = writeln!(text, "name: {}", scalar(&format!("by hand on {}", self.upstream)));
@@ -65,6 +65,16 @@ impl Sight {
             text += "# No fault was switched on.\ncontrol: true\n\n";
         } else {
             let _ = writeln!(text, "faults:\n{faults}");
+        }
+        // Refused connections leave no trace, so nothing could be asked of them.
+        let tells = self.faults.iter().any(|seen| !seen.stood.is_empty() && seen.fault.name() != "refuse");
+        let rules = self.calls.patterns.expectations();
+        if tells && !rules.is_empty() {
+            let _ = writeln!(
+                text,
+                "# As the callers were seen, a little wider.\nexpect:\n  {edge}: {{ {} }}\n",
+                rules.join(", ")
+            );
         }
         text += "learn: all                 # proposes an `expect:` block from what is seen\n";
         text
