@@ -80,6 +80,32 @@ fn a_signal_gives_the_terminal_back_and_its_own_code() {
 }
 
 #[test]
+fn a_killed_shell_leaves_a_terminal_in_which_one_can_type() {
+    for shell in ["bash --norc --noprofile -i", "sh -i"] {
+        let bench = Bench::new();
+        let (upstream, [port]) = (echo(), free_ports());
+        let Some(terminal) = Terminal::open("killed-shell", &bench, shell) else { return };
+        let inner = format!("top --edge cache 127.0.0.1:{port} {upstream}; true");
+        terminal.typed(&format!("sh -c '{} {inner}'", murphy().display()));
+        terminal.key("Enter");
+        terminal.shows("no fault stands");
+        let [pid] = processes_with(&inner)[..] else { panic!("{:?}", processes_with(&inner)) };
+        kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL).expect("it lives");
+        let gone = || TcpStream::connect(("127.0.0.1", port)).is_err();
+        eventually("it ends with the shell that started it", PATIENCE, gone);
+        let ends = || processes_with(&format!("top --edge cache 127.0.0.1:{port}")).is_empty();
+        eventually("its process is gone", PATIENCE, ends);
+        // What is typed is shown, lines end where they should, and the picture is gone.
+        terminal.typed(
+            "case $(stty -a) in *-opost*|*-icanon*|*-echo\\ *) echo bad;; *) echo good-$((40+2));; esac",
+        );
+        terminal.key("Enter");
+        terminal.shows("good-42");
+        assert!(!terminal.screen().contains("murphy top ·"), "{shell}:\n{}", terminal.screen());
+    }
+}
+
+#[test]
 fn the_calls_of_a_running_container_are_slowed_by_key_and_its_own_again_at_the_end() {
     const DELAY: Duration = Duration::from_millis(1500);
     let Some(stack) = CartStack::up("the_calls_of_a_running_container_are_slowed") else { return };

@@ -130,6 +130,12 @@ pub enum Command {
     /// Be the worker process of a pressure, for as long as standard input is open
     #[command(hide = true)]
     PressureWorker { task: String },
+    /// Print names that fit behind these words, for a shell that completes a line
+    #[command(hide = true)]
+    Known {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
     /// Take everything back when the process at the other end of standard input dies
     #[command(hide = true)]
     Watchdog { log: PathBuf },
@@ -427,7 +433,7 @@ pub struct DemoArgs {
 #[derive(Debug, Args)]
 pub struct TopArgs {
     /// A proxy of its own; may be given several times
-    #[arg(long, num_args = 3, value_names = ["NAME", "LISTEN", "UPSTREAM"], required_unless_present_any = ["run", "from"])]
+    #[arg(long, num_args = 3, value_names = ["NAME", "LISTEN", "UPSTREAM"], required_unless_present_any = ["run", "from", "api", "containers"])]
     pub edge: Vec<String>,
     /// Sit in on the calls of running containers, as `murphy attach` does
     #[arg(long, requires = "to", conflicts_with = "run")]
@@ -444,6 +450,19 @@ pub struct TopArgs {
     /// Follow the run in this directory instead; it is only looked at
     #[arg(long, value_name = "DIR", conflicts_with = "edge")]
     pub run: Option<PathBuf>,
+    /// The proxies of a running `murphy serve`: http://localhost:8474, or MURPHY_API, if no address is given
+    #[arg(long, value_name = "URL", num_args = 0..=1, conflicts_with_all = ["edge", "from", "run", "http"])]
+    pub api: Option<Option<String>>,
+    /// The daemon's token, if it wants one
+    #[arg(long, env = "MURPHY_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// Containers to show, and to kill, pause and cut off by key: a name, `web-*`, `service:web`, `project:shop`; with --from,
+    /// those around the callers if left out
+    #[arg(long, value_name = "TARGET")]
+    pub containers: Option<String>,
+    /// Strike containers by key although a run is followed
+    #[arg(long, requires_all = ["run", "containers"])]
+    pub hands: bool,
     /// Root of all random choices
     #[arg(long)]
     pub seed: Option<Seed>,

@@ -9,6 +9,7 @@ use murphy_faults::Fault;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::order::{Hands, Order};
+use crate::stack_keys::Focus;
 use crate::typed::{Turn, candidates, fault, turned};
 use crate::world::World;
 
@@ -30,8 +31,24 @@ pub enum Mode {
         /// The path so far.
         line: String,
     },
+    /// Typing from whom the chosen container is to be cut off.
+    Cutting {
+        /// Names with commas.
+        line: String,
+    },
+    /// It is asked whether something is to be done to containers.
+    Asked {
+        /// Of the question.
+        number: u64,
+    },
     /// The keys are listed.
     Help,
+}
+
+impl Mode {
+    pub(crate) fn saving() -> Mode {
+        Mode::Saving { line: "recorded.yaml".to_owned() }
+    }
 }
 
 /// What the loop is to do after a key.
@@ -74,12 +91,17 @@ pub struct App {
     pub mode: Mode,
     /// Whether orders are taken.
     pub hands: Hands,
+    /// Whether orders on containers are taken.
+    pub stack_hands: Hands,
     /// What is watched, for the title.
     pub title: String,
     edge: usize,
     row: usize,
     aside: BTreeMap<(EdgeName, FaultId), Fault>,
     counter: u64,
+    pub(crate) focus: Focus,
+    pub(crate) container: usize,
+    pub(crate) question: u64,
 }
 
 impl App {
@@ -88,12 +110,21 @@ impl App {
         App {
             mode: Mode::Browse,
             hands,
+            stack_hands: hands,
             title: title.into(),
             edge: 0,
             row: 0,
             aside: BTreeMap::new(),
             counter: 0,
+            focus: Focus::default(),
+            container: 0,
+            question: 0,
         }
+    }
+
+    /// Whether there is anything of these hands that could be saved.
+    pub(crate) fn may_save(&self) -> bool {
+        [self.hands, self.stack_hands].contains(&Hands::Free)
     }
 
     /// The selected edge.
@@ -145,9 +176,12 @@ impl App {
             return Reaction::Quit;
         }
         match std::mem::take(&mut self.mode) {
+            Mode::Browse if self.is_on_containers(world) => self.browse_stack(key, world),
             Mode::Browse => self.browse(key, world),
             Mode::Adding { line, .. } => self.adding(key, line, world),
             Mode::Saving { line } => self.saving(key, line),
+            Mode::Cutting { line } => self.cutting(key, line, world),
+            Mode::Asked { number } => self.asked(key, number, world),
             Mode::Help => Reaction::Stay,
         }
     }
@@ -167,9 +201,10 @@ impl App {
             KeyCode::BackTab => {
                 self.row = (self.row_index(world) + rows.len().max(1) - 1) % rows.len().max(1)
             }
+            KeyCode::Char('c') => self.focus = Focus::Containers,
+            KeyCode::Char('s') if self.may_save() => self.mode = Mode::saving(),
             _ if self.hands == Hands::Tied => {}
             KeyCode::Char('a' | '+') => self.mode = Mode::Adding { line: String::new(), error: None },
-            KeyCode::Char('s') => self.mode = Mode::Saving { line: "recorded.yaml".to_owned() },
             KeyCode::Char('0') => return self.all_off(world),
             KeyCode::Char(' ') => return self.switch(world, rows.get(self.row_index(world))),
             KeyCode::Char(digit @ '1'..='9') => {
@@ -300,7 +335,7 @@ fn ordinal(id: &FaultId) -> u64 {
     id.as_str().rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-fn edit(line: &mut String, key: KeyEvent) {
+pub(crate) fn edit(line: &mut String, key: KeyEvent) {
     match key.code {
         KeyCode::Backspace => {
             line.pop();
@@ -351,7 +386,7 @@ mod tests {
                     let names: Vec<EdgeName> = world.edges.keys().cloned().collect();
                     names.iter().for_each(|name| world.edge(name).faults.clear());
                 }
-                Order::Save { .. } => {}
+                Order::Save { .. } | Order::Stack(_) => {}
             }
         }
     }
@@ -457,7 +492,7 @@ mod tests {
     #[test]
     fn tied_hands_only_look() {
         let mut desk = Desk::new();
-        desk.app.hands = Hands::Tied;
+        (desk.app.hands, desk.app.stack_hands) = (Hands::Tied, Hands::Tied);
         for key in "as01 d".chars() {
             assert_eq!(desk.press(KeyCode::Char(key)), Reaction::Stay, "{key}");
             assert_eq!(desk.app.mode, Mode::Browse, "{key}");

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use murphy_core::{EdgeName, FaultId};
 use murphy_faults::Fault;
 
+use crate::stack::StackOrder;
+
 /// One thing to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Order {
@@ -26,6 +28,8 @@ pub enum Order {
     },
     /// Take everything off everywhere.
     LiftAll,
+    /// Something about containers.
+    Stack(StackOrder),
     /// Write what was done by hand as a scenario.
     Save {
         /// Where to.

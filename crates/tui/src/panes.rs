@@ -16,22 +16,25 @@ use ratatui::widgets::{
 
 use crate::app::{App, Mode, Row, Standing};
 use crate::order::Hands;
+use crate::stack_pane::{self, draw_asked, draw_cutting, draw_stack};
 use crate::typed::candidates;
 use crate::world::{Door, Edge, Loudness, World, bytes_text, span_text, tally_text};
 
 /// Over which rates and quantiles are taken.
 const OVER: Duration = Duration::from_secs(10);
-const HOT: Color = Color::Yellow;
-const COOL: Color = Color::LightBlue;
+pub(crate) const HOT: Color = Color::Yellow;
+pub(crate) const COOL: Color = Color::LightBlue;
 
 /// Draws everything.
 pub fn draw(frame: &mut Frame<'_>, app: &App, world: &World) {
     let area = frame.area();
     let edges = u16::try_from(world.edges.len()).unwrap_or(u16::MAX);
     let most = (area.height / 2).saturating_sub(2).max(3);
-    let [title, table, detail, log, keys] = Layout::vertical([
+    let stack = stack_pane::height(area, world);
+    let [title, table, containers, detail, log, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(edges.saturating_add(2).clamp(3, most)),
+        Constraint::Length(stack),
         Constraint::Length(8),
         Constraint::Min(2),
         Constraint::Length(1),
@@ -39,19 +42,30 @@ pub fn draw(frame: &mut Frame<'_>, app: &App, world: &World) {
     .areas(area);
     draw_title(frame, title, app, world);
     draw_edges(frame, table, app, world);
-    draw_detail(frame, detail, app, world);
+    if stack > 0 {
+        draw_stack(frame, containers, app, world);
+    }
+    if stack == 0 && app.is_on_containers(world) {
+        draw_stack(frame, detail, app, world);
+    } else {
+        draw_detail(frame, detail, app, world);
+    }
     draw_happenings(frame, log, world);
-    draw_keys(frame, keys, app);
+    draw_keys(frame, keys, app, world);
     match &app.mode {
         Mode::Browse => {}
         Mode::Help => draw_help(frame),
         Mode::Adding { line, error } => draw_adding(frame, app, world, line, error.as_deref()),
         Mode::Saving { line } => draw_line(frame, " save what was done by hand as a scenario ", line, &[]),
+        Mode::Cutting { line } => draw_cutting(frame, app, world, line),
+        Mode::Asked { number } => draw_asked(frame, *number, world),
     }
 }
 
 fn draw_title(frame: &mut Frame<'_>, area: Rect, app: &App, world: &World) {
     let standing: usize = world.edges.values().map(|edge| edge.faults.len()).sum();
+    let struck = world.struck.len();
+    let standing = standing + struck;
     let faults = match standing {
         0 => "no fault stands".to_owned(),
         1 => "1 FAULT STANDS".to_owned(),
@@ -209,15 +223,26 @@ fn draw_happenings(frame: &mut Frame<'_>, area: Rect, world: &World) {
     frame.render_widget(Paragraph::new(lines).block(block), area);
 }
 
-fn draw_keys(frame: &mut Frame<'_>, area: Rect, app: &App) {
-    let text = match app.hands {
-        Hands::Free => " ↑↓ edge  a add  1-9 on/off  ←→ tune  d remove  0 all off  s save  ? keys  q",
-        Hands::Tied => " ↑↓ edge  ? help  q quit",
+fn draw_keys(frame: &mut Frame<'_>, area: Rect, app: &App, world: &World) {
+    let on_containers = app.is_on_containers(world);
+    let text = match (if on_containers { app.stack_hands } else { app.hands }, on_containers) {
+        (Hands::Free, true) => {
+            " ↑↓ choose  K kill  P pause  C cut off  u take back  c edges  s save  ? keys  q"
+        }
+        (Hands::Tied, true) => " ↑↓ container  c edges  ? keys  q quit",
+        (Hands::Free, false) if world.containers.is_empty() => {
+            " ↑↓ edge  a add  1-9 on/off  ←→ tune  d remove  0 all off  s save  ? keys  q"
+        }
+        (Hands::Free, false) => {
+            " ↑↓  a add  1-9 on/off  ←→ tune  d remove  0 all off  c containers  s save  ?  q"
+        }
+        (Hands::Tied, false) if world.containers.is_empty() => " ↑↓ edge  ? help  q quit",
+        (Hands::Tied, false) => " ↑↓ edge  c containers  ? help  q quit",
     };
     frame.render_widget(Paragraph::new(text).reversed(), area);
 }
 
-fn popup(frame: &mut Frame<'_>, height: u16) -> Rect {
+pub(crate) fn popup(frame: &mut Frame<'_>, height: u16) -> Rect {
     let area = frame.area();
     let (width, height) = (area.width.min(76), height.min(area.height));
     let place = Rect { x: (area.width - width) / 2, y: (area.height - height) / 2, width, height };
@@ -225,7 +250,7 @@ fn popup(frame: &mut Frame<'_>, height: u16) -> Rect {
     place
 }
 
-fn draw_line(frame: &mut Frame<'_>, title: &str, line: &str, below: &[Line<'_>]) {
+pub(crate) fn draw_line(frame: &mut Frame<'_>, title: &str, line: &str, below: &[Line<'_>]) {
     let place = popup(frame, u16::try_from(below.len()).unwrap_or(20) + 3);
     let mut lines =
         vec![Line::from(vec![Span::raw("> "), Span::raw(line), Span::styled("█", Style::new().fg(HOT))])];
@@ -267,7 +292,9 @@ fn draw_help(frame: &mut Frame<'_>) {
         "1-9        switch a fault on or off   space      switch the chosen one",
         "Left Right a tenth less or more, while traffic flows",
         "0          take every fault off       s          save as a scenario",
-        "q          quit: every fault that was put here is taken off",
+        "c          to the containers and back: K kill, P pause, C cut off from others,",
+        "           each after a question that names whom it touches; u takes back",
+        "q          quit: everything that was done here is taken back",
         "",
         "calls/s, failed, p50 and p99 are of the last ten whole seconds.",
         "A call is a burst of bytes from the caller and the burst that answers it.",

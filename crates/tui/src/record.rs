@@ -1,11 +1,13 @@
 //! What was done by hand, kept with its times and written as a scenario that does the same at the same offsets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use murphy_core::{EdgeName, FaultId, Offset, Protocol, Span};
-use murphy_faults::Fault;
+use murphy_adhoc::Calls;
+use murphy_core::{Chance, Directions, EdgeName, Event, EventKind, Offset, Protocol, Span};
+use murphy_faults::{Fault, Match, Which};
 
 use crate::source::own::{EdgeSpec, SavedCaller, Via};
 
@@ -39,11 +41,44 @@ pub enum SaveError {
     },
 }
 
+/// Where something was done.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum At {
+    /// On an edge.
+    Edge(EdgeName),
+    /// To a container, by its name.
+    Container(String),
+    /// Between some containers and others.
+    Between(Vec<String>, Vec<String>),
+}
+
+/// What of an edge's traffic a fault was for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct How {
+    /// On which ways.
+    pub directions: Directions,
+    /// On which share of connections.
+    pub chance: Chance,
+    /// Which requests are meant.
+    pub matching: Match,
+    /// Which of these.
+    pub which: Which,
+}
+
+impl How {
+    /// All of it, as a scenario has it if nothing is said.
+    pub fn plain() -> How {
+        let (matching, which) = (Match::default(), Which::default());
+        How { directions: Directions::default(), chance: Chance::ALWAYS, matching, which }
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Act {
-    edge: EdgeName,
-    id: FaultId,
+    at: At,
+    id: String,
     fault: Fault,
+    how: How,
     from: Offset,
     until: Option<Offset>,
 }
@@ -53,11 +88,24 @@ const BASELINE: Span = Span::from_secs(10);
 /// The healthy time after the last.
 const RECOVERY: Span = Span::from_secs(10);
 
-/// All that was done.
+/// A recording that several write.
 #[derive(Debug, Clone, Default)]
+pub struct Recorded(Arc<Mutex<Record>>);
+
+impl Recorded {
+    /// The recording.
+    pub fn lock(&self) -> MutexGuard<'_, Record> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All that was done.
+#[derive(Debug, Default)]
 pub struct Record {
     edges: Vec<EdgeSpec>,
     acts: Vec<Act>,
+    /// How callers behave, of edges on which something was done: what that takes is too much for a thousand others.
+    calls: BTreeMap<EdgeName, Calls>,
 }
 
 impl Record {
@@ -71,23 +119,33 @@ impl Record {
         self.edges.iter().find(|edge| edge.name == *name).map_or_else(Protocol::default, |edge| edge.protocol)
     }
 
-    /// A fault was put on an edge, or edited: an edit ends what stood there and begins anew.
-    pub fn armed(&mut self, at: Offset, edge: &EdgeName, id: &FaultId, fault: &Fault) {
-        self.lifted(at, edge, id);
-        self.acts.push(Act {
-            edge: edge.clone(),
-            id: id.clone(),
-            fault: fault.clone(),
-            from: at,
-            until: None,
-        });
+    /// A fault was put somewhere, or edited: an edit ends what stood there and begins anew.
+    pub fn armed(&mut self, now: Offset, at: &At, id: &str, fault: &Fault, how: &How) {
+        self.lifted(now, at, id);
+        if let At::Edge(edge) = at {
+            self.calls.entry(edge.clone()).or_default();
+        }
+        let (at, fault, how) = (at.clone(), fault.clone(), how.clone());
+        self.acts.push(Act { at, id: id.to_owned(), fault, how, from: now, until: None });
+    }
+
+    /// Something happened: calls say how their callers behave.
+    pub fn on(&mut self, event: &Event) {
+        let edge = match &event.kind {
+            EventKind::Exchange { edge, .. } => edge,
+            EventKind::Request(call) => &call.edge,
+            _ => return,
+        };
+        if let Some(calls) = self.calls.get_mut(edge) {
+            calls.on(event);
+        }
     }
 
     /// A fault was taken off.
-    pub fn lifted(&mut self, at: Offset, edge: &EdgeName, id: &FaultId) {
-        let open = |act: &&mut Act| act.until.is_none() && act.edge == *edge && act.id == *id;
+    pub fn lifted(&mut self, now: Offset, at: &At, id: &str) {
+        let open = |act: &&mut Act| act.until.is_none() && act.at == *at && act.id == *id;
         if let Some(act) = self.acts.iter_mut().find(open) {
-            act.until = Some(at);
+            act.until = Some(now);
         }
     }
 
@@ -116,8 +174,8 @@ impl Record {
         let end = |act: &Act| act.until.unwrap_or(now).max(act.from);
         let last = self.acts.iter().map(end).max()?;
         let mut text = String::from(
-            "# Recorded by hand with `murphy top`: the same faults at the same offsets. Add `load:` (what users do) and\n\
-             # `expect:` to have it judged by what users see; `learn: all` proposes an `expect:` block.\n\
+            "# Recorded by hand with `murphy top`: the same faults at the same offsets. Add `load:` (what users do) to have\n\
+             # it judged by what users see; `learn: all` proposes what to expect of them.\n\
              murphy: 1\nname: recorded by hand\n\n",
         );
         let used: BTreeMap<&str, &EdgeSpec> =
@@ -129,7 +187,9 @@ impl Record {
         if let Some(project) = used.values().find_map(project) {
             let _ = writeln!(text, "stack: {{ project: {} }}\n", plain(&project));
         }
-        text.push_str("edges:\n");
+        if !used.is_empty() {
+            text.push_str("edges:\n");
+        }
         for edge in used.values() {
             let _ = writeln!(
                 text,
@@ -145,7 +205,10 @@ impl Record {
                 if edge.protocol == Protocol::Http { ", protocol: http" } else { "" }
             );
         }
-        text.push_str("\nprobes:\n");
+        if !used.is_empty() {
+            text.push('\n');
+        }
+        text.push_str("probes:\n");
         for edge in used.values() {
             let name = plain(edge.name.as_str());
             let _ = match &edge.via {
@@ -159,6 +222,9 @@ impl Record {
                 }
             };
         }
+        for (number, container) in (1..).zip(self.containers()) {
+            let _ = writeln!(text, "  container-{number}: {{ container: {}, every: 1s }}", plain(container));
+        }
         let _ = write!(
             text,
             "\nphases: {{ warm-up: 0s, baseline: {BASELINE}, fault: {}, recovery: {RECOVERY} }}\n\nfaults:\n",
@@ -171,15 +237,82 @@ impl Record {
             if lasts.is_zero() {
                 continue;
             }
-            let _ = write!(
-                text,
-                "  - edge: {}\n    inject: {}\n    at: {from}\n    for: {lasts}\n",
-                plain(act.edge.as_str()),
-                inject(&act.fault),
-            );
+            let _ = match &act.at {
+                At::Edge(edge) => writeln!(text, "  - edge: {}", plain(edge.as_str())),
+                At::Container(name) => writeln!(text, "  - container: {}", plain(name)),
+                At::Between(one, others) => {
+                    let side = |names: &[String]| {
+                        names.iter().map(|name| plain(name)).collect::<Vec<_>>().join(", ")
+                    };
+                    writeln!(text, "  - network: {{ between: [[{}], [{}]] }}", side(one), side(others))
+                }
+            };
+            let _ = writeln!(text, "    inject: {}", inject(&act.fault));
+            if matches!(act.at, At::Edge(_)) {
+                text.push_str(&act.how.lines(&act.fault));
+            }
+            let _ = writeln!(text, "    at: {from}\n    for: {lasts}");
         }
+        text.push_str(&self.expected());
         text.push_str("\nlearn: all\n");
         Some(text)
+    }
+
+    /// An `expect:` block of what callers were seen to do, a little wider; empty where nothing was.
+    fn expected(&self) -> String {
+        let mut block = String::new();
+        for (edge, calls) in &self.calls {
+            // Refused connections leave no trace, so nothing could be asked of them.
+            let tells = |act: &Act| act.at == At::Edge(edge.clone()) && act.fault.name() != "refuse";
+            let rules = calls.seen().patterns.expectations();
+            if !rules.is_empty() && self.acts.iter().any(tells) {
+                let _ = writeln!(block, "  {}: {{ {} }}", plain(edge.as_str()), rules.join(", "));
+            }
+        }
+        if block.is_empty() {
+            block
+        } else {
+            format!("\n# As the callers were seen, a little wider.\nexpect:\n{block}")
+        }
+    }
+
+    /// The containers that something was done to, by name.
+    fn containers(&self) -> BTreeSet<&str> {
+        let names = self.acts.iter().flat_map(|act| match &act.at {
+            At::Edge(_) => [].iter(),
+            At::Container(name) => std::slice::from_ref(name).iter(),
+            At::Between(one, _) => one.iter(),
+        });
+        names.map(String::as_str).collect()
+    }
+}
+
+impl How {
+    /// As lines below a fault of a scenario; what a scenario has if nothing is said is left out.
+    fn lines(&self, fault: &Fault) -> String {
+        let mut text = String::new();
+        if fault.acts_on_requests() {
+            for (key, value) in [
+                ("match", serde_json::to_string(&self.matching)),
+                ("which", serde_json::to_string(&self.which)),
+            ] {
+                if let Ok(value) = value.as_deref()
+                    && value != "{}"
+                {
+                    let _ = writeln!(text, "    {key}: {value}");
+                }
+            }
+            return text;
+        }
+        match self.directions {
+            Directions::ToClient => {}
+            Directions::ToUpstream => text.push_str("    direction: to-upstream\n"),
+            Directions::Both => text.push_str("    direction: both\n"),
+        }
+        if self.chance != Chance::ALWAYS {
+            let _ = writeln!(text, "    chance: {}", self.chance);
+        }
+        text
     }
 }
 
@@ -226,8 +359,8 @@ mod tests {
         Offset::from_micros(millis * 1000)
     }
 
-    fn record() -> (Record, EdgeName, FaultId) {
-        let (edge, id) = (EdgeName::new("db").unwrap(), FaultId::new("latency-1").unwrap());
+    fn record() -> (Record, At, &'static str) {
+        let (edge, id) = (EdgeName::new("db").unwrap(), "latency-1");
         let mut record = Record::default();
         record.edge(EdgeSpec {
             name: edge.clone(),
@@ -235,7 +368,7 @@ mod tests {
             upstream: "127.0.0.1:6379".into(),
             protocol: Protocol::Tcp,
         });
-        (record, edge, id)
+        (record, At::Edge(edge), id)
     }
 
     #[test]
@@ -249,7 +382,7 @@ mod tests {
             protocol: Protocol::Http,
         });
         let fault = fault(r#"headers remove=["etag"] set={"x-a":"1"}"#).unwrap();
-        record.armed(at(0), &edge, &FaultId::new("headers-1").unwrap(), &fault);
+        record.armed(at(0), &At::Edge(edge), "headers-1", &fault, &How::plain());
         let text = record.scenario(at(1_000)).unwrap();
         assert!(text.contains("to: 127.0.0.1:2, protocol: http }"), "{text}");
         let inject = r#"inject: { headers: { of: response, remove: ["etag"], set: {"x-a":"1"} } }"#;
@@ -270,10 +403,10 @@ mod tests {
             container: "service:web".into(),
             project: Some("shop".into()),
         };
-        let id = FaultId::new("reset-1").unwrap();
+        let (id, place, how) = ("reset-1", At::Edge(edge.clone()), How::plain());
         let (mut named, mut unnamed) = (Record::default(), Record::default());
         named.edge(spec(Some(saved)));
-        named.armed(at(0), &edge, &id, &fault("reset").unwrap());
+        named.armed(at(0), &place, id, &fault("reset").unwrap(), &how);
         let text = named.scenario(at(1_000)).unwrap();
         for part in [
             "stack: { project: shop }\n",
@@ -283,7 +416,7 @@ mod tests {
             assert!(text.contains(part), "{part}: {text}");
         }
         unnamed.edge(spec(None));
-        unnamed.armed(at(0), &edge, &id, &fault("reset").unwrap());
+        unnamed.armed(at(0), &place, id, &fault("reset").unwrap(), &how);
         let error = unnamed.save(Path::new("/nowhere/x"), at(1)).unwrap_err().to_string();
         assert!(error.contains("--from"), "{error}");
     }
@@ -291,12 +424,12 @@ mod tests {
     #[test]
     fn an_edit_ends_one_fault_and_begins_the_next_at_the_same_offset() {
         let (mut record, edge, id) = record();
-        record.armed(at(5_000), &edge, &id, &fault("latency 200ms").unwrap());
-        record.armed(at(7_000), &edge, &id, &fault("latency 220ms jitter=20ms").unwrap());
-        record.lifted(at(9_500), &edge, &id);
+        record.armed(at(5_000), &edge, id, &fault("latency 200ms").unwrap(), &How::plain());
+        record.armed(at(7_000), &edge, id, &fault("latency 220ms jitter=20ms").unwrap(), &How::plain());
+        record.lifted(at(9_500), &edge, id);
         insta::assert_snapshot!(record.scenario(at(60_000)).unwrap(), @r"
-        # Recorded by hand with `murphy top`: the same faults at the same offsets. Add `load:` (what users do) and
-        # `expect:` to have it judged by what users see; `learn: all` proposes an `expect:` block.
+        # Recorded by hand with `murphy top`: the same faults at the same offsets. Add `load:` (what users do) to have
+        # it judged by what users see; `learn: all` proposes what to expect of them.
         murphy: 1
         name: recorded by hand
 
@@ -326,10 +459,10 @@ mod tests {
     fn a_fault_that_ends_the_recording_ends_with_its_phase_whatever_the_fractions() {
         let (mut record, edge, id) = record();
         let (latency, fine) = (fault("latency 5ms").unwrap(), Offset::from_micros);
-        record.armed(fine(0), &edge, &id, &latency);
-        record.lifted(fine(300_000), &edge, &id);
-        record.armed(fine(351_500), &edge, &id, &latency);
-        record.lifted(fine(407_200), &edge, &id);
+        record.armed(fine(0), &edge, id, &latency, &How::plain());
+        record.lifted(fine(300_000), &edge, id);
+        record.armed(fine(351_500), &edge, id, &latency, &How::plain());
+        record.lifted(fine(407_200), &edge, id);
         let text = record.scenario(fine(500_000)).unwrap();
         assert!(text.contains("fault: 407ms") && text.contains("at: 352ms\n    for: 55ms"), "{text}");
     }
@@ -337,7 +470,7 @@ mod tests {
     #[test]
     fn what_still_stands_ends_with_the_recording() {
         let (mut record, edge, id) = record();
-        record.armed(at(1_000), &edge, &id, &fault("reset").unwrap());
+        record.armed(at(1_000), &edge, id, &fault("reset").unwrap(), &How::plain());
         assert!(record.scenario(at(4_000)).unwrap().contains("for: 3s"));
     }
 
@@ -347,8 +480,59 @@ mod tests {
         let path = folder.path().join("x.yaml");
         let (mut record, edge, id) = record();
         assert!(matches!(record.save(&path, at(1)), Err(SaveError::Nothing)));
-        record.armed(at(1), &edge, &id, &fault("reset").unwrap());
+        record.armed(at(1), &edge, id, &fault("reset").unwrap(), &How::plain());
         record.save(&path, at(2_000)).unwrap();
         assert!(matches!(record.save(&path, at(3_000)), Err(SaveError::Taken { .. })));
+    }
+
+    #[test]
+    fn ways_shares_and_chosen_requests_are_written_and_so_is_what_was_done_to_containers() {
+        let (mut record, edge, id) = record();
+        let both = How { directions: Directions::Both, ..How::plain() };
+        record.armed(at(0), &edge, id, &fault("latency 5ms").unwrap(), &both);
+        let some = How { chance: "20%".parse().unwrap(), ..How::plain() };
+        record.armed(at(1_000), &edge, "reset-1", &fault("reset").unwrap(), &some);
+        let (which, matching) = (Which { first: Some(3), ..Which::default() }, Match::default());
+        let three = How { which, matching, ..How::plain() };
+        record.armed(at(2_000), &edge, "abort-1", &fault("abort status=503").unwrap(), &three);
+        let of = |name| Fault::from_settings(name, serde_json::Map::new()).unwrap();
+        record.armed(at(3_000), &At::Container("shop-db-1".into()), "1", &of("pause"), &both);
+        let cut = At::Between(vec!["web".into()], vec!["db".into(), "no".into()]);
+        record.armed(at(4_000), &cut, "2", &of("partition"), &both);
+        let text = record.scenario(at(5_000)).unwrap();
+        for part in [
+            "    direction: both\n    at: 0s\n",
+            "    chance: 20%\n    at: 1s\n",
+            "    which: {\"first\":3}\n    at: 2s\n",
+            "  - container: shop-db-1\n    inject: pause\n    at: 3s\n",
+            "  - network: { between: [[web], [db, \"no\"]] }\n    inject: partition\n    at: 4s\n    for: 1s\n",
+            "  container-1: { container: shop-db-1, every: 1s }\n  container-2: { container: web, every: 1s }\n",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+    }
+
+    #[test]
+    fn callers_that_give_up_are_expected_to_do_so_again_and_an_edge_that_nobody_touched_says_nothing() {
+        let (mut record, edge, id) = record();
+        let At::Edge(name) = edge.clone() else { panic!("an edge") };
+        let given_up = |edge: &EdgeName, second: u64| Event {
+            seq: 0,
+            at: at(second * 1000 + 400),
+            kind: EventKind::Exchange {
+                edge: edge.clone(),
+                conn: murphy_core::ConnId(1),
+                began: at(second * 1000),
+                answered: None,
+                ended: at(second * 1000 + 400),
+                end: murphy_core::ExchangeEnd::GivenUp,
+                touched: true,
+            },
+        };
+        record.armed(at(0), &edge, id, &fault("blackhole").unwrap(), &How::plain());
+        (1..9).for_each(|second| record.on(&given_up(&name, second)));
+        (1..9).for_each(|second| record.on(&given_up(&EdgeName::new("other").unwrap(), second)));
+        let text = record.scenario(at(10_000)).unwrap();
+        assert!(text.contains("expect:\n  db: { timeout: \"<= 510ms\" }\n\nlearn: all\n"), "{text}");
     }
 }

@@ -4,17 +4,23 @@
 //! signal.
 
 use std::io;
+use std::os::unix::process::parent_id;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use murphy_core::RunClock;
+use murphy_host as host;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use ratatui::crossterm::terminal::LeaveAlternateScreen;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Reaction};
 use crate::order::Order;
 use crate::panes::draw;
-use crate::world::World;
+use crate::record::Recorded;
+use crate::world::{Loudness, World};
 
 /// The longest wait for a key; a signal is noticed within it.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -29,6 +35,17 @@ pub(crate) fn lock(world: &Shared) -> std::sync::MutexGuard<'_, World> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Writes what was done by hand as a scenario, and says so on the screen.
+pub fn save(world: &Shared, record: &Recorded, clock: RunClock, path: &Path) {
+    let (loudness, text) = match record.lock().save(path, clock.now()) {
+        Ok(()) => (Loudness::Notice, format!("saved to {}", path.display())),
+        Err(error) => (Loudness::Trouble, error.to_string()),
+    };
+    let mut seen = lock(world);
+    let now = seen.now;
+    seen.note(now, loudness, text);
+}
+
 /// Shows the world until a key or `stop` ends it. Blocks; `act` carries orders out and must not wait.
 pub fn show(
     mut app: App,
@@ -39,8 +56,16 @@ pub fn show(
     // `init` also sets a panic hook that restores the terminal.
     let mut terminal = ratatui::try_init()?;
     let result = watch(&mut terminal, &mut app, world, stop, act);
-    ratatui::try_restore()?;
+    give_back()?;
     result
+}
+
+/// Gives the terminal back as it was; where somebody else has set it to his liking since, only the picture goes.
+fn give_back() -> io::Result<()> {
+    if host::terminal_is_raw() {
+        return host::from_the_background(ratatui::try_restore);
+    }
+    ratatui::crossterm::execute!(io::stdout(), LeaveAlternateScreen)
 }
 
 fn watch(
@@ -51,7 +76,12 @@ fn watch(
     mut act: impl FnMut(Order),
 ) -> io::Result<()> {
     let mut drawn: Option<Instant> = None;
+    let parent = parent_id();
     while !stop.is_cancelled() {
+        // The shell that started it was killed: whoever has the terminal now shall not be drawn over.
+        if parent_id() != parent {
+            return Ok(());
+        }
         if drawn.is_none_or(|at| at.elapsed() >= REDRAW) {
             // Drawn from a copy, so that whoever feeds the world never waits for a slow terminal.
             let seen = lock(world).clone();

@@ -11,6 +11,7 @@ use murphy_core::{
 use murphy_faults::Fault;
 
 use crate::figures::{CallEnd, Figures};
+use crate::stack::{ContainerState, Proposal, Struck};
 
 /// Happenings that are kept.
 const KEPT: usize = 200;
@@ -87,15 +88,6 @@ pub struct Happening {
     pub times: u64,
 }
 
-/// A container of the stack.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ContainerState {
-    /// `running`, `exited (137)`, and so on.
-    pub state: String,
-    /// What its health check says.
-    pub health: ContainerHealth,
-}
-
 /// All that is seen.
 #[derive(Debug, Clone, Default)]
 pub struct World {
@@ -104,10 +96,16 @@ pub struct World {
     pub edges: BTreeMap<EdgeName, Arc<Edge>>,
     /// The containers, by name.
     pub containers: BTreeMap<String, ContainerState>,
+    /// What was done to them by hand and is not taken back yet.
+    pub struck: Vec<Struck>,
+    /// What a person is asked about.
+    pub proposal: Option<Proposal>,
     /// What happened, newest last.
     pub happenings: VecDeque<Happening>,
     /// The present of whoever feeds it.
     pub now: Offset,
+    /// When it begins on the clock of whoever tells of events: taken off all their times.
+    pub begins: Offset,
     /// What a run is at, in a few words; empty where there is no run.
     pub stage: String,
     briefs: Vec<FaultBrief>,
@@ -135,19 +133,21 @@ impl World {
 
     /// Takes one event in.
     pub fn see(&mut self, event: Event) {
-        let at = event.at;
+        let begins = self.begins;
+        let here = |at: Offset| Offset::ZERO + at.since(begins);
+        let at = here(event.at);
         self.now = self.now.max(at);
         match event.kind {
             EventKind::Exchange { edge, began, answered, ended, end, .. } => {
                 let failed = matches!(end, ExchangeEnd::Failed | ExchangeEnd::GivenUp | ExchangeEnd::Open);
                 let took = answered.unwrap_or(ended).since(began);
                 let end = if failed { CallEnd::Failed } else { CallEnd::Answered };
-                self.edge(&edge).figures.call(ended, took, end);
+                self.edge(&edge).figures.call(here(ended), took, end);
             }
             EventKind::Request(call) => {
                 let took = call.answered.unwrap_or(call.ended).since(call.began);
                 let end = if call.is_good() { CallEnd::Answered } else { CallEnd::Failed };
-                self.edge(&call.edge).figures.call(call.ended, took, end);
+                self.edge(&call.edge).figures.call(here(call.ended), took, end);
             }
             EventKind::ConnOpened { edge, .. } => {
                 let edge = self.edge(&edge);
@@ -207,22 +207,18 @@ impl World {
                 self.note(at, Loudness::Trouble, format!("service {service} ended: {status:?}"));
             }
             EventKind::ContainerExited { container, code, .. } => {
-                let state =
-                    ContainerState { state: format!("exited ({code})"), health: ContainerHealth::None };
                 self.note(at, Loudness::Trouble, format!("container {} exited with {code}", container.name));
-                self.containers.insert(container.name, state);
+                self.container(container.name, &format!("exited ({code})"), ContainerHealth::None);
             }
             EventKind::ContainerOom { container, .. } => {
                 self.note(at, Loudness::Trouble, format!("container {} ran out of memory", container.name));
             }
             EventKind::ContainerRestarted { container, down, .. } => {
                 self.note(at, Loudness::Notice, format!("container {} is back after {down}", container.name));
-                let state = ContainerState { state: "running".to_owned(), health: ContainerHealth::None };
-                self.containers.insert(container.name, state);
+                self.container(container.name, "running", ContainerHealth::None);
             }
             EventKind::ContainerHealthChanged { container, health } => {
-                let state = ContainerState { state: "running".to_owned(), health };
-                self.containers.insert(container.name, state);
+                self.container(container.name, "running", health);
             }
             EventKind::EdgeIntercepted { edge, caller, destinations, cut, .. } => {
                 let to = destinations.join(", ");
@@ -257,6 +253,11 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    fn container(&mut self, name: String, state: &str, health: ContainerHealth) {
+        let known = self.containers.entry(name).or_default();
+        (known.state, known.health) = (state.to_owned(), health);
     }
 
     fn armed(&mut self, at: Offset, fault: &FaultId) {

@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use murphy_core::{EdgeName, FaultId, Offset, Span, Tally};
-use murphy_tui::{App, CallEnd, Door, Hands, Loudness, Mode, StandingFault, World, draw};
+use murphy_core::{ConnId, ContainerHealth, EdgeName, Event, EventKind, FaultId, Offset, Span, Tally};
+use murphy_tui::{
+    App, CallEnd, ContainerState, Door, Hands, Load, Loudness, Mode, Proposal, Said, StandingFault, Struck,
+    Touch, World, draw,
+};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
@@ -80,15 +83,87 @@ fn a_fault_is_typed_with_its_fields_beside() {
     insta::assert_snapshot!(drawn(100, 30, &app, &world));
 }
 
+/// The same with containers: one well, one paused by hand, one that its limits hold back, one that is not to be touched.
+fn stack() -> World {
+    let mut world = world();
+    let megabytes =
+        |used: u64, limit: Option<u64>| Some((used * 1_000_000, limit.map(|limit| limit * 1_000_000)));
+    let state = |state: &str, health, restarts, load| ContainerState {
+        state: state.into(),
+        health,
+        restarts: Some(restarts),
+        load,
+        ..ContainerState::default()
+    };
+    let well = Load { cpus: Some(0.04), memory: megabytes(34, None), ..Load::default() };
+    let pressed =
+        Load { cpus: Some(0.2), held_back: Some(0.83), memory: megabytes(62, Some(64)), stalled: Some(0.31) };
+    for (name, container) in [
+        ("shop-cart-1", state("running", ContainerHealth::Healthy, 0, well)),
+        ("shop-redis-1", state("paused", ContainerHealth::None, 0, Load { cpus: Some(0.0), ..well })),
+        ("shop-web-1", state("running", ContainerHealth::Unhealthy, 2, pressed)),
+        ("shop-worker-1", state("exited (137)", ContainerHealth::None, 5, Load::default())),
+        (
+            "vault",
+            ContainerState { touch: Touch::Forbidden, ..state("running", ContainerHealth::None, 0, well) },
+        ),
+    ] {
+        world.containers.insert(name.into(), container);
+    }
+    let (container, text) = ("shop-redis-1".to_owned(), "pause".to_owned());
+    world.struck.push(Struck { number: 1, container, text, until: Some(at(81_000)) });
+    world.note(at(59_500), Loudness::Deed, "pause on shop-redis-1");
+    world
+}
+
+fn on_containers(world: &World) -> App {
+    use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+    let mut app = at_payments(world);
+    for code in [KeyCode::Char('c'), KeyCode::Down] {
+        app.key(KeyEvent::new(code, KeyModifiers::NONE), world);
+    }
+    app
+}
+
+#[test]
+fn containers_stand_in_the_place_of_the_chosen_edge_on_a_small_terminal() {
+    let world = stack();
+    insta::assert_snapshot!(drawn(80, 24, &on_containers(&world), &world));
+}
+
+#[test]
+fn containers_stand_beside_the_edges_on_a_large_terminal_with_what_holds_them_back() {
+    let world = stack();
+    insta::assert_snapshot!(drawn(200, 50, &on_containers(&world), &world));
+}
+
+#[test]
+fn a_question_names_whom_it_touches_before_anything_is_done() {
+    let mut world = stack();
+    let mut app = on_containers(&world);
+    app.mode = Mode::Asked { number: 3 };
+    let lines = [
+        "kill SIGKILL: 1 container, for 30s",
+        "  target      shop-redis-1 (4f2ab8c01d22)",
+        "  undo        start shop-redis-1",
+    ];
+    let said = Said::Ready { lines: lines.iter().map(ToString::to_string).collect() };
+    world.proposal = Some(Proposal { number: 3, title: "kill shop-redis-1".into(), said });
+    insta::assert_snapshot!(drawn(100, 30, &app, &world));
+}
+
 #[test]
 fn no_size_panics() {
     let world = world();
     let mut helped = App::new("x", Hands::Tied);
     helped.mode = Mode::Help;
-    for app in [at_payments(&world), helped] {
+    let (stack, mut asked) = (stack(), on_containers(&stack()));
+    asked.mode = Mode::Asked { number: 1 };
+    for app in [at_payments(&world), helped, on_containers(&stack), asked] {
         for width in [1, 2, 5, 20, 79, 160] {
             for height in [1, 2, 3, 7, 11, 23, 50] {
                 drawn(width, height, &app, &world);
+                drawn(width, height, &app, &stack);
                 drawn(width, height, &app, &World::default());
             }
         }
@@ -97,12 +172,18 @@ fn no_size_panics() {
 
 /// The bound is loose, for a debug build on a busy machine; the figure is printed.
 #[test]
-fn a_thousand_edges_are_drawn_and_copied_without_a_hitch() {
+fn a_thousand_edges_with_ten_thousand_connections_are_drawn_and_copied_without_a_hitch() {
     let mut world = world();
     let busy = world.edges[&EdgeName::new("payments").unwrap()].as_ref().clone();
     for n in 0..1000 {
         *world.edge(&EdgeName::new(&format!("edge-{n:04}")).unwrap()) = busy.clone();
     }
+    for n in 0..10_000 {
+        let edge = EdgeName::new(&format!("edge-{:04}", n % 1000)).unwrap();
+        let kind = EventKind::ConnOpened { edge, conn: ConnId(n), peer: "127.0.0.1:1".into() };
+        world.see(Event { seq: n, at: at(60_000), kind });
+    }
+    assert_eq!(world.edges.values().map(|edge| edge.open).sum::<u64>(), 10_000 + 1002 * 12);
     let mut terminal = Terminal::new(TestBackend::new(200, 60)).unwrap();
     let app = at_payments(&world);
     let best = (0..5)
@@ -114,6 +195,6 @@ fn a_thousand_edges_are_drawn_and_copied_without_a_hitch() {
         })
         .min()
         .unwrap();
-    eprintln!("a frame of 1,000 edges: {best:?}");
+    eprintln!("a frame of 1,000 edges and 10,000 connections: {best:?}");
     assert!(best < Duration::from_millis(500), "{best:?}");
 }

@@ -1,20 +1,24 @@
-//! `murphy top`: the live view, over proxies of its own, over the calls of running containers, or over a run that is under
-//! way.
+//! `murphy top`: the live view, over proxies of its own, over the calls of running containers, over the proxies of a running daemon, or
+//! over a run that is under way; and over containers beside any of these.
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::time::Duration;
 
-use murphy_adhoc::{Attach, Consent, FromWhom, Planned, Wish, savable, watched};
-use murphy_core::{EdgeName, Protocol, Seed};
+use murphy_adhoc::{Attach, Consent, FromWhom, Kind, Planned, Wish, savable, watched};
+use murphy_core::{EdgeName, LeaseName, Protocol, RunClock, Seed};
 use murphy_runner::{Attached, Attachment, Stop, StopReason};
-use murphy_tui::{App, EdgeSpec, Follow, Hands, Order, Own, SavedCaller, Shared, Via, show};
+use murphy_tui::{
+    App, Daemon, EdgeSpec, Follow, Hands, Order, Own, Recorded, SavedCaller, Shared, Stack, StackConfig,
+    StackOf, Via, show,
+};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::asking::ask;
+use super::daemon::client;
 use super::sitting::exit_of;
 use super::{base, fail, note, runtime};
 use crate::args::TopArgs;
@@ -33,6 +37,10 @@ pub fn run(args: &TopArgs) -> Exit {
     let attach = match attach(args) {
         Ok(attach) => attach,
         Err(exit) => return exit,
+    };
+    let stack = match args.containers.as_deref().map(str::parse).transpose() {
+        Ok(target) => target.map(StackOf::Named),
+        Err(error) => return fail(Exit::Usage, &format_args!("--containers: {error}")),
     };
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         let hint = "murphy top needs a terminal; in a script, use `murphy run` or `murphy serve`";
@@ -67,9 +75,12 @@ pub fn run(args: &TopArgs) -> Exit {
         },
         runtime.handle(),
     );
-    let result = match &args.run {
-        Some(run) => follow(&runtime, run, &screen),
-        None => own(&runtime, edges, attach, args.seed.unwrap_or(Seed(1)), &screen, &stop),
+    let seed = args.seed.unwrap_or(Seed(1));
+    let view = View { runtime: &runtime, screen: &screen, stop: &stop, seed };
+    let result = match (&args.run, &args.api) {
+        (Some(run), _) => follow(&view, run, stack, if args.hands { Hands::Free } else { Hands::Tied }),
+        (None, Some(api)) => daemon(&view, api.as_deref(), args.token.clone(), stack),
+        (None, None) => own(&view, edges, attach, stack),
     };
     match (result, stop.reason()) {
         (Err(exit), _) => exit,
@@ -117,6 +128,45 @@ impl Screen {
     }
 }
 
+/// What every view needs.
+struct View<'a> {
+    runtime: &'a Runtime,
+    screen: &'a Screen,
+    stop: &'a Stop,
+    seed: Seed,
+}
+
+impl View<'_> {
+    /// Begins to look at containers.
+    fn stack(
+        &self,
+        which: Option<StackOf>,
+        world: &Shared,
+        (clock, record): (RunClock, Recorded),
+    ) -> Result<Option<Stack>, Exit> {
+        let Some(which) = which else { return Ok(None) };
+        let (base, seed, world) = (base()?, self.seed, Shared::clone(world));
+        let _inside = self.runtime.enter();
+        Ok(Some(Stack::start(StackConfig { world, clock, record, base, which, seed })))
+    }
+
+    /// Takes back what was done to containers, and says whether all is as before.
+    fn relieve(&self, stack: Option<Stack>) -> Result<(), Exit> {
+        let rest = stack.map(|stack| self.runtime.block_on(stack.end())).unwrap_or_default();
+        taken_back(&rest)
+    }
+}
+
+fn taken_back(rest: &[String]) -> Result<(), Exit> {
+    for what in rest {
+        note(&format_args!("NOT TAKEN BACK  {what}"));
+    }
+    match rest {
+        [] => Ok(()),
+        _ => Err(fail(Exit::NotReverted, &"something may not be as before; try again with: murphy undo")),
+    }
+}
+
 /// What `--from` and `--to` say, checked.
 fn attach(args: &TopArgs) -> Result<Option<(Attach, Protocol)>, Exit> {
     let (Some(from), Some(to)) = (&args.from, &args.to) else { return Ok(None) };
@@ -140,13 +190,12 @@ async fn looked(attach: &Attach, attachment: &Attachment, stop: &Stop) -> Result
 }
 
 fn own(
-    runtime: &Runtime,
+    view: &View<'_>,
     mut edges: Vec<EdgeSpec>,
     attach: Option<(Attach, Protocol)>,
-    seed: Seed,
-    screen: &Screen,
-    stop: &Stop,
+    mut stack: Option<StackOf>,
 ) -> Result<(), Exit> {
+    let View { runtime, screen, stop, seed } = *view;
     let mut sat_in = None;
     if let Some((attach, protocol)) = attach {
         let name = Attach::edge().map_err(|error| fail(Exit::Usage, &error))?;
@@ -163,6 +212,11 @@ fn own(
             caller: named.caller,
             project: named.project,
         });
+        let callers = planned.targets.iter().filter(|target| target.kind == Kind::Container);
+        let callers: Vec<String> = callers.map(|target| target.id.clone()).collect();
+        if stack.is_none() && !callers.is_empty() {
+            stack = Some(StackOf::Around(callers));
+        }
         let upstream = attach.to.to_string();
         edges.push(EdgeSpec { name: name.clone(), via: Via::From { from, saved }, upstream, protocol });
         sat_in = Some((attach, attachment, name));
@@ -180,10 +234,17 @@ fn own(
             }
         }
     }
-    let app = App::new(format!("seed {seed}"), Hands::Free);
-    let inside = runtime.enter();
-    let shown = screen.show(app, &own.world(), |order| own.act(order));
-    drop(inside);
+    let stack = view.stack(stack, &own.world(), own.recorded());
+    let shown = stack.and_then(|stack| {
+        let app = App::new(format!("seed {seed}"), Hands::Free);
+        let inside = runtime.enter();
+        let shown = screen.show(app, &own.world(), |order| match (order, &stack) {
+            (Order::Stack(order), Some(stack)) => stack.act(order),
+            (order, _) => own.act(order),
+        });
+        drop(inside);
+        view.relieve(stack).and(shown)
+    });
     own.end(runtime.handle());
     let left = attached.map_or(Ok(()), |attached| leave(runtime, attached));
     shown?;
@@ -192,25 +253,60 @@ fn own(
 
 /// Leaves the callers, and says whether all is as before.
 fn leave(runtime: &Runtime, attached: Attached) -> Result<(), Exit> {
-    let rest = runtime.block_on(attached.leave());
-    for what in &rest {
-        note(&format_args!("NOT TAKEN BACK  {what}"));
-    }
-    if rest.is_empty() {
-        note(&"taken back: the callers make their calls without murphy again");
-        return Ok(());
-    }
-    Err(fail(Exit::NotReverted, &"something may not be as before; try again with: murphy undo"))
+    taken_back(&runtime.block_on(attached.leave()))?;
+    note(&"taken back: the callers make their calls without murphy again");
+    Ok(())
 }
 
-fn follow(runtime: &Runtime, run: &Path, screen: &Screen) -> Result<(), Exit> {
+/// Where a daemon is looked for if nothing is said.
+pub const USUAL_API: &str = "http://localhost:8474";
+
+fn daemon(
+    view: &View<'_>,
+    api: Option<&str>,
+    token: Option<String>,
+    stack: Option<StackOf>,
+) -> Result<(), Exit> {
+    let given = std::env::var("MURPHY_API").ok();
+    let api = api.or(given.as_deref()).unwrap_or(USUAL_API);
+    let client = client(api, token.as_deref())?;
+    let lease = LeaseName::new(&format!("top-{}", std::process::id()));
+    let lease = lease.map_err(|error| fail(Exit::Failed, &error))?;
+    let started = view.runtime.block_on(Daemon::start(client, api, lease));
+    let mut daemon = started.map_err(|error| fail(Exit::Failed, &error))?;
+    let stack = view.stack(stack, &daemon.world(), daemon.recorded());
+    let shown = stack.and_then(|stack| {
+        let app = App::new(api.trim_start_matches("http://"), Hands::Free);
+        let inside = view.runtime.enter();
+        let shown = view.screen.show(app, &daemon.world(), |order| match (order, &stack) {
+            (Order::Stack(order), Some(stack)) => stack.act(order),
+            (order, _) => daemon.act(order),
+        });
+        drop(inside);
+        view.relieve(stack).and(shown)
+    });
+    view.runtime.block_on(daemon.end());
+    shown
+}
+
+fn follow(view: &View<'_>, run: &Path, stack: Option<StackOf>, hands: Hands) -> Result<(), Exit> {
     let follow = {
-        let _inside = runtime.enter();
+        let _inside = view.runtime.enter();
         Follow::start(run).map_err(|error| fail(Exit::Failed, &error))?
     };
-    let app = App::new(run.display().to_string(), Hands::Tied);
-    let shown = screen.show(app, &follow.world(), |_| {});
-    runtime.block_on(follow.end());
+    let (world, recorded) = (follow.world(), (RunClock::start(), Recorded::default()));
+    let shown = view.stack(stack, &world, recorded.clone()).and_then(|stack| {
+        let app = App::new(run.display().to_string(), Hands::Tied).with_stack(hands);
+        let inside = view.runtime.enter();
+        let shown = view.screen.show(app, &world, |order| match (order, &stack) {
+            (Order::Stack(order), Some(stack)) => stack.act(order),
+            (Order::Save { path }, _) => murphy_tui::save(&world, &recorded.1, recorded.0, &path),
+            _ => {}
+        });
+        drop(inside);
+        view.relieve(stack).and(shown)
+    });
+    view.runtime.block_on(follow.end());
     shown
 }
 

@@ -1,4 +1,6 @@
 //! Where a world comes from, and who carries orders out.
 
+pub(crate) mod daemon;
 pub(crate) mod follow;
 pub(crate) mod own;
+pub(crate) mod stack;

@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use murphy_core::{
-    Chance, Directions, EdgeName, FaultId, Offset, Protocol, Recorder, Recording, RunClock, Seed,
-};
+use murphy_core::{Directions, EdgeName, FaultId, Offset, Protocol, Recorder, Recording, RunClock, Seed};
 use murphy_faults::{Effect, Fault};
 use murphy_proxy::{Armed, BindError, EdgeHands, EdgeTls, Limits, Proxy, ProxyConfig};
 use tokio::runtime::Handle;
@@ -14,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::order::Order;
-use crate::record::Record;
-use crate::screen::{Shared, lock};
+use crate::record::{At, How, Recorded};
+use crate::screen::{Shared, lock, save};
 use crate::world::{Loudness, StandingFault, World, tally_text};
 
 /// An edge to be made.
@@ -75,7 +73,7 @@ pub struct Own {
     clock: RunClock,
     recorder: Recorder,
     hands: BTreeMap<EdgeName, EdgeHands>,
-    record: Record,
+    record: Recorded,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -104,7 +102,7 @@ impl Own {
             };
             proxies.push((edge, Proxy::bind(config).await?));
         }
-        let mut record = Record::default();
+        let record = Recorded::default();
         let mut known_by = |edge: &EdgeSpec, via: Via, its: EdgeHands| {
             let mut seen = lock(&world);
             let known = seen.edge(&edge.name);
@@ -112,7 +110,7 @@ impl Own {
             if let Via::Listen(listen) = &via {
                 seen.note(Offset::ZERO, Loudness::Notice, format!("{} listens on {listen}", edge.name));
             }
-            record.edge(EdgeSpec { via, ..edge.clone() });
+            record.lock().edge(EdgeSpec { via, ..edge.clone() });
             hands.insert(edge.name.clone(), its);
         };
         for (edge, proxy) in proxies {
@@ -125,7 +123,8 @@ impl Own {
         let feeding = Shared::clone(&world);
         let meters = hands.clone();
         let ending = stop.clone();
-        tasks.spawn_blocking(move || feed(&feeding, recording, clock, &meters, &ending));
+        let heard = record.clone();
+        tasks.spawn_blocking(move || feed(&feeding, recording, clock, (&meters, &heard), &ending));
         Ok(Own { world, clock, recorder, hands, record, stop, tasks })
     }
 
@@ -137,6 +136,11 @@ impl Own {
     /// Where that one tells of calls and of callers.
     pub fn recorder(&self) -> Recorder {
         self.recorder.clone()
+    }
+
+    /// Its clock, and what was done so far.
+    pub fn recorded(&self) -> (RunClock, Recorded) {
+        (self.clock, self.record.clone())
     }
 
     /// What is seen.
@@ -160,19 +164,14 @@ impl Own {
                     self.lift(now, &edge, &id);
                 }
             }
-            Order::Save { path } => {
-                let (loudness, text) = match self.record.save(&path, now) {
-                    Ok(()) => (Loudness::Notice, format!("saved to {}", path.display())),
-                    Err(error) => (Loudness::Trouble, error.to_string()),
-                };
-                lock(&self.world).note(now, loudness, text);
-            }
+            Order::Stack(_) => {}
+            Order::Save { path } => save(&self.world, &self.record, self.clock, &path),
         }
     }
 
     fn arm(&mut self, now: Offset, edge: &EdgeName, id: &FaultId, fault: Fault) {
         let (Some(hands), Effect::Edge(effect)) = (self.hands.get(edge), fault.effect()) else { return };
-        if fault.acts_on_requests() && self.record.protocol(edge) != Protocol::Http {
+        if fault.acts_on_requests() && self.record.lock().protocol(edge) != Protocol::Http {
             let text =
                 format!("`{}` acts on requests, which {edge} does not read: start with --http", fault.name());
             lock(&self.world).note(now, Loudness::Trouble, text);
@@ -183,8 +182,9 @@ impl Own {
             lock(&self.world).note(now, Loudness::Trouble, text);
             return;
         }
-        hands.arm(Armed { id: id.clone(), effect, directions: Directions::Both, chance: Chance::ALWAYS });
-        self.record.armed(now, edge, id, &fault);
+        let how = How { directions: Directions::Both, ..How::plain() };
+        hands.arm(Armed { id: id.clone(), effect, directions: how.directions, chance: how.chance });
+        self.record.lock().armed(now, &At::Edge(edge.clone()), id.as_str(), &fault, &how);
         let mut world = lock(&self.world);
         world.note(now, Loudness::Deed, format!("{} on {edge}", fault.text()));
         let known = world.edge(edge);
@@ -203,7 +203,7 @@ impl Own {
 
     fn lift(&mut self, now: Offset, edge: &EdgeName, id: &FaultId) {
         let Some(tally) = self.hands.get(edge).and_then(|hands| hands.lift(id)) else { return };
-        self.record.lifted(now, edge, id);
+        self.record.lock().lifted(now, &At::Edge(edge.clone()), id.as_str());
         let mut world = lock(&self.world);
         let known = world.edge(edge);
         let text = known.faults.iter().find(|known| known.id == *id).map(|known| known.text.clone());
@@ -229,7 +229,7 @@ fn feed(
     world: &Shared,
     mut recording: Recording,
     clock: RunClock,
-    hands: &BTreeMap<EdgeName, EdgeHands>,
+    (hands, record): (&BTreeMap<EdgeName, EdgeHands>, &Recorded),
     stop: &CancellationToken,
 ) {
     let mut events = Vec::new();
@@ -244,6 +244,10 @@ fn feed(
                 Ok(None) => {}
                 Err(()) => return,
             }
+        }
+        {
+            let mut record = record.lock();
+            events.iter().for_each(|event| record.on(event));
         }
         let mut seen = lock(world);
         for event in events.drain(..) {

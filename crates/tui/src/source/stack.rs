@@ -1,0 +1,470 @@
+//! The containers of a stack: looked at once a second, struck by hand after a question, and taken back at the end.
+//!
+//! Each blow is an act by hand of `murphy-adhoc`, with its undo on disk and a watchdog. It must never touch more than the
+//! question named.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use murphy_adhoc::{
+    AdhocError, Asked, Consent, Deed, Happening, NetworkTarget, Order as Act, OrderError, Planned, Whom,
+    WhomError, Wish, carry_out, dry_run, side,
+};
+use murphy_core::{RunClock, Seed};
+use murphy_docker::{Container, Engine, EngineError, Scope, Target};
+use murphy_faults::{Fault, Place};
+use murphy_host::{self as host, Felt, Inside};
+use murphy_runner::{Base, Stop, StopReason};
+use murphy_scenario::{Caller, CallerError, Stretch, StretchError};
+use serde_json::Map;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::record::{At, How, Recorded};
+use crate::screen::{Shared, lock};
+use crate::stack::{Blow, ContainerState, Load, Proposal, Said, StackOrder, Struck, Touch, cpus};
+use crate::world::{Loudness, World};
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_secs(1);
+/// So many containers are shown; each costs a call to the engine a look.
+const MOST: usize = 200;
+
+/// StackOf containers are the stack.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StackOf {
+    /// Those that a target means.
+    Named(Target),
+    /// Those of the compose project of these, or else those on one network with them: full container ids.
+    Around(Vec<String>),
+}
+
+impl StackOf {
+    fn choose(&self, all: Vec<Container>) -> Vec<Container> {
+        let mut found: Vec<Container> = match self {
+            StackOf::Named(target) => all.into_iter().filter(|one| target.matches(one)).collect(),
+            StackOf::Around(ids) => {
+                let (core, others): (Vec<Container>, Vec<Container>) =
+                    all.into_iter().partition(|one| ids.contains(&one.identity.id));
+                let near = |other: &Container| {
+                    core.iter().any(|one| match (one.project(), other.project()) {
+                        (Some(one), Some(other)) => one == other,
+                        _ => one.networks.keys().any(|net| {
+                            // Every container of a machine may be on the engine's own network.
+                            !matches!(net.as_str(), "bridge" | "host" | "none")
+                                && other.networks.contains_key(net)
+                        }),
+                    })
+                };
+                let near: Vec<Container> = others.into_iter().filter(near).collect();
+                core.into_iter().chain(near).collect()
+            }
+        };
+        found.truncate(MOST);
+        found
+    }
+}
+
+/// What a stack needs to be watched and struck.
+#[derive(Debug)]
+pub struct StackConfig {
+    /// Where it is shown.
+    pub world: Shared,
+    /// The clock of the recording.
+    pub clock: RunClock,
+    /// What is done goes there.
+    pub record: Recorded,
+    /// Undo logs and this binary.
+    pub base: Base,
+    /// StackOf containers.
+    pub which: StackOf,
+    /// Root of all choices.
+    pub seed: Seed,
+}
+
+/// A watched stack.
+pub struct Stack {
+    inner: Arc<Inner>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+struct Inner {
+    config: StackConfig,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Looked at, and not agreed to yet.
+    pending: Option<Pending>,
+    /// By the number of the question.
+    standing: BTreeMap<u64, (String, Stop)>,
+    not_taken_back: Vec<String>,
+    ids: BTreeMap<String, String>,
+    /// It was said that there is nobody.
+    missed: Missed,
+}
+
+/// Whether it was said that nothing matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Missed {
+    #[default]
+    Untold,
+    Told,
+}
+
+#[derive(Clone)]
+struct Pending {
+    number: u64,
+    container: String,
+    act: Act,
+    at: At,
+    fault: Fault,
+    planned: Planned,
+}
+
+/// Why a blow makes no sense.
+#[derive(Debug, thiserror::Error)]
+enum BlowError {
+    #[error("`{container}` is not there any more")]
+    Gone { container: String },
+    #[error("its owner protects it: it has the label murphy.protect=true")]
+    Protected,
+    #[error(transparent)]
+    Whom(#[from] WhomError),
+    #[error(transparent)]
+    Caller(#[from] CallerError),
+    #[error(transparent)]
+    Stretch(#[from] StretchError),
+    #[error(transparent)]
+    Order(#[from] OrderError),
+    #[error("this build has no fault `{name}`")]
+    NoFault { name: &'static str },
+}
+
+impl Stack {
+    /// Begins to look. Must be called inside a runtime.
+    pub fn start(config: StackConfig) -> Stack {
+        let inner = Arc::new(Inner { config, state: Mutex::default() });
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        tasks.spawn(watch(Arc::clone(&inner), stop.clone()));
+        Stack { inner, stop, tasks }
+    }
+
+    /// Carries an order out. Never waits.
+    pub fn act(&self, order: StackOrder) {
+        match order {
+            StackOrder::Propose { number, blow, container } => {
+                let title = blow.text(&container);
+                lock(&self.inner.config.world).proposal =
+                    Some(Proposal { number, title, said: Said::Looking });
+                self.tasks.spawn(Arc::clone(&self.inner).look_whom(number, blow, container));
+            }
+            StackOrder::Agree { number } => {
+                let Some(pending) = self.inner.take(number) else { return };
+                let stop = Stop::new();
+                let standing = (pending.container.clone(), stop.clone());
+                self.inner.lock().standing.insert(number, standing);
+                self.tasks.spawn(Arc::clone(&self.inner).carry(pending, stop));
+            }
+            StackOrder::Relieve { container } => {
+                let state = self.inner.lock();
+                for (_, stop) in state.standing.values().filter(|(on, _)| *on == container) {
+                    stop.stop(StopReason::Request);
+                }
+            }
+        }
+    }
+
+    /// Takes everything back and waits for it; what may not be as before.
+    pub async fn end(self) -> Vec<String> {
+        self.stop.cancel();
+        self.inner.lock().standing.values().for_each(|(_, stop)| stop.stop(StopReason::Request));
+        self.tasks.close();
+        self.tasks.wait().await;
+        std::mem::take(&mut self.inner.lock().not_taken_back)
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, number: u64) -> Option<Pending> {
+        let mut state = self.lock();
+        state.pending.take().filter(|pending| pending.number == number)
+    }
+
+    fn note(&self, loudness: Loudness, text: String) {
+        let mut world = lock(&self.config.world);
+        let now = world.now;
+        world.note(now, loudness, text);
+    }
+
+    /// The act that a blow is, and how a scenario says it.
+    fn act_of(&self, number: u64, blow: &Blow, container: &str) -> Result<(Act, At, Fault), BlowError> {
+        let gone = || BlowError::Gone { container: container.to_owned() };
+        let id = self.lock().ids.get(container).cloned().ok_or_else(gone)?;
+        let touch = lock(&self.config.world).containers.get(container).map(|known| known.touch);
+        if touch == Some(Touch::Forbidden) {
+            return Err(BlowError::Protected);
+        }
+        let name = match blow {
+            Blow::Kill => "kill",
+            Blow::Pause => "pause",
+            Blow::Cut { .. } => "partition",
+        };
+        let fault = Fault::from_settings(name, Map::new()).map_err(|_| BlowError::NoFault { name })?;
+        let (whom, at, place) = match blow {
+            Blow::Kill | Blow::Pause => {
+                let whom = Wish::all(&format!("id:{id}")).containers(name, "")?;
+                (whom, At::Container(container.to_owned()), Place::Container)
+            }
+            Blow::Cut { from } => {
+                let (one, others) = (side(container)?, side(from)?);
+                let words = |side: &[Caller]| side.iter().map(Caller::to_string).collect();
+                let at = At::Between(words(&one), words(&others));
+                let stretch = Stretch::between(vec![one, others])?;
+                let target = NetworkTarget { stretch, project: None, max: None };
+                (Whom::Network(target), at, Place::Network)
+            }
+        };
+        let deed = Deed::of_fault(&fault, place).ok_or(BlowError::NoFault { name })?;
+        let seed = self.config.seed.derive("top", number);
+        Ok((Act::new(deed, whom, Asked::default(), seed, Consent::NotGiven)?, at, fault))
+    }
+
+    async fn look_whom(self: Arc<Self>, number: u64, blow: Blow, container: String) {
+        let mut planned = None;
+        let said = match self.act_of(number, &blow, &container) {
+            Err(error) => Said::Refused { why: error.to_string() },
+            Ok((act, at, fault)) => {
+                let mut tell = |happening: Happening| {
+                    if let Happening::Planned(plan) = happening {
+                        planned = Some(plan);
+                    }
+                };
+                let told = dry_run(&act, &self.config.base.state, &mut tell).await;
+                match (told, planned) {
+                    (Ok(()), Some(planned)) => {
+                        let said = Said::Ready { lines: self.radius(&planned) };
+                        let pending = Pending { number, container, act, at, fault, planned };
+                        self.lock().pending = Some(pending);
+                        said
+                    }
+                    (Err(error), _) => Said::Refused { why: error.to_string() },
+                    (Ok(()), None) => Said::Refused { why: AdhocError::Interrupted.to_string() },
+                }
+            }
+        };
+        let mut world = lock(&self.config.world);
+        if let Some(proposal) = world.proposal.as_mut().filter(|proposal| proposal.number == number) {
+            proposal.said = said;
+        }
+    }
+
+    /// Whom it touches and whose calls go there now.
+    fn radius(&self, planned: &Planned) -> Vec<String> {
+        let text = Happening::Planned(planned.clone()).text();
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let world = lock(&self.config.world);
+        for victim in &planned.targets {
+            let Some(known) = world.containers.get(&victim.name) else { continue };
+            lines.extend(calls_to(&world, &victim.name, known));
+        }
+        lines
+    }
+
+    async fn carry(self: Arc<Self>, pending: Pending, stop: Stop) {
+        let number = pending.number;
+        let shown = pending.planned.targets.clone();
+        // Asked where many are touched; whatever is another than was shown is not agreed to.
+        let mut agree = |planned: &Planned| {
+            if planned.targets == shown { Consent::Given } else { Consent::NotGiven }
+        };
+        let mut tell = |happening: Happening| self.told(&pending, &happening);
+        let done = carry_out(&pending.act, &self.config.base, &stop, &mut agree, &mut tell).await;
+        if let Err(error) = done {
+            self.note(Loudness::Trouble, format!("{} was not done: {error}", pending.planned.deed));
+        }
+        self.lock().standing.remove(&number);
+        lock(&self.config.world).struck.retain(|struck| struck.number != number);
+    }
+
+    fn told(&self, pending: &Pending, happening: &Happening) {
+        let (now, deed) = (self.config.clock.now(), &pending.planned.deed);
+        match happening {
+            Happening::Done { target, notes, .. } => {
+                let mut world = lock(&self.config.world);
+                let at = world.now;
+                let until = pending.act.schedule.hold.map(|hold| at + hold);
+                world.note(at, Loudness::Deed, format!("{deed} on {}", target.name));
+                for note in notes {
+                    world.note(at, Loudness::Notice, note.clone());
+                }
+                // Of several targets, the first one begins it.
+                if !world.struck.iter().any(|struck| struck.number == pending.number) {
+                    let mut record = self.config.record.lock();
+                    record.armed(now, &pending.at, &key(pending.number), &pending.fault, &How::plain());
+                    drop(record);
+                    let (number, container) = (pending.number, pending.container.clone());
+                    world.struck.push(Struck { number, container, text: deed.clone(), until });
+                }
+            }
+            Happening::Failed { target, why, .. } => {
+                self.note(Loudness::Trouble, format!("{deed} on {}: {why}", target.name));
+            }
+            Happening::TakenBack { undo, .. } => {
+                self.config.record.lock().lifted(now, &pending.at, &key(pending.number));
+                self.note(Loudness::Deed, format!("taken back: {undo}"));
+            }
+            Happening::NotTakenBack { undo, why, by_hand, .. } => {
+                let text = format!("{undo}: {why}; by hand: {by_hand}");
+                self.note(Loudness::Trouble, format!("NOT TAKEN BACK {text}"));
+                self.lock().not_taken_back.push(text);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn key(number: u64) -> String {
+    format!("by-hand-{number}")
+}
+
+/// The edges whose calls go to a container, with what passes there now.
+fn calls_to(world: &World, name: &str, known: &ContainerState) -> Vec<String> {
+    let is_it = |upstream: &str| {
+        let host = upstream.rsplit_once(':').map_or(upstream, |(host, _)| host);
+        host == name || known.known_as.iter().any(|one| one == host)
+    };
+    let edges = world.edges.iter().filter(|(_, edge)| is_it(&edge.upstream));
+    let said = edges.map(|(edge_name, edge)| {
+        let rate = edge.figures.rate(world.now, Duration::from_secs(10));
+        format!("  calls       {edge_name} goes to {name}: {rate:.1} calls/s, {} open connections", edge.open)
+    });
+    said.collect()
+}
+
+/// What is kept of a container between two looks.
+struct Seen {
+    inside: Option<Inside>,
+    before: Option<(Instant, Felt)>,
+}
+
+async fn watch(inner: Arc<Inner>, stop: CancellationToken) {
+    let mut engine: Option<Engine> = None;
+    let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
+    while !stop.is_cancelled() {
+        let looked = tokio::select! {
+            looked = look(&inner, &mut engine, &mut seen) => looked,
+            () = stop.cancelled() => return,
+        };
+        if let Err(error) = looked {
+            engine = None;
+            inner.note(Loudness::Trouble, format!("containers: {error}"));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+async fn look(
+    inner: &Inner,
+    engine: &mut Option<Engine>,
+    seen: &mut BTreeMap<String, Seen>,
+) -> Result<(), EngineError> {
+    let engine = match engine {
+        Some(engine) => engine,
+        none => none.insert(Engine::connect().await?),
+    };
+    let found = inner.config.which.choose(engine.containers(Scope::All).await?);
+    let mut shown = BTreeMap::new();
+    let mut ids = BTreeMap::new();
+    for one in &found {
+        let known = seen.entry(one.identity.id.clone()).or_insert(Seen { inside: None, before: None });
+        let alive = known.inside.as_ref().is_some_and(|inside| host::is_alive(&inside.process));
+        if !alive {
+            (known.inside, known.before) = (murphy_runner::inside(engine, one).await.ok(), None);
+        }
+        let load = known.load();
+        // One that is gone since it was listed has no count.
+        let restarts = engine.restarts(&one.identity).await.ok();
+        shown.insert(one.name().to_owned(), state_of(one, restarts, load));
+        ids.insert(one.name().to_owned(), one.identity.id.clone());
+    }
+    if found.is_empty()
+        && let StackOf::Named(target) = &inner.config.which
+        && std::mem::replace(&mut inner.lock().missed, Missed::Told) == Missed::Untold
+    {
+        inner.note(Loudness::Trouble, format!("no container matches `{target}`"));
+    }
+    seen.retain(|id, _| found.iter().any(|one| one.identity.id == *id));
+    lock(&inner.config.world).containers = shown;
+    inner.lock().ids = ids;
+    Ok(())
+}
+
+fn state_of(one: &Container, restarts: Option<u64>, load: Load) -> ContainerState {
+    // `Exited (137) 3 seconds ago`: the code is in no other field of a list.
+    let code = one.status.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map(|(code, _)| code);
+    let state = match (one.state, code) {
+        (murphy_docker::State::Exited, Some(code)) => format!("exited ({code})"),
+        (state, _) => state.name().to_owned(),
+    };
+    let addresses = one.networks.values().flatten().cloned();
+    ContainerState {
+        state,
+        health: one.health(),
+        restarts,
+        load,
+        touch: if one.is_protected() { Touch::Forbidden } else { Touch::Allowed },
+        known_as: one.service().map(str::to_owned).into_iter().chain(addresses).collect(),
+    }
+}
+
+impl Seen {
+    fn load(&mut self) -> Load {
+        let Some(inside) = &self.inside else { return Load::default() };
+        let (now, felt) = (Instant::now(), inside.felt());
+        let before = self.before.replace((now, felt));
+        let bytes = |size: murphy_core::Size| size.as_bytes();
+        let memory = felt.memory.map(|used| (bytes(used), felt.limit.map(bytes)));
+        let mut load = Load { memory, stalled: felt.stalled, ..Load::default() };
+        if let Some((then, old)) = before {
+            let used = old.used.zip(felt.used);
+            load.cpus = used.and_then(|(one, two)| cpus(one, two, now.duration_since(then)));
+            load.held_back = old.held_back.zip(felt.held_back).and_then(|(one, two)| {
+                let (all, held) = (two.0.checked_sub(one.0)?, two.1.checked_sub(one.1)?);
+                (all > 0).then(|| held as f64 / all as f64)
+            });
+        }
+        load
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use murphy_core::EdgeName;
+
+    use super::*;
+
+    #[test]
+    fn the_question_names_the_edges_whose_calls_go_to_the_container() {
+        let mut world = World::default();
+        for (name, upstream) in [("cache", "redis:6379"), ("db", "10.0.0.3:5432"), ("other", "web:80")] {
+            world.edge(&EdgeName::new(name).unwrap()).upstream = upstream.to_owned();
+        }
+        world.edge(&EdgeName::new("cache").unwrap()).open = 3;
+        let known =
+            ContainerState { known_as: vec!["redis".into(), "10.0.0.3".into()], ..Default::default() };
+        let said = calls_to(&world, "shop-redis-1", &known);
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].ends_with("cache goes to shop-redis-1: 0.0 calls/s, 3 open connections"), "{said:?}");
+    }
+}
