@@ -3,6 +3,7 @@
 mod action;
 mod answering;
 mod bench;
+mod caller;
 mod cart_stack;
 mod catalogue;
 mod composing;
@@ -22,6 +23,7 @@ mod wait;
 pub use action::{action, repository};
 pub use answering::answering;
 pub use bench::{Bench, Finished, expecting, free_ports, murphy, redis_or_skip};
+pub use caller::Caller;
 pub use cart_stack::{CartStack, cart, get, lent, redis};
 pub use catalogue::catalogue_scenario;
 pub use composing::Composing;

@@ -1,0 +1,118 @@
+//! A recording carries what callers were seen to do as an `expect:` block: the same callers pass when it is replayed, as often as it is,
+//! and others do not. By `murphy proxy`, by `murphy top`, over the API, and by `murphy attach`.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use murphy_tests::{
+    Bench, Caller, CartStack, Daemon, Sitting, Terminal, echo, eventually, free_ports, lent, murphy,
+};
+
+const PATIENCE: Duration = Duration::from_secs(90);
+/// After this, the callers give up.
+const SOON: Duration = Duration::from_millis(300);
+/// And others, which do not do what was recorded.
+const LATE: Duration = Duration::from_millis(700);
+/// Enough to say after how long.
+const ENOUGH: u64 = 24;
+
+/// Replayed by the callers that were recorded, and by others.
+fn replayed(bench: &Bench, recording: &str, listen: SocketAddr) {
+    let saved = std::fs::read_to_string(bench.path().join(recording)).expect("a recording");
+    assert!(saved.contains("\nexpect:\n") && saved.contains("timeout: \"<= "), "{saved}");
+    bench.run(&["check", recording]).expect(0);
+    {
+        let _callers = Caller::of(listen, SOON);
+        for _ in 0..2 {
+            bench.run_expecting(0, &["run", recording]).says("GRACEFUL");
+        }
+    }
+    let _others = Caller::of(listen, LATE);
+    bench.run_expecting(1, &["run", recording]).says("NOT GRACEFUL").says("timeout");
+}
+
+#[test]
+fn what_was_done_by_a_proxy_has_the_same_verdict_again() {
+    let bench = Bench::new();
+    let more = ["--blackhole", "--save", "recorded.yaml", "--output", "json", "--seed", "7"];
+    let sitting = Sitting::before(&bench, echo(), &more);
+    let listen: SocketAddr = sitting.listen.parse().expect("an address");
+    {
+        let callers = Caller::of(listen, SOON);
+        eventually("enough calls are given up", PATIENCE, || callers.given_up() >= ENOUGH);
+    }
+    sitting.summary();
+    replayed(&bench, "recorded.yaml", listen);
+}
+
+#[test]
+fn what_was_done_in_top_has_the_same_verdict_again() {
+    let (bench, upstream, [port]) = (Bench::new(), echo(), free_ports());
+    let listen = SocketAddr::from(([127, 0, 0, 1], port));
+    let line = format!("{} top --edge cache {listen} {upstream}", murphy().display());
+    let Some(terminal) = Terminal::open("verdict-top", &bench, &line) else { return };
+    terminal.shows("no fault stands");
+    {
+        let callers = Caller::of(listen, SOON);
+        terminal.typed("ablackhole");
+        terminal.key("Enter");
+        terminal.shows("1 FAULT STANDS");
+        eventually("enough calls are given up", PATIENCE, || callers.given_up() >= ENOUGH);
+        terminal.typed("1");
+        terminal.shows("no fault stands");
+    }
+    terminal.typed("s");
+    terminal.key("Enter");
+    terminal.shows("saved to recorded.yaml");
+    terminal.typed("q");
+    terminal.shows("ended with 0");
+    replayed(&bench, "recorded.yaml", listen);
+}
+
+#[test]
+fn what_was_done_over_the_api_has_the_same_verdict_again() {
+    let (bench, upstream, [port]) = (Bench::new(), echo(), free_ports());
+    let listen = SocketAddr::from(([127, 0, 0, 1], port));
+    let daemon = Daemon::start(&bench, &["--seed", "7"]);
+    daemon.run(&bench, &format!("proxies add cache {upstream} --listen {listen}")).expect(0);
+    let line = format!("{} top --api {}", murphy().display(), daemon.url);
+    let Some(terminal) = Terminal::open("verdict-api", &bench, &line) else { return };
+    terminal.shows("no fault stands");
+    {
+        let callers = Caller::of(listen, SOON);
+        daemon.run(&bench, "fault add cache --blackhole --direction both").expect(0);
+        terminal.shows("1 FAULT STANDS");
+        eventually("enough calls are given up", PATIENCE, || callers.given_up() >= ENOUGH);
+        daemon.run(&bench, "fault remove cache blackhole").expect(0);
+        terminal.shows("no fault stands");
+    }
+    terminal.typed("s");
+    terminal.key("Enter");
+    terminal.shows("saved to recorded.yaml");
+    terminal.typed("q");
+    terminal.shows("ended with 0");
+    daemon.run(&bench, "proxies remove cache").expect(0);
+    replayed(&bench, "recorded.yaml", listen);
+}
+
+#[test]
+fn what_was_done_to_the_calls_of_a_container_has_the_same_verdict_again() {
+    let Some(stack) = CartStack::up("what_was_done_to_the_calls_of_a_container") else { return };
+    let bench = Bench::new();
+    let call = format!("timeout 0.3 redis-cli -h {} ping >/dev/null 2>&1", stack.redis.name);
+    let words = ["-c", &format!("while :; do {call}; sleep 0.05; done")];
+    let caller =
+        stack.sandbox.container("caller", &words, lent(&stack.network, Path::new("/bin/sh"), "caller"));
+    let to = format!("{}:6379", stack.redis.name);
+    let attach = ["attach", "--from", &caller.name, "--to", &to, "--blackhole", "--for", "6s"];
+    bench
+        .run(&[&attach[..], &["--seed", "7", "--save", "recorded.yaml"]].concat())
+        .expect(0)
+        .says("gives up after");
+    let saved = std::fs::read_to_string(bench.path().join("recorded.yaml")).expect("a recording");
+    assert!(saved.contains("timeout: \"<= "), "{saved}");
+    for _ in 0..2 {
+        bench.run_expecting(0, &["run", "recorded.yaml"]).says("GRACEFUL");
+    }
+}
