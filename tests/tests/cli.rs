@@ -1,6 +1,6 @@
 //! What is printed for what is typed: the parts that need no service.
 
-use murphy_tests::{Bench, murphy};
+use murphy_tests::{Bench, Daemon, murphy};
 
 #[test]
 fn version_and_help_are_answers() {
@@ -49,6 +49,32 @@ fn the_published_schema_is_the_binary_s() {
     let published = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/scenario.schema.json");
     let published = std::fs::read_to_string(published).expect("docs/scenario.schema.json is there");
     assert!(printed == published, "docs/scenario.schema.json is not current: make schema");
+}
+
+#[test]
+fn completions_of_bash_know_what_runs() {
+    let bench = Bench::new();
+    let daemon = Daemon::start(&bench, &[]);
+    daemon.run(&bench, "proxies add redis 127.0.0.1:9").expect(0);
+    daemon.run(&bench, "fault add redis --latency 1s --name slow").expect(0);
+    let script = bench.run(&["completions", "bash"]).expect(0).stdout;
+    bench.file("murphy.bash", &script);
+    let completed = |words: &[&str]| {
+        let line = format!(
+            ". ./murphy.bash; COMP_WORDS=({} {}); COMP_CWORD={}; _murphy_known murphy; echo \"${{COMPREPLY[@]}}\"",
+            murphy().display(),
+            words.join(" "),
+            words.len()
+        );
+        let mut shell = std::process::Command::new("bash");
+        shell.args(["-c", &line]).current_dir(bench.path()).env("MURPHY_API", &daemon.url);
+        String::from_utf8(shell.output().expect("bash").stdout).expect("text").trim().to_owned()
+    };
+    assert_eq!(completed(&["proxies", "toggle", "re"]), "redis");
+    assert_eq!(completed(&["fault", "edit", "redis", "s"]), "slow");
+    assert_eq!(completed(&["explain", "blackh"]), "blackhole");
+    assert_eq!(completed(&["fault", "edit", "nobody", "\"\""]), "", "there is none, and that is quick");
+    assert!(completed(&["expl"]).starts_with("expl"), "what the parser knows");
 }
 
 #[test]

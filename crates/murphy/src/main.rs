@@ -68,6 +68,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => commands::explain::run(&args),
         Command::Schema => commands::schema::run(),
         Command::Completions(args) => commands::completions::run(&args),
+        Command::Known { words } => commands::known::run(&words),
         Command::Man(args) => commands::man::run(&args),
         Command::Serve(args) => commands::serve::run(&args),
         Command::Proxies(args) => commands::proxies::run(&args),

@@ -21,6 +21,7 @@ mod explore_edges;
 mod explore_files;
 pub mod fault;
 pub mod init;
+pub mod known;
 pub mod man;
 pub mod plan;
 pub mod pressure;

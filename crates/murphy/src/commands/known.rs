@@ -1,0 +1,118 @@
+//! `murphy known`: names for a shell that completes a line: proxies and faults of a running daemon, running containers, faults of the
+//! catalogue. It must never keep a shell waiting, and says nothing where there is nothing to say.
+
+use std::time::Duration;
+
+use murphy_control::ProxyDoc;
+use murphy_docker::{Engine, Scope};
+
+use super::daemon::client;
+use super::{print, runtime};
+use crate::exit::Exit;
+
+/// Longer than this, nobody waits for a completion.
+const PATIENCE: Duration = Duration::from_millis(700);
+
+/// What a line asks for next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked<'a> {
+    Proxies,
+    Faults { proxy: &'a str },
+    Containers,
+    Catalogue,
+}
+
+/// Prints what fits behind these words, which stand behind `murphy`.
+pub fn run(words: &[String]) -> Exit {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let Some(asked) = asked(&words) else { return Exit::Graceful };
+    let Ok(runtime) = runtime() else { return Exit::Graceful };
+    let named = async { tokio::time::timeout(PATIENCE, names(asked, &words)).await };
+    let named = runtime.block_on(named).unwrap_or_default();
+    print(&named.iter().map(|name| format!("{name}\n")).collect::<String>());
+    Exit::Graceful
+}
+
+fn asked<'a>(words: &[&'a str]) -> Option<Asked<'a>> {
+    let (command, rest) = words.split_first()?;
+    match (*command, rest.last().copied()) {
+        ("attach" | "top", Some("--from")) | ("top", Some("--containers")) => return Some(Asked::Containers),
+        // The value of a flag.
+        (_, Some(last)) if last.starts_with('-') => return None,
+        _ => {}
+    }
+    let before = std::iter::once(&"").chain(rest);
+    let plain =
+        rest.iter().zip(before).filter(|(word, before)| !word.starts_with('-') && !before.starts_with('-'));
+    let plain: Vec<&str> = plain.map(|(word, _)| *word).collect();
+    match (*command, plain.as_slice()) {
+        ("proxies", ["list" | "ls" | "edit" | "toggle" | "remove" | "rm"] | ["remove" | "rm", ..]) => {
+            Some(Asked::Proxies)
+        }
+        ("fault", ["list" | "ls" | "add" | "edit" | "remove" | "rm"]) => Some(Asked::Proxies),
+        ("fault", ["edit", proxy] | ["remove" | "rm", proxy, ..]) => Some(Asked::Faults { proxy: *proxy }),
+        ("kill" | "stop" | "restart" | "pause" | "disconnect" | "limit" | "remove" | "exec", []) => {
+            Some(Asked::Containers)
+        }
+        ("partition" | "loss" | "reset" | "latency" | "bandwidth", [] | [_]) => Some(Asked::Containers),
+        ("explain", []) => Some(Asked::Catalogue),
+        _ => None,
+    }
+}
+
+async fn names(asked: Asked<'_>, words: &[&str]) -> Vec<String> {
+    match asked {
+        Asked::Catalogue => murphy_faults::catalogue().iter().map(|entry| entry.name.to_owned()).collect(),
+        Asked::Containers => containers().await.unwrap_or_default(),
+        Asked::Proxies => proxies(words).await.into_iter().map(|proxy| proxy.name).collect(),
+        Asked::Faults { proxy } => {
+            let found = proxies(words).await.into_iter().find(|known| known.name == proxy);
+            let faults = found.map(|known| known.faults).unwrap_or_default();
+            faults.into_iter().map(|fault| fault.name.to_string()).collect()
+        }
+    }
+}
+
+async fn containers() -> Option<Vec<String>> {
+    let running = Engine::connect().await.ok()?.containers(Scope::Running).await.ok()?;
+    Some(running.iter().map(|one| one.name().to_owned()).collect())
+}
+
+async fn proxies(words: &[&str]) -> Vec<ProxyDoc> {
+    let given = words.iter().position(|word| *word == "--api").and_then(|at| words.get(at + 1));
+    let usual = std::env::var("MURPHY_API").unwrap_or_else(|_| super::top::USUAL_API.to_owned());
+    let token = std::env::var("MURPHY_TOKEN").ok();
+    match client(given.copied().unwrap_or(&usual), token.as_deref()) {
+        Ok(client) => client.proxies().await.unwrap_or_default(),
+        Err(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_asks_for_what_its_next_word_names() {
+        for (line, wanted) in [
+            ("proxies toggle", Some(Asked::Proxies)),
+            ("proxies remove one two", Some(Asked::Proxies)),
+            ("proxies --api http://a:1 edit", Some(Asked::Proxies)),
+            ("fault add", Some(Asked::Proxies)),
+            ("fault edit redis", Some(Asked::Faults { proxy: "redis" })),
+            ("fault remove redis slow", Some(Asked::Faults { proxy: "redis" })),
+            ("pause", Some(Asked::Containers)),
+            ("partition web", Some(Asked::Containers)),
+            ("attach --from", Some(Asked::Containers)),
+            ("top --containers", Some(Asked::Containers)),
+            ("explain", Some(Asked::Catalogue)),
+            ("pause web --for", None),
+            ("fault add redis", None),
+            ("run", None),
+            ("", None),
+        ] {
+            let words: Vec<&str> = line.split(' ').collect();
+            assert_eq!(asked(&words), wanted, "{line}");
+        }
+    }
+}
