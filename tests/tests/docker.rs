@@ -120,3 +120,33 @@ expect:
     assert!(why.starts_with("nothing tells on which port it is called"), "{matrix}");
     assert!(bench.undo_logs().is_empty(), "{:?}", bench.undo_logs());
 }
+
+/// What `murphy init --compose` proposes for the example is carried out as it stands, but for the one line that it says to
+/// change.
+#[test]
+fn a_proposed_scenario_runs_on_the_stack_that_it_was_made_of() {
+    let test = "a_proposed_scenario_runs_on_the_stack_that_it_was_made_of";
+    if !whole_example() || engine_or_skip(test).is_none() {
+        return;
+    }
+    let Some(base) = base_image() else { return };
+    let bench = Bench::new();
+    let shop = bench.path().join("proposed-shop");
+    let example = repository().join("examples/compose");
+    let copied = std::process::Command::new("cp").arg("-r").args([&example, &shop]).status().expect("cp");
+    assert!(copied.success());
+    bench.run(&["init", "--compose", "proposed-shop/compose.yaml"]).expect(0);
+    let written = bench.path().join("murphy/cache-gone.yaml");
+    let text = std::fs::read_to_string(&written).expect("a proposed scenario");
+    let path = "GET http://127.0.0.1:${PORT:-8080}/\"";
+    assert!(text.contains("CHANGE the path") && text.contains(path), "{text}");
+    std::fs::write(&written, text.replace(path, "GET http://127.0.0.1:${PORT:-8080}/products/7\""))
+        .expect("written");
+    let [port] = free_ports();
+    let ended = murphy_tests::expecting(0, || {
+        let mut run = bench.command(&["run", "murphy/cache-gone.yaml"]);
+        run.env("BASE", &base).env("PORT", port.to_string()).output().expect("the binary starts").into()
+    });
+    ended.says("fault ended cache").says("users success");
+    assert!(bench.undo_logs().is_empty(), "{:?}", bench.undo_logs());
+}

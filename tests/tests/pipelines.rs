@@ -1,6 +1,8 @@
 //! What pipelines use: the action's script as a runner calls it, the templates, the manual pages.
 
-use murphy_tests::{Bench, action, catalogue_scenario, expecting, repository};
+use std::process::Command;
+
+use murphy_tests::{Bench, Finished, action, catalogue_scenario, expecting, murphy, repository};
 
 fn scenario(name: &str, limit: &str) -> String {
     let more = format!(
@@ -92,4 +94,96 @@ fn manual_pages_are_written_for_every_command() {
     }
     let run = std::fs::read_to_string(bench.path().join("pages/murphy-run.1")).unwrap();
     assert!(run.contains("fail\\-fast") && run.contains("junit"), "{run}");
+}
+
+/// A job's script as a runner's shell reads it, with `murphy` on the PATH.
+fn job(bench: &Bench, script: &str, variables: &[(String, String)]) -> Finished {
+    let path = format!(
+        "{}:{}",
+        murphy().parent().expect("a folder").display(),
+        std::env::var("PATH").expect("a PATH")
+    );
+    let mut command = Command::new("bash");
+    command
+        .args(["-eo", "pipefail", "-c", script])
+        .current_dir(bench.path())
+        .env("PATH", path)
+        .env("MURPHY_STATE_DIR", bench.path().join("state"))
+        .envs(variables.iter().map(|(name, value)| (name, value)));
+    command.output().expect("bash starts").into()
+}
+
+/// A bench with a folder of scenarios, one of which is not graceful.
+fn with_scenarios() -> Bench {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path().join("murphy")).unwrap();
+    bench.file("murphy/slow.yaml", &scenario("a slow catalogue", "100ms"));
+    bench
+}
+
+fn read(bench: &Bench, name: &str) -> String {
+    std::fs::read_to_string(bench.path().join("murphy-reports").join(name)).unwrap_or_default()
+}
+
+#[test]
+fn the_job_for_gitlab_ends_with_the_verdict_and_leaves_its_artifacts() {
+    let text = std::fs::read_to_string(repository().join("ci/gitlab.yml")).unwrap();
+    let template: serde_json::Value = serde_yaml::from_str(&text).expect("YAML");
+    let job_of = &template[".murphy"];
+    let script: Vec<&str> =
+        job_of["script"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    let variables = job_of["variables"].as_object().unwrap().iter();
+    let variables: Vec<_> =
+        variables.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect();
+    let bench = with_scenarios();
+    expecting(1, || job(&bench, &script.join("\n"), &variables)).says("NOT GRACEFUL");
+    let artifacts = job_of["artifacts"]["paths"][0].as_str().unwrap();
+    assert!(bench.path().join(artifacts).is_dir(), "{artifacts}");
+    let junit = job_of["artifacts"]["reports"]["junit"].as_str().unwrap();
+    assert!(std::fs::read_to_string(bench.path().join(junit)).unwrap().contains("<failure"));
+    for name in ["report.html", "report.json", "summary.md"] {
+        assert!(!read(&bench, name).is_empty(), "{name}");
+    }
+    // The code that it lets pass is that of a run that cannot tell.
+    assert_eq!(job_of["allow_failure"]["exit_codes"], 4);
+}
+
+#[test]
+fn the_stage_for_jenkins_ends_with_the_verdict_and_leaves_its_artifacts() {
+    let text = std::fs::read_to_string(repository().join("ci/Jenkinsfile")).unwrap();
+    let script = text.split("'''").nth(1).expect("a script in quotes");
+    let bench = with_scenarios();
+    expecting(1, || job(&bench, script, &[])).says("NOT GRACEFUL");
+    assert!(read(&bench, "junit.xml").contains("<failure") && !read(&bench, "report.html").is_empty());
+    // What it does after a job that was cut off.
+    assert!(text.contains("aborted { sh 'murphy undo' }"), "{text}");
+    job(&bench, "murphy undo", &[]).expect(0);
+}
+
+/// The binary under test is not a static one: this machine's libraries are lent to it.
+#[test]
+fn the_image_of_the_dockerfile_is_the_binary_and_runs_scenarios() {
+    let test = "the_image_of_the_dockerfile_is_the_binary_and_runs_scenarios";
+    if murphy_testkit::engine_or_skip(test).is_none() {
+        return;
+    }
+    let bench = with_scenarios();
+    std::fs::copy(repository().join("Dockerfile"), bench.path().join("Dockerfile")).unwrap();
+    std::fs::copy(murphy(), bench.path().join("binary")).unwrap();
+    bench.file(".dockerignore", "*\n!binary\n");
+    let tag = format!("murphy-test-dockerfile-{}", std::process::id());
+    let docker = |line: &str| job(&bench, line, &[]);
+    docker(&format!("docker build -q -t {tag} --build-arg BINARY=binary .")).expect(0);
+    let lent = "$(for lib in /usr /lib /lib64; do [ -e $lib ] && printf ' -v %s:%s:ro' $lib $lib; done)";
+    let run = format!("docker run --rm --network host {lent} -v \"$PWD:/work\" {tag}");
+    let version = docker(&format!("{run} --version"));
+    // By their paths in the container, and with their reports in the folder that was lent to it.
+    let checked = docker(&format!("{run} check murphy/"));
+    let ran = docker(&format!("{run} run murphy/ --junit junit.xml"));
+    docker(&format!("docker image rm -f {tag}")).expect(0);
+    version.expect(0).says("murphy ");
+    checked.expect(0).says("murphy/slow.yaml: ok");
+    // A run can be late where the machine is busy; then it says so and proves nothing either way.
+    assert!(matches!(ran.code, 1 | 4), "{ran:?}");
+    assert!(std::fs::read_to_string(bench.path().join("junit.xml")).unwrap().contains("a slow catalogue"));
 }

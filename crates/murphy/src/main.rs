@@ -5,6 +5,8 @@ mod args;
 mod by_hand_args;
 mod commands;
 mod daemon_args;
+#[cfg(test)]
+mod documented;
 mod exit;
 mod fault_flags;
 mod native_args;

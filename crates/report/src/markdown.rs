@@ -20,7 +20,7 @@ pub(crate) fn plain(text: &str) -> String {
     let style = Style { ink: Ink::Plain, glyphs: Glyphs::Unicode };
     let mut plain = String::with_capacity(text.len());
     for c in style.clean(text).chars() {
-        if matches!(c, '|' | '*' | '_' | '`' | '<' | '>' | '[' | ']' | '\\' | '#' | '~') {
+        if matches!(c, '|' | '&' | '*' | '_' | '`' | '<' | '>' | '[' | ']' | '\\' | '#' | '~') {
             plain.push('\\');
         }
         plain.push(c);
@@ -94,11 +94,9 @@ fn write(out: &mut String, judgement: &Judgement) -> std::fmt::Result {
         writeln!(out, "- **not taken back:** {}", plain(left))?;
     }
     if !judgement.run.again.is_empty() {
-        writeln!(
-            out,
-            "\n    {}",
-            Style { ink: Ink::Plain, glyphs: Glyphs::Unicode }.clean(&judgement.run.again)
-        )?;
+        // Fenced: after a list, four blanks would make it a part of the last point.
+        let again = Style { ink: Ink::Plain, glyphs: Glyphs::Unicode }.clean(&judgement.run.again);
+        writeln!(out, "\n```sh\n{again}\n```")?;
     }
     Ok(())
 }

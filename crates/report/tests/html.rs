@@ -153,6 +153,11 @@ fn an_empty_journal_and_a_torn_one_are_pages_too() {
 
 /// What the browser made of a page: its document after the scripts ran, and what it wrote on its console.
 fn open(dir: &Path, text: &str, name: &str) -> Option<(String, String, Duration)> {
+    open_as(dir, text, name, &[])
+}
+
+/// The same in a browser with settings of its own: a size, a dark theme.
+fn open_as(dir: &Path, text: &str, name: &str, settings: &[&str]) -> Option<(String, String, Duration)> {
     let file = dir.join(name);
     std::fs::write(&file, text).unwrap();
     let began = Instant::now();
@@ -165,6 +170,7 @@ fn open(dir: &Path, text: &str, name: &str) -> Option<(String, String, Duration)
             "--v=0",
             "--dump-dom",
         ])
+        .args(settings)
         .arg(format!("--user-data-dir={}", dir.join("profile").display()))
         .arg(format!("file://{}", file.display()))
         .output();
@@ -241,4 +247,75 @@ fn a_million_requests_open_in_less_than_two_seconds() {
     let Some((dom, ..)) = open(dir.path(), &text.replace("</body>", PROBE), "million.html") else { return };
     let seen = probed(&dom);
     assert!(seen["ready"].as_f64().unwrap() < 2_000.0, "{seen}");
+}
+
+/// What a reader meets on a small screen: the page in a frame as wide as a phone's (a window has a least width of its own),
+/// and what the frame made of it.
+const ON_A_PHONE: &str = r#"<!doctype html><meta charset="utf-8"><iframe src="PAGE" style="width:390px;height:844px;border:0"></iframe>
+<script>
+addEventListener("load", () => {
+  const seen = document.querySelector("iframe").contentDocument;
+  const style = (element) => seen.defaultView.getComputedStyle(element);
+  const cut = [...seen.querySelectorAll("h1, h2, h3, p, li, figure")].filter((element) => {
+    const box = element.getBoundingClientRect();
+    return box.width > 0 && (box.left < 0 || box.right > 390.5);
+  });
+  const small = [...seen.querySelectorAll("p, li, td, th, h1, h2, h3")].map((element) => parseFloat(style(element).fontSize));
+  const out = document.createElement("output");
+  out.id = "probe";
+  out.textContent = JSON.stringify({ width: seen.documentElement.clientWidth, wide: seen.documentElement.scrollWidth,
+    cut: cut.map((element) => element.outerHTML.slice(0, 80)), least: Math.min(...small), words: seen.body.innerText.length,
+    page: style(seen.documentElement).backgroundColor + style(seen.body).backgroundColor, ink: style(seen.body).color });
+  document.body.append(out);
+});
+</script></body>"#;
+
+fn on_a_phone(dir: &Path, text: &str, settings: &[&str]) -> Option<serde_json::Value> {
+    std::fs::write(dir.join("page.html"), text).unwrap();
+    let settings = [&["--allow-file-access-from-files"], settings].concat();
+    let (dom, ..) = open_as(dir, &ON_A_PHONE.replace("PAGE", "page.html"), "phone.html", &settings)?;
+    Some(probed(&dom))
+}
+
+#[test]
+fn a_phone_shows_all_of_it_without_scrolling_sideways() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = html(&[careless("a slow cart cache"), careful()]);
+    let Some(seen) = on_a_phone(dir.path(), &text, &[]) else { return };
+    // Less the bar of a window that scrolls.
+    assert!((360..=390).contains(&seen["width"].as_u64().unwrap()), "{seen}");
+    assert!(seen["words"].as_u64().unwrap() > 1_000, "{seen}");
+    assert_eq!(seen["wide"], seen["width"], "the page is wider than the screen: {seen}");
+    assert_eq!(seen["cut"], serde_json::json!([]), "{seen}");
+    assert!(seen["least"].as_f64().unwrap() >= 11.0, "too small to read: {seen}");
+    // The check can see a page that is too wide.
+    let wide = text.replace("</body>", "<p style=\"width:900px\">wide</p></body>");
+    let seen = on_a_phone(dir.path(), &wide, &[]).unwrap();
+    assert!(seen["wide"].as_u64().unwrap() > 390 && seen["cut"] != serde_json::json!([]), "{seen}");
+}
+
+/// The brightness of `rgb(r, g, b)`, 0 to 1, as WCAG 2.1 has it ("relative luminance").
+fn luminance(colour: &str) -> f64 {
+    let inner = colour.rsplit("rgb(").next().unwrap().split(')').next().unwrap();
+    let linear = inner.split(',').map(|part| {
+        let part = part.trim().parse::<f64>().unwrap() / 255.0;
+        if part <= 0.039_28 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+    });
+    linear.zip([0.2126, 0.7152, 0.0722]).map(|(part, weight)| part * weight).sum()
+}
+
+#[test]
+fn it_is_dark_where_the_reader_wants_it_dark_and_can_be_read_either_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = html(&[careless("a slow cart cache")]);
+    let dark = ["--blink-settings=preferredColorScheme=0"];
+    let Some(seen) = on_a_phone(dir.path(), &text, &dark) else { return };
+    let light = on_a_phone(dir.path(), &text, &["--blink-settings=preferredColorScheme=1"]).unwrap();
+    let of = |seen: &serde_json::Value, part: &str| luminance(seen[part].as_str().unwrap());
+    assert!(of(&seen, "page") < 0.05 && of(&light, "page") > 0.7, "{seen} {light}");
+    for seen in [seen, light] {
+        let (page, ink) = (of(&seen, "page"), of(&seen, "ink"));
+        let contrast = (page.max(ink) + 0.05) / (page.min(ink) + 0.05);
+        assert!(contrast >= 7.0, "WCAG AAA wants 7: {contrast} {seen}");
+    }
 }

@@ -1,0 +1,167 @@
+//! The pages on the daemon: what their consoles show is typed again, in a network of its own where their ports are free,
+//! and each answer is the one on the page, but for the figures of a clock.
+
+use std::process::Command;
+
+use murphy_tests::{Bench, Finished, murphy, redis_or_skip, repository};
+
+/// One command of a console block, and the lines that stand below it.
+struct Typed {
+    command: String,
+    shown: Vec<String>,
+}
+
+/// The `console` blocks of a page.
+fn consoles(page: &str) -> Vec<Vec<Typed>> {
+    let text = std::fs::read_to_string(repository().join("docs").join(page)).expect("a page");
+    let mut blocks: Vec<Vec<Typed>> = Vec::new();
+    let mut open = false;
+    for line in text.lines() {
+        match (open, line.strip_prefix("```"), line.strip_prefix("$ ")) {
+            (false, Some("console"), _) => {
+                blocks.push(Vec::new());
+                open = true;
+            }
+            (true, Some(_), _) => open = false,
+            (true, None, Some(command)) => {
+                blocks
+                    .last_mut()
+                    .expect("a block")
+                    .push(Typed { command: command.to_owned(), shown: Vec::new() });
+            }
+            (true, None, None) => {
+                let typed = blocks.last_mut().and_then(|block| block.last_mut()).expect("a command above");
+                typed.shown.push(line.to_owned());
+            }
+            (false, ..) => {}
+        }
+    }
+    blocks
+}
+
+/// Blanks are one blank, and what a clock or the kernel chose is `#`: numbers with a point, and ports.
+fn plain(line: &str) -> String {
+    let mut plain = String::new();
+    for word in line.split_whitespace() {
+        let pieces = word.split_inclusive(|c: char| !(c.is_ascii_digit() || c == '.'));
+        for piece in pieces {
+            let digits = piece.trim_end_matches(|c: char| !(c.is_ascii_digit() || c == '.'));
+            let is_time = digits.matches('.').count() == 1 && digits.len() > 2;
+            let is_port = digits.len() == 5 && plain.ends_with(':');
+            if is_time || is_port {
+                plain.push('#');
+                plain.push_str(&piece[digits.len()..]);
+            } else {
+                plain.push_str(piece);
+            }
+        }
+        plain.push(' ');
+    }
+    plain
+}
+
+/// True if the line is the one shown, where `…` stands for anything.
+fn is_shown(shown: &str, line: &str) -> bool {
+    let (shown, line) = (plain(shown), plain(line));
+    let mut rest = line.as_str();
+    for (n, part) in shown.trim().split('…').enumerate() {
+        match rest.find(part) {
+            Some(at) if n > 0 || at == 0 => rest = &rest[at + part.len()..],
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// All of a block in one shell, alone in a network and with processes that end with it.
+fn typed(bench: &Bench, block: &[Typed]) -> Finished {
+    let mut script = "ip link set lo up\n".to_owned();
+    let starts = |name: &str| block.iter().any(|typed| typed.command.starts_with(name));
+    if !starts("redis-server") {
+        script.push_str("redis-server --port 6379 --save '' --daemonize yes > /dev/null\n");
+    }
+    if !starts("murphy serve") {
+        script.push_str("murphy serve --seed 7 2> /dev/null &\nmurphy proxies --wait 20s > /dev/null\n");
+    }
+    for (n, Typed { command, .. }) in block.iter().enumerate() {
+        script.push_str(&format!("echo '@@ {n}'\n{command}\n"));
+        if command.starts_with("murphy serve") {
+            script.push_str("murphy proxies --wait 20s > /dev/null\n");
+        }
+    }
+    let path = format!(
+        "{}:{}",
+        murphy().parent().expect("a folder").display(),
+        std::env::var("PATH").expect("a PATH")
+    );
+    let mut command = Command::new("unshare");
+    command
+        .args(["-rn", "--pid", "--fork", "--kill-child", "bash", "-c", &format!("exec 2>&1\n{script}")])
+        .current_dir(bench.path())
+        .env("PATH", path)
+        .env("MURPHY_STATE_DIR", bench.path().join("state"));
+    command.output().expect("unshare starts").into()
+}
+
+/// True if a network of one's own can be had here; says so out loud where it cannot.
+fn alone_or_skip() -> bool {
+    let had =
+        Command::new("unshare").args(["-rn", "--pid", "--fork", "ip", "link", "set", "lo", "up"]).output();
+    let had = had.is_ok_and(|output| output.status.success());
+    if !had {
+        assert!(
+            std::env::var("CI").as_deref() != Ok("true"),
+            "CI=true, but no network namespace can be made"
+        );
+        murphy_testkit::skipped("no network namespace of one's own");
+    }
+    had
+}
+
+fn proven(page: &str, blocks: std::ops::Range<usize>) {
+    if !redis_or_skip() || !alone_or_skip() {
+        return;
+    }
+    let consoles = consoles(page);
+    let mut compared = 0;
+    for block in &consoles[blocks] {
+        let bench = Bench::new();
+        let ended = typed(&bench, block);
+        for (n, Typed { command, shown }) in block.iter().enumerate() {
+            let after = ended
+                .stdout
+                .split(&format!("@@ {n}\n"))
+                .nth(1)
+                .unwrap_or_else(|| panic!("{page}: {ended:?}"));
+            let mut lines = after.split("@@ ").next().unwrap_or_default().lines();
+            for shown in shown {
+                assert!(
+                    lines.any(|line| is_shown(shown, line)),
+                    "{page}: $ {command}\nthe page shows: {shown}\nthe answer is:\n{}",
+                    after.split("@@ ").next().unwrap_or_default()
+                );
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared >= 3, "{page}: {compared} lines compared");
+}
+
+#[test]
+fn the_page_for_those_who_use_toxiproxy_shows_what_is_answered() {
+    proven("toxiproxy.md", 0..1);
+}
+
+/// Its third block is about containers: `serve_containers` is the test of those.
+#[test]
+fn the_page_on_the_control_api_shows_what_is_answered() {
+    proven("control-api.md", 0..2);
+}
+
+#[test]
+fn only_figures_of_a_clock_may_differ() {
+    assert!(is_shown("{\"ends-in\":\"599.999s\",…,\"n\":3}", "{\"ends-in\":\"600.1s\",\"x\":[1,2],\"n\":3}"));
+    assert!(!is_shown("{\"chance\":\"50%\",…}", "{\"chance\":\"51%\",\"x\":1}"));
+    assert!(is_shown("real 0m1.009s", "real\t0m1.012s") && !is_shown("PONG", "-ERR PONG"));
+    assert!(is_shown("on 127.0.0.1:40112,", "on 127.0.0.1:51234,") && !is_shown("redis 10m", "redis 11m"));
+}
