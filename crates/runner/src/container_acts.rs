@@ -56,9 +56,14 @@ pub(crate) fn ends(action: &Action) -> bool {
     )
 }
 
-/// True if an exit while it lasts is its doing: squeezed memory ends processes too.
+/// True if an exit while it lasts is its doing: where memory or processes are refused, programs end too. One that only
+/// becomes slow and ends of that has crashed.
 pub(crate) fn may_end(action: &Action) -> bool {
-    ends(action) || matches!(action, Action::Limit(_) | Action::Exec(_))
+    match action {
+        Action::Limit(limits) => limits.memory.is_some() || limits.pids.is_some(),
+        Action::Exec(_) => true,
+        _ => ends(action),
+    }
 }
 
 /// True if the engine did not answer at all.
@@ -69,4 +74,22 @@ pub(crate) fn is_away(error: &RevertError) -> bool {
             EngineError::Unreachable { .. } | EngineError::NoSocket { .. } | EngineError::Timeout { .. }
         )
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use murphy_core::Cpus;
+    use murphy_docker::Limits;
+
+    #[test]
+    fn an_end_is_the_faults_deed_where_something_was_refused_and_not_where_it_was_only_slow() {
+        let slow = Action::Limit(Limits { cpus: Some(Cpus::new(0.1).unwrap()), ..Limits::default() });
+        assert!(!may_end(&slow) && !may_end(&Action::Pause));
+        let memory = Action::Limit(Limits { memory: Some("16MiB".parse().unwrap()), ..Limits::default() });
+        let pids = Action::Limit(Limits { pids: Some(20), ..Limits::default() });
+        for action in [memory, pids, Action::Remove(Removal::SetAside)] {
+            assert!(may_end(&action), "{action:?}");
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! From a journal to a judgement. The same bytes in give the same bytes out: no clock, no I/O, no draw that is not seeded.
 
-use murphy_core::{Answer, Event, LoadName, RunBrief, Span, Subject, Verdict};
+use std::collections::BTreeMap;
+
+use murphy_core::{Answer, Event, ExitCause, LoadName, RunBrief, Span, Subject, Verdict, plural};
 
 use crate::answered::Answered;
 use crate::detect;
@@ -8,7 +10,7 @@ use crate::gate::{self, end_of};
 use crate::judgement::{
     Count, FaultFact, Finding, Gate, GateId, Judgement, Row, RowKind, RunEnd, RunFacts, State, Unknown,
 };
-use crate::phase::RunView;
+use crate::phase::{Exit, RunView};
 use crate::reader::Reader;
 use crate::rows::{Case, Draft, row};
 use crate::stats::holm;
@@ -185,8 +187,7 @@ fn crashes(run: &RunView<'_>) -> Vec<Row> {
             continue;
         }
         let since = run.first_armed().map_or(0, |armed| exit.at.saturating_sub(armed));
-        let last = exit.last_output.iter().rev().find(|line| !line.trim().is_empty());
-        let said = last.map_or_else(String::new, |line| format!(": {}", words::cut(line.trim(), 160)));
+        let said = last_line(exit, ": ");
         rows.push(Row {
             id,
             subject: Subject::Run,
@@ -205,6 +206,12 @@ fn crashes(run: &RunView<'_>) -> Vec<Row> {
         });
     }
     rows
+}
+
+/// What it said last, after these words; nothing if it said nothing.
+fn last_line(exit: &Exit, after: &str) -> String {
+    let last = exit.last_output.iter().rev().find(|line| !line.trim().is_empty());
+    last.map_or_else(String::new, |line| format!("{after}{}", words::cut(line.trim(), 160)))
 }
 
 fn verdict(run: &RunView<'_>, gates: &[Gate], rows: &[Row]) -> Verdict {
@@ -319,6 +326,22 @@ fn notes(run: &RunView<'_>, gates: &[Gate], rows: &[Row], verdict: Verdict) -> V
     }
     if !run.is_complete() {
         notes.push(format!("partial: {}", early(&run.end)));
+    }
+    // A want of memory is told also where it is no crash: with `limits` on a container the kernel's kill is the fault's deed.
+    let mut ended: BTreeMap<&str, (u64, &Exit)> = BTreeMap::new();
+    for exit in run.exits.iter().filter(|exit| exit.out_of_memory && exit.cause == ExitCause::Fault) {
+        let told = ended.entry(&exit.service).or_insert((0, exit));
+        *told = (told.0 + 1, exit);
+    }
+    for (service, (times, exit)) in ended {
+        let said = last_line(exit, "; its last line: ");
+        let times = plural(times, "time");
+        notes.push(format!(
+            "{service} ran out of memory under the fault, {times}: its end is the fault's deed and no crash{said}"
+        ));
+    }
+    for service in &run.starved {
+        notes.push(format!("{service} lived on after the kernel had killed a process of it, out of memory"));
     }
     if gates.iter().any(|gate| gate.id == GateId::LoadOnTime && !gate.holds) {
         notes.push(

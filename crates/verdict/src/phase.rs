@@ -259,6 +259,8 @@ pub(crate) struct RunView<'a> {
     pub edges: Vec<EdgeView>,
     pub faults: Vec<FaultView>,
     pub exits: Vec<Exit>,
+    /// Services of which a process was killed for want of memory, and that lived on.
+    pub starved: BTreeSet<String>,
     pub probes: BTreeMap<String, Vec<ProbeAnswer>>,
     pub loss: Loss,
     pub leftovers: Vec<String>,

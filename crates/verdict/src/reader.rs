@@ -1,7 +1,7 @@
 //! Reads the events of a journal, one by one, into a [`RunView`]. Tolerates any list: what is missing is counted, not guessed.
 //! Of an event only what judging needs is kept, so that a run of a million events can be judged in little memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use murphy_core::{
     Event, EventKind, ExitCause, FaultId, LedgerRead, LoadName, Phase, ProcessStatus, RunBrief, Sample,
@@ -14,6 +14,11 @@ use crate::phase::{
     Exit, FaultView, LedgerView, LoadView, Loss, Point, ProbeAnswer, RunView, Window, Windows, Write, micros,
 };
 
+/// The exit code of a process that got SIGKILL.
+const KILLED: i64 = 137;
+/// The engine tells an exit and its want of memory by two ways, of which either may be the quicker one: microseconds.
+const OVERTAKEN: u64 = 1_000_000;
+
 /// Takes events one by one.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
@@ -25,8 +30,11 @@ pub(crate) struct Reader {
     ledgers: BTreeMap<LoadName, Box<LedgerRead>>,
     faults: BTreeMap<FaultId, FaultView>,
     exits: Vec<Exit>,
-    /// Containers of which the kernel killed a process for want of memory, and that have not ended since.
-    out_of_memory: BTreeSet<String>,
+    /// Containers of which the kernel killed a process for want of memory, and that have not ended since: their ids, with
+    /// the name of the service.
+    out_of_memory: BTreeMap<String, String>,
+    /// Where in `exits` the kernel's kill of a container stands, by its id.
+    killed: BTreeMap<String, usize>,
     probes: BTreeMap<String, Vec<ProbeAnswer>>,
     edges: EdgeViews,
     loss: Loss,
@@ -67,6 +75,9 @@ impl Reader {
             EventKind::ContainerExited { container, service, code, cause, last_output }
                 if *code != 0 || *cause != ExitCause::Itself =>
             {
+                if *code == KILLED {
+                    self.killed.insert(container.id.clone(), self.exits.len());
+                }
                 self.exits.push(Exit {
                     at,
                     service: service.clone().unwrap_or_else(|| container.to_string()),
@@ -76,11 +87,18 @@ impl Reader {
                     },
                     cause: *cause,
                     last_output: last_output.clone(),
-                    out_of_memory: self.out_of_memory.remove(container.id.as_str()),
+                    out_of_memory: self.out_of_memory.remove(container.id.as_str()).is_some(),
                 });
             }
-            EventKind::ContainerOom { container, .. } => {
-                self.out_of_memory.insert(container.id.clone());
+            EventKind::ContainerOom { container, service } => {
+                let killed = self.killed.get(&container.id).and_then(|exit| self.exits.get_mut(*exit));
+                match killed.filter(|exit| at.saturating_sub(exit.at) <= OVERTAKEN) {
+                    Some(exit) => exit.out_of_memory = true,
+                    None => {
+                        let name = service.clone().unwrap_or_else(|| container.to_string());
+                        self.out_of_memory.insert(container.id.clone(), name);
+                    }
+                }
             }
             EventKind::ContainerEventsLost { .. } => self.loss.events += 1,
             EventKind::FaultArmed { fault } => self.fault(fault).armed = Some(at),
@@ -191,6 +209,7 @@ impl Reader {
             (None, false) => RunEnd::Torn,
         };
         let exits = std::mem::take(&mut self.exits);
+        let starved = std::mem::take(&mut self.out_of_memory).into_values().collect();
         let brief = self.brief.as_deref();
         RunView {
             brief,
@@ -206,6 +225,7 @@ impl Reader {
             loads,
             faults,
             exits,
+            starved,
             probes: std::mem::take(&mut self.probes),
             loss: std::mem::take(&mut self.loss),
             leftovers: std::mem::take(&mut self.leftovers),

@@ -84,7 +84,10 @@ impl Engine {
             Undo::Reconnect { container, network, endpoint } => {
                 self.reconnect(container, network, endpoint).await
             }
-            Undo::RestoreLimits { container, limits } => self.restore_limits(container, limits).await,
+            Undo::RestoreLimits { container, limits } => match self.restore_limits(container, limits).await {
+                Ok(outcome) if limits.memory.is_some() => self.start_if_starved(container, outcome).await,
+                outcome => outcome,
+            },
             Undo::Exec { container, command, within } => match self.exec(container, command, *within).await {
                 Ok(_) => Ok(restored()),
                 Err(ActError::Engine(error)) => Err(error.into()),
@@ -133,6 +136,25 @@ impl Engine {
                 moved(&network.name, was, &is)
             })
             .collect();
+        Ok(Reverted::Restored { notes })
+    }
+
+    /// It ran when its memory was squeezed: if the kernel ended it for that, it is started again.
+    async fn start_if_starved(
+        &self,
+        container: &ContainerIdentity,
+        outcome: Reverted,
+    ) -> Result<Reverted, RevertError> {
+        let state = self.inspect(&container.id).await?.state.unwrap_or_default();
+        if state.running == Some(true) || state.oom_killed != Some(true) {
+            return Ok(outcome);
+        }
+        self.start_again(container, &[]).await?;
+        let mut notes = match outcome {
+            Reverted::Restored { notes } => notes,
+            Reverted::AlreadyAsBefore | Reverted::Gone => Vec::new(),
+        };
+        notes.push("it had run out of memory, and was started again".to_owned());
         Ok(Reverted::Restored { notes })
     }
 
