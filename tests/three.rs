@@ -40,6 +40,25 @@ impl Three {
         Some(Three { sandbox, network, members })
     }
 
+    /// Restarts one of them, as its owner does.
+    pub fn restart(&self, of: usize) {
+        let path = format!("/containers/{}/restart?t=0", self.members[of].id);
+        self.sandbox.post(&path, &serde_json::Value::Null);
+    }
+
+    /// Puts another container in the place of one, under its name and at another address.
+    pub fn replace(&mut self, of: usize) {
+        let (old, was) = (self.members[of].clone(), self.ip(of));
+        let path = format!("/containers/{}?force=true", old.id);
+        let answer = self.sandbox.engine().call("DELETE", &path, None).expect("an answer");
+        assert_eq!(answer.status, 204, "{old:?} is removed");
+        let settings = json!({ "HostConfig": { "NetworkMode": self.network } });
+        let short = ["a", "b", "c"][of];
+        self.sandbox.container(&format!("in-place-of-{short}"), &[], settings.clone());
+        self.members[of] = self.sandbox.container(short, &["echo", "7000"], settings);
+        assert_ne!(self.ip(of), was, "another container has its address");
+    }
+
     /// The name of the first, second or third.
     pub fn name(&self, of: usize) -> &str {
         &self.members[of].name

@@ -220,68 +220,6 @@ fn processes_are_signalled_by_pid_and_killed_by_name_in_a_run_without_an_engine(
 }
 
 #[test]
-fn a_container_that_is_restarted_in_mid_fault_is_followed() {
-    let Some(victims) = Victims::start("a_container_that_is_restarted_in_mid_fault_is_followed") else {
-        return;
-    };
-    let bench = Bench::new();
-    let fault =
-        format!("  - {{ container: {{ label: murphy.test={} }}, inject: pause }}", victims.sandbox.label());
-    bench.file("s.yaml", &scenario(&victims, "60s", &fault));
-    let mut run = bench.spawn(&["run", "s.yaml"]);
-    armed(&bench);
-    eventually("it is paused", PATIENCE, || victims.is_paused());
-    let began = victims.started_at();
-    Sandbox::post(
-        &victims.sandbox,
-        &format!("/containers/{}/restart?t=0", victims.member.id),
-        &serde_json::Value::Null,
-    );
-    eventually("it is paused again after its restart", PATIENCE, || {
-        victims.started_at() != began && victims.is_paused()
-    });
-    kill(Pid::from_raw(run.id() as i32), Signal::SIGTERM).unwrap();
-    assert_eq!(run.wait().unwrap().code(), Some(143));
-    assert!(!victims.is_paused());
-}
-
-#[test]
-fn a_container_that_is_replaced_in_mid_fault_is_followed() {
-    let Some(sandbox) = Sandbox::open("a_container_that_is_replaced_in_mid_fault_is_followed") else {
-        return;
-    };
-    let project = sandbox.name("shop");
-    let web = |name: &str| {
-        sandbox.container(name, &[], json!({ "Labels": sandbox.compose_labels(&project, "web", 1) }))
-    };
-    let paused = |id: &str| sandbox.inspect(id)["State"]["Paused"] == json!(true);
-    let healthy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let bench = Bench::new();
-    bench.file(
-        "s.yaml",
-        &format!(
-            "murphy: 1\nname: replaced\nstack: {{ project: {project} }}\n\
-             probes: {{ up: {{ tcp: \"{}\", every: 200ms }} }}\n\
-             phases: {{ warm-up: 0s, baseline: 500ms, fault: 60s, recovery: 1s }}\nlearn: all\n\
-             faults: [{{ container: {{ service: web }}, inject: pause }}]\n",
-            healthy.local_addr().expect("an address")
-        ),
-    );
-    let old = web("web-1");
-    let mut run = bench.spawn(&["run", "s.yaml"]);
-    eventually("it is paused", PATIENCE, || paused(&old.id));
-    // As `docker compose up --force-recreate` does.
-    let path = format!("/containers/{}?force=true", old.id);
-    assert_eq!(sandbox.engine().call("DELETE", &path, None).expect("an answer").status, 204);
-    let new = web("web-1");
-    eventually("the one in its place is paused", PATIENCE, || paused(&new.id));
-    kill(Pid::from_raw(run.id() as i32), Signal::SIGTERM).unwrap();
-    assert_eq!(run.wait().unwrap().code(), Some(143));
-    assert!(!paused(&new.id));
-    assert!(bench.undo_logs().is_empty());
-}
-
-#[test]
 fn a_probe_sees_what_containers_do_how_they_are_and_what_they_write() {
     let Some(sandbox) = Sandbox::open("a_probe_sees_what_containers_do_how_they_are_and_what_they_write")
     else {
