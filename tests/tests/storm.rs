@@ -5,22 +5,24 @@
 //! fifth run gets a signal that it hears: all is as before at the moment of its end.
 
 mod engine;
+#[path = "storm/traces.rs"]
+mod traces;
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use engine::Victims;
-use murphy_core::UndoEntry;
 use murphy_testkit::Member;
 use murphy_tests::{Bench, eventually, free_ports, processes_with};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use traces::{due_in, filled_in, in_network, is_broken, is_demo_service, is_frozen, pressed, undo_logs};
 
 /// Runs that are killed at the same time, each on targets of its own.
 const LANES: u32 = 4;
@@ -39,13 +41,10 @@ impl Drop for Bystander {
     }
 }
 
-fn is_frozen(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T "))
-}
-
 /// What is done to the container, in turn; one at a time, since one that is paused cannot be stopped as well.
-const ON_CONTAINER: [&str; 8] = [
+const ON_CONTAINER: [&str; 9] = [
     "pause",
+    "{ signal: SIGHUP }",
     "{ limits: { memory: 32MiB, pids: 50 } }",
     "disconnect",
     "kill",
@@ -56,7 +55,24 @@ const ON_CONTAINER: [&str; 8] = [
 ];
 
 /// What is done by hand in place of a run, in turn after these.
-const BY_HAND: [&str; 5] = ["partition", "loss", "latency", "bandwidth", "attach"];
+const BY_HAND: [&str; 6] = ["partition", "loss", "reset", "latency", "bandwidth", "attach"];
+
+/// What every storm of the usual length has in the world at some kill: each undo that a run or a command writes, but for
+/// that of a stack (`stack_cut.rs`).
+const KINDS: [&str; 12] = [
+    "continue",
+    "drop-table",
+    "end-pressure",
+    "exec",
+    "reconnect",
+    "remove-qdisc",
+    "rename",
+    "restore-limits",
+    "start",
+    "stop-group",
+    "stop-marked",
+    "unpause",
+];
 
 /// The words of such a command.
 fn by_hand(command: &str, victim: &str, peer: &str) -> Vec<String> {
@@ -69,12 +85,6 @@ fn by_hand(command: &str, victim: &str, peer: &str) -> Vec<String> {
         _ => &[victim, peer],
     };
     [&[command, "--for", "2500ms"], settings].concat().into_iter().map(str::to_owned).collect()
-}
-
-/// True if what the command of the `exec` leaves in the container is there.
-fn is_broken(victims: &Victims) -> bool {
-    let path = format!("/containers/{}/archive?path=/tmp/broken", victims.member.id);
-    victims.sandbox.engine().call("GET", &path, None).expect("the engine").status == 200
 }
 
 /// A fault of a container, and beside it faults on two edges (one of them in the container's network), on that network, on a
@@ -94,6 +104,12 @@ fn scenario(lane: &Lane, bench: &Bench, on_container: &str, service: u16, edge: 
         ("1300ms", "400ms", "service: catalogue".to_owned(), "kill"),
         ("0ms", "1900ms", format!("container: {{ name: {name} }}"), "{ cpu-pressure: { cpus: 0.1 } }"),
         ("0ms", "1900ms", format!("container: {{ name: {name} }}"), "{ memory-pressure: 8MiB }"),
+        (
+            "0ms",
+            "1900ms",
+            format!("container: {{ name: {name} }}"),
+            "{ disk-pressure: { folder: /tmp, amount: 4MiB } }",
+        ),
         ("0ms", "1900ms", "host: this".to_owned(), "{ cpu-pressure: { cpus: 0.1 } }"),
         ("100ms", "1500ms", "host: this".to_owned(), "{ memory-pressure: 16MiB }"),
         ("200ms", "1500ms", "host: this".to_owned(), disk.as_str()),
@@ -207,6 +223,7 @@ impl Lane {
             && TcpListener::bind(("127.0.0.1", strike.edge)).is_ok()
             && self.victims.state() == strike.before
             && !is_broken(&self.victims)
+            && filled_in(&self.victims).is_empty()
             && in_network(&self.victims).is_empty()
     }
 
@@ -219,12 +236,13 @@ impl Lane {
         let status = strike.run.wait().expect("it ends");
         assert!(
             self.is_as_before(&strike) && undo_logs(&bench).is_empty(),
-            "{signal} after {:?} under {}, ended with {status}: {} instead of {}; {:?}, {:?}\n{}",
+            "{signal} after {:?} under {}, ended with {status}: {} instead of {}; {:?}, {:?}, {:?}\n{}",
             strike.after,
             strike.on_container,
             self.victims.state(),
             strike.before,
             in_network(&self.victims),
+            filled_in(&self.victims),
             undo_logs(&bench),
             std::fs::read_to_string(bench.path().join("said")).unwrap_or_default(),
         );
@@ -250,11 +268,12 @@ impl Lane {
         eventually("everything is as before after murphy undo", Duration::from_secs(10), || {
             as_before() || {
                 eprintln!(
-                    "killed after {:?} with {due:?} due; {} instead of {}; {:?}\n{}",
+                    "killed after {:?} with {due:?} due; {} instead of {}; {:?}, {:?}\n{}",
                     strike.after,
                     self.victims.state(),
                     strike.before,
                     in_network(&self.victims),
+                    filled_in(&self.victims),
                     undo.stdout
                 );
                 false
@@ -280,57 +299,6 @@ fn kill_run(bench: &Bench, run: &mut Child, with_watchdog: bool) -> Vec<String> 
     let _ = kill(pid, Signal::SIGKILL);
     let _ = run.wait();
     due
-}
-
-fn undo_logs(bench: &Bench) -> Vec<PathBuf> {
-    let is_log = |path: &PathBuf| path.to_string_lossy().ends_with(".undo.ndjson");
-    bench.undo_logs().into_iter().filter(is_log).collect()
-}
-
-/// The kinds of undo that a log asks for.
-fn due_in(log: &Path) -> Vec<String> {
-    let mut due = BTreeMap::new();
-    for line in std::fs::read_to_string(log).unwrap_or_default().lines() {
-        match serde_json::from_str(line) {
-            Ok(UndoEntry::Due { id, undo, .. }) => {
-                let kind = serde_json::to_value(undo).expect("plain data");
-                let kind = kind.as_object().and_then(|kind| kind.keys().next().cloned());
-                due.insert(id, kind.unwrap_or_default());
-            }
-            Ok(UndoEntry::Done { id }) => drop(due.remove(&id)),
-            // The first line, and a torn last one.
-            Err(_) => {}
-        }
-    }
-    due.into_values().collect()
-}
-
-/// What of Murphy's is in the network of the container: nftables tables and limits of interfaces.
-fn in_network(victims: &Victims) -> Vec<String> {
-    let pid = victims.sandbox.inspect(&victims.member.id)["State"]["Pid"].to_string();
-    let look = |command: &[&str]| {
-        let output = Command::new("nsenter").args(["-t", &pid, "-n"]).args(command).output();
-        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
-    };
-    let all = look(&["nft", "list", "tables"]) + &look(&["tc", "qdisc", "show"]);
-    let is_ours = |line: &&str| line.contains("murphy") || line.contains("tbf");
-    all.lines().filter(is_ours).map(str::to_owned).collect()
-}
-
-/// True if it is a service that a run started, and not something that only names its address.
-fn is_demo_service(pid: u32) -> bool {
-    std::fs::read(format!("/proc/{pid}/cmdline"))
-        .is_ok_and(|line| String::from_utf8_lossy(&line).contains("demo-service"))
-}
-
-/// Workers of runs in this folder, and what they filled in it that still has a name.
-fn pressed(bench: &Path) -> Vec<String> {
-    let runs_there =
-        |pid: &u32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(bench));
-    let pids = processes_with("pressure-worker").into_iter().filter(runs_there);
-    let files = std::fs::read_dir(bench).into_iter().flatten().flatten();
-    let files = files.map(|file| file.file_name().to_string_lossy().into_owned());
-    pids.map(|pid| format!("worker {pid}")).chain(files.filter(|name| name.starts_with(".murphy-"))).collect()
 }
 
 #[test]
@@ -370,16 +338,21 @@ fn the_storm_leaves_nothing_behind() {
     });
     let (by_itself, by_undo) = (by_itself.into_inner(), by_undo.into_inner());
     let in_the_world = in_the_world.into_inner();
+    let kinds = kinds.into_inner().expect("a lock");
     println!(
         "crash storm: {strikes} kills, {} of them with something in the world {:?}; as before: {by_itself} within 5 s \
          by itself, {by_undo} after murphy undo; 0 left; and \
          {} signals, all as before at the end of the run; {:.0} s",
         in_the_world,
-        kinds.into_inner().expect("a lock"),
+        kinds,
         strikes.div_ceil(4),
         begun.elapsed().as_secs_f64()
     );
     assert_eq!(by_itself + by_undo, strikes);
     // A run that ends by itself as soon as it begins would leave nothing either.
     assert!(in_the_world * 2 > strikes, "the runs did not get far");
+    if strikes >= USUAL {
+        let never: Vec<&str> = KINDS.into_iter().filter(|kind| !kinds.contains_key(*kind)).collect();
+        assert!(never.is_empty(), "at no kill there was one of {never:?} to be taken back");
+    }
 }
