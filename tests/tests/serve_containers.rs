@@ -2,7 +2,8 @@
 
 mod serving;
 
-use std::io::BufRead;
+use std::io::{BufRead, Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use murphy_testkit::{Member, Sandbox};
@@ -22,15 +23,20 @@ fn state(sandbox: &Sandbox, member: &Member) -> Value {
         all["State"]["Running"],
         all["State"]["Paused"],
         host["Memory"],
+        host["MemorySwap"],
+        host["NanoCpus"],
         host["PidsLimit"],
+        host["RestartPolicy"],
         networks,
     ])
 }
 
 /// A container with limits of its own, on a network of its own.
 fn container(sandbox: &Sandbox, network: &str, name: &str) -> Member {
-    let host =
-        json!({ "NetworkMode": network, "PidsLimit": 50, "Memory": 256 << 20, "MemorySwap": 256 << 20 });
+    let host = json!({
+        "NetworkMode": network, "PidsLimit": 50, "Memory": 256 << 20, "MemorySwap": 512 << 20,
+        "NanoCpus": 750_000_000, "RestartPolicy": { "Name": "on-failure", "MaximumRetryCount": 3 },
+    });
     sandbox.container(name, &[], json!({ "HostConfig": host }))
 }
 
@@ -50,7 +56,7 @@ fn each_fault_is_done_over_the_api_and_taken_back_by_its_end() {
         json!({ "stop": { "grace": "1s" } }),
         json!("disconnect"),
         json!("remove"),
-        json!({ "limits": { "memory": "64MiB", "pids": 20 } }),
+        json!({ "limits": { "memory": "64MiB", "swap": "32MiB", "cpus": 0.25, "pids": 20 } }),
     ];
     for inject in faults {
         let name = api.begin(json!({ "container": member.name, "inject": inject }));
@@ -86,6 +92,79 @@ fn each_fault_is_done_over_the_api_and_taken_back_by_its_end() {
     });
     assert_eq!(state(&sandbox, &member), before);
     assert!(bench.undo_logs().is_empty());
+    assert_eq!(api.daemon.end(Signal::SIGTERM).0, Some(0));
+}
+
+#[test]
+fn what_is_done_inside_a_container_or_at_once_is_done_over_the_api_too() {
+    let Some(sandbox) = Sandbox::open("what_is_done_inside_a_container_or_at_once_is_done_over_the_api_too")
+    else {
+        return;
+    };
+    let network = sandbox.network("net", json!({}));
+    let member = container(&sandbox, &network, "web");
+    let bench = Bench::new();
+    let api = Api::start(&bench);
+    let before = state(&sandbox, &member);
+    let of_state = |key: &str| sandbox.inspect(&member.id)["State"][key].clone();
+    let pid = of_state("Pid");
+    let body = json!({ "container": member.name, "inject": { "restart": { "grace": "1s" } } });
+    let (status, told) = api.ask("POST", FAULTS, &body);
+    assert_eq!((status, &told["state"]), (201, &json!("ended")), "{told}");
+    assert_ne!(of_state("Pid"), pid);
+    assert_eq!(state(&sandbox, &member), before);
+    // It ends in order, as it does not by SIGKILL; the way back of a signal is a start.
+    let name = api.begin(json!({ "container": member.name, "inject": { "signal": "SIGTERM" } }));
+    eventually("it has ended by SIGTERM", PATIENCE, || of_state("Running") == json!(false));
+    assert_eq!(of_state("ExitCode"), json!(0));
+    api.lift(&name);
+    assert_eq!(state(&sandbox, &member), before);
+    let holds = || {
+        let path = format!("/containers/{}/archive?path=/tmp/broken", member.id);
+        sandbox.engine().call("GET", &path, None).expect("the engine").status == 200
+    };
+    let name = api.begin(json!({ "container": member.name, "inject": { "exec": {
+        "command": ["/victim", "write", "/tmp/broken", "exit", "0"],
+        "revert": ["/victim", "remove", "/tmp/broken", "exit", "0"],
+    } } }));
+    assert!(holds());
+    api.lift(&name);
+    assert!(!holds());
+    assert_eq!(state(&sandbox, &member), before);
+    api.none_is_left();
+    assert_eq!(api.daemon.end(Signal::SIGTERM).0, Some(0));
+}
+
+#[test]
+fn sides_ways_and_groups_of_a_network_are_those_of_a_scenario_over_the_api() {
+    let Some(three) = Three::start("sides_ways_and_groups_of_a_network_are_those_of_a_scenario_over_the_api")
+    else {
+        return;
+    };
+    let bench = Bench::new();
+    let api = Api::start(&bench);
+    let (a, b, c) = (three.name(0), three.name(1), three.name(2));
+    let name = api.begin(json!({ "network": { "from": a, "to": [b, c] }, "inject": "partition" }));
+    assert_eq!([three.datagrams(0, 1, 5), three.datagrams(0, 2, 5)], [0, 0]);
+    assert_eq!([three.datagrams(1, 0, 5), three.datagrams(2, 0, 5), three.datagrams(1, 2, 5)], [5, 5, 5]);
+    api.lift(&name);
+    three.untouched();
+    let name = api.begin(json!({ "network": { "between": [[a, b], c] }, "inject": "partition" }));
+    assert!(three.line(0, 2).is_err() && three.line(2, 1).is_err());
+    three.line(0, 1).expect("of one group");
+    api.lift(&name);
+    three.untouched();
+    let near = three.echo(1);
+    let mut open = three.inside(0, || TcpStream::connect(near).expect("before the fault"));
+    open.set_read_timeout(Some(PATIENCE)).expect("a limit");
+    let name = api.begin(json!({ "network": { "between": [a, b] }, "inject": "reset" }));
+    open.write_all(b"line\n").and_then(|()| open.read_exact(&mut [0; 5])).expect_err("it is reset");
+    let refused = three.line(0, 1).map_err(|error| error.kind());
+    assert_eq!(refused.err(), Some(std::io::ErrorKind::ConnectionRefused));
+    three.line(0, 2).expect("no part of it");
+    api.lift(&name);
+    three.untouched();
+    api.none_is_left();
     assert_eq!(api.daemon.end(Signal::SIGTERM).0, Some(0));
 }
 
