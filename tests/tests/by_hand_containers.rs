@@ -1,6 +1,7 @@
 //! `murphy kill|stop|restart|pause|disconnect|limit|remove|exec` on containers of a real engine, as a person types them.
 
-use std::time::Duration;
+use std::io::{BufRead, BufReader};
+use std::time::{Duration, Instant};
 
 use murphy_testkit::{Member, Sandbox};
 use murphy_tests::{Bench, Finished, eventually, finish, kill_with_watchdog, send};
@@ -224,6 +225,14 @@ fn targets_are_chosen_as_asked_and_the_protected_are_spared() {
     let pick = |seed: &str| chosen(&[&service, "--pick", "1", "--seed", seed]);
     assert_eq!(pick("5"), pick("5"));
     assert!((0..30).any(|seed| pick(&seed.to_string()) != pick("5")), "another seed, another choice");
+    // A share of those that can be touched, and an image with and without its tag.
+    assert_eq!(chosen(&[&service, "--pick", "70%", "--seed", "5"]).len(), 2);
+    let (image, tag) = sandbox.image().split_once(':').expect("a tag");
+    for image in [image.to_owned(), format!("{image}:{tag}"), format!("{image}:*")] {
+        assert_eq!(chosen(&[&format!("image:{image},project:{project}")]), ["1", "2", "3"], "{image}");
+    }
+    let none = format!("image:{image}:another,project:{project}");
+    bench.run(&["pause", &none, "--dry-run"]).expect(3);
     bench.run(&["pause", &service, "--dry-run"]).expect(0).says("protects it").says("3 containers");
     bench.run(&["pause", &service, "--max", "2"]).expect(3).says("at most 2 may be");
     bench.run(&["pause", &service, "--pick", "4"]).expect(3).says("only 3 can be touched");
@@ -235,6 +244,64 @@ fn targets_are_chosen_as_asked_and_the_protected_are_spared() {
     ];
     let finished = bench.run(&args).expect(0);
     assert_eq!(events(&finished.stdout, "taken-back").len(), 3, "{}", finished.stdout);
+}
+
+#[test]
+fn rounds_come_with_jitter_and_a_signal_is_the_one_that_was_named() {
+    let Some(sandbox) = Sandbox::open("rounds_come_with_jitter_and_a_signal_is_the_one_that_was_named")
+    else {
+        return;
+    };
+    let network = sandbox.network("net", json!({}));
+    let member = sandbox.container("web", &[], json!({ "HostConfig": { "NetworkMode": network } }));
+    let bench = Bench::new();
+    let mut rounds = bench.spawn(&[
+        "pause",
+        &member.name,
+        "--every",
+        "1s",
+        "--jitter",
+        "800ms",
+        "--for",
+        "100ms",
+        "--times",
+        "6",
+        "--seed",
+        "7",
+        "--output",
+        "json",
+    ]);
+    let mut begun: Vec<Instant> = Vec::new();
+    for line in BufReader::new(rounds.stdout.take().expect("its output")).lines() {
+        let event: Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
+        if event["event"] == "planned" {
+            begun.push(Instant::now());
+        }
+    }
+    finish(rounds).expect(0);
+    assert_eq!(sandbox.inspect(&member.id)["State"]["Paused"], false);
+    let gaps: Vec<f64> = begun.windows(2).map(|two| (two[1] - two[0]).as_secs_f64()).collect();
+    let (least, most) = (gaps.iter().copied().fold(9.0, f64::min), gaps.iter().copied().fold(0.0, f64::max));
+    assert!(gaps.len() == 5 && least > 0.0, "{gaps:?}");
+    // Twice in a thousand five gaps would be alike within 250 ms.
+    assert!(most - least > 0.25, "no two rounds are as far apart as two others: {gaps:?}");
+
+    let before = essence(&sandbox, &member);
+    let (state, name) = (|key: &str| sandbox.inspect(&member.id)["State"][key].clone(), &member.name);
+    // It ends in order by SIGTERM, and SIGHUP does nothing to it.
+    for (signal, code) in [("SIGTERM", json!(0)), ("SIGKILL", json!(137))] {
+        let child = bench.spawn(&["kill", name, "--signal", signal, "--for", "10m"]);
+        eventually(signal, PATIENCE, || state("Running") == false);
+        assert_eq!(state("ExitCode"), code, "{signal}");
+        send(&child, Signal::SIGINT);
+        finish(child).expect(130).says("nothing left to take back");
+        assert_eq!(essence(&sandbox, &member), before, "{signal}");
+    }
+    let pid = state("Pid");
+    bench.run(&["kill", name, "--signal", "SIGHUP", "--for", "300ms"]).expect(0).says("1 target touched");
+    assert_eq!(state("Pid"), pid, "it lived on");
+    bench.run(&["kill", name, "--signal", "SIGSTOP", "--for", "300ms"]).expect(3).says("pause");
+    assert_eq!(essence(&sandbox, &member), before);
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Edges with `from:`: Murphy sits in on the calls of a container that knows nothing of it, and nothing is left behind,
 //! however it ends. A real Redis and a real caller in containers; the programs are this machine's own, lent to them.
 
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use murphy_tests::{Bench, CartStack, Finished, cart, eventually, get, murphy, processes_with};
+use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -69,6 +71,56 @@ fn latency_on_the_calls_of_a_container_that_knows_nothing_of_murphy() {
     assert!(tally["hits"].as_u64() > Some(3), "{tally}");
     assert_eq!(stack.tables_of_murphy(&stack.cart), 0);
     assert!(bench.undo_logs().is_empty());
+}
+
+#[test]
+fn connections_that_are_open_are_left_alone_where_a_scenario_says_so() {
+    let Some(stack) = CartStack::up("connections_that_are_open_are_left_alone") else { return };
+    let bench = Bench::new();
+    let text = scenario(
+        &stack,
+        "{ warm-up: 200ms, baseline: 500ms, fault: 60s, recovery: 5s }",
+        "  - { edge: cart-redis, inject: { latency: 700ms } }",
+        "  show: { success: \">= 50%\" }",
+    )
+    .replace(", protocol: redis", ", open-connections: leave");
+    bench.file("s.yaml", &text);
+    // One that stays open without the pool of the cart, which may grow and shrink.
+    let address = format!("{}:6379", stack.address(&stack.redis));
+    let mut open = enter(&stack, || std::net::TcpStream::connect(&address).expect("before the run"));
+    let mut ping = || {
+        let begun = Instant::now();
+        open.write_all(b"PING\r\n").and_then(|()| open.read_exact(&mut [0; 7])).expect("it is open");
+        begun.elapsed()
+    };
+    ping();
+    let child = bench.spawn(&["run", "s.yaml"]);
+    eventually("the fault is armed", PATIENCE, || !events(&bench, "fault-armed").is_empty());
+    let seats = events(&bench, "edge-intercepted");
+    assert_eq!((&seats[0]["caller"], &seats[0]["cut"]), (&json!(stack.cart.name), &json!(0)));
+    // The quickest of a few: a machine may stand still once.
+    let past = (0..3).map(|_| ping()).min();
+    assert!(past < Some(Duration::from_millis(700)), "it goes on past Murphy: {past:?}");
+    let through = stack.ping(&stack.cart, &stack.redis);
+    assert!(through >= Duration::from_millis(700), "a new one is late: {through:?}");
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
+    let finished: Finished = child.wait_with_output().unwrap().into();
+    finished.expect(143);
+    ping();
+    assert_eq!(stack.tables_of_murphy(&stack.cart), 0);
+    assert!(bench.undo_logs().is_empty());
+}
+
+/// Does something in the network of the cart, on a thread that lives for this only.
+fn enter<T: Send>(stack: &CartStack, act: impl FnOnce() -> T + Send) -> T {
+    let namespace = std::fs::File::open(format!("/proc/{}/ns/net", stack.pid(&stack.cart)));
+    std::thread::scope(|scope| {
+        let acting = scope.spawn(|| {
+            setns(namespace.expect("a namespace"), CloneFlags::CLONE_NEWNET).expect("to enter it");
+            act()
+        });
+        acting.join().expect("no panic in there")
+    })
 }
 
 #[test]

@@ -57,6 +57,33 @@ fn groups_of_a_partition_reach_their_own() {
 }
 
 #[test]
+fn of_two_partitions_that_overlap_each_ends_for_itself() {
+    let Some(three) = Three::start("of_two_partitions_that_overlap_each_ends_for_itself") else { return };
+    let bench = Bench::new();
+    // The second cuts the pair of the first as well, and begins and ends while that stands.
+    let second = format!(
+        ",\n  {{ network: {{ between: [{}, [{}, {}]] }}, inject: partition, at: 1s, for: 3s }}]",
+        three.name(0),
+        three.name(1),
+        three.name(2)
+    );
+    let text = three.scenario("{ between: [<a>, <b>] }", "partition");
+    let at = text.rfind(']').expect("the end of the faults");
+    bench.file("s.yaml", &(text[..at].to_owned() + &second + &text[at + 1..]));
+    let run = bench.spawn(&["run", "s.yaml"]);
+    three.armed(&bench);
+    assert!(three.line(0, 1).is_err() && three.line(1, 0).is_err(), "by the first");
+    eventually("the third is cut off by the second", PATIENCE, || {
+        three.line(0, 2).is_err() && three.line(2, 0).is_err()
+    });
+    assert!(three.line(0, 1).is_err() && three.line(1, 0).is_err(), "by both");
+    three.line(1, 2).expect("of one group");
+    eventually("the second has ended", PATIENCE, || three.line(0, 2).is_ok() && three.line(2, 0).is_ok());
+    assert!(three.line(0, 1).is_err() && three.line(1, 0).is_err(), "by the first, which stands");
+    three.end(&bench, run);
+}
+
+#[test]
 fn the_share_of_packets_that_is_lost_is_the_one_asked_for() {
     let Some(three) = Three::start("the_share_of_packets_that_is_lost_is_the_one_asked_for") else { return };
     let bench = Bench::new();
