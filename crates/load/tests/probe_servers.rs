@@ -1,6 +1,7 @@
 //! Questions to a real Redis and a real PostgreSQL.
 
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -34,15 +35,23 @@ impl Drop for Running {
     }
 }
 
-/// True if the program can be run. Without it says so out loud, and fails where `CI=true`.
-fn found(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").output().is_ok();
-    if !found {
-        assert!(
-            std::env::var("CI").as_deref() != Ok("true"),
-            "CI=true, but there is no {program} on the PATH"
-        );
-        murphy_testkit::skipped(format_args!("no {program} on the PATH"));
+/// The program: of the PATH, or of the newest PostgreSQL that Debian keeps beside it. Without one says so out loud, and
+/// fails where `CI=true`.
+fn found(program: &str) -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut beside: Vec<(u32, PathBuf)> = versions
+        .filter_map(|version| {
+            let number = version.file_name().to_str()?.parse().ok()?;
+            Some((number, version.path().join("bin").join(program)))
+        })
+        .collect();
+    beside.sort();
+    let all = std::iter::once(PathBuf::from(program)).chain(beside.into_iter().rev().map(|(_, path)| path));
+    let runs = |path: &PathBuf| Command::new(path).arg("--version").output().is_ok();
+    let found = all.into_iter().find(runs);
+    if found.is_none() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI=true, but there is no {program}");
+        murphy_testkit::skipped(format_args!("no {program}"));
     }
     found
 }
@@ -65,11 +74,9 @@ fn expected(reply: &Value, matches: Option<&str>) -> Expected {
 }
 
 async fn redis() -> Option<Running> {
-    if !found("redis-server") {
-        return None;
-    }
+    let program = found("redis-server")?;
     let (port, dir) = (free_port(), tempfile::tempdir().unwrap());
-    let child = Command::new("redis-server")
+    let child = Command::new(program)
         .args(["--port", &port.to_string(), "--save", "", "--requirepass", "secret-word", "--dir"])
         .arg(dir.path())
         .stdout(Stdio::null())
@@ -117,11 +124,9 @@ async fn redis_is_sent_a_command_and_its_reply_is_judged() {
 
 /// A PostgreSQL with the user `postgres`, whose password is `secret-word`.
 async fn postgres() -> Option<Running> {
-    if !found("initdb") || !found("postgres") {
-        return None;
-    }
+    let (initdb, postgres) = (found("initdb")?, found("postgres")?);
     let (port, dir) = (free_port(), tempfile::tempdir().unwrap());
-    let as_nobody = |program: &str| {
+    let as_nobody = |program: &Path| {
         let mut command = Command::new(program);
         command.current_dir(dir.path()).env("LC_ALL", "C").stdout(Stdio::null()).stderr(Stdio::null());
         if geteuid().is_root() {
@@ -136,7 +141,7 @@ async fn postgres() -> Option<Running> {
             std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
         }
     }
-    let made = as_nobody("initdb")
+    let made = as_nobody(&initdb)
         .args(["--username=postgres", "--auth=scram-sha-256", "--no-sync", "--pwfile"])
         .arg(&words)
         .arg("-D")
@@ -144,7 +149,7 @@ async fn postgres() -> Option<Running> {
         .status()
         .unwrap();
     assert!(made.success(), "initdb: {made}");
-    let child = as_nobody("postgres")
+    let child = as_nobody(&postgres)
         .arg("-D")
         .arg(&data)
         .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-k"])
