@@ -10,7 +10,7 @@ use std::process::Stdio;
 use murphy_core::plural;
 use murphy_docker::{ComposeProgram, Container, Engine, Scope};
 use murphy_host::{Inside, Spare, myself};
-use murphy_netns::{Ability, Capabilities, Finding, probe};
+use murphy_netns::{Ability, Capabilities, Capability, Finding, probe};
 use serde::{Serialize, Serializer};
 use tokio::process::Command;
 
@@ -121,6 +121,7 @@ pub async fn examine() -> Vec<Examined> {
         },
     ));
     if let Ok(Capabilities(found)) = tokio::task::spawn_blocking(probe).await {
+        all.extend(found.iter().filter(|one| one.ability == Ability::Intercept).map(latency));
         all.extend(
             found.into_iter().map(|one| some(&one.ability.to_string(), needed_for(one.ability), one.finding)),
         );
@@ -136,6 +137,17 @@ pub async fn examine() -> Vec<Examined> {
 const FROM_CONTAINER: &str = "edges with `from:` a container";
 const IN_CONTAINER: &str = "`cpu-pressure`, `memory-pressure` and `disk-pressure` with `container:`";
 const ON_HOST: &str = "`cpu-pressure`, `memory-pressure` and `disk-pressure` on `host: this`";
+
+/// Which way a delay between containers goes, which is the same on every kernel.
+fn latency(intercept: &Capability) -> Examined {
+    let finding = match &intercept.finding {
+        Finding::Works { .. } => {
+            works("through proxies in the networks of both sides, TCP only; netem is not used")
+        }
+        lack => lack.clone(),
+    };
+    some("latency between containers", "`latency` on `network:`", finding)
+}
 
 fn needed_for(ability: Ability) -> &'static str {
     match ability {
