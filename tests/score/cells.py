@@ -460,7 +460,7 @@ def f9_leak(rng):
 
 
 def f9_closed(rng):
-    spec = {"timeout": rng.uniform(0.2, 0.4)}
+    spec = {"timeout": rng.uniform(0.2, 0.4), "leak": False}
     return Cell(spec, "blackhole", {("leak", EDGE): ("absent", {})}, rate=rng.uniform(4, 8), phases=(1, 10, 40, 10), cycles=5)
 
 

@@ -84,11 +84,13 @@ async def serve(listen, handler, obliging=True):
         await server.serve_forever()
 
 
-async def get(upstream, keep=None, path="/"):
-    """One GET on a connection of its own. `keep` gets the connection instead of closing it where the call fails."""
+async def get(upstream, keep=None, path="/", ask_to_close=True):
+    """One GET on a connection of its own. `keep` gets the connection instead of closing it where the call fails; a callee or a
+    proxy that is asked to close does it for the caller."""
     reader, writer = await asyncio.open_connection(*address(upstream))
     try:
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: callee\r\nConnection: close\r\n\r\n".encode())
+        close = "Connection: close\r\n" if ask_to_close else ""
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: callee\r\n{close}\r\n".encode())
         await writer.drain()
         head = await read_head(reader)
         if head is None:
@@ -214,7 +216,7 @@ class Own:
         wait = self.spec.get("timeout")
         if wait is None:
             return await get(self.upstream, keep)
-        return await asyncio.wait_for(get(self.upstream, keep), wait)
+        return await asyncio.wait_for(get(self.upstream, keep, ask_to_close="leak" not in self.spec), wait)
 
     def wait(self, index):
         how = self.spec.get("wait")
