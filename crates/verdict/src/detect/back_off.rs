@@ -37,6 +37,17 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
     if medians.iter().all(|wait| *wait < AT_ONCE) {
         return Found::absent(found, format!("tries again at once (median wait {})", listed.join(", ")));
     }
+    if let Some(longest) = longest(&waits, &medians).filter(|longest| longest.low < AT_ONCE) {
+        let (low, high) = (words::micros(longest.low), words::micros(longest.high));
+        return Found::undecided(
+            found,
+            format!(
+                "between tries are {}, the longest in [{low}, {high}]: that may be a caller that is slow to try again at once",
+                listed.join(", ")
+            ),
+            "a calmer machine, or more requests that fail",
+        );
+    }
     if let Some(last) = interval(&waits, |medians| medians.last().copied()) {
         found.insert("last".to_owned(), time(medians[medians.len() - 1], last));
     }
@@ -155,6 +166,12 @@ fn medians(sequences: &[&Vec<f64>]) -> Vec<f64> {
         .collect()
 }
 
+/// The interval of the longest of the median waits.
+fn longest(waits: &[Vec<f64>], medians: &[f64]) -> Option<Interval> {
+    let place = (0..medians.len()).max_by(|one, other| medians[*one].total_cmp(&medians[*other]))?;
+    interval(waits, |medians| medians.get(place).copied())
+}
+
 fn interval(waits: &[Vec<f64>], read: impl Fn(&[f64]) -> Option<f64>) -> Option<Interval> {
     percentile(resampled(waits, |drawn| read(&medians(drawn))))
 }
@@ -254,6 +271,16 @@ mod tests {
             assert_eq!(shape_of(&drawn(seed, 15, &linear, 0.0)), Shape::Linear);
             assert_eq!(shape_of(&drawn(seed, 15, &[base; 3], 0.0)), Shape::Constant);
         }
+    }
+
+    #[test]
+    fn a_stall_between_tries_is_no_wait_and_a_timer_is_one() {
+        let low = |waits: &[Vec<f64>]| {
+            longest(waits, &medians(&waits.iter().collect::<Vec<_>>())).expect("an interval").low
+        };
+        // As seen on a machine that starved: 9ms, 12ms and 1.2ms in the median, each from nothing to twice that.
+        assert!(low(&drawn(3, 30, &[8_000.0, 11_000.0, 500.0], 1.0)) < AT_ONCE);
+        assert!(low(&drawn(3, 30, &[20_000.0, 20_000.0, 20_000.0], 0.1)) > AT_ONCE);
     }
 
     #[test]
