@@ -56,7 +56,13 @@ fn of(compose: &Compose) -> Found {
     for one in dependencies(compose).iter().filter(|one| !is_job(one)) {
         let because = one.because.join(", ");
         match edge(one) {
-            Ok(edge) => {
+            Ok(mut edge) => {
+                // `a-b` that calls `c`, and `a` that calls `b-c`.
+                let taken = |name: &EdgeName| found.edges.iter().any(|other| &other.name == name);
+                let plain = edge.name.clone();
+                let numbered = (2..).map_while(|n| EdgeName::new(&format!("{plain}-{n}")).ok());
+                let free = std::iter::once(plain.clone()).chain(numbered).find(|name| !taken(name));
+                edge.name = free.unwrap_or(plain);
                 found.remarks.push(format!(
                     "{} calls {} ({because}): edge {}",
                     one.from,
@@ -91,7 +97,7 @@ fn edge(one: &Dependency) -> Result<EdgePlan, &'static str> {
         _ => Protocol::Tcp,
     };
     let route = Route::Intercept { from, to, open_connections: OpenConnections::default() };
-    Ok(EdgePlan { name, route, protocol, tls: None })
+    Ok(EdgePlan { name, route, protocol, tls: None, instance_of: None })
 }
 
 #[cfg(test)]
@@ -115,5 +121,16 @@ mod tests {
         let [out] = &found.left_out[..] else { panic!("{:?}", found.left_out) };
         assert_eq!(out.edge, "web-odd");
         assert!(out.why.starts_with("nothing tells on which port it is called (depends_on)"), "{}", out.why);
+    }
+
+    #[test]
+    fn two_edges_never_have_one_name() {
+        let text = "services:\n  a-b: { image: x, environment: { TO: 'http://c:80' } }\n  \
+                    a: { image: x, environment: { TO: 'http://b-c:80' } }\n  b-c: { image: x }\n  c: { image: x }\n";
+        let found = of(&Compose::read(text).unwrap());
+        let mut names: Vec<&str> = found.edges.iter().map(|edge| edge.name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["a-b-c", "a-b-c-2"]);
+        assert!(found.remarks.iter().any(|remark| remark.ends_with(": edge a-b-c-2")), "{:?}", found.remarks);
     }
 }
