@@ -29,6 +29,7 @@ class Cell:
         self.front = more.get("front")
         self.cycles = more.get("cycles")
         self.store = more.get("store")
+        self.instances = more.get("instances", 1)
 
 
 EDGE = "edge"
@@ -517,6 +518,91 @@ def f10_known_again(rng):
     return writes(store, f"latency {rng.randint(400, 700)}ms", ("absent", {}), ("absent", {}), attempts=rng.randint(2, 3))
 
 
+# ------------------------------------------------------------------- F11: several instances
+
+
+def instances(rng, spec, wanted, library=None, front=None, fault=None, **parameters):
+    """The fault sits on the first of them."""
+    count = rng.randint(2, 3)
+    fault = fault or rng.choice(["reset", "blackhole"])
+    return Cell(
+        {"timeout": rng.randint(150, 400) / 1000, **spec},
+        fault,
+        {("failover", EDGE): (wanted, parameters)},
+        phases=(1, 10, 16, 14),
+        rate=rng.uniform(10, 15) * count,
+        timeout=5,
+        library=library,
+        front=front,
+        instances=count,
+    )
+
+
+def f11_ejects(rng):
+    failures, seconds = rng.randint(1, 4), rng.uniform(2.0, 4.0)
+    spec = {"balance": {"retry": rng.random() < 0.5, "eject": {"failures": failures, "seconds": seconds}}}
+    return instances(rng, spec, "present", fault="reset", calls=(failures, 1))
+
+
+def f11_ejects_a_silent_one(rng):
+    spec = {"balance": {"retry": True, "eject": {"failures": rng.randint(1, 4), "seconds": rng.uniform(2.0, 4.0)}}}
+    return instances(rng, spec, "present", fault="blackhole")
+
+
+def f11_in_turn(rng):
+    return instances(rng, {"balance": {}}, "absent")
+
+
+def f11_tried_elsewhere(rng):
+    """Users are served by a second try: the sick instance is called for each of them."""
+    return instances(rng, {"balance": {"retry": True}}, "trap")
+
+
+def f11_sticks(rng):
+    """Never calls the sick instance, before or after: its connection sticks to another one."""
+    return instances(rng, {"balance": {"sticky": True}}, "trap")
+
+
+def f11_breaks_for_all(rng):
+    """Silent on the sick instance, because it is silent on all."""
+    spec = {"balance": {"breaker": {"failures": rng.randint(2, 4), "seconds": rng.uniform(4.0, 8.0)}}}
+    return instances(rng, spec, "trap", fault="reset")
+
+
+def f11_nginx(rng):
+    fails, seconds = rng.randint(1, 3), rng.randint(2, 4)
+    spec = {"max_fails": fails, "fail_timeout": seconds, "attempts": 0}
+    return instances(rng, spec, "present", library="nginx max_fails", front="nginx", fault="reset", calls=(fails, 1))
+
+
+def f11_nginx_silent(rng):
+    spec = {"max_fails": rng.randint(1, 3), "fail_timeout": rng.randint(2, 4), "attempts": 0}
+    return instances(rng, spec, "present", library="nginx max_fails", front="nginx", fault="blackhole")
+
+
+def f11_nginx_next(rng):
+    """Passes each failed call on to the next instance, and never takes one out."""
+    spec = {"max_fails": 0, "fail_timeout": 1, "attempts": 0}
+    return instances(rng, spec, "trap", library="nginx proxy_next_upstream", front="nginx")
+
+
+def f11_haproxy(rng):
+    rise, every = rng.randint(1, 3), rng.randint(500, 1000) / 1000
+    spec = {"attempts": 1, "observe": {"errors": rng.randint(1, 4), "every": every, "rise": rise}}
+    # Back by the last of so many good checks, the first of which comes at any moment after the lift.
+    back = ((rise - 0.5) * every, 0.5 * every + 0.5)
+    return instances(rng, spec, "present", library="HAProxy observe layer7", front="haproxy", fault="reset", back=back)
+
+
+def f11_haproxy_stays(rng):
+    return instances(rng, {"attempts": 1}, "absent", library="HAProxy without checks", front="haproxy")
+
+
+def f11_haproxy_retries(rng):
+    """Tries each failed call at another instance, and never takes one out."""
+    return instances(rng, {"attempts": 3}, "trap", library="HAProxy retries", front="haproxy")
+
+
 CELLS = {name: cell for name, cell in sorted(globals().items()) if name[:1] == "f" and name[1:2].isdigit()}
 
-SMOKE = ["f1_deadline", "f1_cascade", "f4_breaker", "f4_none", "f5_shared", "f6_stale", "f7_shed", "f8_deep", "f10_written_behind", "f10_tried_again"]
+SMOKE = ["f1_deadline", "f1_cascade", "f4_breaker", "f4_none", "f5_shared", "f6_stale", "f7_shed", "f8_deep", "f10_written_behind", "f10_tried_again", "f11_ejects", "f11_tried_elsewhere"]

@@ -1,7 +1,7 @@
 """Small services whose behaviour is known because it was asked for: what the detectors of Murphy are held to.
 
     fixture.py callee --listen HOST:PORT
-    fixture.py caller --listen HOST:PORT --upstream HOST:PORT --spec JSON [--truth FILE]
+    fixture.py caller --listen HOST:PORT --upstream HOST:PORT[,HOST:PORT…] --spec JSON [--truth FILE]
     fixture.py store --listen HOST:PORT --spec JSON --truth FILE
 
 The store keeps what it is asked for as `/write/ID`, and shows all of it as `/writes`; see `Store`. A caller hands `/write/ID` on.
@@ -347,6 +347,60 @@ class Own:
             self.running -= 1
 
 
+class Balanced:
+    """A caller of several instances of one callee. `balance`: retry (at the next one), eject {failures, seconds}, breaker
+    {failures, seconds} (over all of them), sticky (one connection, kept to the last one)"""
+
+    def __init__(self, spec, upstreams, truth):
+        self.how, self.wait = spec["balance"], spec["timeout"]
+        self.upstreams, self.truth = upstreams, truth
+        self.turn, self.open_until = 0, 0.0
+        self.failures, self.out_until = [0] * len(upstreams), [0.0] * len(upstreams)
+        self.kept, self.lock = None, asyncio.Lock()
+
+    async def __call__(self, path):
+        if path != "/":
+            return 200, {}, b"{}"
+        if time.monotonic() < self.open_until:
+            return 503, {}, b"{}"
+        if self.how.get("sticky"):
+            async with self.lock:
+                return await self.over_the_kept_one()
+        self.turn += 1
+        order = [(self.turn + index) % len(self.upstreams) for index in range(len(self.upstreams))]
+        order = [one for one in order if time.monotonic() >= self.out_until[one]]
+        for one in order if self.how.get("retry") else order[:1]:
+            eject = self.how.get("eject")
+            if eject and self.failures[one] >= eject["failures"]:
+                self.out_until[one] = time.monotonic() + eject["seconds"]  # one try alone
+            try:
+                body = await asyncio.wait_for(get(self.upstreams[one]), self.wait)
+                self.failures[one], self.out_until[one] = 0, 0.0
+                return 200, {}, body
+            except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
+                self.failed(one, eject)
+        return 502, {}, b"{}"
+
+    def failed(self, one, eject):
+        self.failures[one] += 1
+        if eject and self.failures[one] >= eject["failures"]:
+            self.out_until[one] = time.monotonic() + eject["seconds"]
+        breaker = self.how.get("breaker")
+        if breaker and self.failures[one] >= breaker["failures"]:
+            self.open_until = time.monotonic() + breaker["seconds"]
+
+    async def over_the_kept_one(self):
+        if self.kept is None:
+            self.kept = await asyncio.open_connection(*address(self.upstreams[-1]))
+        reader, writer = self.kept
+        writer.write(b"GET / HTTP/1.1\r\nHost: callee\r\n\r\n")
+        head = await read_head(reader)
+        if head is None:
+            self.kept = None
+            return 502, {}, b"{}"
+        return 200, {}, await reader.readexactly(head[1])
+
+
 async def herd(spec, upstream):
     """Holds connections open, as a pool does, and opens each anew when it breaks."""
 
@@ -514,7 +568,8 @@ async def caller(args):
                 truth.count(type(error).__name__)
                 return 502, {}, b"{}"
     else:
-        own = Own(spec, args.upstream, truth)
+        upstreams = args.upstream.split(",")
+        own = Balanced(spec, upstreams, truth) if spec.get("balance") else Own(spec, args.upstream, truth)
 
         async def handler(path):
             return await own(path)

@@ -75,11 +75,12 @@ frontend front
   default_backend callee
 backend callee
   http-reuse never
-  server one {upstream}
+  {more}
+{servers}
 """
 
 
-def front(cell, where, listen, upstream):
+def front(cell, where, listen, upstreams):
     """The command of a caller that is nginx or HAProxy, with its configuration written."""
     spec = cell.spec
     attempts = spec.get("attempts", 1)
@@ -87,16 +88,23 @@ def front(cell, where, listen, upstream):
     if cell.front == "nginx":
         if "max_fails" in spec:
             # A lone server is never taken out; two of one address are.
-            server = f"server {upstream} max_fails={spec['max_fails']} fail_timeout={spec['fail_timeout']}s;"
-            servers = server * 2
+            named = upstreams if len(upstreams) > 1 else upstreams * 2
+            servers = "".join(f"server {one} max_fails={spec['max_fails']} fail_timeout={spec['fail_timeout']}s;" for one in named)
         else:
-            servers = f"server {upstream} max_fails=0;" * max(attempts, 1)
+            servers = f"server {upstreams[0]} max_fails=0;" * max(attempts, 1)
         text = NGINX.format(dir=where, servers=servers, listen=listen, timeout=timeout, attempts=attempts)
         path = os.path.join(where, "nginx.conf")
         command = ["nginx", "-e", os.path.join(where, "nginx.log"), "-c", path]
     else:
         retry_on = "retry-on all-retryable-errors" if attempts > 1 else ""
-        text = HAPROXY.format(listen=listen, timeout=timeout, retries=attempts - 1, retry_on=retry_on, upstream=upstream)
+        more, check, observe = "", "", spec.get("observe")
+        if len(upstreams) > 1:
+            more = "balance roundrobin\n  option redispatch 1"
+        if observe:
+            more += "\n  option httpchk GET /live"
+            check = f" check inter {int(observe['every'] * 1000)}ms rise {observe['rise']} fall 2 observe layer7 error-limit {observe['errors']} on-error mark-down"
+        servers = "\n".join(f"  server s{index} {one}{check}" for index, one in enumerate(upstreams))
+        text = HAPROXY.format(listen=listen, timeout=timeout, retries=attempts - 1, retry_on=retry_on, more=more, servers=servers)
         path = os.path.join(where, "haproxy.cfg")
         command = ["haproxy", "-db", "-f", path]
     with open(path, "w") as file:
@@ -105,7 +113,9 @@ def front(cell, where, listen, upstream):
 
 
 def scenario(cell, name, seed, where):
-    listen, proxied, direct = (f"127.0.0.1:{port}" for port in free_ports(3))
+    listen, *ports = (f"127.0.0.1:{port}" for port in free_ports(1 + 2 * cell.instances))
+    proxied, direct = ports[0], ports[1]
+    all_proxied = ports[0::2]
     if cell.callee == "redis":
         port = direct.rsplit(":", 1)[1]
         callee = {
@@ -119,10 +129,10 @@ def scenario(cell, name, seed, where):
     else:
         callee = {"run": [sys.executable, FIXTURE, "callee", "--listen", direct], "ready": {"tcp": direct}, "within": "30s"}
     if cell.front:
-        command = front(cell, where, listen, proxied)
+        command = front(cell, where, listen, all_proxied)
     else:
         truth = os.path.join(where, "truth.json")
-        command = [sys.executable, FIXTURE, "caller", "--listen", listen, "--upstream", proxied]
+        command = [sys.executable, FIXTURE, "caller", "--listen", listen, "--upstream", ",".join(all_proxied)]
         command += ["--spec", json.dumps(cell.spec), "--truth", truth]
     warm, base, fault, after = cell.phases
     loads = {}
@@ -160,6 +170,14 @@ def scenario(cell, name, seed, where):
         "faults": faults,
         "learn": "all",
     }
+    for index in range(1, cell.instances):
+        proxied, direct = ports[2 * index : 2 * index + 2]
+        another = {"run": [sys.executable, FIXTURE, "callee", "--listen", direct], "ready": {"tcp": direct}, "within": "30s"}
+        document["services"] = {f"callee-{index + 1}": another, **document["services"]}
+        document["edges"][f"{EDGE}-{index + 1}"] = {"listen": proxied, "to": direct, "protocol": "http"}
+    if cell.instances > 1:
+        for edge in document["edges"].values():
+            edge["instance-of"] = "callee"
     if cell.ready:
         document["probes"] = {"ready": {"http": f"GET http://{listen}/ready", "every": "1s"}}
     path = os.path.join(where, "scenario.yaml")

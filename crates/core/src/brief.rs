@@ -119,6 +119,9 @@ pub struct EdgeBrief {
     pub to: String,
     /// What travels.
     pub protocol: Protocol,
+    /// The dependency of which the callee is one of several instances.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_of: Option<String>,
 }
 
 /// A fault, as far as a judge must know it.

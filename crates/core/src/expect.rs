@@ -124,6 +124,8 @@ pub enum Rule {
     NoLeak,
     /// Under too much load, some are refused at once while the others are served.
     Sheds,
+    /// The caller takes a sick instance out and goes to the others.
+    Ejects,
     /// Users do not need what is broken: their success rate holds.
     Soft,
     /// No write that was acknowledged is gone.

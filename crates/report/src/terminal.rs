@@ -105,6 +105,7 @@ pub(crate) fn shown(judgement: &Judgement) -> impl Iterator<Item = &Finding> {
                         State::Absent { .. },
                         Detector::Timeout
                             | Detector::Breaker
+                            | Detector::Failover
                             | Detector::Isolation
                             | Detector::Dependency
                             | Detector::Lost
@@ -123,6 +124,7 @@ pub(crate) fn shown(judgement: &Judgement) -> impl Iterator<Item = &Finding> {
             Detector::Jitter => Some(RowKind::Jitter),
             Detector::Reconnect => Some(RowKind::Reconnect),
             Detector::Leak => Some(RowKind::Leak),
+            Detector::Failover => Some(RowKind::Failover),
             Detector::Shedding => Some(RowKind::Shedding),
             Detector::Dependency => Some(RowKind::Dependency),
             Detector::Lost => Some(RowKind::Lost),

@@ -234,6 +234,8 @@ pub(crate) struct EdgeDoc {
     pub(crate) protocol: Protocol,
     /// On which sides TLS is spoken; on none if left out. Without it TLS passes through untouched.
     pub(crate) tls: Option<TlsSettings>,
+    /// The dependency of which `to` is one of several instances; the edges to the others of them say the same.
+    pub(crate) instance_of: Option<String>,
 }
 
 /// One stream of user requests.
@@ -497,6 +499,8 @@ pub(crate) struct RulesDoc {
     pub(crate) reconnect: Option<String>,
     /// Edge: `none`, no connection stays behind after a fault.
     pub(crate) leak: Option<String>,
+    /// Edge with `instance-of`: `ejects`, the caller goes to the other instances while this one is sick.
+    pub(crate) failover: Option<String>,
     /// Load: `at once`, under too much load some are refused at once while the others are served.
     pub(crate) shedding: Option<String>,
     /// Load: `soft`, users do not need what is broken.

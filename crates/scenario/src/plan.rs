@@ -156,6 +156,9 @@ pub struct EdgePlan {
     /// On which sides TLS is spoken, with files relative to the scenario's file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsSettings>,
+    /// The dependency of which the callee is one of several instances.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance_of: Option<ServiceName>,
 }
 
 /// How Murphy gets between a caller and a dependency.
@@ -185,6 +188,14 @@ impl Route {
     pub fn to(&self) -> &Address {
         match self {
             Route::Listen { to, .. } | Route::Intercept { to, .. } => to,
+        }
+    }
+
+    /// On whose calls Murphy sits in; `None` for whoever dials its listener.
+    pub fn caller(&self) -> Option<&Caller> {
+        match self {
+            Route::Listen { .. } => None,
+            Route::Intercept { from, .. } => Some(from),
         }
     }
 }

@@ -123,6 +123,10 @@ fn edge_text(edge: &EdgePlan) -> String {
         Some(tls) => format!("{protocol}, {tls}"),
         None => protocol.to_owned(),
     };
+    let protocol = match &edge.instance_of {
+        Some(of) => format!("{protocol}, an instance of {of}"),
+        None => protocol,
+    };
     match &edge.route {
         Route::Listen { listen, to } => {
             format!("listen on {listen}, dial {to}  ({protocol})\nundo   close the listener")

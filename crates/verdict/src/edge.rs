@@ -91,6 +91,8 @@ pub(crate) struct EdgeView {
     pub name: EdgeName,
     /// The caller, where known.
     pub from: Option<String>,
+    /// Whose calls these are, by their caller, and of which dependency the callee is one of several instances.
+    pub instance_of: Option<(Option<String>, String)>,
     /// By beginning.
     pub calls: Vec<Call>,
     /// By opening.
@@ -296,7 +298,8 @@ fn view(
     let hurt = Windows::union(on_edge.iter().chain(&on_callee).filter_map(|fault| window(fault)).collect());
     let mut conns: Vec<Conn> = building.conns.into_values().collect();
     conns.sort_unstable_by_key(|conn| conn.opened);
-    let mut view = EdgeView { name, from, calls, conns, harm, delays, blind: false, hurt };
+    let instance_of = told.and_then(|edge| Some((edge.from.clone(), edge.instance_of.clone()?)));
+    let mut view = EdgeView { name, from, instance_of, calls, conns, harm, delays, blind: false, hurt };
     view.blind = on_edge.iter().any(|fault| fault.name == "refuse") && view.is_thinned(baseline);
     view
 }

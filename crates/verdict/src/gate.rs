@@ -39,7 +39,11 @@ impl GateId {
             GateId::ServicesUp => {
                 matches!(
                     kind,
-                    RowKind::Timeout | RowKind::Attempts | RowKind::Amplification | RowKind::Breaker
+                    RowKind::Timeout
+                        | RowKind::Attempts
+                        | RowKind::Amplification
+                        | RowKind::Breaker
+                        | RowKind::Failover
                 )
             }
         }

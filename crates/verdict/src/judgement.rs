@@ -200,6 +200,8 @@ pub enum RowKind {
     Reconnect,
     /// Whether connections stay behind.
     Leak,
+    /// Whether the caller goes to other instances.
+    Failover,
     /// Whether some are refused at once under too much load.
     Shedding,
     /// Whether users can do without what is broken.
@@ -343,6 +345,8 @@ pub enum Detector {
     Reconnect,
     /// Do connections stay behind after each fault? (2.13)
     Leak,
+    /// Does the caller go to other instances while one is sick? (2.18)
+    Failover,
     /// Are users spared who do not need the dependency? (2.7)
     Isolation,
     /// Are requests refused at once when there are too many? (2.10)
@@ -375,6 +379,7 @@ impl Detector {
             Detector::Fallback => "fallback",
             Detector::Reconnect => "reconnect",
             Detector::Leak => "leak",
+            Detector::Failover => "failover",
             Detector::Isolation => "isolation",
             Detector::Shedding => "shedding",
             Detector::Recovery => "recovery",
@@ -397,6 +402,7 @@ impl Detector {
             | Detector::Breaker
             | Detector::Pool
             | Detector::Fallback
+            | Detector::Failover
             | Detector::Dependency
             | Detector::Lost
             | Detector::Duplicates => false,
@@ -520,6 +526,8 @@ pub struct Why {
 pub enum Cause {
     /// A service's process ended by itself.
     Crash,
+    /// A sick instance is called on although others are well.
+    NoFailover,
     /// Degraded answers were served that the author does not allow.
     DegradedAnswers,
     /// The caller waits for as long as the dependency takes.

@@ -124,6 +124,7 @@ fn of_edge(subject: &Subject, findings: &[Finding]) -> Vec<String> {
         (present(Detector::Breaker), "breaker: opens"),
         (absent(Detector::Reconnect), "reconnect: spread"),
         (absent(Detector::Leak), "leak: none"),
+        (present(Detector::Failover), "failover: ejects"),
     ] {
         if holds {
             rules.push(rule.to_owned());

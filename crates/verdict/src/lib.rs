@@ -17,6 +17,7 @@ mod reader;
 mod rows;
 mod solo;
 pub mod stats;
+mod turns;
 mod why;
 mod words;
 

@@ -87,6 +87,7 @@ mod tests {
         let edge = EdgeView {
             name: EdgeName::new("cart").unwrap(),
             from: None,
+            instance_of: None,
             calls: [(100_000, 101_000), (102_000, 103_000), (500_000, 501_000)].map(call).to_vec(),
             conns: Vec::new(),
             harm: Harm::Slow,

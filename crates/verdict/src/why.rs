@@ -119,6 +119,10 @@ fn change_for(kind: RowKind) -> Option<(Cause, &'static str)> {
             (Cause::Herd, "wait a random time before connecting anew, growing with each try")
         }
         RowKind::Leak => (Cause::Leak, "close the connection of a call that is given up"),
+        RowKind::Failover => (
+            Cause::NoFailover,
+            "take an instance out for some seconds after a few failures in a row, and let one call try it then",
+        ),
         RowKind::Shedding => (
             Cause::NoShedding,
             "a limit on requests in flight, and a 503 with Retry-After at once for what is beyond it",

@@ -1,6 +1,6 @@
 //! Edges: how Murphy gets between a caller and a dependency.
 
-use murphy_core::EdgeName;
+use murphy_core::{EdgeName, ServiceName};
 
 use murphy_tls::{TlsProblem, TlsSettings};
 
@@ -63,7 +63,11 @@ pub(super) fn plan(
         _ => return None,
     };
     let tls = document.tls.clone().map(|tls| tls_of(check, here, tls));
-    Some(EdgePlan { name: name_good?, route, protocol: document.protocol, tls })
+    let instance_of = match &document.instance_of {
+        Some(of) => Some(check.name(here.value("instance-of"), of, ServiceName::new)?),
+        None => None,
+    };
+    Some(EdgePlan { name: name_good?, route, protocol: document.protocol, tls, instance_of })
 }
 
 fn tls_of(check: &mut Check<'_, '_>, here: Cursor<'_>, tls: TlsSettings) -> TlsSettings {

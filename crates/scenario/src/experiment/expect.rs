@@ -127,9 +127,17 @@ fn keys_of(kind: Kind) -> &'static [&'static str] {
             "duplicates",
         ],
         Kind::Probe => &["always", "follows"],
-        Kind::Edge => {
-            &["timeout", "attempts", "amplification", "back-off", "jitter", "breaker", "reconnect", "leak"]
-        }
+        Kind::Edge => &[
+            "timeout",
+            "attempts",
+            "amplification",
+            "back-off",
+            "jitter",
+            "breaker",
+            "reconnect",
+            "leak",
+            "failover",
+        ],
     }
 }
 
@@ -156,6 +164,7 @@ fn rule(
         "jitter" => &document.jitter,
         "reconnect" => &document.reconnect,
         "leak" => &document.leak,
+        "failover" => &document.failover,
         "shedding" => &document.shedding,
         "dependency" => &document.dependency,
         "staleness" => &document.staleness,
@@ -195,8 +204,8 @@ fn rule(
         }
         "staleness" => Rule::Staleness { at_most: understood(check, field, sentence::at_most_span(text))? },
         "follows" => Rule::Follows { at_most: understood(check, field, sentence::at_most_span(text))? },
-        "breaker" | "back-off" | "jitter" | "reconnect" | "leak" | "shedding" | "dependency" | "lost"
-        | "duplicates" => {
+        "breaker" | "back-off" | "jitter" | "reconnect" | "leak" | "failover" | "shedding" | "dependency"
+        | "lost" | "duplicates" => {
             let (word, rule) = one_word(key)?;
             if text.trim() != word {
                 let message =
@@ -222,6 +231,7 @@ fn one_word(key: &str) -> Option<(&'static str, Rule)> {
         "jitter" => ("present", Rule::Jitter),
         "reconnect" => ("spread", Rule::ReconnectsSpread),
         "leak" => ("none", Rule::NoLeak),
+        "failover" => ("ejects", Rule::Ejects),
         "shedding" => ("at once", Rule::Sheds),
         "dependency" => ("soft", Rule::Soft),
         "lost" => ("none", Rule::NoneLost),

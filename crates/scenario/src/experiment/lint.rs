@@ -6,7 +6,7 @@ use murphy_faults::{Fault, Removal, Remove};
 
 use super::context::{Check, Cursor};
 use crate::diagnostic::Severity;
-use crate::plan::{FaultStep, FaultTarget, LoadPlan, Plan, Route};
+use crate::plan::{EdgePlan, FaultStep, FaultTarget, LoadPlan, Plan, Route};
 
 /// Assertions that can never be evaluated.
 pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
@@ -70,6 +70,15 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
                         ));
                 }
             }
+            Rule::Ejects if matches!(&rule.subject, Subject::Edge(name) if alone(plan, name.as_str())) => {
+                check
+                    .findings
+                    .error(
+                        at,
+                        format!("`{}` cannot be seen: this edge is to no instance of several", rule.id),
+                    )
+                    .help("write `instance-of: NAME` on it and on the edges to the other instances");
+            }
             Rule::Amplification { .. } if no_load => needs_load(check, at, "amplification"),
             Rule::Timeout { .. }
             | Rule::Attempts { .. }
@@ -78,6 +87,7 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
             | Rule::Jitter
             | Rule::ReconnectsSpread
             | Rule::NoLeak
+            | Rule::Ejects
             | Rule::Follows { .. }
                 if no_faults =>
             {
@@ -87,6 +97,15 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
         }
     }
     traceless(check, root, plan);
+}
+
+/// True if no other edge of the same caller is to an instance of the same dependency.
+fn alone(plan: &Plan, name: &str) -> bool {
+    let Some(edge) = plan.edges.iter().find(|edge| edge.name.as_str() == name) else { return true };
+    let same = |other: &&EdgePlan| {
+        other.instance_of == edge.instance_of && other.route.caller() == edge.route.caller()
+    };
+    edge.instance_of.is_none() || plan.edges.iter().filter(same).count() < 2
 }
 
 /// How callers take it when they are refused leaves no trace at the proxy: there is no call. Where nothing else breaks, what is asked of
@@ -102,7 +121,7 @@ fn traceless(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
             Rule::Timeout { .. } => {
                 "write `blackhole` or `latency`, which hold calls, in the place of `refuse`"
             }
-            Rule::Attempts { .. } | Rule::BreakerOpens | Rule::BackOffGrows | Rule::Jitter => {
+            Rule::Attempts { .. } | Rule::BreakerOpens | Rule::BackOffGrows | Rule::Jitter | Rule::Ejects => {
                 "write `reset` or `blackhole`, which calls run into, in the place of `refuse`"
             }
             _ => continue,
@@ -268,7 +287,11 @@ fn edges(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
         .collect();
     for (name, at) in section.fields() {
         // Of a run that breaks nothing, that was said, or is meant.
-        if !plan.faults.is_empty() && !hurt.contains(name) && !judged.contains(name) && !leads_on(plan, name)
+        if !plan.faults.is_empty()
+            && !hurt.contains(name)
+            && !judged.contains(name)
+            && !leads_on(plan, name)
+            && alone(plan, name)
         {
             check
                 .findings
@@ -287,7 +310,8 @@ fn edges(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
             | Rule::BackOffGrows
             | Rule::Jitter
             | Rule::ReconnectsSpread
-            | Rule::NoLeak,
+            | Rule::NoLeak
+            | Rule::Ejects,
         ) = (&rule.subject, &rule.rule)
         else {
             continue;

@@ -63,6 +63,7 @@ impl Plan {
             from,
             to: self.name_of(edge.route.to()),
             protocol: edge.protocol,
+            instance_of: edge.instance_of.as_ref().map(|of| of.as_str().to_owned()),
         }
     }
 

@@ -244,6 +244,7 @@ impl Golden {
                 from: Some(SERVICE.to_owned()),
                 to: "redis:6379".to_owned(),
                 protocol: Protocol::Redis,
+                instance_of: None,
             }],
             loads: self.loads(),
             probes: vec![ProbeBrief {

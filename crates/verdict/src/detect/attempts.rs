@@ -216,6 +216,7 @@ mod tests {
         EdgeView {
             name: EdgeName::new("cart").unwrap(),
             from: None,
+            instance_of: None,
             calls: calls.iter().map(call).collect(),
             conns: Vec::new(),
             harm: Harm::Slow,

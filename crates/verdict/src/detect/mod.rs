@@ -6,6 +6,7 @@ mod attempts;
 mod back_off;
 mod breaker;
 mod dependency;
+mod failover;
 mod fallback;
 mod health;
 mod isolation;
@@ -116,6 +117,11 @@ pub(crate) fn all(run: &RunView<'_>, gates: &[Gate]) -> Vec<Finding> {
             finding(*detector, Subject::Edge(edge.name.clone()), found)
         })
     });
+    let instances = run.edges.iter().filter(|edge| edge.instance_of.is_some()).map(|edge| {
+        let found = guarded(|| failover::detect(run, edge));
+        let found = if caller_died(run, edge) { doubted(found, "the caller ended by itself") } else { found };
+        finding(Detector::Failover, Subject::Edge(edge.name.clone()), found)
+    });
     let loads = run.loads.iter().flat_map(|load| {
         ON_LOADS.iter().map(move |(detector, detect)| {
             let found = guarded(|| detect(run, load));
@@ -142,7 +148,7 @@ pub(crate) fn all(run: &RunView<'_>, gates: &[Gate]) -> Vec<Finding> {
             Some(finding(*detector, Subject::Load(load.name.clone()), found))
         })
     });
-    let mut all: Vec<Finding> = edges.chain(loads).chain(ledgers).chain(probes).collect();
+    let mut all: Vec<Finding> = edges.chain(instances).chain(loads).chain(ledgers).chain(probes).collect();
     if any_fails(gates, &[GateId::FaultTookEffect, GateId::SomethingBroken]) {
         // Users who missed nothing tell nothing of what they can do without.
         let without = [Detector::Dependency, Detector::Fallback, Detector::Isolation];

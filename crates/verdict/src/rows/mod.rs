@@ -103,7 +103,7 @@ pub(crate) fn row(case: &Case<'_>, expectation: &Expectation) -> Draft {
         (Subject::Edge(name), Rule::BreakerOpens) => edge::breaker(case, name, want),
         (_, Rule::Isolation { loads }) => isolation::row(case, loads),
         (subject @ Subject::Edge(_), Rule::BackOffGrows) => facts::back_off(case, subject, want),
-        (subject @ Subject::Edge(_), Rule::Jitter | Rule::ReconnectsSpread | Rule::NoLeak)
+        (subject @ Subject::Edge(_), Rule::Jitter | Rule::ReconnectsSpread | Rule::NoLeak | Rule::Ejects)
         | (subject @ Subject::Load(_), Rule::Sheds | Rule::Soft | Rule::NoneLost | Rule::NoneTwice) => {
             match asked(&expectation.rule) {
                 Some(asked) => facts::row(case, subject, &asked, want),
@@ -142,6 +142,13 @@ fn asked(rule: &Rule) -> Option<facts::Asked> {
             Wish::Absent,
             "fail if the number of open connections climbs with each of four or more faults",
             "after",
+        ),
+        Rule::Ejects => (
+            Detector::Failover,
+            Wish::Present,
+            "pass if the calls to a sick instance fall to a fifth of its share or less in a window of 5s or more, while the \
+             other instances are called",
+            "time",
         ),
         Rule::Sheds => (
             Detector::Shedding,
@@ -194,6 +201,7 @@ pub(crate) fn kind_of(rule: &Rule) -> RowKind {
         Rule::Jitter => RowKind::Jitter,
         Rule::ReconnectsSpread => RowKind::Reconnect,
         Rule::NoLeak => RowKind::Leak,
+        Rule::Ejects => RowKind::Failover,
         Rule::Sheds => RowKind::Shedding,
         Rule::Soft => RowKind::Dependency,
         Rule::Staleness { .. } => RowKind::Staleness,

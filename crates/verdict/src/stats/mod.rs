@@ -2,6 +2,7 @@
 
 mod beta;
 mod bootstrap;
+mod chi_square;
 mod holm;
 mod kendall;
 mod poisson;
@@ -13,9 +14,10 @@ mod trend;
 
 pub use beta::{binomial_cdf, incomplete_beta, ln_gamma};
 pub use bootstrap::ratio_of_rates;
+pub use chi_square::by_chance;
 pub use holm::holm;
 pub use kendall::rise_by_chance;
-pub use poisson::{poisson_cdf, poisson_quantile, scan_threshold};
+pub use poisson::{poisson_cdf, poisson_limits, poisson_quantile, scan_threshold};
 pub use proportion::{Blocks, Interval, Share, newcombe, requests_to_settle, wilson};
 pub use quantile::{Estimate, Ranks, fewest_for_upper, quantile, ranks};
 pub use resample::{deviation, median, percentile, resampled};

@@ -37,6 +37,20 @@ pub fn scan_threshold(mean: f64, bins: u64) -> u64 {
     poisson_quantile(1.0 - 1e-3 / bins.max(1) as f64, mean) + 1
 }
 
+/// The exact two-sided 95 % limits of the mean of which `k` was seen (Garwood 1936).
+pub fn poisson_limits(k: u64) -> (f64, f64) {
+    // The mean at which P(X ≤ k) is `p`: it falls as the mean grows.
+    let mean_at = |k: u64, p: f64| {
+        let (mut low, mut high) = (0.0, k as f64 + 12.0 * (k as f64).sqrt() + 20.0);
+        for _ in 0..60 {
+            let middle = 0.5 * (low + high);
+            if poisson_cdf(k, middle) > p { low = middle } else { high = middle }
+        }
+        low
+    };
+    (if k == 0 { 0.0 } else { mean_at(k - 1, 0.975) }, mean_at(k, 0.025))
+}
+
 #[cfg(test)]
 #[allow(clippy::excessive_precision)] // reference values stand as their source prints them
 mod tests {
@@ -64,6 +78,20 @@ mod tests {
         // scipy.stats.poisson.ppf
         for (q, mean, wanted) in [(0.5, 3.3, 3), (0.975, 10.0, 17), (0.5, 0.0, 0)] {
             assert_eq!(poisson_quantile(q, mean), wanted);
+        }
+    }
+
+    #[test]
+    fn limits_of_a_mean_agree_with_scipy() {
+        // scipy.stats.chi2.ppf(0.025, 2 * k) / 2 and ppf(0.975, 2 * k + 2) / 2
+        for (k, low, high) in [
+            (0, 0.0, 3.688_879_454_1),
+            (3, 0.618_672_122_9, 8.767_273_069_7),
+            (10, 4.795_388_696_1, 18.390_356_042_0),
+            (400, 361.756_296_631_1, 441.186_648_096_7),
+        ] {
+            let limits = poisson_limits(k);
+            assert!((limits.0 - low).abs() < 1e-6 && (limits.1 - high).abs() < 1e-6, "{k}: {limits:?}");
         }
     }
 

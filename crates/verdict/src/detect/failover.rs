@@ -1,0 +1,365 @@
+//! Does the caller go to other instances while one of them is sick? (verdicts 2.18) What is looked at are the sick instance's
+//! calls among those of all instances that are well: a try at another instance keeps users served, and hides that the sick one
+//! is called for each of them, so what users saw is told beside it and decides nothing. Silence alone is no failover: the
+//! others must be called meanwhile, and the instance must have had calls to lose.
+
+use super::{Found, params};
+use crate::edge::{EdgeView, Harm};
+use crate::judgement::Reading;
+use crate::phase::{LoadView, RunView, Window, Windows};
+use crate::stats::{Blocks, Share, by_chance, newcombe, poisson_limits, wilson};
+use crate::turns::{OUT, Out, Turns};
+use crate::words;
+
+/// Calls that must have been due on the instance while it was sick.
+const FEWEST_DUE: f64 = 36.0;
+/// The shortest window in which that is looked for, and the calls due in one: with none of them seen, the upper limit of their
+/// mean is 3.7, less than a fifth of 25.
+const WINDOW: u64 = 5_000_000;
+const DUE: f64 = 25.0;
+/// Calls due in a stretch that tells whether it is back.
+const DUE_BACK: f64 = 10.0;
+/// Calls of each instance from which on their shares can be called equal or not.
+const COMPARABLE: u64 = 50;
+/// How much of the users' success may go before they have noticed.
+const MARGIN: f64 = 0.02;
+
+pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
+    let Some(hurt) =
+        edge.hurt.iter().max_by_key(|window| window.to.min(run.last).saturating_sub(window.from))
+    else {
+        return Found::not_applicable("no fault sits on this instance");
+    };
+    let group: Vec<&EdgeView> =
+        run.edges.iter().filter(|other| other.instance_of == edge.instance_of).collect();
+    if group.len() < 2 {
+        return Found::inconclusive(
+            "no other edge is to an instance of the same dependency",
+            "an edge for each instance, with the same `instance-of`",
+        );
+    }
+    let is_well = |other: &&EdgeView| {
+        other.name != edge.name
+            && !other.hurt.iter().any(|other| other.from < hurt.to && hurt.from < other.to)
+    };
+    let others: Vec<&EdgeView> = group.iter().copied().filter(is_well).collect();
+    if others.is_empty() {
+        return Found::not_applicable("all instances were sick at once: there was none to go to");
+    }
+    if edge.blind {
+        return Found::inconclusive(
+            "refused connections leave no trace at the proxy: silence is no failover here",
+            "use `reset` or `blackhole` instead of `refuse`",
+        );
+    }
+    let calls = |of: &EdgeView, windows: &Windows| of.within(windows).count() as u64;
+    let own = calls(edge, &run.baseline);
+    let all = own + others.iter().map(|other| calls(other, &run.baseline)).sum::<u64>();
+    let load_end = run.loads.iter().filter_map(|load| load.points.last()).map(|point| point.intended).max();
+    let sick = Window { from: hurt.from, to: hurt.to.min(load_end.unwrap_or(run.last)) };
+    let rate = own as f64 / run.baseline.length().max(1) as f64;
+    let due = rate * sick.length() as f64;
+    if due < FEWEST_DUE {
+        return Found::inconclusive(
+            format!("only {due:.0} calls were due on it while it was sick"),
+            format!(
+                "{FEWEST_DUE:.0} calls: a longer fault, a higher rate, or a fault on an instance that is called"
+            ),
+        );
+    }
+    let window = WINDOW.max((DUE / rate) as u64);
+    if sick.length() < window {
+        return Found::inconclusive(
+            format!("it was sick for {} only", words::micros(sick.length() as f64)),
+            format!("a fault of {} or longer", words::micros(2.0 * window as f64)),
+        );
+    }
+    let turns = Turns::of(edge, &others, sick, own as f64 / all as f64);
+    let baseline = wilson(Share { p: turns.share, n: all as f64 });
+    let met = turns.all.iter().filter(|turn| turn.own).count() as u64;
+    let made = turns.all.len() as u64;
+    let counts: Vec<u64> = group.iter().map(|of| calls(of, &run.baseline)).collect();
+    let mut found = params([
+        ("share", Reading::share(own, all, Some((baseline.low, baseline.high)))),
+        ("share-while-sick", Reading::share(met, made, None)),
+    ]);
+    if let Some(chance) = by_chance(&counts).filter(|_| counts.iter().all(|count| *count >= COMPARABLE)) {
+        let text = if chance < 0.05 { "unequal" } else { "equal" };
+        let weights = Reading::ratio(chance, None, all).says(format!("{text} (chi-square p {chance:.2})"));
+        found.insert("weights".to_owned(), weights);
+    }
+    let users = Users::of(run, sick);
+    let told = users.as_ref().map_or_else(String::new, |users| format!("; {}", users.told));
+    if let Some(users) = users {
+        found.insert("success".to_owned(), users.success);
+    }
+    let before = words::percent(own, all);
+    let Some(Out { at, calls, window }) = turns.out(sick, window) else {
+        // What each instance gets of the usual: a breaker over all of them, or a full pool, goes to none.
+        let usual = all as f64 / run.baseline.length().max(1) as f64 * sick.length() as f64;
+        let (_, most) = poisson_limits(made);
+        if most < usual * 0.5 {
+            let text = format!(
+                "the caller stops calling the other instances too: {made} calls where {usual:.0} are usual{told}"
+            );
+            return Found::absent(found, text);
+        }
+        let failed = edge.in_window(sick).iter().filter(|call| edge.is_failing(call)).count();
+        if edge.harm == Harm::Slow && failed < 3 {
+            return Found::not_applicable("calls were slow but succeeded: no reason to leave it");
+        }
+        let (least, _) = poisson_limits(met);
+        if least > OUT * turns.share * made as f64 {
+            let text = format!(
+                "stays in: {before} of the calls before, {} while it was sick{told}",
+                words::percent(met, made)
+            );
+            return Found::absent(found, text);
+        }
+        return Found::undecided(
+            found,
+            format!(
+                "its calls fell from {before} to {}, but in no window of {} or more to a fifth of its share with the whole \
+                 interval",
+                words::percent(met, made),
+                words::micros(window as f64)
+            ),
+            "a higher rate or a longer fault",
+        );
+    };
+    found.insert("window".to_owned(), Reading::time(window as f64, None, None, 1));
+    let time = at.saturating_sub(sick.from) as f64;
+    // Three calls that were due and did not come tell that it is out, with 95 %.
+    let high = time + 3.0 / rate;
+    found.insert("time".to_owned(), Reading::time(time, Some(time), Some(high), 1));
+    found.insert("calls".to_owned(), Reading::count(calls, 1));
+    let residual = turns.all.iter().filter(|turn| turn.own && turn.at > at).count() as u64;
+    let later = turns.all.iter().filter(|turn| turn.at > at).count() as u64;
+    found.insert("residual".to_owned(), Reading::share(residual, later, None));
+    let after = Turns::of(edge, &others, Window { from: hurt.to, to: run.last }, turns.share);
+    let back = after.back(run.last, ((DUE_BACK / rate) as u64).max(1_000_000));
+    let back = back.map(|at| at.saturating_sub(hurt.to) as f64);
+    let back_text = match back {
+        Some(lag) => format!("back {} after the lift", words::micros(lag)),
+        None => "not seen back after the lift".to_owned(),
+    };
+    if let Some(lag) = back {
+        found.insert("back".to_owned(), Reading::time(lag, Some((lag - 3.0 / rate).max(0.0)), Some(lag), 1));
+    }
+    let text = format!(
+        "out after {} ({}): {before} of the calls before, then {}; {back_text}{told}",
+        words::plural(calls, "call"),
+        words::micros(time),
+        words::plural(residual, "call")
+    );
+    Found::present(found, text)
+}
+
+/// What users saw meanwhile: those of the load that lost most.
+struct Users {
+    success: Reading,
+    told: String,
+}
+
+impl Users {
+    fn of(run: &RunView<'_>, sick: Window) -> Option<Users> {
+        let sick = Windows::union(vec![sick]);
+        let blocks = |load: &LoadView, windows: &Windows| {
+            let mut blocks = Blocks::default();
+            for point in load.within(windows) {
+                blocks.add(point.intended, point.is_ok());
+            }
+            blocks
+        };
+        let drops = run.loads.iter().filter_map(|load| {
+            let (base, during) = (blocks(load, &run.baseline), blocks(load, &sick));
+            Some((newcombe(during.share()?, base.share()?), during))
+        });
+        let (drop, during) = drops.min_by(|one, other| one.0.low.total_cmp(&other.0.low))?;
+        let answered = words::percent(during.good(), during.n());
+        let told = if drop.low > -MARGIN {
+            format!("users are served all the same ({answered})")
+        } else if drop.high < -MARGIN {
+            format!("users notice: {answered} are answered")
+        } else {
+            format!("{answered} of users are answered, too few to tell whether they notice")
+        };
+        let interval = during.share().map(wilson).map(|interval| (interval.low, interval.high));
+        Some(Users { success: Reading::share(during.good(), during.n(), interval), told })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use murphy_core::{
+        Answer, ConnId, EdgeName, Event, EventKind, ExchangeEnd, Offset, Rule, SampleOutcome, Subject,
+    };
+    use murphy_testkit::golden::{Break, Caller, Golden};
+
+    use crate::judge::judge;
+    use crate::judgement::{Detector, Finding, Judgement, State};
+
+    /// Whom one user's request is sent to, in turn, until a call succeeds.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum To {
+        Sick,
+        Well,
+    }
+
+    /// A run in which `choose` says whom the request of a user is sent to: at a microsecond, while the instance is sick or not,
+    /// told how many of its calls failed so far. The fault lasts from 22s to 42s, and 30 users come a second.
+    fn run(mut choose: impl FnMut(u64, u64) -> Vec<To>) -> Judgement {
+        let other = EdgeName::new("cart-cache-2").unwrap();
+        let sick = Subject::Edge(Golden::edge());
+        let golden = Golden::new("a", Caller::careless(), Break::Reset).expect(
+            "e.failover",
+            sick,
+            Rule::Ejects,
+            "ejects",
+        );
+        let mut events = golden.journal();
+        let of = |events: &[Event], wanted: fn(&EventKind) -> bool| {
+            events.iter().find(|event| wanted(&event.kind)).expect("an event").at.as_micros()
+        };
+        let armed = of(&events, |kind| matches!(kind, EventKind::FaultArmed { .. }));
+        let lifted = of(&events, |kind| matches!(kind, EventKind::FaultLifted { .. }));
+        events.retain(|event| !matches!(event.kind, EventKind::Exchange { .. }));
+        let (mut calls, mut failed) = (Vec::new(), 0);
+        for event in &mut events {
+            match &mut event.kind {
+                EventKind::RunStarted(brief) => {
+                    brief.edges[0].instance_of = Some("cart".to_owned());
+                    let mut second = brief.edges[0].clone();
+                    second.name = other.clone();
+                    brief.edges.push(second);
+                }
+                EventKind::Sample(sample) => {
+                    let mut at = sample.intended.as_micros() + 500;
+                    sample.outcome = SampleOutcome::Status;
+                    for to in choose(at, failed) {
+                        let fails = to == To::Sick && (armed..lifted).contains(&at);
+                        let ended = Offset::from_micros(at + 1_000);
+                        let kind = EventKind::Exchange {
+                            edge: if to == To::Sick { Golden::edge() } else { other.clone() },
+                            conn: ConnId(1),
+                            began: Offset::from_micros(at),
+                            answered: (!fails).then_some(ended),
+                            ended,
+                            end: if fails { ExchangeEnd::Failed } else { ExchangeEnd::Answered },
+                            touched: fails,
+                        };
+                        calls.push(Event { seq: 0, at: ended, kind });
+                        at += 1_200;
+                        failed += u64::from(fails);
+                        if !fails {
+                            sample.outcome = SampleOutcome::Ok;
+                            break;
+                        }
+                    }
+                    sample.ended = Offset::from_micros(at + 300);
+                    event.at = sample.ended;
+                }
+                _ => {}
+            }
+        }
+        let end = events.pop().expect("an end");
+        events.extend(calls);
+        events.sort_by_key(|event| event.at);
+        events.push(Event { at: events[events.len() - 1].at.max(end.at), ..end });
+        for (seq, event) in events.iter_mut().enumerate() {
+            event.seq = seq as u64;
+        }
+        judge(&events)
+    }
+
+    fn finding(judgement: &Judgement) -> &Finding {
+        let sick = Subject::Edge(Golden::edge());
+        let found = judgement.findings.iter();
+        let mut found = found.filter(|found| found.detector == Detector::Failover && found.subject == sick);
+        found.next().expect("a finding")
+    }
+
+    fn turn(n: &mut u64) -> [To; 2] {
+        *n += 1;
+        if n.is_multiple_of(2) { [To::Sick, To::Well] } else { [To::Well, To::Sick] }
+    }
+
+    /// Takes the instance out after `most` failures, for so many seconds; then one call tries it.
+    fn ejecting(most: u64, seconds: u64) -> impl FnMut(u64, u64) -> Vec<To> {
+        let (mut n, mut until, mut known) = (0, 0, 0);
+        move |at, failed| {
+            if failed > known && failed >= most {
+                until = at + seconds * 1_000_000;
+            }
+            known = failed;
+            if at < until { vec![To::Well] } else { turn(&mut n).to_vec() }
+        }
+    }
+
+    #[test]
+    fn an_instance_that_is_taken_out_is_named_with_its_calls_and_its_way_back() {
+        let judgement = run(ejecting(3, 4));
+        let found = finding(&judgement);
+        assert!(found.is_present(), "{}", found.text);
+        let value = |name: &str| found.param(name).and_then(|reading| reading.value).unwrap();
+        assert_eq!(value("calls"), 3.0, "{}", found.text);
+        // One try each 4s of what is left of 20s.
+        assert!(found.param("residual").unwrap().good == Some(4), "{}", found.text);
+        assert!(value("time") < 1.0 && value("back") < 4.3, "{}", found.text);
+        assert!(found.text.ends_with("users are served all the same (100%)"), "{}", found.text);
+        assert_eq!(judgement.row("e.failover").unwrap().answer, Answer::Pass);
+        assert!(found.param("weights").unwrap().text.starts_with("equal"));
+    }
+
+    #[test]
+    fn a_second_try_elsewhere_hides_the_failure_and_is_no_failover() {
+        let mut n = 0;
+        let judgement = run(|_, _| turn(&mut n).to_vec());
+        let found = finding(&judgement);
+        assert!(matches!(found.state, State::Absent { .. }), "{}", found.text);
+        assert!(found.text.ends_with("users are served all the same (100%)"), "{}", found.text);
+        let row = judgement.row("e.failover").unwrap();
+        assert_eq!(row.answer, Answer::Fail, "{row:?}");
+        assert!(judgement.why.iter().any(|why| why.change.contains("take an instance out")));
+    }
+
+    #[test]
+    fn turns_that_go_on_as_before_are_no_failover_and_users_notice() {
+        let mut n = 0;
+        let judgement = run(|_, _| turn(&mut n)[..1].to_vec());
+        let found = finding(&judgement);
+        assert!(matches!(found.state, State::Absent { .. }), "{}", found.text);
+        assert!(found.text.contains("users notice"), "{}", found.text);
+    }
+
+    #[test]
+    fn silence_on_an_instance_that_was_never_called_tells_nothing() {
+        let judgement = run(|_, _| vec![To::Well]);
+        let found = finding(&judgement);
+        assert!(matches!(found.state, State::Inconclusive { .. }), "{}", found.text);
+        assert_eq!(judgement.row("e.failover").unwrap().answer, Answer::Inconclusive);
+    }
+
+    #[test]
+    fn a_caller_that_stops_calling_all_instances_does_not_fail_over() {
+        let mut all = ejecting(5, 6);
+        let judgement = run(move |at, failed| match all(at, failed)[..] {
+            [To::Well] => Vec::new(),
+            [first, ..] => vec![first],
+            [] => Vec::new(),
+        });
+        let found = finding(&judgement);
+        assert!(matches!(found.state, State::Absent { .. }), "{}", found.text);
+        assert!(found.text.contains("the other instances too"), "{}", found.text);
+    }
+
+    #[test]
+    fn an_instance_without_a_fault_is_asked_nothing() {
+        let mut n = 0;
+        let judgement = run(|_, _| turn(&mut n).to_vec());
+        let other = Subject::Edge(EdgeName::new("cart-cache-2").unwrap());
+        let mut found = judgement.findings.iter().filter(|found| found.subject == other);
+        let found = found.find(|found| found.detector == Detector::Failover).expect("a finding");
+        assert!(matches!(found.state, State::NotApplicable { .. }), "{}", found.text);
+    }
+}
