@@ -190,6 +190,7 @@ fn brief() -> RunBrief {
             from: Some("shop".into()),
             to: "redis:6379".into(),
             protocol: Protocol::Tcp,
+            instance_of: None,
         }],
         loads: vec![LoadBrief {
             ledger: None,
