@@ -4,12 +4,14 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use murphy_core::{Answerer, AttemptOf, Directions};
-use murphy_faults::{Effect, FaultSpec, Limit};
+use murphy_faults::{Effect, FaultSpec, Latency, Limit, Slice};
+use murphy_proxy::Armed;
 use murphy_proxy::http::{Answer, HeaderEdits, HttpEffect, HttpStep, Selection, When};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -211,4 +213,72 @@ async fn attempts_are_told_by_their_key_else_by_their_trace() {
     let told: Vec<_> = calls(stage).await.into_iter().map(|call| call.attempt_of).collect();
     let (key, traced) = (Some(AttemptOf::Key("order-7".into())), Some(AttemptOf::Trace(trace.into())));
     assert_eq!(told, [key.clone(), traced.clone(), traced, key, None]);
+}
+
+/// Cuts what goes to the caller.
+fn sliced(how: &str) -> Armed {
+    let slice: Slice = serde_yaml::from_str(how).unwrap();
+    let Effect::Edge(effect) = slice.effect() else { panic!("slice sits on edges") };
+    armed("slice-1", effect, Directions::ToClient)
+}
+
+const EARLY: &[u8] =
+    b"HTTP/1.1 103 Early Hints\r\nlink: </a/very/long/path/of/a/sheet/of/styles.css>; rel=preload\r\n\r\n";
+
+#[tokio::test]
+async fn an_informational_answer_passes_whole_where_few_bytes_pass_at_a_time() {
+    let (stage, mut caller, mut service) = pair().await;
+    stage.handle.arm(sliced("{ size: 1B }"));
+    for _ in 0..3 {
+        caller.write_all(GET).await.unwrap();
+        within("a request", head(&mut service)).await.unwrap();
+        service.write_all(EARLY).await.unwrap();
+        let early = within("hints", head(&mut caller)).await.unwrap();
+        assert_eq!(early.as_bytes().escape_ascii().to_string(), EARLY.escape_ascii().to_string());
+        service.write_all(FINE).await.unwrap();
+        let mut fine = vec![0; FINE.len()];
+        within("an answer", caller.read_exact(&mut fine)).await.unwrap();
+        assert_eq!(fine.escape_ascii().to_string(), FINE.escape_ascii().to_string());
+    }
+}
+
+#[tokio::test]
+async fn an_informational_answer_that_must_wait_keeps_no_end_from_the_caller() {
+    let (stage, mut caller, mut service) = pair().await;
+    stage.handle.arm(sliced("{ size: 64B, gap: 1s }"));
+    // The next piece may go a second after this one.
+    caller.write_all(GET).await.unwrap();
+    within("a request", head(&mut service)).await.unwrap();
+    service.write_all(FINE).await.unwrap();
+    let mut fine = vec![0; FINE.len()];
+    within("an answer", caller.read_exact(&mut fine)).await.unwrap();
+    caller.write_all(GET).await.unwrap();
+    within("a request", head(&mut service)).await.unwrap();
+    service.write_all(EARLY).await.unwrap();
+    drop(service);
+    let (rest, ended) = converse(&mut caller, b"").await;
+    assert_eq!(rest.escape_ascii().to_string(), EARLY.escape_ascii().to_string(), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_request_right_behind_an_edit_of_what_stands_does_not_pass_it() {
+    let upstream = canned(FINE).await;
+    let stage = http_stage(upstream.address).await;
+    let delayed = |delay: &str| {
+        let latency: Latency = serde_yaml::from_str(&format!("{{ delay: {delay} }}")).unwrap();
+        let Effect::Edge(effect) = latency.effect() else { panic!("latency sits on edges") };
+        armed("latency-1", effect, Directions::ToUpstream)
+    };
+    let mut caller = stage.dial().await;
+    for round in 0..400 {
+        stage.handle.arm(delayed("50us"));
+        ask(&mut caller, GET).await;
+        stage.handle.arm(delayed("1h"));
+        caller.write_all(GET).await.unwrap();
+        // That nothing comes cannot be waited for.
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        assert_eq!(upstream.asked.load(Ordering::SeqCst), 2 * round + 1, "in round {round}");
+        stage.handle.lift(&fault("latency-1")).unwrap();
+        ask(&mut caller, b"").await;
+    }
 }

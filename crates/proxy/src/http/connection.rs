@@ -129,6 +129,8 @@ struct Connection {
     streams: Streams,
     stage: Stage,
     asks: Asks,
+    /// The rest of an informational answer that the caller's side did not take at once; before it is gone, nothing else goes.
+    early: BytesMut,
     turns: Option<Turns>,
     /// The next turn is for both halves, whoever calls: the faults have changed, or a line still held bytes.
     for_both: bool,
@@ -170,6 +172,7 @@ pub(crate) async fn carry(
         streams: Streams::default(),
         stage: Stage::Listening(BytesMut::new()),
         asks: Asks::InFull,
+        early: BytesMut::new(),
         turns: None,
         for_both: true,
     };
@@ -187,6 +190,7 @@ pub(crate) async fn carry(
             connection.for_both = true;
         }
         connection.state = state.clone();
+        io.lock().heed(state.clone());
         let mut changed = pin!(tokio::task::unconstrained(state.changed()));
         let mut heeded = Heeded::default();
         let over = std::future::poll_fn(|cx| {
@@ -232,7 +236,7 @@ impl Connection {
                 Step::Over(over) => return Poll::Ready(over),
             };
             self.stage = stage;
-            if again {
+            if again && !self.is_edited() {
                 called = Called::BOTH;
                 continue;
             }
@@ -249,7 +253,7 @@ impl Connection {
                 return Poll::Ready(self.gone(gone));
             }
             let wake = [wake, later].into_iter().flatten().min();
-            if wake.is_some_and(|at| at <= Instant::now()) {
+            if wake.is_some_and(|at| at <= Instant::now()) && !self.is_edited() {
                 called = Called::BOTH;
                 continue;
             }

@@ -3,6 +3,9 @@
 //!
 //! The HTTP layer sees an ordinary stream. It must never be woken by this file: one task drives both.
 
+mod read;
+mod write;
+
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -11,27 +14,21 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use murphy_core::{Direction, Offset};
-use tokio::io::{Interest, ReadBuf};
+use murphy_core::Offset;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 use super::books::{Books, Progress};
 use crate::ahead::Ahead;
 use crate::armed::{Draws, Table};
-use crate::arrival::read_into;
-use crate::effect::{Ending, Farewell};
+use crate::effect::Ending;
 use crate::exchange::Exchanges;
 use crate::line::{Blocked, Front, Line};
-use crate::shared::Shared;
-
-/// The most bytes that are read at a time where a fault sits on the line.
-const READ: usize = 16 * 1024;
+use crate::shared::{Shared, State};
 
 /// How often the kernel is asked whether a caller that is not read has gone.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// The length of the longest record that only says goodbye in TLS: no record with a request is so short.
-const ALERT: usize = 31;
 
 type Watch = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -54,6 +51,10 @@ pub(crate) struct Wire {
     pub(crate) down: Line,
     /// Read ahead, to tell the version.
     ahead: Ahead,
+    /// Whether there is an edit that the lines do not know of.
+    edits: Option<watch::Receiver<State>>,
+    /// What was read when there was one: it waits until they do.
+    late: Bytes,
     /// The caller will send no more, since when.
     left: Option<Offset>,
     broken: bool,
@@ -94,6 +95,8 @@ impl Wire {
             up,
             down,
             ahead: Ahead::default(),
+            edits: None,
+            late: Bytes::new(),
             left: None,
             broken: false,
             listening: false,
@@ -280,13 +283,6 @@ impl Wire {
         Some(until)
     }
 
-    fn came(&mut self, bytes: usize) {
-        self.shared.meter.received(Direction::ToUpstream, bytes);
-        if !self.sealed || bytes > ALERT {
-            self.spoke();
-        }
-    }
-
     /// The caller said something that a request may be made of.
     pub(crate) fn spoke(&mut self) {
         if std::mem::take(&mut self.shown) {
@@ -306,247 +302,16 @@ impl Wire {
         }
     }
 
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.ahead.hand_on(buf) {
-            self.read_on(buf);
-            return Poll::Ready(Ok(()));
-        }
-        self.listening = false;
-        if !self.up.is_clear() {
-            let read = self.read_through(cx, buf);
-            self.wanting = read.is_pending();
-            return read;
-        }
-        if self.broken {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
-        }
-        if self.left.is_some() {
-            return Poll::Ready(Ok(()));
-        }
-        loop {
-            match self.stream.poll_read_ready(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.broke(error))),
-                Poll::Pending => {
-                    self.listening = true;
-                    return Poll::Pending;
-                }
-            }
-            match read_into(&self.stream, buf) {
-                Ok(0) if buf.remaining() > 0 => {
-                    self.fell_silent();
-                    return Poll::Ready(Ok(()));
-                }
-                Ok(read) => {
-                    self.came(read);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(self.broke(error))),
-            }
-        }
-    }
-
-    /// What has come since bytes were read ahead goes with them: the HTTP layer grows its buffer, for as long as the
-    /// connection lives, when the first of them come alone. An end is told by the next read.
-    fn read_on(&mut self, buf: &mut ReadBuf<'_>) {
-        if buf.remaining() == 0 || !self.ahead.is_empty() || !self.up.is_clear() || self.has_left() {
-            return;
-        }
-        match read_into(&self.stream, buf) {
-            Ok(0) => {}
-            Ok(read) => self.came(read),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            // It is said by the socket only once.
-            Err(error) => drop(self.broke(error)),
-        }
-    }
-
     fn broke(&mut self, error: io::Error) -> io::Error {
         self.broken = true;
         self.fell_silent();
         error
     }
 
-    /// The way of bytes on which a fault sits.
-    fn read_through(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            let now = Instant::now();
-            self.up.wake(now);
-            if let Some(ending) = self.up.ended_at_once() {
-                self.gone.get_or_insert(Gone::Fault(ending));
-                return Poll::Pending;
-            }
-            match self.up.front(now) {
-                Front::Bytes(bytes) => {
-                    let n = bytes.len().min(buf.remaining());
-                    buf.put_slice(&bytes[..n]);
-                    self.up.advance(n);
-                    return Poll::Ready(Ok(()));
-                }
-                Front::Farewell(Farewell::Fin) => return Poll::Ready(Ok(())),
-                Front::Farewell(Farewell::Rst) => {
-                    return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
-                }
-                Front::End(ending) => {
-                    self.gone.get_or_insert(Gone::Fault(ending));
-                    return Poll::Pending;
-                }
-                Front::Empty | Front::Waiting(_) => {}
-            }
-            let want = self.up.wants(now).min(READ);
-            if self.has_left() || want == 0 || (self.up.held() > 0 && self.shared.room() == 0) {
-                return Poll::Pending;
-            }
-            match self.stream.poll_read_ready(cx) {
-                Poll::Ready(_) => {}
-                Poll::Pending => {
-                    self.listening = true;
-                    return Poll::Pending;
-                }
-            }
-            let mut bytes = Vec::with_capacity(want);
-            match self.stream.try_read_buf(&mut bytes) {
-                Ok(0) => {
-                    self.fell_silent();
-                    self.up.push_farewell(Farewell::Fin, Instant::now());
-                }
-                Ok(read) => {
-                    bytes.truncate(read);
-                    self.came(read);
-                    self.up.push(Bytes::from(bytes), Instant::now());
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => {
-                    let _ = self.broke(error);
-                    self.up.push_farewell(Farewell::Rst, Instant::now());
-                }
-            }
-        }
-    }
-
-    pub(super) fn poll_write(
-        &mut self,
-        cx: &mut Context<'_>,
-        data: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if !self.down.is_clear() {
-            let Some(first) = data.iter().find(|slice| !slice.is_empty()) else { return Poll::Ready(Ok(0)) };
-            return self.write_through(cx, first);
-        }
-        loop {
-            match self.stream.poll_write_ready(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.broke(error))),
-                Poll::Pending => {
-                    self.blocked = true;
-                    return Poll::Pending;
-                }
-            }
-            match self.stream.try_write_vectored(data) {
-                Ok(written) => {
-                    self.blocked = false;
-                    self.pushed += written as u64;
-                    self.count(written);
-                    return Poll::Ready(Ok(written));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(self.broke(error))),
-            }
-        }
-    }
-
-    fn count(&mut self, written: usize) {
-        self.delivered += written as u64;
-        self.shared.meter.delivered(Direction::ToClient, written);
-    }
-
-    fn write_through(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        self.deliver(cx);
-        if self.gone.is_some() {
-            return Poll::Pending;
-        }
-        let crowded = self.down.held() > 0 && self.shared.room() == 0;
-        let n = if crowded { 0 } else { self.down.wants(Instant::now()).min(data.len()) };
-        self.blocked = n == 0;
-        if n == 0 {
-            return Poll::Pending;
-        }
-        self.down.push(Bytes::copy_from_slice(&data[..n]), Instant::now());
-        self.pushed += n as u64;
-        self.deliver(cx);
-        Poll::Ready(Ok(n))
-    }
-
-    /// Writes what is due.
-    fn deliver(&mut self, cx: &mut Context<'_>) {
-        let now = Instant::now();
-        self.full = false;
-        self.down.wake(now);
-        if let Some(ending) = self.down.ended_at_once() {
-            self.gone.get_or_insert(Gone::Fault(ending));
-            return;
-        }
-        loop {
-            let bytes = match self.down.front(now) {
-                Front::Bytes(bytes) => bytes,
-                Front::End(ending) => {
-                    self.gone.get_or_insert(Gone::Fault(ending));
-                    return;
-                }
-                Front::Farewell(_) => {
-                    // The caller may have gone already; the close that follows tells it as well.
-                    let _ = socket2::SockRef::from(&*self.stream).shutdown(std::net::Shutdown::Write);
-                    self.down.abandon();
-                    return;
-                }
-                Front::Empty | Front::Waiting(_) => return,
-            };
-            match self.stream.poll_write_ready(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => return self.lost(),
-                Poll::Pending => {
-                    self.full = true;
-                    return;
-                }
-            }
-            match self.stream.try_write(bytes) {
-                Ok(written) => {
-                    self.down.advance(written);
-                    self.count(written);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return self.lost(),
-            }
-        }
-    }
-
     fn lost(&mut self) {
         self.broken = true;
         self.fell_silent();
         self.gone.get_or_insert(Gone::CallerReset);
-    }
-
-    /// The HTTP layer has no more to say.
-    pub(crate) fn finish(&mut self) -> io::Result<()> {
-        if self.down.is_clear() {
-            return socket2::SockRef::from(&*self.stream).shutdown(std::net::Shutdown::Write);
-        }
-        self.down.push_farewell(Farewell::Fin, Instant::now());
-        Ok(())
-    }
-
-    /// Throws away what the caller still sends. True once it has ended.
-    pub(crate) fn waste(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut buffer = [0; 2048];
-        loop {
-            let mut buf = ReadBuf::new(&mut buffer);
-            match self.poll_read(cx, &mut buf) {
-                Poll::Pending => return false,
-                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
-                Poll::Ready(_) => return true,
-            }
-        }
     }
 }
 

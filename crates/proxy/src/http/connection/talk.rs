@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Buf as _;
+use bytes::{Buf as _, BytesMut};
 use hyper_util::rt::TokioIo;
 use murphy_core::Side;
 use tokio::io::AsyncWrite as _;
@@ -14,6 +14,7 @@ use crate::effect::{Ending, Farewell};
 use crate::http::effect::Then;
 use crate::http::hub::{Hub, Takeover, Tunnel};
 use crate::http::turns::{Called, Turns};
+use crate::tls::Near;
 
 impl Connection {
     pub(super) fn talk(
@@ -33,14 +34,19 @@ impl Connection {
                 client_over = client.as_mut().poll(&mut turns.client()).is_ready();
             }
             let early = hub.early();
-            if !early.is_empty() {
-                // Nothing of the HTTP layer is under way while it waits for the answer. What does not fit is dropped: it
-                // was for information. With the half's own waker, for a socket keeps one for all its writers.
-                let _ = Pin::new(&mut self.near).poll_write(&mut turns.server(), &early);
+            let held_back = !self.early.is_empty();
+            // What is said to the caller stays in order: an informational answer goes whole and before all that follows, or
+            // not at all, for behind it, or behind the rest of an answer before it, the HTTP layer would have to wait.
+            if !early.is_empty() && !held_back && self.io.lock().is_flushed() {
+                self.early = early;
+            }
+            if !self.early.is_empty() {
+                write_early(&mut self.near, &mut self.early, &mut turns.server());
             }
             // Mostly by what the dependency has just said.
             let has_called = !self.is_edited() && turns.server_called();
-            let is_servers_turn = has_called || called.server();
+            // Who was held back has nobody else to call it.
+            let is_servers_turn = (has_called || called.server() || held_back) && self.early.is_empty();
             let served = match is_servers_turn {
                 true => server.as_mut().poll(&mut turns.server()),
                 false => Poll::Pending,
@@ -153,5 +159,18 @@ impl Connection {
         }
         drop(wire);
         Step::Stay(Stage::TakenOver { takeover, client, server, hub, client_over })
+    }
+}
+
+/// Writes as much as the caller's side takes of informational answers, which the HTTP layer does not write. With its waker, for
+/// a socket keeps one for all its writers.
+fn write_early(near: &mut Near, early: &mut BytesMut, cx: &mut Context<'_>) {
+    while !early.is_empty() {
+        match Pin::new(&mut *near).poll_write(cx, early) {
+            Poll::Ready(Ok(written @ 1..)) => early.advance(written),
+            Poll::Pending => return,
+            // The HTTP layer is told the same when it writes.
+            Poll::Ready(_) => early.clear(),
+        }
     }
 }
