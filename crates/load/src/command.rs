@@ -19,7 +19,32 @@ const OUTPUT_PATIENCE: std::time::Duration = std::time::Duration::from_millis(10
 pub(crate) struct Ended {
     pub status: ExitStatus,
     pub output: String,
+    /// How much of the output that is.
+    pub extent: Extent,
     pub errors: String,
+}
+
+/// How much of a stream was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All, to its end.
+    Whole,
+    /// The beginning: more came than was to be kept.
+    Cut,
+    /// What had come; its end had not.
+    Unended,
+}
+
+/// What is kept of a stream.
+struct Stream {
+    bytes: Vec<u8>,
+    extent: Extent,
+}
+
+impl Stream {
+    const fn new() -> Stream {
+        Stream { bytes: Vec::new(), extent: Extent::Unended }
+    }
 }
 
 /// Kills a group when dropped before its leader was reaped: on a timeout, and when the asker is cancelled.
@@ -54,7 +79,7 @@ pub(crate) async fn run(question: &CommandQuestion, kept: usize) -> io::Result<E
     }
     let mut child = command.spawn()?;
     let mut leash = Leash(child.id().map(|pid| Pid::from_raw(pid as i32)));
-    let (mut output, mut errors) = (Vec::new(), Vec::new());
+    let (mut output, mut errors) = (Stream::new(), Stream::new());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let status = {
         let reading = async {
@@ -75,16 +100,28 @@ pub(crate) async fn run(question: &CommandQuestion, kept: usize) -> io::Result<E
             }
         }
     };
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Ok(Ended { status, output: text(output), errors: text(errors) })
+    let text = |stream: &Stream| String::from_utf8_lossy(&stream.bytes).into_owned();
+    Ok(Ended { status, output: text(&output), extent: output.extent, errors: text(&errors) })
 }
 
-async fn drain(stream: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>, most: usize) {
+async fn drain(stream: Option<impl AsyncRead + Unpin>, kept: &mut Stream, most: usize) {
     let Some(mut stream) = stream else { return };
     // On the heap: two of these would make the future a large one.
     let mut buffer = vec![0; 8192];
-    while let Ok(length @ 1..) = stream.read(&mut buffer).await {
-        let room = most - kept.len();
-        kept.extend_from_slice(&buffer[..length.min(room)]);
+    loop {
+        match stream.read(&mut buffer).await {
+            Ok(0) => break,
+            Ok(length) => {
+                let room = most - kept.bytes.len();
+                kept.bytes.extend_from_slice(&buffer[..length.min(room)]);
+                if length > room {
+                    kept.extent = Extent::Cut;
+                }
+            }
+            Err(_) => return,
+        }
+    }
+    if kept.extent == Extent::Unended {
+        kept.extent = Extent::Whole;
     }
 }

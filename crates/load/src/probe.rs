@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 
 use crate::ask_postgres::{self, PostgresQuestion};
 use crate::ask_redis::{self, RedisQuestion};
-use crate::command::{self, Ended};
+use crate::command::{self, Ended, Extent};
 use crate::connection::{BODY_KEPT, Connection, Failure};
 use crate::request::HttpRequest;
 use crate::status::StatusSet;
@@ -123,32 +123,59 @@ pub struct Said {
 /// Of an answer of which all is wanted: more is no list of writes but a mistake.
 const ALL_KEPT: usize = 256 * 1024 * 1024;
 
+/// How much of an answer is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// The beginning, up to so many bytes.
+    Beginning(usize),
+    /// All of it; of more bytes than this it is no good answer.
+    All(usize),
+}
+
+impl Wanted {
+    fn kept(self) -> usize {
+        match self {
+            Wanted::Beginning(most) | Wanted::All(most) => most,
+        }
+    }
+
+    /// Why a command has not said all that is wanted.
+    fn lacks(self, extent: Extent) -> Option<&'static str> {
+        match (self, extent) {
+            (Wanted::Beginning(_), _) | (Wanted::All(_), Extent::Whole) => None,
+            (Wanted::All(_), Extent::Cut) => Some(TOO_MUCH),
+            (Wanted::All(_), Extent::Unended) => {
+                Some("its output was not at its end when it was: let it wait for all that it starts")
+            }
+        }
+    }
+}
+
+/// What is said of an answer that is longer than [`ALL_KEPT`].
+const TOO_MUCH: &str = "more than 256 MiB";
+
 /// Asks once. May be cancelled; a command is killed then, and also when `within` is over, with its whole group.
 pub async fn ask(question: &Question, within: Span) -> Reply {
-    ask_keeping(question, within, BODY_KEPT).await
+    ask_wanting(question, within, Wanted::Beginning(BODY_KEPT)).await
 }
 
-/// The same, for all that is said. What is longer than 256 MiB is no good answer.
+/// The same, for all that is said. What is longer than 256 MiB is no good answer, nor is a command's output without its end.
 pub async fn ask_for_all(question: &Question, within: Span) -> Reply {
-    let reply = ask_keeping(question, within, ALL_KEPT).await;
-    if reply.said.text.len() < ALL_KEPT {
-        return reply;
-    }
-    Reply { ok: false, saw: "more than 256 MiB".to_owned(), said: Said::default(), ..reply }
+    ask_wanting(question, within, Wanted::All(ALL_KEPT)).await
 }
 
-async fn ask_keeping(question: &Question, within: Span, kept: usize) -> Reply {
+async fn ask_wanting(question: &Question, within: Span, wanted: Wanted) -> Reply {
     let began = Instant::now();
     let answer = async {
         let (ok, saw) = match question {
             Question::Http { request, status, body, json } => {
-                return ask_http(request, status, body.as_ref(), json, kept).await;
+                return ask_http(request, status, body.as_ref(), json, wanted).await;
             }
             Question::Tcp { address } => match TcpStream::connect(address.as_str()).await {
                 Ok(_) => (true, "connected".to_owned()),
                 Err(error) => (false, connect_words(&error)),
             },
-            Question::Command(question) => return ask_command(question, kept).await,
+            Question::Command(question) => return ask_command(question, wanted).await,
             Question::Redis(question) => ask_redis::ask(question).await,
             Question::Postgres(question) => ask_postgres::ask(question).await,
             Question::Other(asker) => asker.ask().await,
@@ -157,6 +184,10 @@ async fn ask_keeping(question: &Question, within: Span, kept: usize) -> Reply {
         (ok, saw, said)
     };
     let (ok, saw, said) = match tokio::time::timeout(within.as_duration(), answer).await {
+        // What is cut there is of this length, whoever says it.
+        Ok((_, _, said)) if matches!(wanted, Wanted::All(most) if said.text.len() >= most) => {
+            (false, TOO_MUCH.to_owned(), Said::default())
+        }
         Ok((ok, saw, said)) => (ok, shortened(&saw), said),
         Err(_) => (false, format!("timeout after {within}"), Said::default()),
     };
@@ -187,12 +218,13 @@ async fn ask_http(
     status: &StatusSet,
     body: Option<&Regex>,
     json: &[(JsonPath, JsonTest)],
-    kept: usize,
+    wanted: Wanted,
 ) -> (bool, String, Said) {
     let mut head = None;
     let mut said = Said::default();
     let answer =
-        async { Connection::dial(request).await?.keeping(kept).exchange(request, &mut head).await }.await;
+        async { Connection::dial(request).await?.keeping(wanted.kept()).exchange(request, &mut head).await }
+            .await;
     let (ok, saw) = match answer {
         Ok(answer) => {
             let seen = answer.head.status;
@@ -223,8 +255,8 @@ async fn ask_http(
     (ok, saw, said)
 }
 
-async fn ask_command(question: &CommandQuestion, kept: usize) -> (bool, String, Said) {
-    let Ended { status, output, errors } = match command::run(question, kept).await {
+async fn ask_command(question: &CommandQuestion, wanted: Wanted) -> (bool, String, Said) {
+    let Ended { status, output, extent, errors } = match command::run(question, wanted.kept()).await {
         Ok(ended) => ended,
         Err(error) => {
             let program = question.argv.first().map_or("", String::as_str);
@@ -255,6 +287,9 @@ async fn ask_command(question: &CommandQuestion, kept: usize) -> (bool, String, 
                     format!("{}: {why}", saw.split(':').next().unwrap_or_default())
                 },
             )
+        }
+        _ if wanted.lacks(extent).is_some() => {
+            return (false, wanted.lacks(extent).unwrap_or_default().to_owned(), Said::default());
         }
         Some(regex) if !regex.is_match(output) => (false, format!("{saw}, does not match")),
         _ => (true, saw),
@@ -301,4 +336,37 @@ fn shortened(text: &str) -> String {
         short.push('…');
     }
     short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn all(script: &str, most: usize) -> Reply {
+        let argv = ["bash", "-c", script].map(str::to_owned).to_vec();
+        let question = Question::Command(CommandQuestion { argv, ..CommandQuestion::default() });
+        ask_wanting(&question, Span::from_secs(20), Wanted::All(most)).await
+    }
+
+    #[tokio::test]
+    async fn an_output_that_was_cut_is_not_all_even_if_only_space_went() {
+        let whole = all("echo '  12345678  '", 100).await;
+        assert!(whole.ok && whole.said.text == "12345678", "{whole:?}");
+        for most in [4, 9, 12] {
+            let cut = all("echo '  12345678  '", most).await;
+            assert!(!cut.ok && cut.saw == TOO_MUCH && cut.said.text.is_empty(), "{most}: {cut:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_output_that_goes_on_when_its_command_has_ended_is_not_all() {
+        let (script, space) = ("echo 1; (sleep 2; echo 2) &", 100);
+        let part = all(script, space).await;
+        assert!(!part.ok && part.saw.contains("not at its end"), "{part:?}");
+        // To know that a service is well the beginning is enough.
+        let argv = ["bash", "-c", script].map(str::to_owned).to_vec();
+        let question = Question::Command(CommandQuestion { argv, ..CommandQuestion::default() });
+        let beginning = ask(&question, Span::from_secs(20)).await;
+        assert!(beginning.ok && beginning.said.text == "1", "{beginning:?}");
+    }
 }

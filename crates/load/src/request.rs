@@ -149,16 +149,15 @@ impl HttpRequest {
         if path.contains(from) {
             other.target = path.replace(from, to).parse().unwrap_or(other.target);
         }
+        // On bytes: what is no ASCII may stand beside the place.
         for value in other.headers.values_mut() {
-            let text = value.to_str().ok().filter(|text| text.contains(from));
-            if let Some(next) = text.and_then(|text| HeaderValue::from_str(&text.replace(from, to)).ok()) {
+            let text = replaced(value.as_bytes(), from.as_bytes(), to.as_bytes());
+            if let Some(next) = text.and_then(|text| HeaderValue::from_bytes(&text).ok()) {
                 *value = next;
             }
         }
-        if let Ok(body) = std::str::from_utf8(&self.body)
-            && body.contains(from)
-        {
-            other.body = body.replace(from, to).into();
+        if let Some(body) = replaced(&self.body, from.as_bytes(), to.as_bytes()) {
+            other.body = body.into();
         }
         other
     }
@@ -187,6 +186,22 @@ impl HttpRequest {
         *message.headers_mut() = self.headers.clone();
         message
     }
+}
+
+/// With other bytes in the place of each `from`; `None` if there is none.
+fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Option<Vec<u8>> {
+    let mut all = Vec::new();
+    let mut rest = bytes;
+    while let Some(at) = rest.windows(from.len().max(1)).position(|here| here == from) {
+        all.extend_from_slice(&rest[..at]);
+        all.extend_from_slice(to);
+        rest = &rest[at + from.len()..];
+    }
+    if rest.len() == bytes.len() {
+        return None;
+    }
+    all.extend_from_slice(rest);
+    Some(all)
 }
 
 /// `GET http://…`, or the URL alone for GET.
@@ -240,6 +255,15 @@ mod tests {
         assert_eq!(message.headers()["x-key"], "0007");
         assert_eq!(request.with_text("ID", "7").body, "{\"id\":\"7\",\"more\":\"7\"}");
         assert_eq!(request.with_text("none", "7"), request);
+    }
+
+    #[test]
+    fn a_text_is_replaced_beside_what_is_no_ascii() {
+        let request: HttpRequest = "PUT http://a:1/".parse().unwrap();
+        let request = request.header("x-note", "Käse ID").unwrap().body(&b"\xffID\xffID"[..]);
+        let other = request.with_text("ID", "0007");
+        assert_eq!(other.headers["x-note"].as_bytes(), "Käse 0007".as_bytes());
+        assert_eq!(&other.body[..], b"\xff0007\xff0007");
     }
 
     #[test]

@@ -52,23 +52,30 @@ impl Ledger {
         let (asked, back) = loop {
             let asked = self.recorder.clock().now();
             let reply = ask_for_all(&self.question, READING).await;
-            let kept = reply.ok.then(|| self.writes.ids.found_in(&reply.said.text));
+            let kept = if reply.ok { self.found_in(reply.said.text).await } else { Err(reply.saw) };
             readings += 1;
             // Two readings are the least of which anything can be told, however long one takes.
             let last = readings > 1 && Instant::now() + self.settle > until;
-            let same = kept.is_some() && kept == before;
+            let same = kept.as_ref().ok().is_some_and(|kept| before.as_ref() == Some(kept));
             match kept {
-                Some(kept) if same && (last || self.holds_all(&kept)) => {
+                Ok(kept) if same && (last || self.holds_all(&kept)) => {
                     break (asked, ReadBack::Settled { kept });
                 }
-                Some(kept) if last => break (asked, ReadBack::Changing { kept }),
-                None if last => break (asked, ReadBack::Failed { why: reply.saw }),
-                kept => before = kept,
+                Ok(kept) if last => break (asked, ReadBack::Changing { kept }),
+                Err(why) if last => break (asked, ReadBack::Failed { why }),
+                kept => before = kept.ok(),
             }
             tokio::time::sleep(self.settle).await;
         };
         let read = Box::new(LedgerRead { asked, ids: self.writes.ids, back });
         self.recorder.record(EventKind::LedgerRead { load: self.load, read });
+    }
+
+    /// The ids in an answer, or why they cannot be told. Not on a thread of the runtime: other runs may be under way, with
+    /// requests to be sent on time, and an answer may be large.
+    async fn found_in(&self, text: String) -> Result<Kept, String> {
+        let ids = self.writes.ids.clone();
+        tokio::task::spawn_blocking(move || ids.found_in(&text)).await.map_err(|panic| panic.to_string())
     }
 
     fn holds_all(&self, kept: &Kept) -> bool {

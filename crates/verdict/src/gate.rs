@@ -216,14 +216,15 @@ fn plausible_delay(planned: &FaultBrief, edge: &EdgeView, window: Window) -> Res
     else {
         return Ok(());
     };
-    let least =
-        delay.as_micros().saturating_sub(setting("jitter").unwrap_or_default().as_micros()) as f64 * 0.8;
+    let jitter = setting("jitter").unwrap_or_default();
+    let least = delay.as_micros().saturating_sub(jitter.as_micros()) as f64 * 0.8;
+    let most = delay.as_micros().saturating_add(jitter.as_micros());
     let mut waits: Vec<u64> = edge
         .in_window(window)
         .iter()
         .filter(|call| call.touched)
         .filter_map(|call| Some((call.began, call.answered?)))
-        .filter(|(began, answered)| tells_the_delay(*began, *answered, least as u64, window.to))
+        .filter(|(began, answered)| tells_the_delay(*began, *answered, most, window.to))
         .map(|(began, answered)| answered.saturating_sub(began))
         .collect();
     waits.sort_unstable();
@@ -237,11 +238,12 @@ fn plausible_delay(planned: &FaultBrief, edge: &EdgeView, window: Window) -> Res
 }
 
 /// True if an answer tells how long the fault held its call, and not when the fault was lifted: what it holds then is let go a
-/// moment before the lift is told, however long that should have waited. All in microseconds.
-fn tells_the_delay(began: u64, answered: u64, least: u64, lifted: u64) -> bool {
+/// moment before the lift is told, however long that should have waited: at most the delay with all its jitter. All in
+/// microseconds.
+fn tells_the_delay(began: u64, answered: u64, most: u64, lifted: u64) -> bool {
     const AROUND_THE_LIFT: u64 = 1_000_000;
     answered < lifted
-        && (began.saturating_add(least) <= lifted || answered.saturating_add(AROUND_THE_LIFT) <= lifted)
+        && (began.saturating_add(most) <= lifted || answered.saturating_add(AROUND_THE_LIFT) <= lifted)
 }
 
 fn effect_on_process(
@@ -485,16 +487,79 @@ pub(crate) fn end_of(exit: &Exit) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use murphy_core::{EdgeName, ExchangeEnd};
+
     use super::*;
+    use crate::edge::{Call, Harm};
+
+    const LIFTED: u64 = 5_900_000;
+
+    /// What the gate says of a delay of 2 s on calls with this beginning and this answer, in milliseconds.
+    fn of_two_seconds(jitter: Option<&str>, calls: &[(u64, u64)]) -> Result<(), (String, String)> {
+        let mut settings = BTreeMap::from([("delay".to_owned(), "2s".to_owned())]);
+        settings.extend(jitter.map(|jitter| ("jitter".to_owned(), jitter.to_owned())));
+        let planned = FaultBrief {
+            id: FaultId::new("latency-1").unwrap(),
+            name: "latency".to_owned(),
+            text: "latency 2s".to_owned(),
+            settings,
+            edge: Some(EdgeName::new("db").unwrap()),
+            on: "db".to_owned(),
+            trigger: None,
+            at: Span::ZERO,
+            lasts: Span::from_micros(LIFTED),
+        };
+        let call = |(began, answered): &(u64, u64)| Call {
+            began: began * 1_000,
+            answered: Some(answered * 1_000),
+            ended: answered * 1_000,
+            end: ExchangeEnd::Answered,
+            touched: true,
+            answer: None,
+            done_unknown: false,
+        };
+        let edge = EdgeView {
+            name: EdgeName::new("db").unwrap(),
+            from: None,
+            instance_of: None,
+            calls: calls.iter().map(call).collect(),
+            conns: Vec::new(),
+            harm: Harm::Slow,
+            delays: true,
+            blind: false,
+            hurt: Windows::default(),
+        };
+        plausible_delay(&planned, &edge, Window { from: 0, to: LIFTED })
+    }
 
     #[test]
     fn a_call_that_the_lift_let_go_tells_nothing_of_the_delay() {
-        let (delay, lifted) = (2_000_000, 5_900_000);
-        let tells = |began, answered| tells_the_delay(began, answered, delay, lifted);
+        // Held since between 80 % of the delay and all of it before the lift, and let go a moment before that is told.
+        let let_go = [(4_250, 5_800), (4_260, 5_800), (4_270, 5_800), (4_280, 5_800), (4_290, 5_800)];
+        assert_eq!(of_two_seconds(None, &let_go), Ok(()));
+        // What comes after the lift.
+        let after = [(3_800, 5_900), (3_810, 5_900), (3_820, 5_900), (3_830, 5_900), (3_840, 5_900)];
+        assert_eq!(of_two_seconds(None, &after), Ok(()));
+        // With its jitter a call may be held for a second longer.
+        let jittered = [(5_050, 5_800), (5_060, 5_805), (5_070, 5_810), (5_080, 5_815), (5_090, 5_820)];
+        assert_eq!(of_two_seconds(Some("1s"), &jittered), Ok(()));
+    }
+
+    #[test]
+    fn calls_that_are_answered_too_soon_tell_that_the_delay_does_not_sit_there() {
         // Held since before the last two seconds, or answered at once long before the lift.
-        assert!(tells(3_800_000, 5_810_000) && tells(3_900_000, 3_902_000) && tells(4_800_000, 4_802_000));
-        // Let go with the lift, a moment before that is told; and what comes after it.
-        assert!(!tells(4_400_000, 5_850_000) && !tells(3_800_000, 5_900_000));
-        assert!(tells_the_delay(1, 2, delay, u64::MAX), "never lifted");
+        let held = [(3_800, 5_000), (3_810, 5_000), (3_820, 5_000), (3_830, 5_000), (3_840, 5_000)];
+        let at_once = [(4_800, 4_802), (4_810, 4_812), (4_820, 4_822), (4_830, 4_832), (4_840, 4_842)];
+        for calls in [held, at_once] {
+            let (text, _) = of_two_seconds(None, &calls).unwrap_err();
+            assert!(text.starts_with("asked for 2s, measured"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_fault_that_is_never_lifted_lets_every_call_tell() {
+        assert!(tells_the_delay(1, 2, 2_000_000, u64::MAX));
     }
 }
