@@ -4,57 +4,29 @@
 //! Must never call two plans disjoint that may meet: whatever a plan does not tell apart counts as the same. What a command does,
 //! and what lies behind an address, stands in no plan.
 
-use std::collections::BTreeSet;
+mod claim;
+mod url;
+mod words;
+
+use std::collections::BTreeMap;
 use std::fmt;
 
 use murphy_docker::{ComposeProgram, ComposeStack, Pattern, Selector, Target};
 use murphy_faults::Fault;
 use murphy_scenario::{
-    Address, Caller, FaultTarget, Plan, ProcessSelector, Question, Route, ServicePlan, StackPlan, Stretch,
+    Address, Caller, FaultTarget, Given, Plan, ProcessSelector, Question, Route, ServicePlan, Sight,
+    StackPlan, Stretch,
 };
 
+use self::claim::{Claim, Which, Whose};
+use self::url::of_url;
 use crate::world::folder_of;
 
 /// What one plan takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Claims {
-    all: BTreeSet<Claim>,
-}
-
-/// One thing that is taken.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Claim {
-    /// The machine: whatever runs beside it is slowed down.
-    Machine,
-    /// Containers, with their networks.
-    Containers(Whose),
-    /// Processes that run already.
-    Processes(Which),
-    /// Processes that Murphy starts, which a selector of processes may match.
-    Services,
-    /// An address on which Murphy or a service listens, or which one of them dials.
-    Address(Address),
-    /// A host that is dialled on a port that does not stand there.
-    Host(String),
-    /// A socket in the file system.
-    Socket(String),
-}
-
-/// Whose containers.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Whose {
-    /// Those of one compose project.
-    Project(String),
-    /// Any on this machine.
-    Anybody,
-}
-
-/// Which processes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Which {
-    Pid(i32),
-    Program(String),
-    Command(String),
+    /// With whether it may be shown.
+    all: BTreeMap<Claim, Sight>,
 }
 
 /// What two plans have in common, for people.
@@ -73,7 +45,7 @@ impl Claims {
         let mut claims = Claims::default();
         let stack = plan.stack.as_ref().map(|stack| project(plan, stack));
         let whose = stack.clone().unwrap_or(Whose::Anybody);
-        claims.all.extend(stack.map(Claim::Containers));
+        stack.map(Claim::Containers).into_iter().for_each(|claim| claims.take(claim));
         for service in &plan.services {
             claims.service(service);
         }
@@ -116,14 +88,26 @@ impl Claims {
 
     /// The first thing that both take, if there is one.
     pub fn clash(&self, other: &Claims) -> Option<Clash> {
-        if [self, other].iter().any(|claims| claims.all.contains(&Claim::Machine)) {
-            return Some(Clash("pressure on this machine".to_owned()));
+        if [self, other].iter().any(|claims| claims.all.contains_key(&Claim::Machine)) {
+            return Some(Clash("this machine".to_owned()));
         }
-        self.all.iter().find_map(|one| other.all.iter().find_map(|two| one.clash(two)))
+        self.all.iter().find_map(|(one, mine)| {
+            other.all.iter().find_map(|(two, theirs)| {
+                let clash = one.clash(two)?;
+                let is_open = [mine, theirs].iter().all(|sight| **sight == Sight::Open);
+                Some(Clash(if is_open { clash } else { "an address in a secret of a service".to_owned() }))
+            })
+        })
     }
 
     fn take(&mut self, claim: Claim) {
-        self.all.insert(claim);
+        self.see(claim, Sight::Open);
+    }
+
+    /// Takes what may stand in a secret. What stands elsewhere as well may be shown.
+    fn see(&mut self, claim: Claim, sight: Sight) {
+        let before = self.all.entry(claim).or_insert(sight);
+        *before = sight.min(*before);
     }
 
     fn addresses(&mut self, addresses: impl IntoIterator<Item = Address>) {
@@ -131,14 +115,21 @@ impl Claims {
     }
 
     fn service(&mut self, service: &ServicePlan) {
-        self.take(Claim::Services);
         // What it listens on and whom it dials stands in what it is started with, or nowhere.
-        for text in service.started_with() {
-            self.all.extend(in_text(&text));
-        }
+        self.started(&service.given());
         if let Some(question) = &service.ready {
             self.question(question, &Whose::Anybody);
         }
+    }
+
+    fn command(&mut self, argv: &[String]) {
+        self.started(&Given::of_command(argv));
+    }
+
+    /// A process that Murphy starts.
+    fn started(&mut self, given: &[Given<'_>]) {
+        self.take(Claim::Started);
+        words::in_given(given).into_iter().for_each(|(claim, sight)| self.see(claim, sight));
     }
 
     fn question(&mut self, question: &Question, whose: &Whose) {
@@ -147,7 +138,7 @@ impl Claims {
             Question::Tcp { address }
             | Question::Redis { address, .. }
             | Question::Postgres { address, .. } => self.take(Claim::Address(address.clone())),
-            Question::Command { .. } => {}
+            Question::Command { argv, .. } => self.command(argv),
             Question::Container(question) => self.container(&question.container, whose),
         }
     }
@@ -173,56 +164,6 @@ impl Claims {
     }
 }
 
-impl Claim {
-    fn clash(&self, other: &Claim) -> Option<Clash> {
-        let clash = |text: String| Some(Clash(text));
-        match (self, other) {
-            (Claim::Address(one), Claim::Address(two)) if meet(one, two) => clash(format!("address {one}")),
-            (Claim::Host(host), Claim::Address(address)) | (Claim::Address(address), Claim::Host(host))
-                if at_port(host, address.port()).is_some_and(|one| meet(&one, address)) =>
-            {
-                clash(format!("address {address}"))
-            }
-            (Claim::Host(one), Claim::Host(two)) if one.eq_ignore_ascii_case(two) => {
-                clash(format!("host {one}"))
-            }
-            (Claim::Socket(one), Claim::Socket(two)) if one == two => clash(format!("socket {one}")),
-            (Claim::Containers(one), Claim::Containers(two)) => match (one, two) {
-                (Whose::Project(one), Whose::Project(two)) if one != two => None,
-                (Whose::Project(project), Whose::Project(_)) => clash(format!("compose project {project}")),
-                _ => clash("containers, not told apart by a compose project".to_owned()),
-            },
-            (Claim::Processes(one), Claim::Processes(two)) => match (one, two) {
-                (Which::Pid(one), Which::Pid(two)) if one != two => None,
-                (Which::Program(one), Which::Program(two)) if one != two => None,
-                (one, two) if one == two => clash(one.to_string()),
-                (one, two) => clash(format!("processes: {one} may be {two}")),
-            },
-            // A process chosen by its number is there already, and so no service that is still to be started.
-            (Claim::Processes(Which::Pid(_)), Claim::Services)
-            | (Claim::Services, Claim::Processes(Which::Pid(_))) => None,
-            (Claim::Processes(which), Claim::Services) | (Claim::Services, Claim::Processes(which)) => {
-                clash(format!("processes: {which} may be a service"))
-            }
-            (Claim::Processes(which), Claim::Containers(_))
-            | (Claim::Containers(_), Claim::Processes(which)) => {
-                clash(format!("processes: {which} may be in a container"))
-            }
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Which {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Which::Pid(pid) => ProcessSelector::Pid(*pid).fmt(f),
-            Which::Program(name) => ProcessSelector::Name(name.clone()).fmt(f),
-            Which::Command(command) => ProcessSelector::Command(command.clone()).fmt(f),
-        }
-    }
-}
-
 /// The project of a stack. One whose name cannot be found is anybody's; the run says what is wrong with it.
 fn project(plan: &Plan, stack: &StackPlan) -> Whose {
     let folder = folder_of(plan);
@@ -233,73 +174,6 @@ fn project(plan: &Plan, stack: &StackPlan) -> Whose {
         (None, false) => ComposeStack::new(ComposeProgram::Plugin, &files, None)
             .map_or(Whose::Anybody, |stack| Whose::Project(stack.project().to_owned())),
     }
-}
-
-/// True if what listens at one of them may take calls to the other. Which hosts are this machine stands in no plan, so all
-/// interfaces may be any of them.
-fn meet(one: &Address, two: &Address) -> bool {
-    one.overlaps(two) || (one.port() == two.port() && (one.is_wildcard() || two.is_wildcard()))
-}
-
-fn at_port(host: &str, port: u16) -> Option<Address> {
-    format!("{host}:{port}").parse().ok()
-}
-
-/// Whom an `http://` URL calls.
-fn of_url(url: &str) -> Option<Address> {
-    let authority = authority(url.split_once("://")?.1);
-    authority.parse().ok().or_else(|| at_port(authority, 80))
-}
-
-/// Host and port, without what stands before and behind them in a URL.
-fn authority(rest: &str) -> &str {
-    let whole = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    whole.rsplit('@').next().unwrap_or(whole)
-}
-
-/// The port of a URL that names none, for those that services are most often given.
-fn usual_port(scheme: &str) -> Option<u16> {
-    Some(match scheme.to_ascii_lowercase().as_str() {
-        "http" | "ws" => 80,
-        "https" | "wss" => 443,
-        "redis" | "rediss" => 6379,
-        "postgres" | "postgresql" => 5432,
-        "mysql" | "mariadb" => 3306,
-        "mongodb" => 27017,
-        "amqp" => 5672,
-        "amqps" => 5671,
-        "nats" => 4222,
-        _ => return None,
-    })
-}
-
-/// All that may be reached by what a service is started with: the host of a URL, a host with a port, a socket, and a number that
-/// can be a port, which is one of this machine. A number taken for a port by mistake costs time and nothing else.
-fn in_text(text: &str) -> Vec<Claim> {
-    let ends = |c: char| c.is_whitespace() || matches!(c, '=' | ',' | ';' | '"' | '\'' | '(' | ')');
-    text.split(ends).filter_map(in_word).collect()
-}
-
-fn in_word(word: &str) -> Option<Claim> {
-    if let Some(path) = word.strip_prefix("unix:").or_else(|| word.ends_with(".sock").then_some(word)) {
-        let path = path.trim_start_matches("//");
-        return Some(Claim::Socket(path.strip_suffix(':').unwrap_or(path).to_owned()));
-    }
-    if let Some((scheme, rest)) = word.split_once("://") {
-        let authority = authority(rest);
-        let address = authority.parse().ok().or_else(|| at_port(authority, usual_port(scheme)?));
-        // Of a scheme that is not known here any port of the host may be meant.
-        let host = || at_port(authority, 1).map(|_| Claim::Host(authority.to_owned()));
-        return address.map(Claim::Address).or_else(host);
-    }
-    let word = authority(word);
-    let address = match word.parse::<u16>() {
-        Ok(port) if port >= 1024 || matches!(port, 80 | 443) => at_port("127.0.0.1", port),
-        Ok(_) => None,
-        Err(_) if word.starts_with(':') => format!("0.0.0.0{word}").parse().ok(),
-        Err(_) => word.parse().ok(),
-    };
-    address.map(Claim::Address)
 }
 
 #[cfg(test)]
@@ -406,7 +280,14 @@ mod tests {
             assert!(clash(&given(text), &probe(address)).is_some(), "{text} {address}");
             assert!(clash(&given(text), &probe("other:7")).is_none(), "{text}");
         }
-        for (one, two) in [("zk://a", "zk://a"), ("unix:///run/r.sock", "/run/r.sock")] {
+        for (one, two) in [
+            ("zk://a", "zk://a"),
+            ("unix:///run/r.sock", "/run/r.sock"),
+            ("redis+unix:///run/r.sock?db=0", "/run/r.sock"),
+            ("postgres:///one?host=/run/pg", "postgres:///two?host=/run/pg"),
+            ("host=db port=5432", "postgres://db/shop"),
+            ("*:8080", "shop:8080"),
+        ] {
             assert!(clash(&given(one), &given(two)).is_some(), "{one} {two}");
         }
         assert!(clash(&given("zk://a"), &given("zk://b")).is_none());
@@ -426,16 +307,30 @@ mod tests {
     }
 
     #[test]
-    fn a_port_of_http_is_80_where_none_is_written() {
-        assert_eq!(of_url("http://shop/x@y:1").unwrap().to_string(), "shop:80");
-        assert_eq!(of_url("http://u:p@shop:81?q").unwrap().to_string(), "shop:81");
-        assert_eq!(of_url("http://[::1]/").unwrap().to_string(), "[::1]:80");
-    }
-
-    #[test]
     fn no_word_of_a_service_that_is_a_secret_is_told() {
         let text = "services: { a: { run: [a, --password, \"4711\"], env: { TOKEN: \"4712\" } } }\n";
         assert_eq!(clash(text, text), None);
+    }
+
+    #[test]
+    fn an_address_in_a_secret_is_a_clash_and_is_not_told() {
+        let hidden = "services: { a: { run: [a], env: { AUTH_ADDR: \"127.0.0.1:9000\" } } }\n";
+        let option = "services: { a: { run: [a, --auth-addr, \"127.0.0.1:9000\"] } }\n";
+        let probe = "probes: { up: { tcp: \"127.0.0.1:9000\" } }\n";
+        for (one, two) in [(hidden, probe), (option, probe), (hidden, option), (hidden, hidden)] {
+            assert_eq!(clash(one, two).unwrap(), "an address in a secret of a service", "{one}{two}");
+        }
+    }
+
+    #[test]
+    fn a_host_without_its_port_is_that_host_on_any() {
+        let service = |env: &str| format!("services: {{ a: {{ run: [a], env: {{ {env} }} }} }}\n");
+        let redis = service("REDIS_HOST: redis");
+        assert!(clash(&redis, "probes: { up: { tcp: \"redis:7000\" } }\n").is_some());
+        assert_eq!(clash(&redis, "probes: { up: { tcp: \"other:7000\" } }\n"), None);
+        let listens = |port: u16| service(&format!("HOST: 127.0.0.1, PORT: \"{port}\""));
+        assert_eq!(clash(&listens(3001), &listens(3002)), None);
+        assert!(clash(&service("DB_HOST: localhost"), &service("DB_HOST: 127.0.0.1")).is_some());
     }
 
     #[test]
@@ -465,6 +360,7 @@ mod tests {
             (kill("name: redis-server"), kill("command: redis")),
             (kill("pid: 17"), kill("name: redis-server")),
             (kill("name: a"), service.to_owned()),
+            (kill("name: curl"), "probes: { up: { command: [curl, \"http://a:1/\"] } }\n".to_owned()),
             (kill("pid: 17"), "stack: { project: one }\n".to_owned()),
             (kill("pid: 17"), "edges: { db: { from: \"pid:17\", to: \"db:5432\" } }\n".to_owned()),
         ] {
@@ -475,6 +371,6 @@ mod tests {
     #[test]
     fn pressure_on_the_machine_wants_it_alone() {
         let cpu = fault("host: this", "{ cpu-pressure: { load: 50% } }");
-        assert!(clash(&cpu, "").unwrap().contains("this machine"));
+        assert_eq!(clash(&cpu, "").unwrap(), "this machine");
     }
 }

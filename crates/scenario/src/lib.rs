@@ -47,12 +47,13 @@ pub use document::NetworkDoc;
 pub use load::{Loaded, load, load_all, load_all_text, load_text};
 pub use plan::{
     AbortRule, Arrivals, Capture, CaptureFrom, ContainerQuestion, Counted, EdgePlan, FaultStep, FaultTarget,
-    HttpRequest, LedgerPlan, LoadPlan, Login, Plan, ProbePlan, ProbeState, ProcessSelector, Question, Ramp,
-    RampStage, Route, ServicePlan, StackKeep, StackPlan, Trigger, command_text,
+    Given, HttpRequest, LedgerPlan, LoadPlan, Login, Plan, ProbePlan, ProbeState, ProcessSelector, Question,
+    Ramp, RampStage, Route, ServicePlan, Sight, StackKeep, StackPlan, Trigger, command_text,
 };
 pub use plan_text::plan_text;
 pub use profile::{Profile, ProfileError};
 pub use schema::{SCHEMA, schema};
+pub use secret::is_telling;
 pub use settings::{Environment, Settings};
 pub use single::Single;
 pub use source_map::Location;

@@ -6,6 +6,7 @@
 
 mod brief;
 mod capture;
+mod given;
 mod question;
 mod trigger;
 
@@ -27,6 +28,7 @@ use crate::status::StatusSet;
 use crate::stretch::Stretch;
 
 pub use capture::{Capture, CaptureFrom};
+pub use given::{Given, Sight};
 pub use question::{ContainerQuestion, HttpRequest, Login, Question, command_text};
 pub use trigger::{Counted, ProbeState, Trigger};
 
@@ -128,20 +130,6 @@ pub struct ServicePlan {
     pub ready: Option<Question>,
     /// The time it has to become ready.
     pub within: Span,
-}
-
-impl ServicePlan {
-    /// What it is started with, word by word, without secrets: arguments, and values of variables.
-    pub fn started_with(&self) -> Vec<String> {
-        let mut words = secret::mask_argv(&self.run);
-        for (name, value) in &self.env {
-            // Of a telling variable a URL can be shown once its password is gone.
-            if value.contains("://") || !secret::is_telling(name) {
-                words.push(secret::mask_url(value));
-            }
-        }
-        words
-    }
 }
 
 /// The calls between a caller and a dependency, on which faults can sit.

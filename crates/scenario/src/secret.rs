@@ -10,7 +10,7 @@ const TELLING: [&str; 9] =
     ["secret", "token", "password", "passwd", "auth", "cookie", "credential", "api-key", "api_key"];
 
 /// True if a header or variable of this name is likely to hold a secret.
-pub(crate) fn is_telling(name: &str) -> bool {
+pub fn is_telling(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     TELLING.iter().any(|word| name.contains(word)) || name.ends_with("_key") || name.ends_with("-key")
 }
