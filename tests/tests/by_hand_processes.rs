@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use murphy_tests::{Bench, Finished, eventually, finish, processes_with, send};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -199,8 +200,8 @@ fn many_at_once_need_a_yes_and_a_cap_is_never_exceeded() {
     bench.run(&["freeze", &target, "--for", "200ms", "--pick", "50%"]).expect(0).says("3 targets touched");
 }
 
-/// A call at a terminal, with what stands on it until its question does.
-fn asked(bench: &Bench, victims: &Victims) -> (Child, File) {
+/// A call at a terminal, once its question stands there: the call, the person's end, and the call's end.
+fn asked(bench: &Bench, victims: &Victims) -> (Child, File, OwnedFd) {
     let terminal = openpty(None, None).expect("a terminal");
     let mut command = bench.command(&["freeze", &victims.target(), "--for", "200ms"]);
     let end = |fd: &OwnedFd| Stdio::from(fd.try_clone().expect("a descriptor"));
@@ -213,24 +214,48 @@ fn asked(bench: &Bench, victims: &Victims) -> (Child, File) {
         screen.read_exact(&mut byte).unwrap_or_else(|error| panic!("{error}: {}", seen.escape_ascii()));
         seen.push(byte[0]);
     }
-    (call, screen)
+    (call, screen, terminal.slave)
 }
 
 #[test]
 fn a_signal_ends_the_question_at_once_and_an_answer_is_heard() {
     let (bench, victims) = (Bench::new(), Victims::new("question", 6));
     for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143), (Signal::SIGHUP, 129)] {
-        let (call, _screen) = asked(&bench, &victims);
+        let (call, _screen, _) = asked(&bench, &victims);
         kill(Pid::from_raw(call.id() as i32), signal).unwrap();
         // Nobody presses Enter.
         Finished::from(call.wait_with_output().unwrap()).expect(code);
         assert_eq!(victims.frozen(), 0);
     }
     for (answer, code, says) in [("n\n", 2, ""), ("\u{4}", 2, ""), ("y\n", 0, "6 targets touched")] {
-        let (call, mut screen) = asked(&bench, &victims);
+        let (call, mut screen, _) = asked(&bench, &victims);
         screen.write_all(answer.as_bytes()).unwrap();
         Finished::from(call.wait_with_output().unwrap()).expect(code).says(says);
     }
+}
+
+#[test]
+fn a_signal_ends_the_question_in_the_midst_of_an_answer() {
+    let (bench, victims) = (Bench::new(), Victims::new("midst", 6));
+    let (mut call, mut screen, slave) = asked(&bench, &victims);
+    // Ctrl-D hands over what has been typed, which is no line yet.
+    screen.write_all(b"y\x04").unwrap();
+    let mut echo = [0];
+    screen.read_exact(&mut echo).unwrap();
+    eventually("what was typed is read", PATIENCE, || {
+        poll(&mut [PollFd::new(slave.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO) == Ok(0)
+    });
+    kill(Pid::from_raw(call.id() as i32), Signal::SIGTERM).unwrap();
+    let begun = Instant::now();
+    while call.try_wait().unwrap().is_none() {
+        if begun.elapsed() > PATIENCE {
+            call.kill().unwrap();
+            panic!("it waits for the rest of the line");
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    Finished::from(call.wait_with_output().unwrap()).expect(143);
+    assert_eq!(victims.frozen(), 0);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! `murphy serve` and `murphy toxiproxy` as a person starts them.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-use murphy_tests::{Bench, Daemon};
+use murphy_tests::{Bench, Daemon, finish, send};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -85,4 +85,18 @@ fn a_taken_port_and_a_bad_configuration_end_it_with_a_message() {
     bench.file("nowhere.json", r#"[{"name":"a","listen":"192.0.2.1:0","upstream":"a:1"}]"#);
     bench.run(&["serve", "--port", "0", "--config", "nowhere.json"]).expect(3).says("proxy `a`");
     bench.run(&["serve", "--compat", "loose"]).expect(2).says("strict");
+}
+
+#[test]
+fn its_end_is_in_order_also_where_nobody_reads_what_it_says() {
+    let bench = Bench::new();
+    let mut child = bench.spawn(&["serve", "--port", "0"]);
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut first = String::new();
+    said.read_line(&mut first).unwrap();
+    assert!(first.contains("control API on http://"), "{first}");
+    // As `2>&1 | head -1` does.
+    drop(said);
+    send(&child, Signal::SIGINT);
+    finish(child).expect(0);
 }

@@ -1,6 +1,9 @@
 //! The binary: parses what was typed, does it, ends with the right code. Results go to standard output, progress and
 //! errors to standard error.
 
+// They panic where nobody reads any more, in the middle of a way back: `commands::{print, note, murmur}` do not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod args;
 mod by_hand_args;
 mod commands;

@@ -6,14 +6,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use murphy_core::{Chance, LoadName, Rate, Span};
-use murphy_runner::read_events;
+use murphy_runner::{StopReason, read_events};
 use murphy_scenario::Loaded;
 use murphy_verdict::limit::{Bounds, Goal, Held, Limit, Next, Search};
 use murphy_verdict::{Answered, Hearing};
 
 use super::again::again;
 use super::experiment::{Bench, settings};
-use super::{check, fail, print, runtime};
+use super::{check, fail, murmur, print, runtime};
 use crate::args::{BreakingPointArgs, ColourChoice, OutputArgs};
 use crate::exit::Exit;
 use crate::signals;
@@ -114,14 +114,7 @@ pub fn run(args: &BreakingPointArgs, colour: ColourChoice) -> Exit {
         Ok(runtime) => runtime,
         Err(exit) => return exit,
     };
-    runtime.block_on(async {
-        tokio::select! {
-            exit = search_on(args, &asked, search, &bench, colour) => exit,
-            Err(error) = signals::watch(bench.stop.clone()) => {
-                fail(Exit::Failed, &format_args!("cannot listen for signals: {error}"))
-            }
-        }
-    })
+    runtime.block_on(signals::heeded(&bench.stop, search_on(args, &asked, search, &bench, colour)))
 }
 
 struct Asked {
@@ -162,7 +155,7 @@ async fn search_on(
         let finished = bench.carry_out(&loaded.plan, again, &text).await;
         let (Some(dir), None) = (&finished.dir, bench.stop.reason()) else {
             let _ = told(args, asked, &search, began.elapsed(), runs, Ended::Early);
-            return finished.exit;
+            return ended_by(finished.exit, bench.stop.reason());
         };
         if matches!(finished.exit, Exit::Failed | Exit::NotReverted) {
             return finished.exit;
@@ -192,9 +185,18 @@ async fn search_on(
     told(args, asked, &search, began.elapsed(), runs, Ended::Whole)
 }
 
+/// The exit of a search that ends with this run. The run may have been past all that a signal can end: then it is the search that
+/// was interrupted, however well the run ended.
+fn ended_by(run: Exit, stopped: Option<&StopReason>) -> Exit {
+    match stopped {
+        Some(StopReason::Signal { number, .. }) => run.worst(Exit::Signal(*number)),
+        _ => run,
+    }
+}
+
 fn progress(text: &str) {
     let end = if std::io::stderr().is_terminal() { "\r" } else { "" };
-    eprint!("{end}  level {text}");
+    murmur(&format_args!("{end}  level {text}"));
 }
 
 fn count(journal: &Path, asked: &Asked) -> Result<Answered, Exit> {
@@ -278,6 +280,14 @@ mod tests {
     fn less_bandwidth_is_a_higher_level() {
         let level = |text| Axis::of(text).unwrap().1;
         assert!(level("10kB/s") > level("1MB/s"));
+    }
+
+    #[test]
+    fn a_signal_past_the_end_of_a_run_ends_the_search_with_its_code() {
+        let signal = StopReason::Signal { name: "SIGTERM", number: 15 };
+        assert_eq!(ended_by(Exit::Graceful, Some(&signal)), Exit::Signal(15));
+        assert_eq!(ended_by(Exit::NotReverted, Some(&signal)), Exit::NotReverted);
+        assert_eq!(ended_by(Exit::Failed, None), Exit::Failed);
     }
 
     #[test]

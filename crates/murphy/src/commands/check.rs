@@ -7,7 +7,7 @@ use murphy_scenario::{Colour, Loaded, Settings};
 
 use super::experiment::settings;
 use super::scenario_files::scenario_files;
-use super::{fail, print};
+use super::{fail, murmur, print};
 use crate::args::{CheckArgs, ColourChoice};
 use crate::exit::Exit;
 use crate::style;
@@ -77,12 +77,12 @@ pub fn load(file: &Path, settings: &Settings, colour: ColourChoice) -> Result<Ve
     match murphy_scenario::load_all(file, settings) {
         Ok(all) => {
             if let Some(first) = all.first().filter(|first| !first.warnings.is_empty()) {
-                eprint!("{}", first.warnings.render(colour));
+                murmur(&first.warnings.render(colour));
             }
             Ok(all)
         }
         Err(diagnostics) => {
-            eprint!("{}", diagnostics.render(colour));
+            murmur(&diagnostics.render(colour));
             Err(Exit::Usage)
         }
     }

@@ -6,7 +6,7 @@ use murphy_scenario::Settings;
 use super::experiment::{Bench, Finished};
 use super::report_files::write_reports;
 use super::run::show;
-use super::{fail, print, runtime};
+use super::{fail, murmur, note, print, runtime};
 use crate::args::{ColourChoice, DemoArgs};
 use crate::exit::Exit;
 use crate::{signals, style};
@@ -38,8 +38,8 @@ fn write(dir: &std::path::Path) -> Exit {
 }
 
 async fn both(args: &DemoArgs, bench: &Bench, colour: ColourChoice) -> Exit {
-    eprintln!(
-        "Two builds of one small shop, each a few real processes. Murphy breaks the same things in front of both."
+    note(
+        &"Two builds of one small shop, each a few real processes. Murphy breaks the same things in front of both.",
     );
     let (careful, careless) = tokio::join!(one(bench, SHOPS[0]), one(bench, SHOPS[1]));
     let style = style::report(colour);
@@ -69,7 +69,7 @@ async fn one(bench: &Bench, (name, text): (&str, &str)) -> Finished {
     match murphy_scenario::load_text(name, text, &Settings::default()) {
         Ok(loaded) => bench.carry_out(&loaded.plan, "murphy demo".to_owned(), name).await,
         Err(diagnostics) => {
-            eprint!("{}", diagnostics.render(murphy_scenario::Colour::Never));
+            murmur(&diagnostics.render(murphy_scenario::Colour::Never));
             let why = "the embedded scenario has mistakes".to_owned();
             let (scenario, source) = (name.to_owned(), String::new());
             let outcome = Outcome { scenario, source, came: Came::NotCarriedOut { why } };

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use murphy_core::{EdgeName, Verdict};
 use murphy_report::{Came, Cell, LeftOut, Matrix, Outcome, SeriesKind};
+use murphy_runner::StopReason;
 use murphy_scenario::{Loaded, Plan, Single, StackKeep};
 use murphy_verdict::{Finding, GateId, Judgement, RunEnd};
 
@@ -139,6 +140,21 @@ fn unwell(judgement: &Judgement) -> Option<String> {
     }
 }
 
+/// Why a run with nothing broken is nothing to hold others against, by its end and what was lost in it. How it was ended comes before
+/// all that was seen until then, and a loss is more than that users were not served.
+fn not_a_control(exit: Exit, lost: Option<&str>) -> Option<String> {
+    match (exit, lost) {
+        (Exit::Signal(_), _) => Some("interrupted in the run with nothing broken".to_owned()),
+        (Exit::NotReverted, _) => {
+            Some("something was not taken back in the run with nothing broken: murphy undo".to_owned())
+        }
+        (_, Some(lost)) => Some(format!("data is lost with nothing broken: {lost}")),
+        (Exit::Graceful | Exit::Inconclusive, None) => None,
+        (Exit::NotGraceful, None) => Some("users were not served well with nothing broken".to_owned()),
+        (Exit::Failed | Exit::Usage, None) => Some("the run did not end well with nothing broken".to_owned()),
+    }
+}
+
 impl Exploration<'_> {
     async fn all(&mut self, wanted: Vec<Single>) {
         let quiet = match self.control().await {
@@ -203,20 +219,21 @@ impl Exploration<'_> {
         let (outcome, exit, _) = self.run(&Single::control(self.plan), String::new(), "nothing broken").await;
         if !matches!(exit, Exit::Graceful | Exit::Inconclusive) {
             self.exit = self.exit.worst(exit);
-            let why = if exit == Exit::NotGraceful {
-                "users were not served well"
-            } else {
-                "the run did not end well"
-            };
-            return Err(format!("{why} with nothing broken"));
+        }
+        let lost = match &outcome.came {
+            Came::Judged { judgement, .. } => {
+                judgement.findings.iter().find(|finding| finding.is_data_loss())
+            }
+            _ => None,
+        };
+        let lost = lost.map(|loss| loss.text.clone());
+        if let Some(why) = not_a_control(exit, lost.as_deref()) {
+            self.exit = self.exit.worst(Exit::Inconclusive);
+            return Err(why);
         }
         let Came::Judged { judgement, timeline } = outcome.came else {
             return Err("not carried out".to_owned());
         };
-        if let Some(loss) = judgement.findings.iter().find(|finding| finding.is_data_loss()) {
-            self.exit = self.exit.worst(Exit::Inconclusive);
-            return Err(format!("data is lost with nothing broken: {}", loss.text));
-        }
         // What fails from the start is no answer to a fault, so its rows are inconclusive, not failed.
         if let Some(why) = unwell(&judgement) {
             self.exit = self.exit.worst(Exit::Inconclusive);
@@ -229,6 +246,11 @@ impl Exploration<'_> {
 
     /// Why no other run is begun.
     fn no_more(&mut self) -> Option<String> {
+        if let Some(StopReason::Signal { name, number }) = self.bench.stop.reason() {
+            // The run before may have been past all that a signal can end.
+            self.exit = self.exit.worst(Exit::Signal(*number));
+            self.over.get_or_insert_with(|| format!("interrupted by {name}"));
+        }
         if self.over.is_none() && self.began.elapsed() + self.longest > self.args.budget.as_duration() {
             self.exit = self.exit.worst(Exit::Inconclusive);
             self.over = Some(format!("no time is left: --budget {}", self.args.budget));
@@ -315,5 +337,28 @@ impl Exploration<'_> {
         let exit = self.exit.worst(files.write(&self.matrix, &self.runs));
         // Nothing tried is nothing known.
         if self.matrix.cells.is_empty() { exit.worst(Exit::Inconclusive) } else { exit }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_with_nothing_broken_is_told_as_one_whatever_the_file_asserts() {
+        let lost = Some("2 of 900 acknowledged writes gone (a-1, a-2)");
+        for exit in [Exit::Graceful, Exit::Inconclusive, Exit::NotGraceful] {
+            let why = not_a_control(exit, lost).unwrap();
+            assert!(why.contains("data is lost") && why.contains("a-1, a-2"), "{why}");
+        }
+        assert_eq!(not_a_control(Exit::Graceful, None), None);
+        assert!(not_a_control(Exit::NotGraceful, None).unwrap().contains("not served well"));
+    }
+
+    #[test]
+    fn a_signal_in_the_run_with_nothing_broken_is_told_as_one() {
+        for lost in [None, Some("2 writes")] {
+            assert!(not_a_control(Exit::Signal(2), lost).unwrap().starts_with("interrupted"));
+        }
     }
 }

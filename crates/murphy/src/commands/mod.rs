@@ -55,7 +55,12 @@ pub fn print(text: &str) {
 
 /// Writes a line to standard error, if there still is one: a terminal that was closed must not end the way back.
 pub fn note(message: &dyn std::fmt::Display) {
-    let _ = writeln!(std::io::stderr().lock(), "{message}");
+    murmur(&format_args!("{message}\n"));
+}
+
+/// The same, without ending the line.
+pub fn murmur(message: &dyn std::fmt::Display) {
+    let _ = write!(std::io::stderr().lock(), "{message}");
 }
 
 /// Prints an error and gives its exit code.
@@ -76,7 +81,7 @@ pub fn base() -> Result<Base, Exit> {
 /// needs two for each user that waits.
 pub fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
     if let Err(error) = murphy_host::raise_open_files() {
-        eprintln!("warning: cannot raise the limit of open files: {error}");
+        note(&format_args!("warning: cannot raise the limit of open files: {error}"));
     }
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::fail;
+use super::{fail, note};
 use crate::exit::Exit;
 
 /// Directories deeper than this are not looked into.
@@ -27,7 +27,7 @@ pub fn scenario_files(typed: &[PathBuf]) -> Result<Vec<PathBuf>, Exit> {
         for file in found {
             // What cannot be read is kept: loading it says why.
             if std::fs::read_to_string(&file).is_ok_and(|text| !is_scenario(&text)) {
-                eprintln!("passed over: {} has no `murphy:` key", file.display());
+                note(&format_args!("passed over: {} has no `murphy:` key", file.display()));
             } else {
                 files.push(file);
             }

@@ -9,7 +9,7 @@ use murphy_control::{
 use murphy_core::Seed;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{base, fail, runtime};
+use super::{base, fail, note, runtime};
 use crate::daemon_args::{CompatChoice, ServeArgs};
 use crate::exit::Exit;
 
@@ -85,15 +85,16 @@ async fn serve(args: &ServeArgs, compat: Compat, specs: Vec<ProxySpec>) -> Exit 
         return fail(Exit::Failed, &error);
     }
     let proxies = if count == 1 { "1 proxy".to_owned() } else { format!("{count} proxies") };
-    eprintln!("murphy serve: control API on http://{}, {proxies}, seed {seed}", server.local_addr());
+    let address = server.local_addr();
+    note(&format_args!("murphy serve: control API on http://{address}, {proxies}, seed {seed}"));
     if let Some(token) = server.made_token() {
         let why = if args.containers { "it acts on containers" } else { "not on loopback only" };
-        eprintln!("murphy serve: {why}, so /v1 wants the token {}", token.reveal());
+        note(&format_args!("murphy serve: {why}, so /v1 wants the token {}", token.reveal()));
     }
     let left = server
         .serve(async {
             let name = ended.await;
-            eprintln!("murphy serve: {name}, ending");
+            note(&format_args!("murphy serve: {name}, ending"));
         })
         .await;
     match left.first() {

@@ -107,7 +107,10 @@ pub async fn sit_down(args: &SittingArgs, seat: &Seat) -> Exit {
     if let Some(file) = &args.save {
         let made_by = std::env::args().collect::<Vec<_>>().join(" ");
         match std::fs::write(file, sight.scenario(&made_by)) {
-            Ok(()) => eprintln!("saved: {}; try it with: murphy check {}", file.display(), file.display()),
+            Ok(()) => {
+                let file = file.display();
+                note(&format_args!("saved: {file}; try it with: murphy check {file}"));
+            }
             Err(error) => {
                 exit =
                     exit.worst(fail(Exit::Failed, &format_args!("cannot write {}: {error}", file.display())));
