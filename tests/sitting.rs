@@ -1,8 +1,11 @@
-//! `murphy proxy` as it runs: where it listens, and what it says at its end.
+//! `murphy proxy` as it runs: where it listens, and what it says at its end. It never outlives the test that started it, and no
+//! wait for its word is without an end.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStdout};
+use std::process::Child;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -10,13 +13,25 @@ use serde_json::Value;
 
 use crate::bench::Bench;
 
-/// One proxy by hand, until [`Sitting::end`].
+/// Far longer than it takes to say anything: it says how it fares four times a second.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One proxy by hand, until [`Sitting::end`], or until it is dropped.
 #[derive(Debug)]
 pub struct Sitting {
     child: Child,
-    stdout: BufReader<ChildStdout>,
+    /// What it says, read by a thread that ends with it.
+    lines: Receiver<String>,
     /// Where callers dial.
     pub listen: String,
+}
+
+impl Drop for Sitting {
+    fn drop(&mut self) {
+        // Of one that has ended there is nothing to kill and nobody left to wait for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Sitting {
@@ -24,10 +39,18 @@ impl Sitting {
     pub fn before(bench: &Bench, upstream: SocketAddr, args: &[&str]) -> Sitting {
         let upstream = upstream.to_string();
         let mut child = bench.spawn(&[&["proxy", "127.0.0.1:0", &upstream], args].concat());
-        let mut stdout = BufReader::new(child.stdout.take().expect("its output is kept"));
-        let mut line = String::new();
-        stdout.read_line(&mut line).expect("it says where it listens");
-        let listen = match serde_json::from_str::<Value>(&line) {
+        let stdout = BufReader::new(child.stdout.take().expect("its output is kept"));
+        let (said, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if said.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut sitting = Sitting { child, lines, listen: String::new() };
+        let line = sitting.line(Instant::now() + PATIENCE).expect("it says where it listens");
+        sitting.listen = match serde_json::from_str::<Value>(&line) {
             Ok(event) => event["listen"].as_str().expect("an address").to_owned(),
             Err(_) => line
                 .strip_prefix("listening on ")
@@ -35,15 +58,28 @@ impl Sitting {
                 .expect(&line)
                 .to_owned(),
         };
-        Sitting { child, stdout, listen }
+        sitting
+    }
+
+    /// The next line that it says; none once it has ended.
+    fn line(&self, until: Instant) -> Option<String> {
+        match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("not within {PATIENCE:?}"),
+        }
     }
 
     /// Waits until a proxy with `--output json` says this of itself.
     pub fn until(&mut self, says: impl Fn(&Value) -> bool) {
-        let mut line = String::new();
-        while line.is_empty() || !says(&serde_json::from_str(&line).expect("JSON")) {
-            line.clear();
-            assert_ne!(self.stdout.read_line(&mut line).expect("a line"), 0, "it ended, and never said it");
+        let until = Instant::now() + PATIENCE;
+        let mut last = String::new();
+        loop {
+            assert!(Instant::now() < until, "not within {PATIENCE:?}; it said last: {last}");
+            last = self.line(until).expect("it ended, and never said it");
+            if says(&serde_json::from_str(&last).expect("JSON")) {
+                return;
+            }
         }
     }
 
@@ -53,8 +89,12 @@ impl Sitting {
             let pid = i32::try_from(self.child.id()).expect("a process id");
             kill(Pid::from_raw(pid), signal).expect("murphy runs");
         }
+        let until = Instant::now() + PATIENCE;
         let mut rest = String::new();
-        self.stdout.read_to_string(&mut rest).expect("it ends its output");
+        while let Some(line) = self.line(until) {
+            rest += &line;
+            rest.push('\n');
+        }
         (self.child.wait().expect("it ends").code().unwrap_or(-1), rest)
     }
 
