@@ -127,8 +127,8 @@ mod tests {
 
     #[test]
     fn it_is_out_at_the_last_of_its_calls_before_few_come() {
-        let calls = "SwSwSw".to_owned() + &"w".repeat(30) + "S" + &"w".repeat(30);
-        let sick = Window { from: 0, to: 6 * SECOND };
+        let calls = "SwSwSw".to_owned() + &"w".repeat(50) + "S" + &"w".repeat(40);
+        let sick = Window { from: 0, to: 7 * SECOND };
         let out = turns(&calls).out(sick, 5 * SECOND).expect("it is out");
         assert_eq!((out.at, out.calls, out.window), (400_000, 3, 5 * SECOND));
         assert!(turns(&"Sw".repeat(30)).out(sick, 5 * SECOND).is_none());
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn single_tries_that_go_on_need_a_longer_window() {
-        let calls = "SwSw".to_owned() + &("S".to_owned() + &"w".repeat(15)).repeat(20);
+        let calls = "SwSw".to_owned() + &("S".to_owned() + &"w".repeat(25)).repeat(13);
         let sick = Window { from: 0, to: 32 * SECOND };
         let out = turns(&calls).out(sick, 5 * SECOND).expect("it is out");
         assert!(out.window > 5 * SECOND && out.at <= 400_000, "{} {}", out.window, out.at);
