@@ -89,7 +89,8 @@ fn a_fault_comes_again_and_again_and_goes_each_time() {
 fn a_probe_holds_an_answer_s_json_against_what_is_expected() {
     let bench = Bench::new();
     let rest = "faults: [{ edge: items, inject: { latency: 20ms } }]\n\
-                probes: { item: { http: \"GET http://SERVICE/items/1\", every: 200ms, json: { $.id: \"1\", \
+                probes: { item: { http: \"GET http://SERVICE/items/1\", every: 200ms, \
+                header: { Content-Type: ^application/json }, json: { $.id: \"1\", \
                 $.price_cents: \"LIMIT\" } } }\n\
                 expect: { item: { always: true } }\n";
     bench.file("s.yaml", &scenario(&rest.replace("LIMIT", ">= 500")));

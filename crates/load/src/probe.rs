@@ -19,6 +19,7 @@ use crate::ask_postgres::{self, PostgresQuestion};
 use crate::ask_redis::{self, RedisQuestion};
 use crate::command::{self, Ended, Extent};
 use crate::connection::{BODY_KEPT, Connection, Failure};
+use crate::header_test::HeaderTest;
 use crate::request::HttpRequest;
 use crate::status::StatusSet;
 
@@ -28,12 +29,14 @@ const SAW_MAX: usize = 160;
 /// What is asked.
 #[derive(Debug, Clone)]
 pub enum Question {
-    /// Is the answer to this request of these statuses, and does its body match? Each time on a fresh connection.
+    /// Is the answer to this request of these statuses, and do its headers and its body match? Each time on a fresh connection.
     Http {
         /// What is sent.
         request: Box<HttpRequest>,
         /// Statuses of a good answer.
         status: StatusSet,
+        /// What its headers must say.
+        header: Vec<HeaderTest>,
         /// What the first 64 KiB of its body must match.
         body: Option<Regex>,
         /// What the JSON in those 64 KiB must say: every value at the place, and there must be one.
@@ -79,6 +82,7 @@ impl Question {
         Question::Http {
             request: Box::new(request),
             status: StatusSet::default(),
+            header: Vec::new(),
             body: None,
             json: Vec::new(),
         }
@@ -168,8 +172,8 @@ async fn ask_wanting(question: &Question, within: Span, wanted: Wanted) -> Reply
     let began = Instant::now();
     let answer = async {
         let (ok, saw) = match question {
-            Question::Http { request, status, body, json } => {
-                return ask_http(request, status, body.as_ref(), json, wanted).await;
+            Question::Http { request, status, header, body, json } => {
+                return ask_http(request, status, header, body.as_ref(), json, wanted).await;
             }
             Question::Tcp { address } => match TcpStream::connect(address.as_str()).await {
                 Ok(_) => (true, "connected".to_owned()),
@@ -216,6 +220,7 @@ fn unlike(body: &[u8], tests: &[(JsonPath, JsonTest)]) -> Option<String> {
 async fn ask_http(
     request: &HttpRequest,
     status: &StatusSet,
+    header: &[HeaderTest],
     body: Option<&Regex>,
     json: &[(JsonPath, JsonTest)],
     wanted: Wanted,
@@ -229,9 +234,16 @@ async fn ask_http(
         Ok(answer) => {
             let seen = answer.head.status;
             let text = String::from_utf8_lossy(&answer.body);
-            let judged = match body {
+            let headers: Vec<(String, String)> = answer
+                .headers
+                .iter()
+                .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+                .collect();
+            let other = header.iter().find_map(|test| test.unlike(&headers));
+            let judged = match (other, body) {
                 _ if !status.contains(seen) => (false, seen.to_string()),
-                Some(regex) if !regex.is_match(&text) => {
+                (Some(why), _) => (false, format!("{seen}, {why}")),
+                (None, Some(regex)) if !regex.is_match(&text) => {
                     (false, format!("{seen}, body `{}` does not match", first_line(&text)))
                 }
                 _ => match unlike(&answer.body, json) {
@@ -239,10 +251,7 @@ async fn ask_http(
                     None => (true, seen.to_string()),
                 },
             };
-            let headers = answer.headers.iter();
-            let headers =
-                headers.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
-            said = Said { text: text.into_owned(), headers: headers.collect() };
+            said = Said { text: text.into_owned(), headers };
             judged
         }
         Err(Failure::Exhausted(error)) => (false, format!("murphy itself could not connect: {error}")),

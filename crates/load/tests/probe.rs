@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use murphy_core::{EventKind, ProbeName, Recorder, RunClock, Span};
 use murphy_load::{
-    CommandQuestion, HttpRequest, NotReady, Question, Reply, StatusSet, ask, wait_ready, watch,
+    CommandQuestion, HeaderTest, HeaderValue, HttpRequest, NotReady, Question, Reply, StatusSet, ask,
+    wait_ready, watch,
 };
 use murphy_testkit::{Answer, HttpServer, free_port};
 use regex_lite::Regex;
@@ -87,6 +88,7 @@ async fn an_http_question_is_answered_in_a_word() {
     let matching = |pattern: &str| Question::Http {
         request: Box::new(request.clone()),
         status: StatusSet::of([200]),
+        header: Vec::new(),
         body: Some(Regex::new(pattern).unwrap()),
         json: Vec::new(),
     };
@@ -97,6 +99,37 @@ async fn an_http_question_is_answered_in_a_word() {
     assert_eq!((late.ok, late.saw.as_str()), (false, "timeout after 80ms"));
     assert!(late.took >= Span::from_millis(80));
     server.until(|counts| counts.open == 0).await;
+}
+
+#[tokio::test]
+async fn a_header_of_the_answer_must_be_there_and_match_and_a_secret_one_is_not_said() {
+    let server = HttpServer::start(|_| {
+        Answer::raw(
+            "HTTP/1.1 200 OK\r\nX-Cache: MISS, hit\r\nVary: Accept\r\nVary: Origin\r\nSet-Cookie: id=41\r\n\
+             content-length: 5\r\n\r\ngreen",
+        )
+    })
+    .await;
+    let answer = async |name: &str, pattern: &str, value: HeaderValue| {
+        let question = Question::Http {
+            request: Box::new(HttpRequest::new("GET", &server.url("/")).unwrap()),
+            status: StatusSet::of([200]),
+            header: vec![HeaderTest { name: name.to_owned(), matches: Regex::new(pattern).unwrap(), value }],
+            body: Some(Regex::new("green").unwrap()),
+            json: Vec::new(),
+        };
+        saw(&question).await
+    };
+    use HeaderValue::{Hidden, Said};
+    assert_eq!(answer("x-cache", "(?i)hit$", Said).await, (true, "200".into()));
+    assert_eq!(
+        answer("x-cache", "^HIT", Said).await,
+        (false, "200, x-cache `MISS, hit` does not match".into())
+    );
+    // Of a header that is written several times, any one will do.
+    assert_eq!(answer("vary", "^Origin$", Said).await, (true, "200".into()));
+    assert_eq!(answer("etag", "", Said).await, (false, "200, no header `etag`".into()));
+    assert_eq!(answer("set-cookie", "id=42", Hidden).await, (false, "200, set-cookie does not match".into()));
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ async fn every_value_at_the_place_must_be_as_expected_and_there_must_be_one() {
         let question = Question::Http {
             request: Box::new(HttpRequest::new("GET", &server.url(path)).unwrap()),
             status: StatusSet::of([200]),
+            header: Vec::new(),
             body: None,
             json: vec![(place.parse().unwrap(), JsonTest::of(&expected).unwrap())],
         };

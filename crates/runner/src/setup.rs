@@ -74,9 +74,10 @@ pub(crate) fn probe(plan: &ProbePlan, captured: &Arc<Captured>) -> Result<Probe,
 /// A question; a command of it runs in `dir`.
 pub(crate) fn question(question: &scenario::Question, dir: Option<&Path>) -> Result<load::Question, String> {
     Ok(match question {
-        scenario::Question::Http { request: asked, status, body, json } => load::Question::Http {
+        scenario::Question::Http { request: asked, status, header, body, json } => load::Question::Http {
             request: Box::new(request(asked)?),
             status: statuses(status)?,
+            header: header.iter().map(header_test).collect::<Result<_, _>>()?,
             body: pattern(body.as_deref())?,
             json: json.clone(),
         },
@@ -128,6 +129,14 @@ pub(crate) fn request(plan: &scenario::HttpRequest) -> Result<load::HttpRequest,
 
 fn statuses(set: &scenario::StatusSet) -> Result<load::StatusSet, String> {
     set.to_string().parse().map_err(|error: load::StatusError| error.to_string())
+}
+
+fn header_test(test: &scenario::HeaderTest) -> Result<load::HeaderTest, String> {
+    Ok(load::HeaderTest {
+        name: test.name.clone(),
+        matches: Regex::new(&test.matches).map_err(|error| error.to_string())?,
+        value: if test.is_secret() { load::HeaderValue::Hidden } else { load::HeaderValue::Said },
+    })
 }
 
 pub(crate) fn pattern(text: Option<&str>) -> Result<Option<Regex>, String> {

@@ -47,8 +47,9 @@ pub use document::NetworkDoc;
 pub use load::{Loaded, load, load_all, load_all_text, load_text};
 pub use plan::{
     AbortRule, Arrivals, Capture, CaptureFrom, ContainerQuestion, Counted, EdgePlan, FaultStep, FaultTarget,
-    Given, HttpRequest, LedgerPlan, LoadPlan, Login, Plan, ProbePlan, ProbeState, ProcessSelector, Question,
-    Ramp, RampStage, Route, ServicePlan, Sight, StackKeep, StackPlan, Trigger, command_text,
+    Given, HeaderTest, HttpRequest, LedgerPlan, LoadPlan, Login, Plan, ProbePlan, ProbeState,
+    ProcessSelector, Question, Ramp, RampStage, Route, ServicePlan, Sight, StackKeep, StackPlan, Trigger,
+    command_text,
 };
 pub use plan_text::plan_text;
 pub use profile::{Profile, ProfileError};

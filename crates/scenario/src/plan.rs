@@ -29,7 +29,7 @@ use crate::stretch::Stretch;
 
 pub use capture::{Capture, CaptureFrom};
 pub use given::{Given, Sight};
-pub use question::{ContainerQuestion, HttpRequest, Login, Question, command_text};
+pub use question::{ContainerQuestion, HeaderTest, HttpRequest, Login, Question, command_text};
 pub use trigger::{Counted, ProbeState, Trigger};
 
 /// A run, ready to be carried out.

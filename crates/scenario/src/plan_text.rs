@@ -87,8 +87,11 @@ fn services(out: &mut String, plan: &Plan) {
 
 fn answer_text(question: &Question) -> String {
     match question {
-        Question::Http { request, status, body, json } => {
+        Question::Http { request, status, header, body, json } => {
             let mut text = format!("{} answers {status}", request.text());
+            for test in header {
+                text += &format!(" with {}: /{}/", test.name, test.matches);
+            }
             if let Some(body) = body {
                 text += &format!(" with /{body}/");
             }

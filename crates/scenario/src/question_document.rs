@@ -45,6 +45,9 @@ pub(crate) struct QuestionDoc {
     pub(crate) headers: BTreeMap<String, String>,
     /// Statuses that mean yes; 2xx if left out.
     pub(crate) status: Option<StatusSet>,
+    /// Regular expressions that headers of the answer must contain, by name: `{ cache-control: no-store }`. Each must be there.
+    #[serde(default)]
+    pub(crate) header: BTreeMap<String, String>,
     /// A regular expression that the answer's body must contain.
     pub(crate) body: Option<String>,
     /// What the answer's JSON must say, by place: `{ $.status: ok, "$.queue[0].depth": "<= 10" }`.
@@ -95,6 +98,9 @@ pub(crate) struct ProbeDoc {
     pub(crate) headers: BTreeMap<String, String>,
     /// Statuses that mean yes; 2xx if left out.
     pub(crate) status: Option<StatusSet>,
+    /// Regular expressions that headers of the answer must contain, by name: `{ cache-control: no-store }`. Each must be there.
+    #[serde(default)]
+    pub(crate) header: BTreeMap<String, String>,
     /// A regular expression that the answer's body must contain.
     pub(crate) body: Option<String>,
     /// What the answer's JSON must say, by place: `{ $.status: ok, "$.queue[0].depth": "<= 10" }`.
@@ -166,6 +172,7 @@ impl ProbeDoc {
             }),
             headers: self.headers.clone(),
             status: self.status.clone(),
+            header: self.header.clone(),
             body: self.body.clone(),
             json: self.json.clone(),
             matches: self.matches.clone(),

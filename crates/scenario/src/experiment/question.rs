@@ -7,7 +7,7 @@ use murphy_core::{JsonPath, JsonTest, ProbeName, Span};
 use super::context::{Check, Cursor};
 use crate::captured::{fill_captured, references};
 use crate::node::shortened;
-use crate::plan::{HttpRequest, Login, ProbePlan, Question};
+use crate::plan::{HeaderTest, HttpRequest, Login, ProbePlan, Question};
 use crate::question_document::{ProbeDoc, QuestionDoc};
 use crate::status::StatusSet;
 use crate::url;
@@ -41,10 +41,11 @@ pub(super) fn probe(
 const KINDS: [&str; 6] = ["http", "tcp", "command", "redis", "postgres", "container"];
 
 /// The kinds of question that each key belongs to.
-const KEYS: [(&str, &[&str]); 16] = [
+const KEYS: [(&str, &[&str]); 17] = [
     ("capture", &["http", "command", "redis", "postgres"]),
     ("status", &["http"]),
     ("headers", &["http"]),
+    ("header", &["http"]),
     ("body", &["http"]),
     ("json", &["http"]),
     ("match", &["command", "redis", "postgres"]),
@@ -113,6 +114,7 @@ pub(super) fn plan(
         "http" => Some(Question::Http {
             request: request(check, here, document.http.as_deref()?, &document.headers)?,
             status: document.status.clone().unwrap_or_else(StatusSet::success),
+            header: answer_headers(check, here, &document.header),
             body: document.body.clone(),
             json: json(check, here, &document.json),
         }),
@@ -223,6 +225,47 @@ fn reply(check: &mut Check<'_, '_>, here: Cursor<'_>, document: &QuestionDoc) ->
     }
 }
 
+/// What is expected of the answer's headers; reports names and patterns that are none.
+fn answer_headers(
+    check: &mut Check<'_, '_>,
+    here: Cursor<'_>,
+    document: &BTreeMap<String, String>,
+) -> Vec<HeaderTest> {
+    let mut tests: Vec<HeaderTest> = Vec::new();
+    let Some(here) = here.child("header") else { return tests };
+    for (name, at) in here.fields() {
+        let Some(text) = document.get(name) else { continue };
+        pattern(check, here, name, text);
+        if !is_header(check, at, name) {
+            continue;
+        }
+        let name = name.to_ascii_lowercase();
+        if tests.iter().any(|test| test.name == name) {
+            twice(check, at, &name);
+        }
+        tests.push(HeaderTest { name, matches: text.clone() });
+    }
+    tests
+}
+
+/// True for what can be the name of a header; reports all else.
+fn is_header(check: &mut Check<'_, '_>, at: Cursor<'_>, name: &str) -> bool {
+    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    let is_one = !name.is_empty() && name.chars().all(token);
+    if !is_one {
+        let message = format!("`{}` is not a header", shortened(name));
+        check.findings.error(at.own(), message).help("write for example `Accept: text/html`");
+    }
+    is_one
+}
+
+fn twice(check: &mut Check<'_, '_>, at: Cursor<'_>, name: &str) {
+    check
+        .findings
+        .error(at.own(), format!("the header `{name}` is written twice"))
+        .help("remove one of the two");
+}
+
 /// What is expected of the answer's JSON; reports paths and comparisons that mean nothing.
 fn json(
     check: &mut Check<'_, '_>,
@@ -278,20 +321,16 @@ pub(super) fn request(
     let mut kept = BTreeMap::new();
     for (name, at) in here.child("headers").into_iter().flat_map(Cursor::fields) {
         let Some(value) = headers.get(name) else { continue };
-        let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-        if name.is_empty() || !name.chars().all(token) {
-            let message = format!("`{}` is not a header", shortened(name));
-            check.findings.error(at.own(), message).help("write for example `Accept: text/html`");
-        } else if value.chars().any(|c| c.is_control() && c != '\t') {
+        if !is_header(check, at, name) {
+            continue;
+        }
+        if value.chars().any(|c| c.is_control() && c != '\t') {
             check
                 .findings
                 .error(at.node.region, "a header's value is one line")
                 .help("remove the line break");
         } else if kept.insert(name.to_ascii_lowercase(), value.clone()).is_some() {
-            check
-                .findings
-                .error(at.own(), format!("the header `{name}` is written twice"))
-                .help("remove one of the two");
+            twice(check, at, name);
         }
     }
     let call = call.ok()?;

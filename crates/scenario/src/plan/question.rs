@@ -15,12 +15,15 @@ use crate::status::StatusSet;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Question {
-    /// A request; yes is an answer with one of these statuses and a body that matches.
+    /// A request; yes is an answer with one of these statuses, and with headers and a body that match.
     Http {
         /// The request.
         request: HttpRequest,
         /// Statuses that mean yes.
         status: StatusSet,
+        /// Headers that the answer must have.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        header: Vec<HeaderTest>,
         /// A pattern (syntax of the `regex` crate, known to compile) that the body must contain.
         #[serde(skip_serializing_if = "Option::is_none")]
         body: Option<String>,
@@ -75,6 +78,23 @@ pub enum Question {
     },
     /// A look at containers.
     Container(ContainerQuestion),
+}
+
+/// What a header of an answer must say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HeaderTest {
+    /// Its name, in small letters.
+    pub name: String,
+    /// A pattern (known to compile) that its value must contain; where it stands several times, one of its values.
+    #[serde(rename = "match")]
+    pub matches: String,
+}
+
+impl HeaderTest {
+    /// True if the value is nobody else's business.
+    pub fn is_secret(&self) -> bool {
+        secret::is_telling(&self.name)
+    }
 }
 
 /// What is asked of containers; yes if there are some, and all are as expected.
