@@ -268,6 +268,27 @@ fn a_fault_that_waits_in_vain_is_never_armed_and_never_green() {
 }
 
 #[test]
+fn a_probe_must_be_right_again_afterwards_and_nothing_is_demanded_of_it_meanwhile() {
+    let bench = Bench::new();
+    let text = catalogue_scenario(
+        "right again afterwards",
+        "phases: { warm-up: 500ms, baseline: 3s, fault: 2s, recovery: 4s }\n\
+         probes: { item: { http: \"GET http://EDGE/items/1\", every: 100ms, within: 1s } }\n\
+         faults: [{ edge: items, inject: { reset: {} } }]\n\
+         expect: { item: { RULES } }\n",
+    );
+    let edge = text.split("listen: \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let text = text.replace("EDGE", edge);
+    bench.file("s.yaml", &text.replace("RULES", "before: good, after: good within 2s"));
+    bench.run_expecting(0, &["run", "s.yaml"]).says("GRACEFUL").says("item after").says("good within 2s");
+    let answers = events(&bench, "probe");
+    assert!(answers.iter().any(|answer| answer["ok"] == false), "it was bad meanwhile: {answers:?}");
+    bench.file("s.yaml", &text.replace("RULES", "during: good, after: good within 2s"));
+    let ended = bench.run_expecting(1, &["run", "s.yaml"]);
+    ended.says("NOT GRACEFUL (1 of 2)").says("item during").says("bad at once: reset");
+}
+
+#[test]
 fn what_a_probe_captures_is_asked_and_sent_by_others() {
     let bench = Bench::new();
     let text = scenario(

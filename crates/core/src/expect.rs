@@ -67,6 +67,29 @@ pub enum SuccessRule {
     WithinOfBaseline(Chance),
 }
 
+/// A part of a run, as seen from its faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunPart {
+    /// The baseline.
+    Before,
+    /// While a fault is in the world.
+    During,
+    /// From the last lift to the end of the recovery.
+    After,
+}
+
+impl RunPart {
+    /// The key of `expect:`.
+    pub fn name(self) -> &'static str {
+        match self {
+            RunPart::Before => "before",
+            RunPart::During => "during",
+            RunPart::After => "after",
+        }
+    }
+}
+
 /// One asserted rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -87,6 +110,13 @@ pub enum Rule {
     },
     /// Every answer of a probe is good, in baseline, fault and recovery.
     Always,
+    /// Every answer of a probe is good in one part of the run.
+    Good {
+        /// Which part.
+        part: RunPart,
+        /// Answers to what was asked within this time of the part's beginning are passed over.
+        after: Span,
+    },
     /// After the last fault is lifted, users are served as before within this time (verdicts 2.14).
     Recovery {
         /// The bound.

@@ -38,7 +38,7 @@ pub use event::{
     CloseHow, ContainerHealth, Event, EventKind, ExchangeEnd, ExitCause, OutputStream, ProcessStatus, Side,
     Tally,
 };
-pub use expect::{Expectation, Quantile, Rule, Subject, SuccessRule};
+pub use expect::{Expectation, Quantile, Rule, RunPart, Subject, SuccessRule};
 pub use glob::{Glob, GlobError, Slashes};
 pub use http_call::{Answerer, AttemptOf, HttpCall};
 pub use ids::{

@@ -483,6 +483,12 @@ pub(crate) struct RulesDoc {
     pub(crate) p99_9: Option<String>,
     /// Probe: true, every answer must be good.
     pub(crate) always: Option<bool>,
+    /// Probe: `good`, every answer in the baseline must be.
+    pub(crate) before: Option<String>,
+    /// Probe: `good`, every answer while a fault is in the world must be.
+    pub(crate) during: Option<String>,
+    /// Probe: `good`, every answer once the last fault is gone must be, or `good within 5s`, from then on.
+    pub(crate) after: Option<String>,
     /// Edge: the caller gives up on a call within this, as `<= 500ms`.
     pub(crate) timeout: Option<String>,
     /// Edge: tries for one call, the first included, as `<= 3`.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::str::FromStr;
 
-use murphy_core::{Chance, Span, SuccessRule};
+use murphy_core::{Chance, RunPart, Span, SuccessRule};
 
 /// Why a sentence cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +99,21 @@ pub(crate) fn success(text: &str) -> Result<SuccessRule, SentenceError> {
             Ok(SuccessRule::WithinOfBaseline(margin))
         }
         (word, at) => Err(words.unexpected(word, at, ">=")),
+    }
+}
+
+/// `good`, and of what comes after the faults `good within 5s`: the time that is passed over.
+pub(crate) fn good(text: &str, part: RunPart) -> Result<Span, SentenceError> {
+    let help = match part {
+        RunPart::Before | RunPart::During => "write \"good\"",
+        RunPart::After => "write \"good\" or \"good within 5s\"",
+    };
+    let mut words = Words::of(text, help);
+    words.expect("good")?;
+    match words.next() {
+        ("", _) => Ok(Span::ZERO),
+        ("within", _) if part == RunPart::After => words.rest(),
+        (word, at) => Err(words.error(at, format!("`{word}` is too much here"))),
     }
 }
 

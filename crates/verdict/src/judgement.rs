@@ -180,6 +180,8 @@ pub enum RowKind {
     Latency,
     /// A probe that must always be good.
     Always,
+    /// A probe that must be good in one part of the run.
+    Good,
     /// Time to recover.
     Recovery,
     /// The caller's timeout on an edge.

@@ -249,7 +249,7 @@ pub(crate) struct RunView<'a> {
     pub last: u64,
     pub baseline: Windows,
     pub during: Windows,
-    /// From the last lift to the end of the load.
+    /// From the last lift to the end of the load, or of the phase where nothing is sent.
     pub recovery: Windows,
     /// The later half of `recovery`: what "after" means in a table.
     pub after: Windows,

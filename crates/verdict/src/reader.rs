@@ -197,6 +197,8 @@ impl Reader {
         }
         let load_end =
             loads.iter().filter_map(|load| load.points.last()).map(|point| point.intended + 1).max();
+        // Where nothing was sent, probes are asked to the end of the phase.
+        let load_end = load_end.or_else(|| self.phase(Phase::Recovery).map(|phase| phase.to.min(open_end)));
         let recovery =
             match (lifted.or_else(|| self.phase(Phase::Recovery).map(|phase| phase.from)), load_end) {
                 (Some(from), Some(to)) if from < to => Some(Window { from, to }),

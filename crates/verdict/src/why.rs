@@ -86,16 +86,18 @@ fn explain(run: &RunView<'_>, row: &Row, findings: &[Finding], edges: &[EdgeFact
             Told::new(cause, row.reason.clone(), change)
         }
         (RowKind::Breaker, _) => of_row().map_or_else(nothing_seen, |edge| edge.breaker_told(findings)),
-        (RowKind::Always, _)
+        (RowKind::Always | RowKind::Good, _)
             if let Some(told) = edges.iter().find_map(|edge| edge.lasting_told(&row.reason))
                 && stayed_bad(row) =>
         {
             told
         }
-        (RowKind::Always, _) => edges.iter().find(|edge| edge.touched > 0 || edge.edge.blind).map_or_else(
-            || Told::unknown(format!("the probe was {}", row.reason)),
-            |edge| edge.probe_told(&row.reason),
-        ),
+        (RowKind::Always | RowKind::Good, _) => {
+            edges.iter().find(|edge| edge.touched > 0 || edge.edge.blind).map_or_else(
+                || Told::unknown(format!("the probe was {}", row.reason)),
+                |edge| edge.probe_told(&row.reason),
+            )
+        }
         _ => nothing_seen(),
     }
 }
@@ -178,16 +180,19 @@ fn crashed(run: &RunView<'_>, row: &Row) -> Option<Told> {
     };
     let all = bad().count();
     let later = bad().filter(|point| point.ended >= exit.at).count();
-    (all == 0 && row.kind == RowKind::Always || all > 0 && later * 2 >= all).then(|| {
-        let last = exit.last_output.iter().rev().find(|line| !line.trim().is_empty());
-        let said = last
-            .map_or_else(String::new, |line| format!("; its last line: {}", words::cut(line.trim(), 120)));
-        Told::new(
-            Cause::Crash,
-            format!("{}, and {later} of {all} failed requests came after that{said}", end_of(exit)),
-            "handle the error that ended it: a sick dependency may cost an answer, not the process",
-        )
-    })
+    (all == 0 && matches!(row.kind, RowKind::Always | RowKind::Good) || all > 0 && later * 2 >= all).then(
+        || {
+            let last = exit.last_output.iter().rev().find(|line| !line.trim().is_empty());
+            let said = last.map_or_else(String::new, |line| {
+                format!("; its last line: {}", words::cut(line.trim(), 120))
+            });
+            Told::new(
+                Cause::Crash,
+                format!("{}, and {later} of {all} failed requests came after that{said}", end_of(exit)),
+                "handle the error that ended it: a sick dependency may cost an answer, not the process",
+            )
+        },
+    )
 }
 
 /// What kept users unharmed, if nothing that they saw failed.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use murphy_core::{EdgeName, Expectation, LoadName, ProbeName, Quantile, Rule, Subject};
+use murphy_core::{EdgeName, Expectation, LoadName, ProbeName, Quantile, Rule, RunPart, Subject};
 
 use super::context::{Check, Cursor, Kind};
 use crate::document::{ExpectDoc, RulesDoc};
@@ -126,7 +126,7 @@ fn keys_of(kind: Kind) -> &'static [&'static str] {
             "lost",
             "duplicates",
         ],
-        Kind::Probe => &["always", "follows"],
+        Kind::Probe => &["always", "before", "during", "after", "follows"],
         Kind::Edge => &[
             "timeout",
             "attempts",
@@ -169,6 +169,9 @@ fn rule(
         "dependency" => &document.dependency,
         "staleness" => &document.staleness,
         "follows" => &document.follows,
+        "before" => &document.before,
+        "during" => &document.during,
+        "after" => &document.after,
         "lost" => &document.lost,
         "duplicates" => &document.duplicates,
         "always" => {
@@ -204,6 +207,14 @@ fn rule(
         }
         "staleness" => Rule::Staleness { at_most: understood(check, field, sentence::at_most_span(text))? },
         "follows" => Rule::Follows { at_most: understood(check, field, sentence::at_most_span(text))? },
+        "before" | "during" | "after" => {
+            let part = match key {
+                "before" => RunPart::Before,
+                "during" => RunPart::During,
+                _ => RunPart::After,
+            };
+            Rule::Good { part, after: understood(check, field, sentence::good(text, part))? }
+        }
         "breaker" | "back-off" | "jitter" | "reconnect" | "leak" | "failover" | "shedding" | "dependency"
         | "lost" | "duplicates" => {
             let (word, rule) = one_word(key)?;

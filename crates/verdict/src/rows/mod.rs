@@ -1,11 +1,11 @@
 //! One answer for each expectation. An interval that lies wholly on one side of its bound decides; one that straddles it
 //! is inconclusive and says what would settle it. Gates are applied afterwards, in `judge`.
 
-mod always;
 mod edge;
 mod facts;
 mod isolation;
 mod latency;
+mod probe;
 mod recovery;
 mod success;
 
@@ -93,7 +93,8 @@ pub(crate) fn row(case: &Case<'_>, expectation: &Expectation) -> Draft {
         (Subject::Load(load), Rule::Latency { quantile, at_most }) => {
             latency::row(case, load, *quantile, *at_most, want)
         }
-        (Subject::Probe(probe), Rule::Always) => always::row(case, probe, want),
+        (Subject::Probe(probe), Rule::Always) => probe::always(case, probe, want),
+        (Subject::Probe(probe), Rule::Good { part, after }) => probe::good(case, probe, *part, *after, want),
         (subject, Rule::Recovery { at_most }) => recovery::row(case, only_load(subject), *at_most, want),
         (Subject::Edge(name), Rule::Timeout { at_most }) => edge::timeout(case, name, *at_most, want),
         (Subject::Edge(name), Rule::Attempts { at_most }) => edge::attempts(case, name, *at_most, want),
@@ -191,6 +192,7 @@ pub(crate) fn kind_of(rule: &Rule) -> RowKind {
         Rule::Success { .. } => RowKind::Success,
         Rule::Latency { .. } => RowKind::Latency,
         Rule::Always => RowKind::Always,
+        Rule::Good { .. } => RowKind::Good,
         Rule::Recovery { .. } => RowKind::Recovery,
         Rule::Timeout { .. } => RowKind::Timeout,
         Rule::Attempts { .. } => RowKind::Attempts,
