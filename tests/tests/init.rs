@@ -18,7 +18,7 @@ fn the_first_scenario_is_written_checked_and_run() {
     }
     text = text.replace(
         "warm-up: 2s, baseline: 10s, fault: 10s, recovery: 10s",
-        "warm-up: 1s, baseline: 3s, fault: 3s, recovery: 3s",
+        "warm-up: 1s, baseline: 3s, fault: 3s, recovery: 6s",
     );
     text = text.replace("recovery: \"<= 10s\"", "recovery: \"<= 2s\"");
     bench.file("short.yaml", &text);

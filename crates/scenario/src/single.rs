@@ -128,6 +128,7 @@ edges:
   pay: { listen: 127.0.0.1:16380, to: 127.0.0.1:8080, protocol: http }
 load:
   browse: { http: GET http://127.0.0.1:8000/, rate: 30/s }
+  order: { http: POST http://127.0.0.1:8000/orders, rate: 30/s }
 probes:
   ready: { http: GET http://127.0.0.1:8000/ready, every: 1s }
 faults:

@@ -80,7 +80,8 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
                     .help("write `instance-of: NAME` on it and on the edges to the other instances");
             }
             Rule::Amplification { .. } if no_load => needs_load(check, at, "amplification"),
-            Rule::Timeout { .. }
+            Rule::Amplification { .. }
+            | Rule::Timeout { .. }
             | Rule::Attempts { .. }
             | Rule::BreakerOpens
             | Rule::BackOffGrows
@@ -97,6 +98,7 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
         }
     }
     traceless(check, root, plan);
+    super::unseen::errors(check, root, plan);
 }
 
 /// True if no other edge of the same caller is to an instance of the same dependency.
@@ -172,7 +174,7 @@ fn needs_load(check: &mut Check<'_, '_>, at: crate::source_map::Region, what: &s
         .help("write what users do: `load: { browse: { http: GET http://127.0.0.1:8000/, rate: 30/s } }`");
 }
 
-fn place_of(root: Cursor<'_>, rule: &Expectation) -> crate::source_map::Region {
+pub(super) fn place_of(root: Cursor<'_>, rule: &Expectation) -> crate::source_map::Region {
     let Some(expect) = root.child("expect") else { return root.own() };
     let name = match &rule.subject {
         Subject::Run => return expect.value(&rule.id),
@@ -297,33 +299,6 @@ fn edges(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
                 .findings
                 .warning(at.own(), format!("the edge `{name}` has no fault and no expectation"))
                 .help("use it in `faults` or `expect`, or remove it");
-        }
-    }
-    // A service that is killed can make any edge fail; without one, an edge without a fault never does.
-    let services_hurt = plan.faults.iter().any(|step| !matches!(step.target, FaultTarget::Edge { .. }));
-    for rule in &plan.expectations {
-        let (
-            Subject::Edge(edge),
-            Rule::Timeout { .. }
-            | Rule::Attempts { .. }
-            | Rule::BreakerOpens
-            | Rule::BackOffGrows
-            | Rule::Jitter
-            | Rule::ReconnectsSpread
-            | Rule::NoLeak
-            | Rule::Ejects,
-        ) = (&rule.subject, &rule.rule)
-        else {
-            continue;
-        };
-        if !services_hurt && !hurt.contains(edge.as_str()) {
-            check
-                .findings
-                .warning(
-                    place_of(root, rule),
-                    format!("`{}` will not be seen: no fault sits on `{edge}`", rule.id),
-                )
-                .help(format!("write a fault with `edge: {edge}`, or remove the rule"));
         }
     }
 }

@@ -18,6 +18,7 @@ mod service;
 mod stack;
 mod timing;
 mod trigger;
+mod unseen;
 
 use murphy_core::{LoadName, Purpose, Secrets, Seed};
 
