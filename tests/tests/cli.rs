@@ -40,6 +40,20 @@ fn everything_in_the_catalogue_is_explained() {
         bench.run(&["explain", code]).expect(0).says(&format!("exit code {code}"));
     }
     bench.run(&["explain", "latncy"]).expect(2).says("latency");
+    let list = bench.run(&["explain", "detectors"]).expect(0);
+    let detectors: Vec<&str> =
+        list.stdout.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(detectors.len() >= 18 && detectors.contains(&"breaker"), "{detectors:?}");
+    for name in detectors {
+        bench.run(&["explain", name]).expect(0).says(&format!("detector {name}: ")).says("needs");
+    }
+    bench.run(&["explain", "breaker"]).expect(0).says("EDGE: { breaker: opens }");
+    // The name of a fault and of a detector.
+    bench
+        .run(&["explain", "timeout"])
+        .expect(0)
+        .says("for example")
+        .says("detector timeout: does the caller give up");
 }
 
 #[test]
@@ -81,7 +95,7 @@ fn completions_of_bash_know_what_runs() {
 fn completions_know_the_commands() {
     let bench = Bench::new();
     for shell in ["bash", "zsh", "fish"] {
-        bench.run(&["completions", shell]).expect(0).says("explain");
+        bench.run(&["completions", shell]).expect(0).says("explain").says("metastability").says("exit-codes");
     }
 }
 

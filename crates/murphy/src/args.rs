@@ -103,7 +103,7 @@ pub enum Command {
     Ca(CaArgs),
     /// Say what works on this machine, what does not, and how to mend it; change nothing
     Doctor(DoctorArgs),
-    /// Explain a fault, an exit code, or list what there is
+    /// Explain a fault, a detector, an exit code, or list what there is
     Explain(ExplainArgs),
     /// Print the JSON Schema of scenario files
     Schema,
@@ -411,7 +411,8 @@ pub struct CompareArgs {
 
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// A fault's name, an exit code, `faults` or `exit-codes`; nothing for a list
+    /// A fault's or a detector's name, an exit code, `faults`, `detectors` or `exit-codes`; nothing for a list
+    #[arg(value_parser = PossibleValuesParser::new(crate::commands::explain::topics()), hide_possible_values = true)]
     pub topic: Option<String>,
 }
 

@@ -6,6 +6,7 @@
 mod answered;
 mod compare;
 mod detect;
+mod detector_words;
 mod edge;
 mod gate;
 mod judge;
@@ -23,6 +24,7 @@ mod words;
 
 pub use answered::Answered;
 pub use compare::{Baseline, Better, Change, Compared, Comparison, Incomparable, Measure, compare};
+pub use detector_words::{DETECTORS, DetectorWords};
 pub use judge::{Hearing, judge};
 pub use judgement::{
     Cause, Count, DependencyClass, Detector, FaultFact, Finding, Gate, GateId, Judgement, Reading, Row,

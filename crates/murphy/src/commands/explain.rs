@@ -1,6 +1,8 @@
 //! `murphy explain`: reference, from the same definitions as the code.
 
-use super::{fail, print};
+use murphy_verdict::DETECTORS;
+
+use super::print;
 use crate::args::ExplainArgs;
 use crate::exit::Exit;
 
@@ -8,23 +10,36 @@ use crate::exit::Exit;
 pub fn run(args: &ExplainArgs) -> Exit {
     let topic = args.topic.as_deref().unwrap_or("");
     let text = match topic {
-        "" => faults() + "\n" + &exit_codes() + "\nmurphy explain NAME tells more about a fault or a code.\n",
+        "" => {
+            let all = [faults(), detectors(), exit_codes()].join("\n");
+            all + "\nmurphy explain NAME tells more about a fault, a detector or a code.\n"
+        }
         "faults" => faults(),
+        "detectors" => detectors(),
         "exit-codes" => exit_codes(),
-        _ => match fault(topic).or_else(|| exit_code(topic)) {
-            Some(text) => text,
-            None => {
-                let known: Vec<&str> = murphy_faults::catalogue().iter().map(|entry| entry.name).collect();
-                let message = format!(
-                    "there is nothing called `{topic}`; faults: {}; exit codes: 0 to 5, 129, 130, 143",
-                    known.join(", ")
-                );
-                return fail(Exit::Usage, &message);
-            }
-        },
+        // One name may be that of a fault and of a detector: `timeout`.
+        _ => [fault(topic), detector(topic), exit_code(topic)]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join("\n"),
     };
     print(&text);
     Exit::Graceful
+}
+
+/// All that can be explained, for completions and for whoever mistypes one.
+pub fn topics() -> Vec<&'static str> {
+    let mut topics = vec!["faults", "detectors", "exit-codes"];
+    topics.extend(murphy_faults::NAMES);
+    topics.extend(
+        DETECTORS
+            .iter()
+            .map(|words| words.detector.name())
+            .filter(|name| !murphy_faults::NAMES.contains(name)),
+    );
+    topics.extend(Exit::TABLE.iter().map(|(code, _)| *code));
+    topics
 }
 
 fn faults() -> String {
@@ -48,6 +63,23 @@ fn fault(name: &str) -> Option<String> {
     text += "for example\n";
     for line in entry.example.lines() {
         text += &format!("  {line}\n");
+    }
+    Some(text)
+}
+
+fn detectors() -> String {
+    let mut text = "detectors\n".to_owned();
+    for words in DETECTORS {
+        text += &format!("  {:<18} {}\n", words.detector.name(), words.question);
+    }
+    text
+}
+
+fn detector(name: &str) -> Option<String> {
+    let words = DETECTORS.iter().find(|words| words.detector.name() == name)?;
+    let mut text = format!("detector {name}: {}\n\nneeds\n  {}\n", words.question, words.needs);
+    for (index, line) in words.expect.iter().enumerate() {
+        text += &format!("{}  {line}\n", if index == 0 { "\nexpect\n" } else { "" });
     }
     Some(text)
 }

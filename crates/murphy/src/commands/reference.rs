@@ -20,6 +20,19 @@ pub fn run() -> Exit {
         }
         page += &format!("\n```yaml\n{}\n```\n", entry.example.trim_end());
     }
+    page += "\n## Detectors\n\nWhat a service does about a sick dependency; how far each can be believed: \
+             [detectors](detectors.md).\n";
+    for words in murphy_verdict::DETECTORS {
+        page += &format!(
+            "\n### {} detector\n\n{} Needs: {}.\n",
+            words.detector.name(),
+            words.question,
+            words.needs
+        );
+        if !words.expect.is_empty() {
+            page += &format!("\n```text\n{}\n```\n", words.expect.join("\n"));
+        }
+    }
     print(&page);
     Exit::Graceful
 }

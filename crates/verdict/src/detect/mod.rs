@@ -232,6 +232,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_detector_is_explained_once() {
+        // These two are called by themselves.
+        let mut run = vec![Detector::Health, Detector::Failover];
+        run.extend(ON_EDGES.map(|(detector, _)| detector));
+        run.extend(ON_LOADS.map(|(detector, _)| detector));
+        run.extend(ON_LEDGERS.map(|(detector, _)| detector));
+        run.sort();
+        let mut told: Vec<Detector> = crate::DETECTORS.iter().map(|words| words.detector).collect();
+        told.sort();
+        assert_eq!(told, run, "detector_words.rs has what is explained, the lists above what is run");
+    }
+
+    #[test]
     fn a_detector_that_panics_is_inconclusive() {
         let found = guarded(|| panic!("a bug"));
         assert!(matches!(found.state, State::Inconclusive { ref why, .. } if why.contains("internal error")));

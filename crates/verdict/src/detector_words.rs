@@ -1,0 +1,140 @@
+//! Every detector in words: the question it answers, what it needs to answer it, and the line of `expect:` that asks for
+//! it. The one place: `murphy explain`, the reference and the completions are made of it.
+
+use crate::judgement::Detector;
+
+/// A detector in words.
+#[derive(Debug, Clone, Copy)]
+pub struct DetectorWords {
+    /// Which.
+    pub detector: Detector,
+    /// What it answers.
+    pub question: &'static str,
+    /// What it needs.
+    pub needs: &'static str,
+    /// What can be asked of its answer: lines of `expect:`; none for what is told only.
+    pub expect: &'static [&'static str],
+}
+
+/// All detectors, edges first, then loads and probes.
+pub const DETECTORS: &[DetectorWords] = &[
+    DetectorWords {
+        detector: Detector::Timeout,
+        question: "does the caller give up, and when?",
+        needs: "a dependency that is slow or silent; 5 calls that are given up, or 30 that wait",
+        expect: &[r#"EDGE: { timeout: "<= 500ms" }"#],
+    },
+    DetectorWords {
+        detector: Detector::Attempts,
+        question: "how often does it try one call?",
+        needs: "30 failing requests that were alone in the system, or calls that all fail",
+        expect: &[r#"EDGE: { attempts: "<= 3" }"#],
+    },
+    DetectorWords {
+        detector: Detector::Amplification,
+        question: "how many calls for each user request, against the baseline?",
+        needs: "50 calls in the baseline",
+        expect: &[r#"EDGE: { amplification: "<= 1.2" }"#],
+    },
+    DetectorWords {
+        detector: Detector::BackOff,
+        question: "how do the waits between tries grow?",
+        needs: "10 requests that were alone and tried again; a shape needs 4 tries",
+        expect: &["EDGE: { back-off: grows }"],
+    },
+    DetectorWords {
+        detector: Detector::Jitter,
+        question: "are these waits drawn at random?",
+        needs: "10 requests that were alone and tried again, 30 for small jitter",
+        expect: &["EDGE: { jitter: present }"],
+    },
+    DetectorWords {
+        detector: Detector::Breaker,
+        question: "does it stop calling for a while?",
+        needs: "12 calls due in a silence; 150 failed calls in a row to say absent",
+        expect: &["EDGE: { breaker: opens }"],
+    },
+    DetectorWords {
+        detector: Detector::Pool,
+        question: "does the number of calls in flight hit a limit?",
+        needs: "5 s at the limit while users wait",
+        expect: &[],
+    },
+    DetectorWords {
+        detector: Detector::Reconnect,
+        question: "do connections come back all at once?",
+        needs: "10 new connections after the fault; 3 callers or 30 connections",
+        expect: &["EDGE: { reconnect: spread }"],
+    },
+    DetectorWords {
+        detector: Detector::Leak,
+        question: "do connections stay behind after each fault?",
+        needs: "4 short faults with 4 s of quiet before and after each",
+        expect: &["EDGE: { leak: none }"],
+    },
+    DetectorWords {
+        detector: Detector::Failover,
+        question: "does it go to other instances while one is sick?",
+        needs: "an edge for each instance, with one `instance-of`; 36 calls due on the sick one, a fault of 5 s or more",
+        expect: &["EDGE: { failover: ejects }"],
+    },
+    DetectorWords {
+        detector: Detector::Fallback,
+        question: "are degraded answers served, and how old?",
+        needs: "73 answers; `X-Served`, `Cache-Status` or `Age` headers",
+        expect: &[r#"LOAD: { may: [stale], staleness: "<= 60s" }"#],
+    },
+    DetectorWords {
+        detector: Detector::Isolation,
+        question: "are users spared who do not need the dependency?",
+        needs: "a second load; 50 calls held, or a full pool",
+        expect: &["isolation: [LOAD]"],
+    },
+    DetectorWords {
+        detector: Detector::Shedding,
+        question: "are some refused at once when there are too many?",
+        needs: "more load than the service can bear",
+        expect: &["LOAD: { shedding: at once }"],
+    },
+    DetectorWords {
+        detector: Detector::Recovery,
+        question: "when are users served as before, in which steps?",
+        needs: "20 requests a second and 5 good seconds; 73 good requests in the baseline",
+        expect: &[r#"recovery: "<= 10s""#],
+    },
+    DetectorWords {
+        detector: Detector::Metastability,
+        question: "does trouble outlast its cause?",
+        needs: "a fault that hurts; never proven absent, only for the load that ran",
+        expect: &[],
+    },
+    DetectorWords {
+        detector: Detector::Health,
+        question: "does a health check follow the dependency?",
+        needs: "3 answers in a row in each phase",
+        expect: &[
+            "PROBE: { always: true }",
+            "PROBE: { during: good, after: good within 5s }",
+            r#"PROBE: { follows: "<= 10s" }"#,
+        ],
+    },
+    DetectorWords {
+        detector: Detector::Dependency,
+        question: "can users do without it?",
+        needs: "400 requests a phase settle most cases",
+        expect: &["LOAD: { dependency: soft }"],
+    },
+    DetectorWords {
+        detector: Detector::Lost,
+        question: "are acknowledged writes gone?",
+        needs: "a load with a `ledger`; one that is gone, or 100 acknowledged writes, 20 within 1 s of the beginning and end of \
+                a fault, to say absent",
+        expect: &["LOAD: { lost: none }"],
+    },
+    DetectorWords {
+        detector: Detector::Duplicates,
+        question: "are writes kept more often than they were sent?",
+        needs: "a load with a `ledger`; one that is, or the same writes as for `lost` to say absent",
+        expect: &["LOAD: { duplicates: none }"],
+    },
+];
