@@ -1,5 +1,5 @@
-//! `murphy known`: names for a shell that completes a line: proxies and faults of a running daemon, running containers, faults of the
-//! catalogue. It must never keep a shell waiting, and says nothing where there is nothing to say.
+//! `murphy known`: names for a shell that completes a line: proxies and faults of a running daemon, running containers, what can be
+//! explained. It must never keep a shell waiting, and says nothing where there is nothing to say.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ enum Asked<'a> {
     Proxies,
     Faults { proxy: &'a str },
     Containers,
-    Catalogue,
+    Topics,
 }
 
 /// Prints what fits behind these words, which stand behind `murphy`.
@@ -55,14 +55,14 @@ fn asked<'a>(words: &[&'a str]) -> Option<Asked<'a>> {
             Some(Asked::Containers)
         }
         ("partition" | "loss" | "reset" | "latency" | "bandwidth", [] | [_]) => Some(Asked::Containers),
-        ("explain", []) => Some(Asked::Catalogue),
+        ("explain", []) => Some(Asked::Topics),
         _ => None,
     }
 }
 
 async fn names(asked: Asked<'_>, words: &[&str]) -> Vec<String> {
     match asked {
-        Asked::Catalogue => murphy_faults::catalogue().iter().map(|entry| entry.name.to_owned()).collect(),
+        Asked::Topics => super::explain::topics().into_iter().map(str::to_owned).collect(),
         Asked::Containers => containers().await.unwrap_or_default(),
         Asked::Proxies => proxies(words).await.into_iter().map(|proxy| proxy.name).collect(),
         Asked::Faults { proxy } => {
@@ -105,7 +105,7 @@ mod tests {
             ("partition web", Some(Asked::Containers)),
             ("attach --from", Some(Asked::Containers)),
             ("top --containers", Some(Asked::Containers)),
-            ("explain", Some(Asked::Catalogue)),
+            ("explain", Some(Asked::Topics)),
             ("pause web --for", None),
             ("fault add redis", None),
             ("run", None),
