@@ -88,7 +88,15 @@ fn the_breaker_of_a_caller_is_that_of_its_script() {
     let script = "failed=0; while :; do if CALL; then failed=0; else failed=$((failed+1)); fi; \
                   if [ $failed -ge 5 ]; then sleep 6; fi; sleep 0.05; done";
     let caller = caller(&stack, "breaker", script);
-    let Some(screen) = watched("attach-breaker", &stack, &caller, "silent ") else { return };
+    // Of few calls, one that a busy machine held up is enough for no timer to be seen.
+    let mut screen = String::new();
+    for test in ["attach-breaker", "attach-breaker-2", "attach-breaker-3"] {
+        let Some(seen) = watched(test, &stack, &caller, "silent ") else { return };
+        screen = seen;
+        if line(&screen, "timeout").starts_with("gives up") {
+            break;
+        }
+    }
     let timeout = time(line(&screen, "timeout"), "gives up after", "(");
     assert!(SAID.contains(&timeout), "{timeout}, and it is {TIMEOUT}\n{screen}");
     let breaker = line(&screen, "breaker");

@@ -81,10 +81,10 @@ fn a_signal_gives_the_terminal_back_and_its_own_code() {
 
 #[test]
 fn a_killed_shell_leaves_a_terminal_in_which_one_can_type() {
-    for shell in ["bash --norc --noprofile -i", "sh -i"] {
+    for (test, shell) in [("killed-bash", "bash --norc --noprofile -i"), ("killed-sh", "sh -i")] {
         let bench = Bench::new();
         let (upstream, [port]) = (echo(), free_ports());
-        let Some(terminal) = Terminal::open("killed-shell", &bench, shell) else { return };
+        let Some(terminal) = Terminal::open(test, &bench, shell) else { return };
         let inner = format!("top --edge cache 127.0.0.1:{port} {upstream}; true");
         terminal.typed(&format!("sh -c '{} {inner}'", murphy().display()));
         terminal.key("Enter");
