@@ -135,11 +135,10 @@ impl Daemon {
         let Daemon { inner, orders, stop, tasks } = self;
         drop(orders);
         // A daemon that does not answer takes them off all the same, once the connection is gone.
-        let ended = tokio::time::timeout(FAREWELL, inner.client.end_lease(inner.lease.as_str())).await;
-        drop(ended);
+        let _ = tokio::time::timeout(FAREWELL, inner.client.end_lease(inner.lease.as_str())).await;
         stop.cancel();
         tasks.close();
-        drop(tokio::time::timeout(FAREWELL, tasks.wait()).await);
+        let _ = tokio::time::timeout(FAREWELL, tasks.wait()).await;
     }
 }
 
