@@ -29,7 +29,7 @@ impl LongRun {
         let mut journal = Journal { file: BufWriter::new(file), seq: 0 };
         journal.tell(Offset::ZERO, EventKind::RunStarted(Box::new(brief())));
         let users = events / self.events_each();
-        let mut phases = Phase::ALL.into_iter().zip([0, 5, 20, 40]).peekable();
+        let mut phases = Phase::PLANNED.into_iter().zip([0, 5, 20, 40]).peekable();
         for n in 0..users {
             let intended = Offset::from_micros(n * MINUTE / users);
             while let Some((phase, _)) = phases.next_if(|(_, at)| intended >= second(*at)) {
@@ -183,6 +183,8 @@ fn brief() -> RunBrief {
             baseline: Span::from_secs(15),
             fault: Span::from_secs(20),
             recovery: Span::from_secs(20),
+            quiet: Span::ZERO,
+            again: Span::ZERO,
         },
         services: vec![],
         edges: vec![EdgeBrief {

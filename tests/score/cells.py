@@ -30,6 +30,8 @@ class Cell:
         self.cycles = more.get("cycles")
         self.store = more.get("store")
         self.instances = more.get("instances", 1)
+        self.quiet = more.get("quiet")
+        self.serves = more.get("serves", {})
 
 
 EDGE = "edge"
@@ -478,6 +480,60 @@ def f10_at_once(rng):
     return Cell({"timeout": 2.0}, "reset", {("recovery", "user"): ("present", {"time": (0, 1.6)}), ("metastability", "user"): ("absent", {})}, rate=30, phases=(1, 10, 6, 12))
 
 
+def queue(rng, caller, truth, load=None, **more):
+    """A callee that serves one after the other, and works for callers who have left, for it does not notice."""
+    capacity = rng.uniform(30, 45)
+    serves = {"capacity": capacity, **more.pop("serves", {})}
+    rate = capacity * (load or rng.uniform(0.45, 0.6))
+    truth = {("metastability", "user"): truth}
+    return Cell(caller, more.pop("fault", "latency 3s"), truth, rate=rate, serves=serves, timeout=more.pop("timeout", 5), **more)
+
+
+def stormy(rng, **more):
+    return {"timeout": rng.uniform(0.3, 0.6), "attempts": 3, **more}
+
+
+def f10_storm(rng):
+    """Three tries for each request are more than the callee can serve: it goes on working for those who have left."""
+    truth = ("present", {"outcome": "metastable", "amplification": close(3, 0.08)})
+    return queue(rng, stormy(rng), truth, phases=(1, 12, rng.randint(7, 10), 63), quiet=(150, 12))
+
+
+def f10_storm_budget(rng):
+    truth = ("absent", {"outcome": "recovered"})
+    return queue(rng, stormy(rng, budget=0.1), truth, phases=(1, 12, rng.randint(7, 10), 20), quiet=(60, 12))
+
+
+def f10_storm_refused(rng):
+    truth = ("absent", {"outcome": "recovered"})
+    serves = {"queue": rng.randint(3, 6)}
+    return queue(rng, stormy(rng), truth, phases=(1, 12, rng.randint(7, 10), 20), quiet=(60, 12), serves=serves)
+
+
+def drain(rng, truth, caller=None, **more):
+    """Frozen for some seconds at a load that leaves little to catch up with."""
+    share, fault = rng.uniform(0.94, 0.96), rng.randint(6, 8)
+    return queue(
+        rng, caller or {}, truth, load=share, fault="freeze", arrivals="constant", phases=(1, 12, fault, 63), quiet=(60, 12), **more
+    )
+
+
+def f10_drain(rng):
+    return drain(rng, ("absent", {"outcome": "draining"}), timeout=30)
+
+
+def f10_drain_unseen(rng):
+    """Its users do not wait for so long, and the callee does not notice: nothing shows that the queue grows shorter."""
+    return drain(rng, ("trap", {}), caller={"cascades": True}, timeout=rng.uniform(1.5, 2.5))
+
+
+def f10_poisoned(rng):
+    """Fails for good once it has failed a few times, whether there is load or not."""
+    truth = ("absent", {"outcome": "stuck"})
+    caller = {"timeout": rng.uniform(0.3, 0.6), "poison": rng.randint(5, 20)}
+    return Cell(caller, "reset", {("metastability", "user"): truth}, rate=rng.uniform(15, 25), phases=(1, 12, 6, 63), quiet=(20, 12), timeout=5)
+
+
 # ------------------------------------------------------------------- F10: writes
 
 
@@ -605,4 +661,4 @@ def f11_haproxy_retries(rng):
 
 CELLS = {name: cell for name, cell in sorted(globals().items()) if name[:1] == "f" and name[1:2].isdigit()}
 
-SMOKE = ["f1_deadline", "f1_cascade", "f4_breaker", "f4_none", "f5_shared", "f6_stale", "f7_shed", "f8_deep", "f10_written_behind", "f10_tried_again", "f11_ejects", "f11_tried_elsewhere"]
+SMOKE = ["f1_deadline", "f1_cascade", "f4_breaker", "f4_none", "f5_shared", "f6_stale", "f7_shed", "f8_deep", "f10_storm_refused", "f10_written_behind", "f10_tried_again", "f11_ejects", "f11_tried_elsewhere"]

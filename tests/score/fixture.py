@@ -110,12 +110,23 @@ async def get(upstream, keep=None, path="/", ask_to_close=True):
 
 
 async def callee(args):
-    count = 0
+    """capacity (requests a second, one after the other, those included whose caller has left), queue (how many may wait; a
+    further one is refused)"""
+    spec = json.loads(args.spec)
+    each, most = 1.0 / spec["capacity"] if spec.get("capacity") else None, spec.get("queue")
+    count, free_at = 0, 0.0
 
     async def handler(_path):
-        nonlocal count
+        nonlocal count, free_at
         count += 1
-        await asyncio.sleep(random.uniform(0.001, 0.004))
+        if each is None:
+            await asyncio.sleep(random.uniform(0.001, 0.004))
+        else:
+            now = time.monotonic()
+            if most is not None and free_at - now > most * each:
+                return 503, {}, b"{}"
+            free_at = max(free_at, now) + each
+            await asyncio.sleep(free_at - now)
         return 200, {}, json.dumps({"count": count}).encode()
 
     await serve(args.listen, handler, obliging=False)
@@ -190,7 +201,7 @@ class Truth:
 
 class Own:
     """timeout, attempts, wait {shape, base, factor, cap, jitter}, budget, breaker {failures, open}, pool, shared, shed,
-    stale, fan, hedge, leak, die, cache, cool, ready (deep, shallow), herd {connections, spread}"""
+    stale, fan, hedge, leak, die, poison, cache, cool, ready (deep, shallow), herd {connections, spread}"""
 
     def __init__(self, spec, upstream, truth):
         self.spec, self.upstream, self.truth = spec, upstream, truth
@@ -311,6 +322,8 @@ class Own:
                 return 200, {}, b"{}"
             except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
                 return 503, {}, b"{}"
+        if self.spec.get("poison") and self.truth.counts.get("failed", 0) >= self.spec["poison"]:
+            return 502, {}, b"{}"
         shed = self.spec.get("shed")
         if shed and self.running >= shed:
             self.truth.count("shed")

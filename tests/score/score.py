@@ -127,7 +127,7 @@ def scenario(cell, name, seed, where):
         callee = [sys.executable, FIXTURE, "store", "--listen", direct, "--spec", json.dumps(cell.store)]
         callee = {"run": callee + ["--truth", os.path.join(where, "kept")], "ready": {"tcp": direct}, "within": "30s"}
     else:
-        callee = {"run": [sys.executable, FIXTURE, "callee", "--listen", direct], "ready": {"tcp": direct}, "within": "30s"}
+        callee = {"run": [sys.executable, FIXTURE, "callee", "--listen", direct, "--spec", json.dumps(cell.serves)], "ready": {"tcp": direct}, "within": "30s"}
     if cell.front:
         command = front(cell, where, listen, all_proxied)
     else:
@@ -148,13 +148,13 @@ def scenario(cell, name, seed, where):
             loads[load]["http"] = f"POST http://{listen}/write/${{{load}.id}}"
             loads[load]["ledger"] = {"read": {"http": f"GET http://{direct}/writes"}, "settle": "1s", "within": "15s"}
     name_of, _, setting = cell.fault.partition(" ")
-    inject = {name_of: setting} if setting else name_of if name_of in ("refuse", "kill") else {name_of: {}}
+    inject = {name_of: setting} if setting else name_of if name_of in ("refuse", "kill", "freeze") else {name_of: {}}
     faults = []
     cycles = cell.cycles or 1
     each = fault / cycles
     for cycle in range(cycles):
         on = each * (0.3 if cell.cycles else 1.0)
-        on_what = {"service": "callee"} if name_of == "kill" else {"edge": EDGE}
+        on_what = {"service": "callee"} if name_of in ("kill", "freeze") else {"edge": EDGE}
         faults.append({**on_what, "inject": inject, "at": f"{each * cycle * 1000:.0f}ms", "for": f"{on * 1000:.0f}ms"})
     document = {
         "murphy": 1,
@@ -178,6 +178,9 @@ def scenario(cell, name, seed, where):
     if cell.instances > 1:
         for edge in document["edges"].values():
             edge["instance-of"] = "callee"
+    if cell.quiet:
+        quiet, again = cell.quiet
+        document["phases"].update({"quiet": f"{quiet}s", "again": f"{again}s"})
     if cell.ready:
         document["probes"] = {"ready": {"http": f"GET http://{listen}/ready", "every": "1s"}}
     path = os.path.join(where, "scenario.yaml")
@@ -217,7 +220,7 @@ def run(job):
             text=True,
             env=environment,
             cwd=where,
-            timeout=sum(cell.phases) + 120,
+            timeout=sum(cell.phases) + sum(cell.quiet or ()) + 120,
         )
         if not os.path.exists(out):
             return {"cell": name, "seed": seed, "error": (done.stdout + done.stderr)[-1500:]}

@@ -22,11 +22,15 @@ pub enum Phase {
     Fault,
     /// Faults are gone; does the service come back?
     Recovery,
+    /// It did not: all user load is stopped, so that what its own load holds down can get up.
+    Quiet,
+    /// The full load once more, after that.
+    Again,
 }
 
 impl Phase {
-    /// All of them, in order.
-    pub const ALL: [Phase; 4] = [Phase::WarmUp, Phase::Baseline, Phase::Fault, Phase::Recovery];
+    /// Those of every run, in order. The two others come only to a service that did not recover.
+    pub const PLANNED: [Phase; 4] = [Phase::WarmUp, Phase::Baseline, Phase::Fault, Phase::Recovery];
 
     /// The name used in YAML and reports.
     pub fn name(self) -> &'static str {
@@ -35,6 +39,8 @@ impl Phase {
             Phase::Baseline => "baseline",
             Phase::Fault => "fault",
             Phase::Recovery => "recovery",
+            Phase::Quiet => "quiet",
+            Phase::Again => "again",
         }
     }
 }
@@ -57,6 +63,16 @@ pub struct PhaseLengths {
     pub fault: Span,
     /// After the faults.
     pub recovery: Span,
+    /// Without load, at the most, where users are still badly served by then; zero if that is not tried.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub quiet: Span,
+    /// With the full load once more, after that.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub again: Span,
+}
+
+fn is_none(length: &Span) -> bool {
+    length.is_zero()
 }
 
 impl PhaseLengths {
@@ -67,12 +83,18 @@ impl PhaseLengths {
             Phase::Baseline => self.baseline,
             Phase::Fault => self.fault,
             Phase::Recovery => self.recovery,
+            Phase::Quiet => self.quiet,
+            Phase::Again => self.again,
         }
     }
 
-    /// All phases together.
+    /// All phases together, at the most.
     pub fn total(&self) -> Span {
-        Phase::ALL.iter().map(|phase| self.of(*phase).as_duration()).sum::<std::time::Duration>().into()
+        [self.warm_up, self.baseline, self.fault, self.recovery, self.quiet, self.again]
+            .iter()
+            .map(|length| length.as_duration())
+            .sum::<std::time::Duration>()
+            .into()
     }
 }
 

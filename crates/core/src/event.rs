@@ -129,6 +129,11 @@ pub enum EventKind {
         /// Which.
         phase: Phase,
     },
+    /// The load is not stopped and begun again after the recovery phase.
+    QuiesceSkipped {
+        /// Why there is no need.
+        why: String,
+    },
     /// Load has ended and everything is taken back.
     RunEnded,
     /// A service process exists.

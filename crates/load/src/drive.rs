@@ -35,6 +35,18 @@ pub enum BodyRule {
     Matches(Regex),
 }
 
+/// Whether users come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Flow {
+    /// As the schedule says.
+    #[default]
+    On,
+    /// Not at all: the schedule stands still, so that no request is left out.
+    Held,
+    /// Held, but for the next request of the schedule, which is due at once; and so many have been asked for alone by now.
+    Alone(u32),
+}
+
 /// The request that is to be sent at present.
 pub type Renewed = watch::Receiver<Option<Arc<HttpRequest>>>;
 
@@ -67,6 +79,8 @@ pub struct HttpLoad {
     pub request: HttpRequest,
     /// What is asked instead, where it changes while the load runs; until there is one, nothing is sent.
     pub renewed: Option<Renewed>,
+    /// Tells whether users come at present; always where it is left out.
+    pub flow: Option<watch::Receiver<Flow>>,
     /// Gives each request an id of its own, and remembers what was acknowledged.
     pub writes: Option<Writes>,
     /// Planned arrivals.
@@ -97,6 +111,7 @@ impl HttpLoad {
             name,
             request,
             renewed: None,
+            flow: None,
             writes: None,
             rate,
             arrivals: Arrivals::default(),
@@ -166,7 +181,9 @@ pub async fn drive(load: HttpLoad, recorder: Recorder, stop: CancellationToken) 
             return finish(&lane, 0);
         }
     }
-    let start = Instant::now();
+    // Moves on while the flow is held, so that what is due keeps its distance.
+    let mut start = Instant::now();
+    let (mut flow, mut alone) = (lane.load.flow.clone(), 0);
     let mut planned = 0;
     let mut next = schedule.next();
     let mut stopped = false;
@@ -190,6 +207,23 @@ pub async fn drive(load: HttpLoad, recorder: Recorder, stop: CancellationToken) 
         tokio::select! {
             biased;
             () = stop.cancelled() => stopped = true,
+            () = held(&mut flow) => {
+                let since = Instant::now();
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => break,
+                    going = goes_on(&mut flow, &mut alone) => match (going, next.take()) {
+                        (Flow::Alone(_), Some(arrival)) => {
+                            start = Instant::now().checked_sub(arrival.due).unwrap_or(start);
+                            next = Some(arrival);
+                        }
+                        (_, arrival) => {
+                            start += since.elapsed();
+                            next = arrival;
+                        }
+                    },
+                }
+            }
             () = sleep_until(due) => {}
         }
     }
@@ -199,6 +233,32 @@ pub async fn drive(load: HttpLoad, recorder: Recorder, stop: CancellationToken) 
         all_of(&mut requests).await;
     }
     finish(&lane, planned)
+}
+
+/// Until the flow is held; never where nobody holds it.
+async fn held(flow: &mut Option<watch::Receiver<Flow>>) {
+    if let Some(flow) = flow {
+        let is_held = flow.wait_for(|flow| *flow != Flow::On).await.is_ok();
+        if is_held {
+            return;
+        }
+    }
+    std::future::pending().await
+}
+
+/// Until one more request than `asked` is asked for, or all are again. A holder that is gone holds nothing any more.
+async fn goes_on(flow: &mut Option<watch::Receiver<Flow>>, asked: &mut u32) -> Flow {
+    let Some(flow) = flow else { return Flow::On };
+    let lets_through = |flow: &Flow| match flow {
+        Flow::On => true,
+        Flow::Held => false,
+        Flow::Alone(count) => *count > *asked,
+    };
+    let now = flow.wait_for(lets_through).await.map_or(Flow::On, |now| *now);
+    if let Flow::Alone(count) = now {
+        *asked = count;
+    }
+    now
 }
 
 /// Due instants lie in the future by a mean gap, which can be beyond what a clock can say.

@@ -22,7 +22,7 @@ mod watch;
 
 pub use ask_postgres::PostgresQuestion;
 pub use ask_redis::RedisQuestion;
-pub use drive::{BodyRule, HttpLoad, LoadSummary, Renewed, Writes, drive};
+pub use drive::{BodyRule, Flow, HttpLoad, LoadSummary, Renewed, Writes, drive};
 pub use header_test::{HeaderTest, HeaderValue};
 pub use probe::{Asker, CommandQuestion, Question, Reply, Said, ask, ask_for_all};
 pub use ready::{NotReady, wait_ready};

@@ -8,7 +8,7 @@ use murphy_core::{
     Chance, EventKind, Frequency, LoadName, Recorder, Recording, RunClock, Sample, SampleOutcome, Seed,
     Served, Span,
 };
-use murphy_load::{Arrivals, BodyRule, HttpLoad, HttpRequest, LoadSummary, StatusSet, drive};
+use murphy_load::{Arrivals, BodyRule, Flow, HttpLoad, HttpRequest, LoadSummary, StatusSet, drive};
 use murphy_testkit::{Answer, HttpServer, free_port};
 use tokio_util::sync::CancellationToken;
 
@@ -428,4 +428,42 @@ async fn a_load_that_is_not_told_what_to_send_sends_nothing_until_it_is() {
     };
     let (_, summary, ()) = tokio::join!(first, drive(of(), recorder, stop.clone()), told);
     assert!(summary.planned > 20 && summary.ok == summary.planned, "{summary:?}");
+}
+
+#[tokio::test]
+async fn a_held_load_leaves_no_request_out_and_sends_one_alone_where_that_is_asked_for() {
+    let server = HttpServer::start(|_| Answer::new(200, "x")).await;
+    let mut load = load(&server.url("/"), 100.0);
+    load.arrivals = Arrivals::Constant;
+    let (flow, held) = tokio::sync::watch::channel(Flow::On);
+    load.flow = Some(held);
+    let (recorder, recording) = recorder();
+    let stop = CancellationToken::new();
+    let counted = Arc::new(server);
+    let (summary, alone) = tokio::join!(drive(load, recorder, stop.clone()), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        flow.send_replace(Flow::Held);
+        // What was due before is still sent.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let before = counted.counts().requests;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(counted.counts().requests, before, "nobody comes");
+        flow.send_replace(Flow::Alone(1));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let alone = counted.counts().requests - before;
+        flow.send_replace(Flow::On);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        stop.cancel();
+        alone
+    });
+    assert_eq!(alone, 1);
+    let (samples, _) = recorded(recording);
+    let ordinals: Vec<u64> = samples.iter().map(|sample| sample.n).collect();
+    assert_eq!(ordinals, (0..summary.planned).collect::<Vec<_>>(), "each has its sample");
+    let gaps: Vec<u64> =
+        samples.windows(2).map(|pair| pair[1].intended.since(pair[0].intended).as_micros()).collect();
+    let long = gaps.iter().filter(|gap| **gap > 200_000).count();
+    assert_eq!(long, 2, "before and after the one alone, and nothing is made up for: {gaps:?}");
+    assert!(gaps.iter().filter(|gap| **gap < 9_000).count() <= 1, "{gaps:?}");
+    assert_eq!(summary.ok, summary.planned);
 }

@@ -91,6 +91,9 @@ impl Progress {
                 self.bar.set_prefix(phase.name());
                 self.say(event.at, &format!("phase {phase}"));
             }
+            EventKind::QuiesceSkipped { why } => {
+                self.say(event.at, &format!("phases quiet and again skipped: {why}"));
+            }
             EventKind::ServiceReady { service, took } => {
                 self.say(event.at, &format!("service {service} ready after {}", rounded(took.as_duration())));
             }

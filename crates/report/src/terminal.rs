@@ -111,7 +111,8 @@ pub(crate) fn shown(judgement: &Judgement) -> impl Iterator<Item = &Finding> {
                             | Detector::Lost
                             | Detector::Duplicates
                     )
-            );
+            )
+            || finding.keeps_failing() && matches!(finding.state, State::Absent { .. });
         let kind = match finding.detector {
             Detector::Timeout => Some(RowKind::Timeout),
             Detector::Attempts => Some(RowKind::Attempts),
@@ -129,7 +130,8 @@ pub(crate) fn shown(judgement: &Judgement) -> impl Iterator<Item = &Finding> {
             Detector::Dependency => Some(RowKind::Dependency),
             Detector::Lost => Some(RowKind::Lost),
             Detector::Duplicates => Some(RowKind::Duplicates),
-            Detector::Pool | Detector::Fallback | Detector::Metastability => None,
+            Detector::Metastability => Some(RowKind::Metastability),
+            Detector::Pool | Detector::Fallback => None,
         };
         let told = kind.is_some_and(|kind| {
             judgement.rows.iter().any(|row| {

@@ -489,6 +489,7 @@ fn marks(events: &[Event], brief: &RunBrief, window: WindowOf) -> (Vec<Mark>, us
                 let state = if *ok { "ok" } else { "not ok" };
                 (if *ok { Plain } else { Bad }, format!("probe {probe} {state}: {saw}"))
             }
+            EventKind::QuiesceSkipped { why } => (Plain, format!("load not stopped: {why}")),
             EventKind::EventsLost { count } => (Bad, format!("{count} events lost")),
             EventKind::Interrupted { signal } => (Bad, format!("interrupted by {signal}")),
             EventKind::Aborted { rule } => (Bad, format!("stop condition met: {rule}")),

@@ -58,7 +58,14 @@ fn a_million() -> Vec<Event> {
         again: String::new(),
         seed: Seed(1),
         started: Timestamp::from_unix(0),
-        phases: PhaseLengths { warm_up: seconds, baseline: seconds, fault: seconds, recovery: seconds },
+        phases: PhaseLengths {
+            warm_up: seconds,
+            baseline: seconds,
+            fault: seconds,
+            recovery: seconds,
+            quiet: Span::ZERO,
+            again: Span::ZERO,
+        },
         services: vec![],
         edges: vec![],
         loads: vec![LoadBrief {
@@ -75,7 +82,7 @@ fn a_million() -> Vec<Event> {
         purpose: murphy_core::Purpose::Experiment,
     };
     let mut kinds = vec![(Offset::ZERO, EventKind::RunStarted(Box::new(brief)))];
-    for (phase, at) in Phase::ALL.into_iter().zip([0, 15, 30, 45]) {
+    for (phase, at) in Phase::PLANNED.into_iter().zip([0, 15, 30, 45]) {
         kinds.push((Offset::from_micros(at * 1_000_000), EventKind::PhaseStarted { phase }));
     }
     for n in 0..1_000_000u64 {

@@ -28,6 +28,7 @@ mod peers;
 mod preflight;
 mod pressure;
 mod processes;
+mod quiesce;
 mod run;
 mod run_dir;
 mod services;

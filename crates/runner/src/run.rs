@@ -17,6 +17,7 @@ use crate::guarded_log::{GuardedLog, Rest};
 use crate::inject::Injector;
 use crate::journal::{JournalWriter, Observer};
 use crate::lock::Locks;
+use crate::quiesce::Aftermath;
 use crate::services::Services;
 use crate::site::Site;
 use crate::undo::take_back_rest;
@@ -75,12 +76,15 @@ pub async fn run(
     let alarm = disk_full.clone();
     let mut aborts = AbortWatch::new(&plan.abort_if);
     let (mut triggers, waits, met) = trigger::watch(&plan.faults);
+    let aftermath = Aftermath::of(plan);
+    let seen = aftermath.clone();
     // This run's own: a stop condition of one scenario must not end the next.
     let aborted = Stop::new();
     let stopper = aborted.clone();
     let observer: Observer = Box::new(move |event| {
         observer(event);
         triggers.on(event);
+        seen.on(event);
         if let Some(rule) = aborts.on(event) {
             stopper.stop(StopReason::AbortIf { rule });
         }
@@ -121,6 +125,7 @@ pub async fn run(
         options.state.clone(),
         &dir.name(),
         waits,
+        aftermath,
     ));
 
     // In a task of its own, so that a panic in it is an error here and not the end of the way out.

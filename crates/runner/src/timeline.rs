@@ -22,9 +22,9 @@ pub(crate) enum Act {
 
 /// The acts in order, each with its time from the start of the load.
 pub(crate) fn timeline(phases: &PhaseLengths, faults: &[FaultStep]) -> Vec<(Span, Act)> {
-    let mut acts = Vec::with_capacity(Phase::ALL.len() + 2 * faults.len() + 1);
+    let mut acts = Vec::with_capacity(Phase::PLANNED.len() + 2 * faults.len() + 1);
     let mut at = Span::ZERO;
-    for phase in Phase::ALL {
+    for phase in Phase::PLANNED {
         let length = phases.of(phase);
         if !length.is_zero() {
             acts.push((at, Act::Begin(phase)));
@@ -64,7 +64,7 @@ pub(crate) fn once_armed(
 
 /// When the fault phase is over.
 pub(crate) fn end_of_faults(phases: &PhaseLengths) -> Span {
-    let until = Phase::ALL.into_iter().take_while(|phase| *phase != Phase::Recovery);
+    let until = Phase::PLANNED.into_iter().take_while(|phase| *phase != Phase::Recovery);
     until.fold(Span::ZERO, |at, phase| plus(at, phases.of(phase)))
 }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use murphy_core::{EventKind, Recorder, Seed};
 use murphy_docker::Engine;
+use murphy_load::Flow;
 use murphy_proxy::{EdgeHands, EdgeTls, Limits, Proxy, ProxyConfig};
 use murphy_scenario::{Address, EdgePlan, FaultTarget, Plan, Question, Route};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -23,6 +24,7 @@ use crate::edge::{Dialled, Interception, begin_to_sit};
 use crate::inject::Injector;
 use crate::ledger::Ledger;
 use crate::network::Networks;
+use crate::quiesce::Aftermath;
 use crate::site::Site;
 use crate::stack::Stack;
 use crate::timeline::{Act, end_of_faults, once_armed, timeline};
@@ -50,6 +52,10 @@ pub(crate) struct World {
     acts: TaskTracker,
     /// What faults wait for.
     waits: Waits,
+    /// What became of the users after the faults.
+    aftermath: Aftermath,
+    /// Whether users come.
+    flow: watch::Sender<Flow>,
     /// What probes have captured.
     captured: Arc<Captured>,
 }
@@ -64,6 +70,7 @@ impl World {
         state: StateDir,
         run: &str,
         waits: Waits,
+        aftermath: Aftermath,
     ) -> World {
         World {
             captured: Captured::nothing(&plan),
@@ -81,6 +88,8 @@ impl World {
             edges: TaskTracker::new(),
             acts: TaskTracker::new(),
             waits,
+            aftermath,
+            flow: watch::Sender::default(),
         }
     }
 
@@ -121,6 +130,7 @@ impl World {
         let mut ledgers = Vec::new();
         for (mut load, plan) in loads.into_iter().zip(&self.plan.loads) {
             ledgers.extend(Ledger::of(plan, load.writes.as_ref(), &self.recorder)?);
+            load.flow = Some(self.flow.subscribe());
             if !plan.needs().is_empty() {
                 let (request, renewed) = watch::channel(None);
                 load.renewed = Some(renewed);
@@ -147,6 +157,7 @@ impl World {
             self.load.spawn(murphy_load::watch(name, question, every, within, recorder, end));
         }
         self.pass_time(begin, met).await?;
+        self.aftermath.quiesce(&self.plan.phases, &self.recorder, &self.flow).await;
         if !ledgers.is_empty() {
             // What is read must not grow any more.
             self.end_load.cancel();

@@ -104,6 +104,11 @@ pub(crate) struct PhasesDoc {
     pub(crate) fault: Option<Span>,
     /// Faults are gone.
     pub(crate) recovery: Option<Span>,
+    /// If fewer than half of the users are served at the end of recovery and it does not get better, all load is stopped until
+    /// nothing is called any more, at most for this long: `180s`. It goes on if left out.
+    pub(crate) quiet: Option<Span>,
+    /// The full load once more, after `quiet`; for as long as recovery if left out.
+    pub(crate) again: Option<Span>,
 }
 
 /// A compose project: its files, or the name of one that runs.
@@ -511,6 +516,8 @@ pub(crate) struct RulesDoc {
     pub(crate) shedding: Option<String>,
     /// Load: `soft`, users do not need what is broken.
     pub(crate) dependency: Option<String>,
+    /// Load: `none`, the load does not keep the service down once the fault is gone (needs `phases: { quiet: 180s }`).
+    pub(crate) metastability: Option<String>,
     /// Load: degraded answers are at most so old, as `<= 60s`.
     pub(crate) staleness: Option<String>,
     /// Load with a `ledger`: `none`, no write that was acknowledged is gone.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use murphy_core::{Phase, Purpose, Span};
+use murphy_core::{Phase, PhaseLengths, Purpose, Span};
 use murphy_faults::{Exec, Fault, Place, Removal, Remove};
 
 use crate::caller::OpenConnections;
@@ -228,7 +228,7 @@ fn undo_text(step: &FaultStep) -> &'static str {
 fn time_line(out: &mut String, plan: &Plan) {
     let mut moments: Vec<(Span, u8, String)> = Vec::new();
     let mut start = Span::ZERO;
-    for (order, phase) in Phase::ALL.into_iter().enumerate() {
+    for (order, phase) in Phase::PLANNED.into_iter().enumerate() {
         let length = plan.phases.of(phase);
         moments.push((start, if order == 0 { 0 } else { 2 }, format!("{phase} for {length}")));
         if phase == Phase::Fault {
@@ -248,6 +248,11 @@ fn time_line(out: &mut String, plan: &Plan) {
             }
         }
         start = sum(start, length);
+    }
+    if !plan.phases.quiet.is_zero() {
+        let PhaseLengths { quiet, again, .. } = plan.phases;
+        let if_needed = format!("if users stay badly served: quiet for {quiet} at most, again for {again}");
+        moments.push((start, 3, if_needed));
     }
     moments.push((start, 4, "end: everything is taken back, newest first".to_owned()));
     murphy_core::sort_short(&mut moments, |a, b| (a.0, a.1).cmp(&(b.0, b.1)));

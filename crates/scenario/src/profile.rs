@@ -53,7 +53,7 @@ impl Profile {
             Profile::Release => [10, 60, 90, 120],
         }
         .map(Span::from_secs);
-        PhaseLengths { warm_up, baseline, fault, recovery }
+        PhaseLengths { warm_up, baseline, fault, recovery, quiet: Span::ZERO, again: Span::ZERO }
     }
 }
 

@@ -106,6 +106,30 @@ fn the_command_line_wins_over_the_file_but_not_over_written_lengths() {
 }
 
 #[test]
+fn a_load_is_stopped_only_where_that_is_asked_for_and_its_lengths_make_sense_together() {
+    let read = |more: &str| load_text("x", &format!("{SMALL}{more}"), &settings()).unwrap();
+    let plain = read("phases: { recovery: 70s }\n");
+    assert!(plain.plan.phases.quiet.is_zero() && plain.plan.phases.again.is_zero());
+    assert!(!plan_text(&plain.plan).contains("quiet"));
+    let asked = read("phases: { recovery: 70s, quiet: 3m }\nexpect: { a: { metastability: none } }\n");
+    assert_eq!(asked.plan.phases.again, Span::from_secs(70), "as long as recovery");
+    assert!(asked.warnings.is_empty(), "{}", asked.warnings);
+    assert!(
+        plan_text(&asked.plan).contains("quiet for 3m at most, again for 70s"),
+        "{}",
+        plan_text(&asked.plan)
+    );
+    for (more, said) in [
+        ("phases: { again: 10s }\n", "`again` changes nothing"),
+        ("phases: { quiet: 3m }\n", "after 30s of recovery no trouble is called lasting"),
+        ("expect: { a: { metastability: none } }\n", "this can hold, but never fail"),
+    ] {
+        let warnings = read(more).warnings.to_string();
+        assert!(warnings.contains(said), "{warnings}");
+    }
+}
+
+#[test]
 fn variables_fill_any_value_and_their_type_is_found_afterwards() {
     let text = SMALL
         .replace("http://127.0.0.1/", "\"http://127.0.0.1:${PORT}/\"")

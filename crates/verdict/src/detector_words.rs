@@ -104,9 +104,9 @@ pub const DETECTORS: &[DetectorWords] = &[
     },
     DetectorWords {
         detector: Detector::Metastability,
-        question: "does trouble outlast its cause?",
-        needs: "a fault that hurts; never proven absent, only for the load that ran",
-        expect: &[],
+        question: "does trouble outlast its cause, fed by the load itself?",
+        needs: "a fault that hurts; to say present, 60 s of recovery, `phases: { quiet: 180s }` and an edge that shows the calls; never proven absent, only for the load that ran",
+        expect: &["LOAD: { metastability: none }"],
     },
     DetectorWords {
         detector: Detector::Health,

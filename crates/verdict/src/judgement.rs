@@ -208,6 +208,8 @@ pub enum RowKind {
     Shedding,
     /// Whether users can do without what is broken.
     Dependency,
+    /// Whether trouble outlasts its cause, fed by the load itself.
+    Metastability,
     /// The age of degraded answers.
     Staleness,
     /// Whether a probe follows the dependency.
@@ -501,9 +503,7 @@ impl Finding {
 
     /// True if the users of a load go on failing after the fault and it does not get better: metastable, or broken for good.
     pub fn keeps_failing(&self) -> bool {
-        self.detector == Detector::Metastability
-            && matches!(self.state, State::Inconclusive { .. })
-            && self.param(Finding::KEPT).is_some()
+        self.detector == Detector::Metastability && !self.is_present() && self.param(Finding::KEPT).is_some()
     }
 }
 
@@ -558,6 +558,8 @@ pub enum Cause {
     Herd,
     /// Connections stay behind.
     Leak,
+    /// The load itself keeps the service down.
+    Metastable,
     /// Nobody is refused when there are too many.
     NoShedding,
     /// A health check says something else than the service does.

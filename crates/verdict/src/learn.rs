@@ -83,10 +83,17 @@ fn of_load(run: &RunView<'_>, load: &LoadView, findings: &[Finding]) -> Vec<Stri
     if says(Detector::Dependency).is_some_and(|finding| matches!(finding.state, State::Absent { .. })) {
         rules.push("dependency: soft".to_owned());
     }
+    let quiesces = run.brief.is_some_and(|brief| !brief.phases.quiet.is_zero());
     for (detector, rule) in [(Detector::Lost, "lost: none"), (Detector::Duplicates, "duplicates: none")] {
         if says(detector).is_some_and(|finding| matches!(finding.state, State::Absent { .. })) {
             rules.push(rule.to_owned());
         }
+    }
+    // Without a quiet time nothing could ever be found that this forbids.
+    let recovered =
+        |finding: &Finding| finding.param("outcome").is_some_and(|outcome| outcome.text == "recovered");
+    if quiesces && says(Detector::Metastability).is_some_and(recovered) {
+        rules.push("metastability: none".to_owned());
     }
     let oldest = says(Detector::Fallback).and_then(|finding| finding.param("oldest")?.value);
     if let Some(oldest) = oldest.filter(|oldest| *oldest > 0.0) {

@@ -9,6 +9,7 @@ mod detect;
 mod detector_words;
 mod edge;
 mod gate;
+pub mod goodput;
 mod judge;
 mod judgement;
 mod learn;

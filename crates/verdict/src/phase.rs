@@ -16,7 +16,7 @@ use crate::solo::{Life, lives};
 
 /// Later than this (100 hours) no run lasts; a time beyond it is a broken one and is drawn in, so that sums of times stay
 /// small and a series by the second fits in memory.
-const HORIZON: u64 = 360_000_000_000;
+pub(crate) const HORIZON: u64 = 360_000_000_000;
 
 /// An offset in microseconds, within the horizon.
 pub(crate) fn micros(offset: Offset) -> u64 {
@@ -169,6 +169,8 @@ pub(crate) struct LoadView {
     /// Requests that were sent, those in flight when the fault was armed included.
     pub sent: u64,
     pub planned: Option<u64>,
+    /// Requests once the load was begun again after a quiet time; in no other list.
+    pub again: Vec<Point>,
     /// Ordinals that are missing or twice there.
     pub missing: u64,
     /// `None` for a load whose writes are not looked for.
@@ -231,6 +233,18 @@ impl ProbeAnswer {
     }
 }
 
+/// What a service that did not recover does once its load is stopped and begun again. Nothing of it is in any other part of the
+/// view: all else sees a run that ends where the load was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Quiesced {
+    /// Without load.
+    pub quiet: Window,
+    /// With the full load again; `None` if the run ended before that.
+    pub again: Option<Window>,
+    /// The edges were quiet for some time of it: under 1 % of the calls of the baseline.
+    pub went_quiet: bool,
+}
+
 /// What went wrong with Murphy itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Loss {
@@ -255,6 +269,8 @@ pub(crate) struct RunView<'a> {
     pub after: Windows,
     /// When the last fault was lifted, as acknowledged.
     pub lifted: Option<u64>,
+    /// Where the load was stopped and begun again.
+    pub quiesced: Option<Quiesced>,
     pub loads: Vec<LoadView>,
     pub edges: Vec<EdgeView>,
     pub faults: Vec<FaultView>,

@@ -8,10 +8,11 @@ use murphy_core::{
     SampleOutcome,
 };
 
-use crate::edge::EdgeViews;
+use crate::edge::{EdgeView, EdgeViews};
 use crate::judgement::RunEnd;
 use crate::phase::{
-    Exit, FaultView, LedgerView, LoadView, Loss, Point, ProbeAnswer, RunView, Window, Windows, Write, micros,
+    Exit, FaultView, LedgerView, LoadView, Loss, Point, ProbeAnswer, Quiesced, RunView, Window, Windows,
+    Write, micros,
 };
 
 /// The exit code of a process that got SIGKILL.
@@ -195,6 +196,18 @@ impl Reader {
                 ledger.read = self.ledgers.remove(&load.name);
             }
         }
+        let (brief, exits) = (self.brief.as_deref(), std::mem::take(&mut self.exits));
+        let mut edges = self.edges.finish(brief, &baseline, &faults, &exits);
+        let mut probes = std::mem::take(&mut self.probes);
+        let quiet = self.phase(Phase::Quiet);
+        let quiesced = quiet.map(|quiet| Quiesced {
+            quiet: Window { to: quiet.to.min(open_end), ..quiet },
+            again: self.phase(Phase::Again).map(|again| Window { to: again.to.min(open_end), ..again }),
+            went_quiet: went_quiet(&edges, &baseline, Window { to: quiet.to.min(open_end), ..quiet }),
+        });
+        if let Some(quiesced) = quiesced {
+            without(quiesced, &mut loads, &mut edges, &mut probes);
+        }
         let load_end =
             loads.iter().filter_map(|load| load.points.last()).map(|point| point.intended + 1).max();
         // Where nothing was sent, probes are asked to the end of the phase.
@@ -210,25 +223,24 @@ impl Reader {
             (None, true) => RunEnd::Complete,
             (None, false) => RunEnd::Torn,
         };
-        let exits = std::mem::take(&mut self.exits);
         let starved = std::mem::take(&mut self.out_of_memory).into_values().collect();
-        let brief = self.brief.as_deref();
         RunView {
             brief,
             end,
             first: self.first.unwrap_or(0),
             last: self.last,
-            edges: self.edges.finish(brief, &baseline, &faults, &exits),
+            edges,
             baseline,
             during,
             recovery: Windows::union(recovery.into_iter().collect()),
             after: Windows::union(after.into_iter().collect()),
             lifted,
+            quiesced,
             loads,
             faults,
             exits,
             starved,
-            probes: std::mem::take(&mut self.probes),
+            probes,
             loss: std::mem::take(&mut self.loss),
             leftovers: std::mem::take(&mut self.leftovers),
             lives: std::cell::OnceCell::new(),
@@ -273,6 +285,7 @@ fn loads(
                 timeout: told.map(|load| load.timeout),
                 rate: told.map(|load| load.rate.as_per_second()),
                 points,
+                again: Vec::new(),
                 dropped: never,
                 sent,
                 planned,
@@ -282,6 +295,40 @@ fn loads(
             }
         })
         .collect()
+}
+
+/// Under 1 % of the calls of the baseline in three seconds together.
+fn went_quiet(edges: &[EdgeView], baseline: &Windows, quiet: Window) -> bool {
+    const LOOK: u64 = 3_000_000;
+    let usual: usize = edges.iter().map(|edge| edge.within(baseline).count()).sum();
+    let due = usual as f64 / baseline.length().max(1) as f64 * LOOK as f64;
+    let few = (due * 0.01) as usize;
+    let calls = edges.iter().flat_map(|edge| edge.in_window(quiet)).map(|call| call.began);
+    let mut times: Vec<u64> = calls.chain([quiet.from, quiet.to]).collect();
+    times.sort_unstable();
+    times.windows((few + 2).min(times.len())).any(|times| times[times.len() - 1] - times[0] >= LOOK)
+}
+
+/// Takes out what began once the load was stopped, so that no statistic counts it by mistake.
+fn without(
+    quiesced: Quiesced,
+    loads: &mut [LoadView],
+    edges: &mut [EdgeView],
+    probes: &mut BTreeMap<String, Vec<ProbeAnswer>>,
+) {
+    let end = quiesced.quiet.from;
+    for load in loads {
+        let mut later = load.points.split_off(load.points.partition_point(|point| point.intended < end));
+        later.retain(|point| quiesced.again.is_some_and(|again| again.holds(point.intended)));
+        load.again = later;
+    }
+    for edge in edges {
+        edge.calls.truncate(edge.calls.partition_point(|call| call.began < end));
+        edge.conns.truncate(edge.conns.partition_point(|conn| conn.opened < end));
+    }
+    for answers in probes.values_mut() {
+        answers.retain(|answer| answer.asked < end);
+    }
 }
 
 /// Ordinals that should be there once and are not.

@@ -71,6 +71,12 @@ fn explain(run: &RunView<'_>, row: &Row, findings: &[Finding], edges: &[EdgeFact
             Some(load) => users::latency(run, row, load, edges),
             None => Told::unknown("no such load"),
         },
+        (RowKind::Recovery, subject)
+            if let Some(finding) = slowest(run, subject).and_then(|load| metastable(load, findings))
+                && let Some((cause, change)) = change_for(RowKind::Metastability) =>
+        {
+            Told::new(cause, finding.text.clone(), change)
+        }
         (RowKind::Recovery, subject) => recovery::recovery(run, slowest(run, subject), edges),
         (RowKind::Isolation, _) => users::isolation(row, edges),
         (RowKind::Timeout, _) => of_row().map_or_else(nothing_seen, EdgeFacts::timeout_told),
@@ -129,6 +135,10 @@ fn change_for(kind: RowKind) -> Option<(Cause, &'static str)> {
             Cause::NoShedding,
             "a limit on requests in flight, and a 503 with Retry-After at once for what is beyond it",
         ),
+        RowKind::Metastability => (
+            Cause::Metastable,
+            "a retry budget of 10% or a breaker in the caller, and in the service a short queue that refuses what is beyond it",
+        ),
         RowKind::Lost => (
             Cause::LostWrites,
             "acknowledge a write only when it is on disk, or at a second instance: sync before the answer, not after it",
@@ -149,6 +159,14 @@ fn change_for(kind: RowKind) -> Option<(Cause, &'static str)> {
 
 fn nothing_seen() -> Told {
     Told::unknown("nothing that the proxies saw explains it")
+}
+
+/// What is found of a load that keeps its service down by itself.
+fn metastable<'a>(load: &LoadView, findings: &'a [Finding]) -> Option<&'a Finding> {
+    let about = |finding: &&Finding| {
+        finding.detector == Detector::Metastability && finding.subject == Subject::Load(load.name.clone())
+    };
+    findings.iter().find(about).filter(|finding| finding.is_present())
 }
 
 /// The load that a recovery row is about: the named one, else the one with the longest trouble.

@@ -122,6 +122,7 @@ fn keys_of(kind: Kind) -> &'static [&'static str] {
             "p99.9",
             "shedding",
             "dependency",
+            "metastability",
             "staleness",
             "lost",
             "duplicates",
@@ -167,6 +168,7 @@ fn rule(
         "failover" => &document.failover,
         "shedding" => &document.shedding,
         "dependency" => &document.dependency,
+        "metastability" => &document.metastability,
         "staleness" => &document.staleness,
         "follows" => &document.follows,
         "before" => &document.before,
@@ -216,7 +218,7 @@ fn rule(
             Rule::Good { part, after: understood(check, field, sentence::good(text, part))? }
         }
         "breaker" | "back-off" | "jitter" | "reconnect" | "leak" | "failover" | "shedding" | "dependency"
-        | "lost" | "duplicates" => {
+        | "metastability" | "lost" | "duplicates" => {
             let (word, rule) = one_word(key)?;
             if text.trim() != word {
                 let message =
@@ -245,6 +247,7 @@ fn one_word(key: &str) -> Option<(&'static str, Rule)> {
         "failover" => ("ejects", Rule::Ejects),
         "shedding" => ("at once", Rule::Sheds),
         "dependency" => ("soft", Rule::Soft),
+        "metastability" => ("none", Rule::NotMetastable),
         "lost" => ("none", Rule::NoneLost),
         "duplicates" => ("none", Rule::NoneTwice),
         _ => return None,

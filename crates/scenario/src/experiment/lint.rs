@@ -89,6 +89,7 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
             | Rule::ReconnectsSpread
             | Rule::NoLeak
             | Rule::Ejects
+            | Rule::NotMetastable
             | Rule::Follows { .. }
                 if no_faults =>
             {
@@ -219,6 +220,12 @@ pub(super) fn warnings(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan)
         match (&rule.rule, load) {
             (Rule::Latency { quantile, at_most }, Some(load)) => {
                 latency(check, root, plan, rule, *quantile, *at_most, load)
+            }
+            (Rule::NotMetastable, _) if plan.phases.quiet.is_zero() => {
+                check
+                    .findings
+                    .warning(place_of(root, rule), "this can hold, but never fail: the load is not stopped")
+                    .help("write `phases: { recovery: 60s, quiet: 180s }`");
             }
             (Rule::Success { rule: SuccessRule::AtLeast(share), .. }, _) if share.as_fraction() == 0.0 => {
                 check

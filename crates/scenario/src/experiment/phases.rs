@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use murphy_core::PhaseLengths;
+use murphy_core::{PhaseLengths, Span};
 
 use super::context::Cursor;
 use crate::diagnostic::{Findings, Severity};
@@ -11,6 +11,8 @@ use crate::settings::Settings;
 
 /// No run is longer than this.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// Trouble that is watched for less than this may be a backlog.
+const LASTING: Span = Span::from_secs(60);
 
 pub(super) fn lengths(
     document: &Document,
@@ -21,11 +23,15 @@ pub(super) fn lengths(
     let profile = settings.profile.or(document.profile).unwrap_or_default();
     let base = profile.phases();
     let own = document.phases.unwrap_or_default();
+    let recovery = own.recovery.unwrap_or(base.recovery);
+    let quiet = own.quiet.unwrap_or_default();
     let phases = PhaseLengths {
         warm_up: own.warm_up.unwrap_or(base.warm_up),
         baseline: own.baseline.unwrap_or(base.baseline),
         fault: own.fault.unwrap_or(base.fault),
-        recovery: own.recovery.unwrap_or(base.recovery),
+        recovery,
+        quiet,
+        again: if quiet.is_zero() { quiet } else { own.again.unwrap_or(recovery) },
     };
     let all_own = [own.warm_up, own.baseline, own.fault, own.recovery].iter().all(Option::is_some);
     if let Some(asked) = settings.profile.filter(|_| all_own) {
@@ -41,10 +47,23 @@ pub(super) fn lengths(
             .help("remove `profile` or `phases`");
     }
     let place = root.child("phases").unwrap_or(root);
-    if own.fault.is_some_and(murphy_core::Span::is_zero) {
+    if own.fault.is_some_and(Span::is_zero) {
         findings
             .error(place.value("fault"), "the fault phase is no time at all: nothing could break")
             .help("write for example `fault: 30s`");
+    }
+    if own.again.is_some() && quiet.is_zero() {
+        findings
+            .warning(place.key("again"), "`again` changes nothing: the load is never stopped")
+            .help("write `quiet: 180s` as well, or remove `again`");
+    }
+    if !quiet.is_zero() && recovery < LASTING {
+        findings
+            .warning(
+                place.value("quiet"),
+                format!("after {recovery} of recovery no trouble is called lasting"),
+            )
+            .help(format!("write `recovery: {LASTING}` or longer, or remove `quiet`"));
     }
     if phases.total().as_duration() > LONGEST {
         findings

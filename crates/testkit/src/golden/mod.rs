@@ -152,6 +152,8 @@ impl Golden {
                 baseline: Span::from_secs(20),
                 fault: Span::from_secs(20),
                 recovery: Span::from_secs(15),
+                quiet: Span::ZERO,
+                again: Span::ZERO,
             },
             caller,
             broken,

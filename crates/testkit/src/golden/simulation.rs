@@ -127,7 +127,7 @@ impl<'a> Simulation<'a> {
     fn frame(mut self, end: u64, stop: u64, planned: (u64, u64)) -> Vec<Event> {
         let golden = self.golden;
         let mut from = 0;
-        for phase in Phase::ALL {
+        for phase in Phase::PLANNED {
             self.events.push((from, EventKind::PhaseStarted { phase }));
             from += golden.phases.of(phase).as_micros();
         }

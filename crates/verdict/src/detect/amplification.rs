@@ -9,7 +9,7 @@ use crate::stats::{Blocks, ratio_of_rates};
 use crate::words;
 
 /// Baseline calls needed for a ratio.
-const FEWEST_CALLS: u64 = 50;
+pub(super) const FEWEST_CALLS: u64 = 50;
 /// Beyond this there is amplification: a retry budget of 10 % (Site Reliability Engineering, chapter 21).
 const BUDGET: f64 = 1.1;
 /// Up to this there is none to speak of: the largest budget in common use, 20 % (Envoy, Linkerd, Finagle).
@@ -78,7 +78,7 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
 }
 
 /// (calls, user requests) by second.
-fn blocks(run: &RunView<'_>, edge: &EdgeView, windows: &Windows) -> Vec<(u64, u64)> {
+pub(super) fn blocks(run: &RunView<'_>, edge: &EdgeView, windows: &Windows) -> Vec<(u64, u64)> {
     windows
         .iter()
         .flat_map(|window| seconds(window, run.last))

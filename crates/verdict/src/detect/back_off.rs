@@ -60,7 +60,7 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
 }
 
 /// A parameter that is a word.
-fn word(text: &str, n: u64) -> Reading {
+pub(super) fn word(text: &str, n: u64) -> Reading {
     Reading { text: text.to_owned(), unit: Unit::Count, value: None, low: None, high: None, n, good: None }
 }
 

@@ -1,90 +1,325 @@
-//! Does trouble outlast its cause? (verdicts 2.15) Not recovered is not yet metastable: a backlog drains, and a service may
-//! be plainly broken. What tells is to stop the load and start it again, which a journal without that cannot show. And that a
-//! service recovers at this load says nothing of a higher one; so `absent` names the load.
+//! Does trouble outlast its cause, fed by the load itself? (verdicts 2.15) Not recovered is not yet metastable: a backlog
+//! drains, and a service may be plainly broken. What tells is to stop the load and to begin it again. That a service recovers
+//! says nothing of a higher load; so `absent` names the load. And what comes back without load may still have been a backlog:
+//! it is called metastable only where each request is seen to make more calls than in health.
 
+use std::collections::BTreeMap;
+
+use murphy_core::ExchangeEnd;
+
+use super::amplification::{FEWEST_CALLS, Further, blocks as calls_of};
+use super::back_off::word;
 use super::{Found, params};
+use crate::edge::EdgeView;
+use crate::goodput::{Course, Goodput, leads_to};
 use crate::judgement::{Finding, Reading};
-use crate::phase::{LoadView, Point, RunView};
-use crate::rows::{Recovered, recovered};
-use crate::stats::{Blocks, trend, wilson};
+use crate::phase::{LoadView, Point, Quiesced, RunView, Window};
+use crate::rows::{Recovered, recovered, restored};
+use crate::stats::{Blocks, ratio_of_rates, wilson};
 use crate::words;
 
 /// A shorter look after the lift does not tell a backlog from a trouble that stays.
 const LEAST: u64 = 60_000_000;
+/// A rise this significant (1 %) is a fact; a lesser one leaves the answer open.
+const SURE: f64 = 2.576;
+/// Below this share of what it can serve, a service is not easily tipped over (verdicts 2.15).
+const VULNERABLE: f64 = 0.7;
+/// So much more than the load must have been served for it to tell a capacity, and not chance.
+const CLEARLY_MORE: f64 = 1.5;
 
 pub(super) fn detect(run: &RunView<'_>, load: &LoadView) -> Found {
-    if run.lifted.is_none() {
-        return Found::not_applicable("no fault was lifted");
-    }
+    let Some(lifted) = run.lifted else { return Found::not_applicable("no fault was lifted") };
     let during = blocks(load.within(&run.during));
     let base = blocks(load.within(&run.baseline));
     let (Some(usual), Some(hurt)) = (base.share(), during.share()) else {
         return Found::not_applicable("no requests in the baseline or during the fault");
     };
-    let rate = load.rate.unwrap_or(0.0);
     match recovered(run, load) {
         Recovered::Within { high, .. } => {
-            let found = params([("time", Reading::time(high as f64, None, None, base.n()))]);
-            let text = format!("comes back by itself at {rate:.0} requests a second; more was not tried");
             // A fault that nobody felt cannot tip anything over.
             if hurt.p >= usual.p - 0.05 && high == 0 {
                 return Found::not_applicable(
                     "users were not hurt, so there was nothing to outlast the fault",
                 );
             }
-            Found::absent(found, text)
+            let time = Reading::time(high as f64, None, None, base.n());
+            let text = format!(
+                "not metastable at {}: comes back by itself; more was not tried{}",
+                rate(load),
+                advice(load, lifted)
+            );
+            Found::absent(params([("outcome", word("recovered", 1)), ("time", time)]), text)
         }
         Recovered::NotYet { watched, .. } | Recovered::Unclear { watched, .. } => {
-            let after = blocks(load.within(&run.after));
-            let Some(share) = after.share() else {
-                return Found::not_applicable("no requests after the fault");
-            };
-            let interval = wilson(share);
-            let low = interval.high < 0.5 * usual.p;
-            let good = seconds(load.within(&run.recovery));
-            let climbing = trend(&good).is_some_and(|trend| trend.z > 1.96);
-            if climbing {
-                return Found::inconclusive(
-                    format!(
-                        "still recovering after {}: more requests succeed from second to second",
-                        words::micros(watched as f64)
-                    ),
-                    "a longer recovery phase, until the backlog has drained",
-                );
-            }
-            let kept = format!(
-                "{} of requests succeed {} after the lift",
-                words::percent(after.good(), after.n()),
-                words::micros(watched as f64)
-            );
-            if !low {
-                return Found::inconclusive(
-                    format!("not as before, but not broken either: {kept}"),
-                    "a longer recovery phase",
-                );
-            }
-            let reading = Reading::share(after.good(), after.n(), Some((interval.low, interval.high)));
-            let seen = params([(Finding::KEPT, reading)]);
-            let settle = "stop the load for some seconds and start it again: what then works was held down by its own load";
-            if watched < LEAST {
-                return Found::undecided(
-                    seen,
-                    format!(
-                        "{kept}, and it does not get better; watched for too short to speak of a lasting state"
-                    ),
-                    format!("{} of recovery; then {settle}", words::micros(LEAST as f64)),
-                );
-            }
-            Found::undecided(
-                seen,
-                format!("{kept}, and it does not get better: metastable, or broken for good"),
-                settle,
-            )
+            not_recovered(run, load, watched)
         }
         Recovered::TooFew { .. } | Recovered::Unknown(_) => {
             Found::inconclusive("too few requests after the fault", "a recovery phase with load")
         }
     }
+}
+
+fn not_recovered(run: &RunView<'_>, load: &LoadView, watched: u64) -> Found {
+    let after = blocks(load.within(&run.after));
+    let (Some(share), Some(stretch), Some(healthy)) =
+        (after.share(), run.recovery.iter().next(), run.baseline.iter().next())
+    else {
+        return Found::not_applicable("no requests after the fault");
+    };
+    let after_lift = words::micros(watched as f64);
+    let mut goodput = Goodput::default();
+    load.points.iter().chain(&load.again).filter(|point| point.is_ok()).for_each(|point| {
+        goodput.take(point.ended);
+    });
+    let course = goodput.course((healthy.from, healthy.to), (stretch.from, stretch.to));
+    let more = "more requests succeed from second to second";
+    match course {
+        Course::Rising(_, z) if z <= SURE => {
+            return Found::inconclusive(
+                format!("still recovering after {after_lift}: {more}"),
+                "a longer recovery phase, until the backlog has drained",
+            );
+        }
+        Course::Rising(..) => return draining(load, &after_lift, more),
+        _ => {}
+    }
+    if let Some(what) = shorter(run, load, stretch) {
+        return draining(load, &after_lift, &what);
+    }
+    let kept = format!(
+        "{} of requests succeed {after_lift} after the lift",
+        words::percent(after.good(), after.n())
+    );
+    if !matches!(course, Course::Down(_)) {
+        return Found::inconclusive(
+            format!("not as before, but not broken either: {kept}"),
+            "a longer recovery phase",
+        );
+    }
+    let interval = wilson(share);
+    let low = Reading::share(after.good(), after.n(), Some((interval.low, interval.high)));
+    let seen = Seen { run, load, watched, kept, low };
+    match run.quiesced.and_then(|quiesced| Some((quiesced, quiesced.again?))) {
+        Some((quiesced, again)) => seen.begun_again(quiesced, again, &goodput, healthy),
+        None => seen.not_begun_again(),
+    }
+}
+
+/// What is known of a load that stays down.
+struct Seen<'a> {
+    run: &'a RunView<'a>,
+    load: &'a LoadView,
+    watched: u64,
+    kept: String,
+    low: Reading,
+}
+
+impl Seen<'_> {
+    fn not_begun_again(self) -> Found {
+        let Seen { kept, low, watched, .. } = self;
+        let seen = params([(Finding::KEPT, low)]);
+        let settle = "stop the load and start it again, by `phases: { quiet: 180s }`: what then works was held down by its own load";
+        if is_short(watched) {
+            return Found::undecided(
+                seen,
+                format!(
+                    "{kept}, and it does not get better; watched for too short to speak of a lasting state"
+                ),
+                format!("{} of recovery; then {settle}", words::micros(LEAST as f64)),
+            );
+        }
+        Found::undecided(
+            seen,
+            format!("{kept}, and it does not get better: metastable, or broken for good"),
+            settle,
+        )
+    }
+
+    fn begun_again(self, quiesced: Quiesced, again: Window, goodput: &Goodput, healthy: Window) -> Found {
+        let Seen { run, load, watched, kept, low } = self;
+        let quiet = words::micros(quiesced.quiet.length() as f64);
+        let served = blocks(load.again.iter());
+        let share = served.share().map(|share| (share, wilson(share)));
+        let Some((_, interval)) = share else {
+            return Found::undecided(
+                params([(Finding::KEPT, low)]),
+                format!("{kept}; no requests once the load was begun again"),
+                "a longer phase `again`",
+            );
+        };
+        let back = Reading::share(served.good(), served.n(), Some((interval.low, interval.high)));
+        let time = Reading::time(quiesced.quiet.length() as f64, None, None, 1);
+        let now = format!("{} after {quiet} without load", words::percent(served.good(), served.n()));
+        if !matches!(restored(run, load, again), Recovered::Within { .. }) {
+            let mut seen = params([(Finding::KEPT, low), ("again", back), ("quiet", time)]);
+            let end = again.to.min(load.again.last().map_or(again.from, |point| point.intended + 1));
+            let course = goodput.course((healthy.from, healthy.to), (again.from, end));
+            let backlog = backlog(run, quiesced.quiet.from);
+            return match course {
+                Course::Down(_) if quiesced.went_quiet && quiesced.quiet.length() < backlog => {
+                    Found::undecided(
+                        seen,
+                        format!(
+                            "{kept}, and {now}; but calls that were given up may be worked on for up to {} more",
+                            words::micros((backlog - quiesced.quiet.length()) as f64)
+                        ),
+                        format!("a phase `quiet` of {}", words::micros(backlog as f64)),
+                    )
+                }
+                Course::Down(_) if quiesced.went_quiet => {
+                    seen.insert("outcome".to_owned(), word("stuck", 1));
+                    Found::absent(
+                        seen,
+                        format!(
+                            "stuck, not metastable: {kept}, and {now}: broken for good, whether there is load or not"
+                        ),
+                    )
+                }
+                Course::Down(_) => Found::undecided(
+                    seen,
+                    format!("{kept}, and {now}; but its edges did not become quiet"),
+                    "a longer phase `quiet`, until nothing is called any more",
+                ),
+                _ => Found::undecided(
+                    seen,
+                    format!("{kept}, and {now}: neither as before nor broken for good"),
+                    "longer phases `quiet` and `again`",
+                ),
+            };
+        }
+        let mut seen = params([("low", low), ("again", back), ("quiet", time)]);
+        let text = format!("{kept} at {}, and {now}", rate(load));
+        let Some((edge, value, low, high, users)) = amplification(run) else {
+            return Found::undecided(
+                seen,
+                format!(
+                    "{text}: held down by its own load, or a backlog; no edge shows how many calls were made"
+                ),
+                "an edge on the calls that may be repeated, or a recovery phase in which any backlog drains",
+            );
+        };
+        let ratio = Reading::ratio(value, Some((low, high)), users);
+        let calls = format!("{} calls for each request on {}", ratio.text, edge.name);
+        seen.insert("amplification".to_owned(), ratio);
+        if Further::told_by(low, high) != Further::Made {
+            return Found::undecided(
+                seen,
+                format!(
+                    "{text}: held down by its own load, or a backlog; {calls}, which is no more than in health"
+                ),
+                "a recovery phase in which any backlog drains",
+            );
+        }
+        if is_short(watched) {
+            return Found::undecided(
+                seen,
+                format!("{text}; watched for too short to speak of a lasting state"),
+                format!("{} of recovery", words::micros(LEAST as f64)),
+            );
+        }
+        seen.insert("outcome".to_owned(), word("metastable", 1));
+        Found::present(seen, format!("metastable: {text}; what keeps it down: {calls}"))
+    }
+}
+
+/// The last window ends up to a second before the phase does.
+fn is_short(watched: u64) -> bool {
+    watched + 2 * Blocks::LENGTH < LEAST
+}
+
+fn draining(load: &LoadView, after_lift: &str, what: &str) -> Found {
+    Found::absent(
+        params([("outcome", word("draining", 1))]),
+        format!(
+            "draining, not metastable at {}: not as before {after_lift} after the lift, but {what}",
+            rate(load)
+        ),
+    )
+}
+
+/// How long callees may work on calls that were given up since the fault, if they do not notice: at the pace of the baseline,
+/// which is the least that they can do. In microseconds, of the edge with the most.
+fn backlog(run: &RunView<'_>, to: u64) -> u64 {
+    let since = Window { from: run.first_armed().unwrap_or(to), to };
+    let left = |edge: &EdgeView| {
+        let calls = edge.in_window(since).iter();
+        let given_up =
+            calls.filter(|call| call.answered.is_none() && call.end != ExchangeEnd::Failed).count();
+        let usual = edge.within(&run.baseline).count();
+        (given_up as u64 * run.baseline.length()).checked_div(usual as u64).unwrap_or(0)
+    };
+    run.edges.iter().map(left).max().unwrap_or(0)
+}
+
+/// The most calls for each request in the later half of the recovery, relative to the baseline, of all edges:
+/// where, how many with their interval, and of how many requests.
+fn amplification<'a>(run: &'a RunView<'_>) -> Option<(&'a EdgeView, f64, f64, f64, u64)> {
+    let mut most: Option<(&EdgeView, f64, f64, f64, u64)> = None;
+    for edge in &run.edges {
+        let base = calls_of(run, edge, &run.baseline);
+        if base.iter().map(|block| block.0).sum::<u64>() < FEWEST_CALLS {
+            continue;
+        }
+        let after = calls_of(run, edge, &run.after);
+        let users = after.iter().map(|block| block.1).sum();
+        let Some((value, interval)) = ratio_of_rates(&after, &base) else { continue };
+        if most.is_none_or(|most| value > most.1) {
+            most = Some((edge, value, interval.low, interval.high, users));
+        }
+    }
+    most
+}
+
+/// What grows shorter from second to second, of what users wait for and of the calls on edges: a queue that is being worked off.
+fn shorter(run: &RunView<'_>, load: &LoadView, stretch: Window) -> Option<String> {
+    let users = load.points.iter().filter(|point| point.is_ok()).map(|point| (point.ended, point.latency()));
+    if falls(users, stretch) {
+        return Some("users wait less from second to second".to_owned());
+    }
+    let falling = run.edges.iter().find(|edge| {
+        let calls = edge.calls.iter().filter(|call| call.answered.is_some());
+        falls(calls.map(|call| (call.ended, call.wait())), stretch)
+    })?;
+    Some(format!("calls on {} take less time from second to second", falling.name))
+}
+
+/// True if the mean of (end, wait) by second falls, and will be at nothing before long.
+fn falls(ended: impl Iterator<Item = (u64, u64)>, stretch: Window) -> bool {
+    let mut seconds: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+    for (at, wait) in ended.filter(|(at, _)| stretch.holds(*at)) {
+        let sum = seconds.entry((at - stretch.from) / Blocks::LENGTH).or_default();
+        *sum = (sum.0 + wait, sum.1 + 1);
+    }
+    // A wait that stands out of health by nothing is none.
+    const NOTICED: f64 = 100_000.0;
+    let means: Vec<f64> = seconds.values().map(|(sum, n)| *sum as f64 / *n as f64).collect();
+    let later = &means[means.len() / 2..];
+    let level = later.iter().sum::<f64>() / later.len().max(1) as f64;
+    level > NOTICED && leads_to(&means, 0.0).is_some_and(|trend| trend.z < -SURE)
+}
+
+/// What a higher load would tell, where a higher one was served for some seconds after the lift: so much it can serve at least.
+fn advice(load: &LoadView, lifted: u64) -> String {
+    const LOOK: u64 = 5_000_000;
+    let Some(rate) = load.rate.filter(|rate| *rate > 0.0) else { return String::new() };
+    let late = load.points.iter().filter(|point| point.is_ok() && point.intended >= lifted);
+    let mut ends: Vec<u64> = late.map(|point| point.ended).collect();
+    ends.sort_unstable();
+    let within = |first: &u64| {
+        ends.partition_point(|end| *end < first + LOOK) - ends.partition_point(|end| end < first)
+    };
+    let most = ends.iter().map(within).max().unwrap_or(0) as f64 / 5.0;
+    if most < rate * CLEARLY_MORE || rate >= most * VULNERABLE {
+        return String::new();
+    }
+    format!(
+        "; it can serve {most:.0}/s, and only from {:.0}/s on is it easily tipped over",
+        most * VULNERABLE
+    )
+}
+
+fn rate(load: &LoadView) -> String {
+    load.rate.map_or_else(|| "this load".to_owned(), |rate| format!("{rate:.0}/s"))
 }
 
 fn blocks<'a>(points: impl Iterator<Item = &'a Point>) -> Blocks {
@@ -93,14 +328,4 @@ fn blocks<'a>(points: impl Iterator<Item = &'a Point>) -> Blocks {
         blocks.add(point.intended, point.is_ok());
     }
     blocks
-}
-
-/// Good answers by second, at most 120 points.
-fn seconds<'a>(points: impl Iterator<Item = &'a Point>) -> Vec<(f64, f64)> {
-    let mut good: std::collections::BTreeMap<u64, f64> = std::collections::BTreeMap::new();
-    for point in points {
-        *good.entry(point.intended / Blocks::LENGTH).or_default() += f64::from(u8::from(point.is_ok()));
-    }
-    let step = good.len().div_ceil(120).max(1);
-    good.into_iter().step_by(step).map(|(second, good)| (second as f64, good)).collect()
 }

@@ -1,8 +1,8 @@
 //! What is asserted about a fact that a detector answers with yes or no: the fact, held against the wish.
 
-use murphy_core::{Span, Subject};
+use murphy_core::{LoadName, Span, Subject};
 
-use super::{Case, Draft};
+use super::{Case, Draft, Recovered, recovered};
 use crate::judgement::{Detector, Finding, RowKind, State};
 use crate::words;
 
@@ -66,6 +66,34 @@ pub(super) fn back_off(case: &Case<'_>, subject: &Subject, want: &str) -> Draft 
             found.map_or("", |finding| finding.text.as_str()),
             "a caller that tries three times or more, and more requests that fail",
         ),
+        _ => draft,
+    }
+}
+
+/// `metastability: none`: holds as well where nobody was hurt, so that nothing could last.
+pub(super) fn metastability(case: &Case<'_>, load: &LoadName, want: &str) -> Draft {
+    let asked = Asked {
+        kind: RowKind::Metastability,
+        detector: Detector::Metastability,
+        wish: Wish::Absent,
+        rule: "fail if fewer than half are served after the fault, with no rise, and as many as before once the load was stopped and \
+               begun again",
+        shown: "low",
+    };
+    let subject = Subject::Load(load.clone());
+    let mut draft = row(case, &subject, &asked, want);
+    (draft.during, draft.after) = (None, draft.during);
+    let unhurt = || {
+        let load = case.run.load(load);
+        load.is_some_and(|load| matches!(recovered(case.run, load), Recovered::Within { high: 0, .. }))
+    };
+    let found = finding(case, Detector::Metastability, &subject);
+    match found.map(|finding| &finding.state) {
+        Some(State::NotApplicable { why }) if unhurt() => {
+            let why = why.clone();
+            draft.settle = None;
+            draft.pass(format!("{want}: {why}"))
+        }
         _ => draft,
     }
 }

@@ -15,7 +15,7 @@ use crate::judgement::{Detector, Finding, Gate, GateId, Reading, RowKind};
 use crate::phase::RunView;
 
 pub(crate) use latency::latency_of;
-pub(crate) use recovery::{Recovered, recovered, without_errors};
+pub(crate) use recovery::{Recovered, recovered, restored, without_errors};
 pub(crate) use success::success_of;
 
 /// What all rows look at.
@@ -111,6 +111,7 @@ pub(crate) fn row(case: &Case<'_>, expectation: &Expectation) -> Draft {
                 None => Draft::new(kind_of(&expectation.rule), expectation.id.clone(), "").open("", ""),
             }
         }
+        (Subject::Load(load), Rule::NotMetastable) => facts::metastability(case, load, want),
         (subject @ Subject::Load(_), Rule::Staleness { at_most }) => {
             facts::staleness(case, subject, *at_most, want)
         }
@@ -206,6 +207,7 @@ pub(crate) fn kind_of(rule: &Rule) -> RowKind {
         Rule::Ejects => RowKind::Failover,
         Rule::Sheds => RowKind::Shedding,
         Rule::Soft => RowKind::Dependency,
+        Rule::NotMetastable => RowKind::Metastability,
         Rule::Staleness { .. } => RowKind::Staleness,
         Rule::Follows { .. } => RowKind::Follows,
         Rule::NoneLost => RowKind::Lost,

@@ -14,7 +14,7 @@ use murphy_core::{Answer, LoadName, Span};
 
 use super::{Case, Draft};
 use crate::judgement::{GateId, Reading, RowKind};
-use crate::phase::{LoadView, Point, RunView, Windows};
+use crate::phase::{LoadView, Point, RunView};
 use crate::stats::ranks;
 use crate::words;
 
@@ -73,21 +73,38 @@ pub(crate) fn without_errors(run: &RunView<'_>, load: &LoadView) -> Recovered {
     recovery(run, load, Judged::BySuccess)
 }
 
+/// How a load came back, by errors alone, once it was stopped and begun again.
+pub(crate) fn restored(run: &RunView<'_>, load: &LoadView, again: crate::phase::Window) -> Recovered {
+    come_back(run, load, Judged::BySuccess, load.again.iter(), again.from)
+}
+
 fn recovery(run: &RunView<'_>, load: &LoadView, judged: Judged) -> Recovered {
     let Some(lifted) = run.lifted else { return Recovered::Unknown("the fault was never lifted") };
+    come_back(run, load, judged, load.within(&run.recovery), lifted)
+}
+
+fn come_back<'a>(
+    run: &RunView<'_>,
+    load: &LoadView,
+    judged: Judged,
+    later: impl Iterator<Item = &'a Point>,
+    lifted: u64,
+) -> Recovered {
     let baseline: Vec<&Point> = load.within(&run.baseline).collect();
     if baseline.is_empty() {
         return Recovered::Unknown("no baseline to compare with");
     }
     let usual = p95(latencies(&baseline));
-    let healthy =
-        pieces(load, &run.baseline, baseline[0].intended).into_iter().map(|piece| p95(piece.latencies)).max();
+    let healthy = pieces(baseline.iter().copied(), baseline[0].intended)
+        .into_iter()
+        .map(|piece| p95(piece.latencies))
+        .max();
     let latency = match judged {
         Judged::Fully => (usual + usual / 2).max(usual + 20_000).max(healthy.unwrap_or(0)),
         Judged::BySuccess => u64::MAX,
     };
     let success = fresh(&baseline) - 0.05;
-    let windows: Vec<Window> = pieces(load, &run.recovery, lifted)
+    let windows: Vec<Window> = pieces(later, lifted)
         .into_iter()
         .map(|piece| Window {
             start: piece.start - lifted,
@@ -196,11 +213,11 @@ impl Piece {
     }
 }
 
-fn pieces(load: &LoadView, stretch: &Windows, from: u64) -> Vec<Piece> {
+fn pieces<'a>(of: impl Iterator<Item = &'a Point>, from: u64) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut points: Vec<&Point> = Vec::new();
     let mut start = from;
-    for point in load.within(stretch) {
+    for point in of {
         if points.len() >= REQUESTS && point.intended >= start + LENGTH {
             // A window ends on a whole second, unless requests are too rare for that.
             let end = start + (point.intended - start) / LENGTH * LENGTH;

@@ -1,0 +1,182 @@
+//! A service that stays down until its load is stopped and begun again, told from one that is broken for good, and the two
+//! phases in which that is tried kept out of everything else.
+
+use murphy_core::{
+    Answer, ConnId, Event, EventKind, ExchangeEnd, Offset, Phase, Rule, SampleOutcome, Span, Subject,
+};
+use murphy_testkit::golden::{Break, Caller, Golden, Trouble};
+use murphy_verdict::{Cause, Detector, Finding, Judgement, State, judge};
+
+const WATCHED: u64 = 62_000_000;
+const QUIET: u64 = 20_000_000;
+
+fn users() -> Subject {
+    Subject::Load(Golden::load())
+}
+
+fn bad_for(seconds: u64) -> Golden {
+    let mut golden = Golden::new("quiesce", Caller::careless(), Break::Hang)
+        .with(Trouble::SlowRecovery(Span::from_secs(seconds)))
+        .expect("browse.metastability", users(), Rule::NotMetastable, "none")
+        .expect("recovery", Subject::Run, Rule::Recovery { at_most: Span::from_secs(10) }, "<= 10s");
+    golden.phases.recovery = Span::from_secs(100);
+    golden
+}
+
+/// When the load is stopped.
+fn stopped(events: &[Event]) -> u64 {
+    let lifted = events.iter().find(|event| matches!(event.kind, EventKind::FaultLifted { .. }));
+    lifted.expect("it is lifted").at.as_micros() + WATCHED
+}
+
+/// In order, and with each request and event numbered, as the runner does it.
+fn in_order(mut events: Vec<Event>) -> Vec<Event> {
+    events.sort_by_key(|event| event.at);
+    let mut samples: Vec<&mut murphy_core::Sample> = events
+        .iter_mut()
+        .filter_map(|event| match &mut event.kind {
+            EventKind::Sample(sample) => Some(sample),
+            _ => None,
+        })
+        .collect();
+    samples.sort_by_key(|sample| sample.n);
+    let count = samples.len() as u64;
+    samples.into_iter().zip(0..).for_each(|(sample, n)| sample.n = n);
+    for (event, seq) in events.iter_mut().zip(0..) {
+        event.seq = seq;
+        if let EventKind::LoadEnded { planned, .. } = &mut event.kind {
+            *planned = count;
+        }
+    }
+    events
+}
+
+/// When a request, a call or a question began.
+fn began(event: &Event) -> Option<u64> {
+    Some(match &event.kind {
+        EventKind::Sample(sample) => sample.intended.as_micros(),
+        EventKind::Exchange { began, .. } => began.as_micros(),
+        EventKind::Probe { asked, .. } => asked.as_micros(),
+        _ => return None,
+    })
+}
+
+/// The run without load from where it is stopped on, and with so many calls for each request that failed after the fault.
+fn quiesced(golden: &Golden, calls: u64) -> Vec<Event> {
+    let mut events = golden.journal();
+    let at = stopped(&events);
+    events.retain(|event| began(event).is_none_or(|began| !(at..at + QUIET).contains(&began)));
+    let lifted = at - WATCHED;
+    let mut more = Vec::new();
+    for event in &events {
+        let EventKind::Sample(sample) = &event.kind else { continue };
+        let from = sample.intended.as_micros();
+        if sample.outcome == SampleOutcome::Status && (lifted..at).contains(&from) {
+            more.extend((0..calls).map(|call| EventKind::Exchange {
+                edge: Golden::edge(),
+                conn: ConnId(1_000_000 + from + call),
+                began: Offset::from_micros(from + call * 300_000),
+                answered: None,
+                ended: Offset::from_micros(from + (call + 1) * 300_000),
+                end: ExchangeEnd::GivenUp,
+                touched: false,
+            }));
+        }
+    }
+    let ended = |kind: &EventKind| match kind {
+        EventKind::Exchange { ended, .. } => *ended,
+        _ => Offset::ZERO,
+    };
+    events.extend(more.into_iter().map(|kind| Event { seq: 0, at: ended(&kind), kind }));
+    for (at, phase) in [(at, Phase::Quiet), (at + QUIET, Phase::Again)] {
+        events.push(Event { seq: 0, at: Offset::from_micros(at), kind: EventKind::PhaseStarted { phase } });
+    }
+    in_order(events)
+}
+
+/// What is found of the load.
+fn metastability(judgement: &Judgement) -> &Finding {
+    let mut all = judgement.findings.iter();
+    all.find(|finding| finding.detector == Detector::Metastability).expect("every detector answers")
+}
+
+fn outcome(finding: &Finding) -> Option<&str> {
+    finding.param("outcome").map(|outcome| outcome.text.as_str())
+}
+
+#[test]
+fn what_comes_back_only_without_load_and_makes_more_calls_is_metastable() {
+    let judgement = judge(&quiesced(&bad_for(70), 3));
+    let found = metastability(&judgement);
+    assert!(found.is_present() && outcome(found) == Some("metastable"), "{found:?}");
+    let ratio = found.param("amplification").and_then(|ratio| ratio.value).expect("it is measured");
+    assert!((2.8..=3.2).contains(&ratio), "{ratio}");
+    assert!(!found.keeps_failing(), "it was brought back");
+    let row = judgement.row("browse.metastability").expect("it was asserted");
+    assert_eq!(row.answer, Answer::Fail, "{row:?}");
+    let why = judgement.why.iter().find(|why| why.row == "recovery").expect("a recovery that failed");
+    assert_eq!(why.cause, Cause::Metastable, "{why:?}");
+}
+
+#[test]
+fn what_stays_down_without_load_is_stuck() {
+    let judgement = judge(&quiesced(&bad_for(200), 0));
+    let found = metastability(&judgement);
+    assert!(matches!(found.state, State::Absent { .. }) && outcome(found) == Some("stuck"), "{found:?}");
+    assert!(found.keeps_failing());
+}
+
+#[test]
+fn what_stays_down_may_still_be_worked_on_if_more_was_given_up_than_the_quiet_time_holds() {
+    // 3 calls for each request in 62 s: at the pace of the baseline, 186 s of work; the quiet time was 20 s.
+    let judgement = judge(&quiesced(&bad_for(200), 3));
+    let found = metastability(&judgement);
+    assert!(matches!(found.state, State::Inconclusive { .. }), "{found:?}");
+    assert!(found.text.contains("given up"), "{}", found.text);
+}
+
+#[test]
+fn what_comes_back_without_more_calls_than_in_health_may_have_been_a_backlog() {
+    for calls in [0, 1] {
+        let judgement = judge(&quiesced(&bad_for(70), calls));
+        let found = metastability(&judgement);
+        assert!(matches!(found.state, State::Inconclusive { .. }) && !found.keeps_failing(), "{found:?}");
+        assert_eq!(judgement.row("browse.metastability").expect("asserted").answer, Answer::Inconclusive);
+    }
+}
+
+#[test]
+fn users_who_are_not_hurt_or_come_back_by_themselves_have_no_lasting_trouble() {
+    let asked = |golden: Golden| {
+        judge(&golden.expect("browse.metastability", users(), Rule::NotMetastable, "none").journal())
+    };
+    let unhurt = asked(Golden::new("quiesce", Caller::careful(), Break::Latency(Span::from_millis(100))));
+    assert!(matches!(metastability(&unhurt).state, State::NotApplicable { .. }));
+    let row = unhurt.row("browse.metastability").expect("asserted");
+    assert_eq!((row.answer, row.settle.as_deref()), (Answer::Pass, None), "{row:?}");
+    let late = Golden::new("quiesce", Caller::careless(), Break::Hang);
+    let late = asked(late.with(Trouble::SlowRecovery(Span::from_secs(6))));
+    assert_eq!(outcome(metastability(&late)), Some("recovered"));
+    assert!(metastability(&late).text.contains("not metastable at 30/s"));
+    assert_eq!(late.row("browse.metastability").expect("asserted").answer, Answer::Pass);
+}
+
+#[test]
+fn the_phases_after_recovery_count_in_nothing_else() {
+    let whole = quiesced(&bad_for(70), 3);
+    let at = stopped(&whole);
+    let mut cut = whole.clone();
+    cut.retain(|event| {
+        began(event).is_none_or(|began| began < at)
+            && !matches!(event.kind, EventKind::PhaseStarted { phase: Phase::Quiet | Phase::Again })
+    });
+    let (whole, cut) = (judge(&whole), judge(&in_order(cut)));
+    let other = |judgement: &Judgement| {
+        let mut findings = judgement.findings.clone();
+        findings.retain(|finding| finding.detector != Detector::Metastability);
+        findings
+    };
+    assert_eq!(other(&whole), other(&cut));
+    assert_eq!(whole.row("recovery"), cut.row("recovery"));
+    assert_eq!(whole.gates, cut.gates);
+}
