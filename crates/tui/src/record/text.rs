@@ -1,173 +1,20 @@
-//! What was done by hand, kept with its times and written as a scenario that does the same at the same offsets.
+//! A recording as a scenario that does the same at the same offsets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use murphy_adhoc::Calls;
-use murphy_core::{Chance, Directions, EdgeName, Event, EventKind, Offset, Protocol, Span};
-use murphy_faults::{Fault, Match, Which};
+use murphy_core::{Chance, Directions, Offset, Protocol, Span};
+use murphy_faults::Fault;
 
+use super::{Act, At, How, Record};
 use crate::source::own::{EdgeSpec, SavedCaller, Via};
-
-/// Why a recording could not be saved.
-#[derive(Debug, thiserror::Error)]
-pub enum SaveError {
-    /// No fault was ever armed.
-    #[error("nothing to save yet: no fault was put anywhere")]
-    Nothing,
-    /// A scenario has no word for the callers.
-    #[error(
-        "a scenario cannot name `{from}`: begin with --from and one container or service, as `web` or `service:web,project:shop`"
-    )]
-    NoWord {
-        /// As typed.
-        from: String,
-    },
-    /// A file is there.
-    #[error("{} is there already: type another name", .path.display())]
-    Taken {
-        /// Which.
-        path: PathBuf,
-    },
-    /// It could not be written.
-    #[error("cannot write {}: {source}", .path.display())]
-    Write {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-}
-
-/// Where something was done.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum At {
-    /// On an edge.
-    Edge(EdgeName),
-    /// To a container, by its name.
-    Container(String),
-    /// Between some containers and others.
-    Between(Vec<String>, Vec<String>),
-}
-
-/// What of an edge's traffic a fault was for.
-#[derive(Debug, Clone, PartialEq)]
-pub struct How {
-    /// On which ways.
-    pub directions: Directions,
-    /// On which share of connections.
-    pub chance: Chance,
-    /// Which requests are meant.
-    pub matching: Match,
-    /// Which of these.
-    pub which: Which,
-}
-
-impl How {
-    /// All of it, as a scenario has it if nothing is said.
-    pub fn plain() -> How {
-        let (matching, which) = (Match::default(), Which::default());
-        How { directions: Directions::default(), chance: Chance::ALWAYS, matching, which }
-    }
-}
-
-#[derive(Debug, Clone)]
-struct Act {
-    at: At,
-    id: String,
-    fault: Fault,
-    how: How,
-    from: Offset,
-    until: Option<Offset>,
-}
 
 /// The healthy time before the first fault is at least this, so that there is a baseline to compare with.
 const BASELINE: Span = Span::from_secs(10);
 /// The healthy time after the last.
 const RECOVERY: Span = Span::from_secs(10);
 
-/// A recording that several write.
-#[derive(Debug, Clone, Default)]
-pub struct Recorded(Arc<Mutex<Record>>);
-
-impl Recorded {
-    /// The recording.
-    pub fn lock(&self) -> MutexGuard<'_, Record> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// All that was done.
-#[derive(Debug, Default)]
-pub struct Record {
-    edges: Vec<EdgeSpec>,
-    acts: Vec<Act>,
-    /// How callers behave, of edges on which something was done: what that takes is too much for a thousand others.
-    calls: BTreeMap<EdgeName, Calls>,
-}
-
 impl Record {
-    /// An edge that was there.
-    pub fn edge(&mut self, edge: EdgeSpec) {
-        self.edges.push(edge);
-    }
-
-    /// What is spoken on an edge.
-    pub fn protocol(&self, name: &EdgeName) -> Protocol {
-        self.edges.iter().find(|edge| edge.name == *name).map_or_else(Protocol::default, |edge| edge.protocol)
-    }
-
-    /// A fault was put somewhere, or edited: an edit ends what stood there and begins anew.
-    pub fn armed(&mut self, now: Offset, at: &At, id: &str, fault: &Fault, how: &How) {
-        self.lifted(now, at, id);
-        if let At::Edge(edge) = at {
-            self.calls.entry(edge.clone()).or_default();
-        }
-        let (at, fault, how) = (at.clone(), fault.clone(), how.clone());
-        self.acts.push(Act { at, id: id.to_owned(), fault, how, from: now, until: None });
-    }
-
-    /// Something happened: calls say how their callers behave.
-    pub fn on(&mut self, event: &Event) {
-        let edge = match &event.kind {
-            EventKind::Exchange { edge, .. } => edge,
-            EventKind::Request(call) => &call.edge,
-            _ => return,
-        };
-        if let Some(calls) = self.calls.get_mut(edge) {
-            calls.on(event);
-        }
-    }
-
-    /// A fault was taken off.
-    pub fn lifted(&mut self, now: Offset, at: &At, id: &str) {
-        let open = |act: &&mut Act| act.until.is_none() && act.at == *at && act.id == *id;
-        if let Some(act) = self.acts.iter_mut().find(open) {
-            act.until = Some(now);
-        }
-    }
-
-    /// Writes the scenario; never over a file that is there.
-    pub fn save(&self, path: &Path, now: Offset) -> Result<(), SaveError> {
-        use std::io::Write as _;
-        for edge in &self.edges {
-            if let Via::From { from, saved: None } = &edge.via {
-                return Err(SaveError::NoWord { from: from.clone() });
-            }
-        }
-        let text = self.scenario(now).ok_or(SaveError::Nothing)?;
-        let write = |source| SaveError::Write { path: path.to_owned(), source };
-        match std::fs::File::create_new(path) {
-            Ok(mut file) => file.write_all(text.as_bytes()).map_err(write),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                Err(SaveError::Taken { path: path.to_owned() })
-            }
-            Err(error) => Err(write(error)),
-        }
-    }
-
     /// The scenario as YAML; `None` before the first fault. Faults that still stand end at `now`.
     pub fn scenario(&self, now: Offset) -> Option<String> {
         let first = self.acts.iter().map(|act| act.from).min()?;
@@ -352,24 +199,14 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use murphy_core::{EdgeName, Event, EventKind};
+    use murphy_faults::{Match, Which};
+
     use super::*;
+    use crate::record::tests::{at, record};
     use crate::typed::fault;
-
-    fn at(millis: u64) -> Offset {
-        Offset::from_micros(millis * 1000)
-    }
-
-    fn record() -> (Record, At, &'static str) {
-        let (edge, id) = (EdgeName::new("db").unwrap(), "latency-1");
-        let mut record = Record::default();
-        record.edge(EdgeSpec {
-            name: edge.clone(),
-            via: Via::Listen("127.0.0.1:16379".into()),
-            upstream: "127.0.0.1:6379".into(),
-            protocol: Protocol::Tcp,
-        });
-        (record, At::Edge(edge), id)
-    }
 
     #[test]
     fn an_edge_of_http_and_a_fault_with_lists_and_maps_are_written_as_they_are() {
@@ -472,17 +309,6 @@ mod tests {
         let (mut record, edge, id) = record();
         record.armed(at(1_000), &edge, id, &fault("reset").unwrap(), &How::plain());
         assert!(record.scenario(at(4_000)).unwrap().contains("for: 3s"));
-    }
-
-    #[test]
-    fn nothing_is_saved_before_the_first_fault_and_never_over_a_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.yaml");
-        let (mut record, edge, id) = record();
-        assert!(matches!(record.save(&path, at(1)), Err(SaveError::Nothing)));
-        record.armed(at(1), &edge, id, &fault("reset").unwrap(), &How::plain());
-        record.save(&path, at(2_000)).unwrap();
-        assert!(matches!(record.save(&path, at(3_000)), Err(SaveError::Taken { .. })));
     }
 
     #[test]
