@@ -1,12 +1,14 @@
 //! A text against a glob: `*`, `?`, `[a-c]`, `[!a]`, `{a,b}` and `**`, matched whole. A glob becomes a regular expression, so that no
 //! glob and no text can make a match slow; it must never panic on any text.
 
+use std::collections::BTreeMap;
+
 use regex_lite::Regex;
 
 /// Whether a `*` or a `?` stops at a slash, as it does in paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slashes {
-    /// A star is within one segment; `**` between slashes is any number of segments, none too.
+    /// A star is within one segment; `**` between slashes is any number of segments, none too. No class takes a slash.
     Apart,
     /// A slash is a character like any other.
     Joined,
@@ -74,11 +76,15 @@ impl Glob {
 
 struct Translation<'a> {
     characters: &'a [char],
+    /// What comes behind the alternatives that begin at a place.
+    behind: BTreeMap<usize, usize>,
     at: usize,
     slashes: Slashes,
     open: Vec<Alternatives>,
     /// The next character is the first of its segment.
     begins: bool,
+    /// The alternative that is being read has taken the slash that comes behind all of them.
+    has_slash: bool,
     regex: String,
 }
 
@@ -88,6 +94,10 @@ struct Alternatives {
     column: usize,
     /// Each of them is the beginning of a segment.
     begin: bool,
+    /// What comes behind them all.
+    behind: Option<usize>,
+    /// That is a slash. Each takes it into itself: `**` is one with the slash behind it, wherever that is written.
+    slash: bool,
 }
 
 impl Translation<'_> {
@@ -95,10 +105,12 @@ impl Translation<'_> {
         let characters: Vec<char> = glob.chars().collect();
         let mut translation = Translation {
             characters: &characters,
+            behind: behind_alternatives(&characters),
             at: 0,
             slashes,
             open: Vec::new(),
             begins: true,
+            has_slash: false,
             regex: "(?s)^".to_owned(),
         };
         while let Some(character) = translation.next() {
@@ -131,15 +143,28 @@ impl Translation<'_> {
             }),
             '[' => self.class()?,
             '{' => {
-                self.open.push(Alternatives { column: self.at, begin: begins });
+                let behind = self.behind.get(&(self.at - 1)).copied();
+                let slash = behind.is_some_and(|behind| self.slash_at(behind));
+                self.open.push(Alternatives { column: self.at, begin: begins, behind, slash });
                 self.begins = begins;
                 self.regex.push_str("(?:");
             }
             '}' => {
-                self.open.pop().ok_or(GlobError::NotOpened { column: self.at })?;
+                self.end_alternative();
+                let ended = self.open.pop().ok_or(GlobError::NotOpened { column: self.at })?;
                 self.regex.push(')');
+                if ended.slash {
+                    // Behind the last of several, it is the outer ones' slash that the inner ones took.
+                    if self.next_is('/') {
+                        self.at += 1;
+                    } else {
+                        self.has_slash = true;
+                    }
+                    self.begins = true;
+                }
             }
             ',' if !self.open.is_empty() => {
+                self.end_alternative();
                 self.begins = self.open.last().is_some_and(|open| open.begin);
                 self.regex.push('|');
             }
@@ -151,6 +176,23 @@ impl Translation<'_> {
             plain => self.literal(plain),
         }
         Ok(())
+    }
+
+    /// One of several has come to its end: the slash behind them all belongs to it.
+    fn end_alternative(&mut self) {
+        let has_slash = std::mem::replace(&mut self.has_slash, false);
+        if !has_slash && self.open.last().is_some_and(|open| open.slash) {
+            self.regex.push('/');
+        }
+    }
+
+    /// True if a slash comes here, or behind the alternatives of which this is the end of one.
+    fn slash_at(&self, at: usize) -> bool {
+        match self.characters.get(at) {
+            Some('/') => true,
+            Some(',' | '}') => self.open.last().is_some_and(|open| open.slash),
+            _ => false,
+        }
     }
 
     fn star(&mut self, begins: bool) {
@@ -168,6 +210,10 @@ impl Translation<'_> {
                 self.begins = true;
                 self.regex.push_str("(?:.*/)?");
             }
+            Slashes::Apart if self.slash_at(self.at) => {
+                self.has_slash = true;
+                self.regex.push_str("(?:.*/)?");
+            }
             Slashes::Apart => self.regex.push_str(".*"),
         }
     }
@@ -179,32 +225,12 @@ impl Translation<'_> {
             match self.characters.get(at) {
                 None | Some('/') => return true,
                 Some('}') if open > 0 => (open, at) = (open - 1, at + 1),
-                Some(',') if open > 0 => match self.behind_alternatives(at) {
+                Some(',') if open > 0 => match self.open[open - 1].behind {
                     Some(behind) => (open, at) = (open - 1, behind),
                     None => return false,
                 },
                 Some(_) => return false,
             }
-        }
-    }
-
-    /// What comes behind the alternatives within which this is.
-    fn behind_alternatives(&self, mut at: usize) -> Option<usize> {
-        let mut within = 1;
-        loop {
-            match self.characters.get(at)? {
-                '\\' => at += 1,
-                // A `]` that comes first is itself.
-                '[' => {
-                    let first = at + 1 + usize::from(matches!(self.characters.get(at + 1), Some('!' | '^')));
-                    at = (first + 1..self.characters.len()).find(|at| self.characters[*at] == ']')?;
-                }
-                '{' => within += 1,
-                '}' if within == 1 => return Some(at + 1),
-                '}' => within -= 1,
-                _ => {}
-            }
-            at += 1;
         }
     }
 
@@ -218,6 +244,7 @@ impl Translation<'_> {
                 self.regex.push('/');
             }
         }
+        let first = self.regex.len();
         // A `]` that comes first is itself, as in every shell.
         let mut member = self.next().ok_or(GlobError::OpenClass { column })?;
         loop {
@@ -228,17 +255,41 @@ impl Translation<'_> {
                         return Err(GlobError::Backward { from: member, to });
                     }
                     self.at += 2;
-                    self.literal(member);
-                    self.regex.push('-');
-                    self.literal(to);
+                    self.members(member, to);
                 }
-                _ => self.literal(member),
+                _ => self.members(member, member),
             }
             member = self.next().ok_or(GlobError::OpenClass { column })?;
             if member == ']' {
+                if self.regex.len() == first {
+                    // Of a slash alone, where it takes none: nothing is like it. Not every engine reads `[]`.
+                    self.regex.push_str("^\\s\\S");
+                }
                 self.regex.push(']');
                 return Ok(());
             }
+        }
+    }
+
+    /// A range of a class; less the slash in its midst, where slashes are apart.
+    fn members(&mut self, from: char, to: char) {
+        if self.slashes == Slashes::Apart && (from..=to).contains(&'/') {
+            if from < '/' {
+                self.range(from, '.');
+            }
+            if to > '/' {
+                self.range('0', to);
+            }
+        } else {
+            self.range(from, to);
+        }
+    }
+
+    fn range(&mut self, from: char, to: char) {
+        self.literal(from);
+        if from < to {
+            self.regex.push('-');
+            self.literal(to);
         }
     }
 
@@ -249,6 +300,30 @@ impl Translation<'_> {
         }
         self.regex.push(character);
     }
+}
+
+/// For each beginning of alternatives what comes behind their end.
+fn behind_alternatives(characters: &[char]) -> BTreeMap<usize, usize> {
+    let (mut behind, mut open, mut at) = (BTreeMap::new(), Vec::new(), 0);
+    while let Some(character) = characters.get(at) {
+        match character {
+            '\\' => at += 1,
+            // A `]` that comes first is itself.
+            '[' => {
+                let first = at + 1 + usize::from(matches!(characters.get(at + 1), Some('!' | '^')));
+                // One that does not end is refused when it is read.
+                let Some(end) = (first + 1..characters.len()).find(|at| characters[*at] == ']') else {
+                    break;
+                };
+                at = end;
+            }
+            '{' => open.push(at),
+            '}' => behind.extend(open.pop().map(|begun| (begun, at + 1))),
+            _ => {}
+        }
+        at += 1;
+    }
+    behind
 }
 
 #[cfg(test)]
@@ -288,6 +363,27 @@ mod tests {
         assert!(!apart(either, "/api") && !apart(either, "/x/api/y"));
         assert!(apart("{**,[a,}]}/b", "x/y/b") && apart("/{**/a,b}", "/x/y/a") && apart("/{a,b/}**", "/ax"));
         assert!(!apart("/a{**,b}", "/a/x") && !apart("/{**,b}c", "/x/c") && !apart("/{a,b/}**", "/b/x/y"));
+    }
+
+    #[test]
+    fn two_stars_are_one_with_the_slash_behind_their_alternatives() {
+        for glob in ["{**,v1}/items", "/{**,v1}/items", "/{v1,**}/items", "/{a,{b,**}}/items"] {
+            assert!(apart(glob, "/items") && apart(glob, "/a/b/items"), "{glob}");
+            assert!(!apart(glob, "/xitems") && !apart(glob, "/items/x"), "{glob}");
+        }
+        assert!(apart("{**,v1}/items", "items") && apart("{**,v1}/items", "v1/items"));
+        assert!(apart("/{a/**,b}/{**,c}", "/a/x/y") && apart("/{a/**,b}/{**,c}", "/b/c"));
+        assert!(apart("/{{a,b},c}/d", "/b/d") && apart("/{a,b/}/d", "/b//d") && !apart("/{a,b}/d", "/ad"));
+    }
+
+    #[test]
+    fn no_class_takes_a_slash_where_slashes_are_apart() {
+        assert!(apart("/a[.-9]b", "/a.b") && apart("/a[.-9]b", "/a0b") && !apart("/a[.-9]b", "/a/b"));
+        for class in ["[/]", "[/-/]", "[+-/]", "[/-9]", "[a/]", "[!a]", "[!/]", "[!.-9]"] {
+            assert!(!apart(&format!("/a{class}b"), "/a/b"), "{class}");
+        }
+        assert!(apart("[+-/]", ".") && apart("[/-9]", "0") && apart("[a/]", "a") && !apart("[!.-9]", "5"));
+        assert!(joined("a[.-9]b", "a/b") && joined("[/]", "/") && !joined("[!/]", "/"));
     }
 
     #[test]
@@ -425,6 +521,40 @@ mod tests {
             if !before.ends_with("**") {
                 prop_assert_eq!(apart(&format!("{before}{{{}}}", either.join(",")), &path), each);
             }
+        }
+
+        #[test]
+        fn alternatives_within_a_path_match_what_one_of_them_matches(
+            before in prop::collection::vec(segment(), 0..2),
+            groups in prop::collection::vec(
+                prop::collection::vec(prop::collection::vec(segment(), 1..3), 1..3), 1..3),
+            behind in prop::collection::vec(segment(), 1..3),
+            parts in prop::collection::vec("[ab.+]{0,2}", 1..5),
+        ) {
+            let path: String = parts.iter().map(|part| format!("/{part}")).collect();
+            let (before, behind) = (written(&before), written(&behind));
+            let ones: Vec<Vec<String>> =
+                groups.iter().map(|group| group.iter().map(|one| written(one)[1..].to_owned()).collect()).collect();
+            // Alternatives of alternatives are all of them.
+            let nested = ones.iter().map(|group| format!("{{{}}}", group.join(","))).collect::<Vec<_>>().join(",");
+            let each = ones.iter().flatten().any(|one| apart(&format!("{before}/{one}{behind}"), &path));
+            prop_assert_eq!(apart(&format!("{before}/{{{nested}}}{behind}"), &path), each, "{}", nested);
+        }
+
+        #[test]
+        fn a_class_in_a_path_takes_what_it_names_less_the_slash(
+            but in any::<bool>(),
+            ranges in prop::collection::vec(("[+-2]", "[+-2]"), 1..4),
+            sign in "[+-2]",
+        ) {
+            let ranges: Vec<(String, String)> =
+                ranges.into_iter().map(|(one, other)| if one <= other { (one, other) } else { (other, one) }).collect();
+            // A sign of its own meaning stands first or last; a range says both ends.
+            let class: String = ranges.iter().map(|(from, to)| format!("{from}-{to}")).collect();
+            let within = ranges.iter().any(|(from, to)| (from..=to).contains(&&sign));
+            let glob = format!("[{}{class}]", if but { "!" } else { "" });
+            prop_assert_eq!(joined(&glob, &sign), within != but, "{}", glob);
+            prop_assert_eq!(apart(&glob, &sign), within != but && sign != "/", "{}", glob);
         }
 
         #[test]
