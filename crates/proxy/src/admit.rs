@@ -14,14 +14,14 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::armed::Draws;
-use crate::dialer::dial;
+use crate::dialer::Dial;
 use crate::effect::{EdgeEffect, Ending, Overflow};
 use crate::line::{Blocked, Line};
 use crate::roster::Live;
 use crate::shared::{Shared, State};
 use crate::timer::Alarm;
 
-/// Counts a connection out, also when its task panics or is dropped.
+/// Counts a connection out, also when its task panics, which it tells, or is dropped.
 pub(crate) struct Books {
     pub(crate) shared: Arc<Shared>,
     conn: ConnId,
@@ -39,6 +39,10 @@ impl Books {
 
 impl Drop for Books {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let edge = self.shared.edge.clone();
+            self.shared.recorder.record(EventKind::ConnPanicked { edge, conn: self.conn });
+        }
         if self.carried {
             self.shared.leave();
         }
@@ -67,7 +71,7 @@ pub(crate) async fn reach(
     let begun = Instant::now();
     let reset = Reached::Nobody { by: Side::Proxy, how: CloseHow::Rst };
     let (to_upstream, to_client) = lines;
-    let mut dialling = pin!(None);
+    let mut dialling: Option<Dial<'_>> = None;
     loop {
         let (table, stopping) = {
             let state = state.borrow_and_update();
@@ -125,18 +129,21 @@ pub(crate) async fn reach(
                 books.carried = true;
             }
             let within = shared.limits.dial_timeout.as_duration();
-            dialling.set(Some(dial(&*shared.ground, caller, &shared.upstream, within)));
+            dialling = Some(Dial::begin(&*shared.ground, caller, &shared.upstream, within, now));
         }
         let wake = [
             to_upstream.next_wake(now, Blocked::No),
             to_client.next_wake(now, Blocked::No),
-            (dialling.is_none() && !full).then_some(open_at),
+            match &dialling {
+                Some(dial) => Some(dial.until),
+                None => (!full).then_some(open_at),
+            },
         ];
         let wake = wake.into_iter().flatten().min();
         let mut changed = pin!(state.changed());
         let mut left = pin!(shared.left.notified());
         let dialled = std::future::poll_fn(|cx| {
-            if let Some(dialling) = dialling.as_mut().as_pin_mut()
+            if let Some(dialling) = &mut dialling
                 && let Poll::Ready(dialled) = dialling.poll(cx)
             {
                 return Poll::Ready(Some(dialled));
@@ -151,6 +158,9 @@ pub(crate) async fn reach(
             Poll::Pending
         })
         .await;
+        if dialled.is_some() {
+            alarm.clear();
+        }
         match dialled {
             None => {}
             Some(Ok(upstream)) => return Reached::Upstream(upstream),

@@ -3,11 +3,12 @@
 //! It runs in the caller's own task: a dependency that does not answer must never hold up another caller.
 
 use std::io;
-use std::time::Duration;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
-use crate::ground::Ground;
+use crate::ground::{Dialling, Ground};
 
 /// Why the dependency could not be reached.
 #[derive(Debug, thiserror::Error)]
@@ -20,20 +21,46 @@ pub(crate) enum DialError {
     Silent { upstream: String, within: Duration },
 }
 
-/// A connection to `upstream`, a `host:port`, for this caller.
-pub(crate) async fn dial(
-    ground: &dyn Ground,
-    caller: &TcpStream,
-    upstream: &str,
+/// A dial under way. Its time is kept by the caller's own alarm: a timer of the runtime for each dial would wake a sleeping
+/// processor for every connection, only to tell it of a time that never comes.
+pub(crate) struct Dial<'a> {
+    dialling: Dialling<'a>,
+    upstream: &'a str,
     within: Duration,
-) -> Result<TcpStream, DialError> {
-    match tokio::time::timeout(within, ground.dial(caller, upstream)).await {
-        Err(_) => Err(DialError::Silent { upstream: upstream.to_owned(), within }),
-        Ok(Err(source)) => Err(DialError::Refused { upstream: upstream.to_owned(), source }),
-        Ok(Ok(stream)) => {
-            // Fails only on a connection that is already dead, which the first write tells as well.
-            let _ = stream.set_nodelay(true);
-            Ok(stream)
+    /// When silence is an answer.
+    pub(crate) until: Instant,
+}
+
+impl<'a> Dial<'a> {
+    /// Dials `upstream`, a `host:port`, for this caller.
+    pub(crate) fn begin(
+        ground: &'a dyn Ground,
+        caller: &'a TcpStream,
+        upstream: &'a str,
+        within: Duration,
+        now: Instant,
+    ) -> Dial<'a> {
+        const LONGEST: Duration = Duration::from_secs(1 << 30);
+        let until = now + within.min(LONGEST);
+        Dial { dialling: ground.dial(caller, upstream), upstream, within, until }
+    }
+
+    /// Whoever polls it sets an alarm for `until`.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<TcpStream, DialError>> {
+        match self.dialling.as_mut().poll(cx) {
+            Poll::Ready(Ok(stream)) => {
+                // Fails only on a connection that is already dead, which the first write tells as well.
+                let _ = stream.set_nodelay(true);
+                Poll::Ready(Ok(stream))
+            }
+            Poll::Ready(Err(source)) => {
+                Poll::Ready(Err(DialError::Refused { upstream: self.upstream.to_owned(), source }))
+            }
+            Poll::Pending if self.until <= Instant::now() => {
+                let (upstream, within) = (self.upstream.to_owned(), self.within);
+                Poll::Ready(Err(DialError::Silent { upstream, within }))
+            }
+            Poll::Pending => Poll::Pending,
         }
     }
 }

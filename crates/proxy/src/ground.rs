@@ -9,6 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
+use nix::errno::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
 
@@ -35,6 +36,47 @@ impl Ground for OwnGround {
     }
 
     fn dial<'a>(&'a self, _caller: &'a TcpStream, upstream: &'a str) -> Dialling<'a> {
-        Box::pin(TcpStream::connect(upstream))
+        Box::pin(dial(upstream))
     }
+}
+
+async fn dial(upstream: &str) -> io::Result<TcpStream> {
+    if let Ok(address) = upstream.parse() {
+        return connect(address).await;
+    }
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "its name has no address");
+    // Boxed: a name is looked up in more room than an address needs.
+    for address in Box::pin(tokio::net::lookup_host(upstream)).await? {
+        match connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// A dependency on this machine has answered before the call returns: that is asked for at once, and saves a sleep in each connection.
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let kind = Type::STREAM.nonblocking();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+    let target = address.into();
+    let has_answered = match socket.connect(&target) {
+        Ok(()) => true,
+        Err(error) if error.raw_os_error() == Some(Errno::EINPROGRESS as i32) => {
+            match socket.connect(&target) {
+                Ok(()) => true,
+                Err(error) if error.raw_os_error() == Some(Errno::EALREADY as i32) => false,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(error) => return Err(error),
+    };
+    let stream = TcpStream::from_std(socket.into())?;
+    if !has_answered {
+        stream.writable().await?;
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
+    }
+    Ok(stream)
 }

@@ -20,6 +20,7 @@ pub mod http;
 mod leg;
 mod line;
 mod link;
+mod links;
 mod listener;
 mod meter;
 mod nudge;

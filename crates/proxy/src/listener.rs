@@ -3,7 +3,6 @@
 //! Accepting is never stopped by a connection, by a dependency that does not answer or by a lack of descriptors. The
 //! listener closes only for a fault that refuses, and comes back on the same port.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -24,6 +23,7 @@ use crate::effect::EdgeEffect;
 use crate::ground::{Ground, OwnGround};
 use crate::handle::ProxyHandle;
 use crate::link::carry;
+use crate::links::Links;
 use crate::meter::Meter;
 use crate::roster::Roster;
 use crate::shared::{Limits, Shared, State};
@@ -148,10 +148,9 @@ impl Proxy {
     /// everything at once.
     pub async fn serve(mut self, shutdown: impl Future<Output = ()> + Send) {
         let mut shutdown = pin!(shutdown);
-        let mut timer = JoinSet::new();
-        timer.spawn(Arc::clone(&self.shared.timer).drive());
-        let mut links: JoinSet<()> = JoinSet::new();
-        let mut numbers: HashMap<tokio::task::Id, ConnId> = HashMap::new();
+        let mut helpers = JoinSet::new();
+        helpers.spawn(Arc::clone(&self.shared.timer).drive());
+        let mut links = Links::default();
         let mut state = self.state.subscribe();
         let mut failures = Failures { pause: PAUSES.0, until: None, told: None };
         state.mark_changed();
@@ -163,23 +162,14 @@ impl Proxy {
                     let table = state.borrow_and_update().table.clone();
                     self.follow(&table, &mut failures);
                 }
-                Some(ended) = links.join_next_with_id(), if !links.is_empty() => {
-                    let (id, panicked) = match ended {
-                        Ok((id, ())) => (id, false),
-                        Err(error) => (error.id(), error.is_panic()),
-                    };
-                    if let Some(conn) = numbers.remove(&id) && panicked {
-                        let edge = self.shared.edge.clone();
-                        self.shared.recorder.record(EventKind::ConnPanicked { edge, conn });
-                    }
-                }
+                () = links.clear() => {}
                 accepted = accept(&self.door, failures.until) => match accepted {
                     Accepted::Caller(stream, peer) => {
                         failures.pause = PAUSES.0;
                         failures.until = None;
                         let conn = ConnId(self.before + self.shared.meter.accepted());
                         let link = carry(Arc::clone(&self.shared), stream, peer, conn, self.state.subscribe());
-                        numbers.insert(links.spawn(link).id(), conn);
+                        links.spawn(link);
                     }
                     Accepted::Failed(error) => self.failed(&error, &mut failures),
                     Accepted::Retry => {
@@ -194,7 +184,8 @@ impl Proxy {
         }
         self.door = Door::Closed(None);
         self.state.send_modify(|state| state.stopping = true);
-        while links.join_next().await.is_some() {}
+        links.end().await;
+        helpers.shutdown().await;
     }
 
     /// Opens or closes the listener as the faults want it.

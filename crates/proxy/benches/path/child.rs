@@ -13,12 +13,15 @@ use crate::yardstick::{self, Way};
 pub fn run(args: &[String]) {
     crate::process::raise_descriptors();
     let [kind, upstream, fault] = args else { panic!("a child takes a kind, an upstream and a fault") };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     // The watcher ends the process when the parent goes away.
     let watcher = std::thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         std::process::exit(0);
     });
+    if kind == "copy8-percore" {
+        return yardstick::copy_on_each_processor(upstream);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let serve = tokio::task::JoinSet::from_iter([serve(kind.clone(), upstream.clone(), fault.clone())]);
         serve.join_all().await;

@@ -1,5 +1,5 @@
 //! Measures the data path against yardsticks in the same alternation: `cargo bench -p murphy-proxy [-- --quick]`;
-//! `-- --carrying`, `--delays`, `--rates`, `--idle`, `--http` measure that part only. nginx and HAProxy are skipped where they are not installed
+//! `-- --carrying`, `--connecting`, `--delays`, `--rates`, `--idle`, `--http` measure that part only. nginx and HAProxy are skipped where they are not installed
 //! (Debian: `nginx libnginx-mod-stream haproxy`).
 //!
 //! Every proxy and the dependency run in processes of their own. Absolute figures belong to the machine and the
@@ -13,6 +13,7 @@
 mod bars;
 mod child;
 mod client;
+mod connecting;
 mod http;
 mod others;
 mod process;
@@ -69,8 +70,9 @@ fn main() -> ExitCode {
     let descriptors = process::raise_descriptors();
     let plan = Plan { idle: plan.idle.min((descriptors as usize).saturating_sub(200) / 2), ..plan };
     println!("congestion control {}; {} rounds in alternation, medians", process::congestion(), plan.rounds);
-    let parts: [(&str, Measure); 5] = [
+    let parts: [(&str, Measure); 6] = [
         ("--carrying", carrying),
+        ("--connecting", connecting::table),
         ("--delays", delays),
         ("--rates", rates),
         ("--idle", idle),

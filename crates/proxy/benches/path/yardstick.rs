@@ -2,7 +2,9 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::net::SocketAddr;
 
+use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncWriteExt, copy_bidirectional_with_sizes};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -38,6 +40,35 @@ pub async fn serve(listener: TcpListener, upstream: String, way: Way) {
         });
         while links.try_join_next().is_some() {}
     }
+}
+
+/// Copies with tokio's default buffers on a runtime of one thread for each processor, among which the kernel deals out callers.
+pub fn copy_on_each_processor(upstream: &str) {
+    let listen = |address: SocketAddr| -> io::Result<Socket> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(4096)?;
+        Ok(socket)
+    };
+    let first = listen(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+    let address = first.local_addr().ok().and_then(|address| address.as_socket()).expect("its address");
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let others = (1..processors).map(|_| listen(address).expect("the same port"));
+    let sockets: Vec<Socket> = std::iter::once(first).chain(others).collect();
+    println!("{address}");
+    std::thread::scope(|scope| {
+        for socket in sockets {
+            scope.spawn(move || {
+                let runtime =
+                    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+                runtime.block_on(async {
+                    let listener = TcpListener::from_std(socket.into()).expect("a listener");
+                    serve(listener, upstream.to_owned(), Way::Copy(8 * 1024)).await;
+                });
+            });
+        }
+    });
 }
 
 /// Waits, reads once into the thread's buffer, writes at once, keeps only the rest.
