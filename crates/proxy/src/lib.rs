@@ -27,6 +27,7 @@ mod nudge;
 mod pump;
 mod roster;
 mod running;
+mod second_look;
 mod shared;
 mod timer;
 mod tls;

@@ -227,6 +227,22 @@ impl Link<'_> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
+        if self.live.is_to_look() {
+            self.to_upstream.doubt();
+            self.to_client.doubt();
+        }
+        let polled = self.pass(cx);
+        if polled.is_pending()
+            && (self.to_upstream.rests_unsure() || self.to_client.rests_unsure())
+            && self.live.rests_unsure(cx.waker())
+        {
+            self.shared.second_look.want();
+        }
+        polled
+    }
+
+    /// Does what can be done without waiting.
+    fn pass(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
         loop {
             let mut around = Around {
                 meter: &self.shared.meter,

@@ -26,6 +26,7 @@ use crate::link::carry;
 use crate::links::Links;
 use crate::meter::Meter;
 use crate::roster::Roster;
+use crate::second_look::{self, SecondLook};
 use crate::shared::{Limits, Shared, State};
 use crate::timer::Timer;
 use crate::tls::EdgeTls;
@@ -117,6 +118,7 @@ impl Proxy {
                         left: Notify::new(),
                         held: AtomicUsize::new(0),
                         roster: Roster::default(),
+                        second_look: SecondLook::default(),
                     });
                     let state = Arc::new(watch::Sender::new(State::default()));
                     let listening = watch::Sender::new(0);
@@ -150,6 +152,7 @@ impl Proxy {
         let mut shutdown = pin!(shutdown);
         let mut helpers = JoinSet::new();
         helpers.spawn(Arc::clone(&self.shared.timer).drive());
+        helpers.spawn(second_look::drive(Arc::clone(&self.shared)));
         let mut links = Links::default();
         let mut state = self.state.subscribe();
         let mut failures = Failures { pause: PAUSES.0, until: None, told: None };

@@ -15,7 +15,7 @@ use nix::sys::socket::{MsgFlags, send};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use crate::arrival::{Reading, Stamps, read_awaited, read_some};
+use crate::arrival::{Reading, Stamps, look, read_awaited, read_some};
 use crate::effect::{Ending, Farewell};
 use crate::exchange::Exchanges;
 use crate::line::{Blocked, Front, Line, READ_SIZE};
@@ -72,6 +72,18 @@ pub(crate) struct Pump {
     /// The last turn left a waker with the source.
     pub(crate) listening: bool,
     stamps: Stamps,
+    emptied: Emptied,
+}
+
+/// What is known of a source that has nothing to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Emptied {
+    /// It said so.
+    Seen,
+    /// Its last read was short.
+    Supposed,
+    /// It is to be asked.
+    Doubted,
 }
 
 /// What a turn needs beside the sockets.
@@ -95,6 +107,19 @@ impl Pump {
             blocked: Blocked::No,
             listening: false,
             stamps: Stamps::default(),
+            emptied: Emptied::Seen,
+        }
+    }
+
+    /// True if it waits for more of a source that has not said that it has nothing.
+    pub(crate) fn rests_unsure(&self) -> bool {
+        self.listening && self.emptied == Emptied::Supposed
+    }
+
+    /// The next turn asks such a source.
+    pub(crate) fn doubt(&mut self) {
+        if self.rests_unsure() {
+            self.emptied = Emptied::Doubted;
         }
     }
 
@@ -144,6 +169,7 @@ impl Pump {
                 return Found::Rest;
             }
             match source.poll_read_ready(cx) {
+                Poll::Pending if self.emptied == Emptied::Doubted => {}
                 Poll::Pending => {
                     self.listening = true;
                     return Found::Rest;
@@ -157,7 +183,7 @@ impl Pump {
             {
                 Ok(Some(found)) => return found,
                 Ok(None) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.emptied = Emptied::Seen,
                 Err(_) => return self.source_broke(),
             }
         }
@@ -179,6 +205,7 @@ impl Pump {
         around: &mut Around<'_>,
     ) -> io::Result<Option<Found>> {
         let (read, came) = match reading {
+            _ if self.emptied == Emptied::Doubted => (look(source, scratch)?, None),
             Reading::Awaited if !self.line.is_clear() => {
                 let (read, came) = read_awaited(source, scratch, &mut self.stamps)?;
                 (read, Some(came))
@@ -192,6 +219,9 @@ impl Pump {
             self.input = Input::Over;
             self.line.push_farewell(Farewell::Fin, Instant::now());
             return Ok(Some(Found::SourceFin));
+        }
+        if read < scratch.len() && self.emptied == Emptied::Seen {
+            self.emptied = Emptied::Supposed;
         }
         around.meter.received(self.direction, read);
         if self.direction == Direction::ToUpstream

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
 use std::time::Instant;
 
 use murphy_core::{ConnId, FaultId, Seed, Span};
@@ -58,9 +59,27 @@ pub(crate) struct Live {
     carried: AtomicBool,
     to_upstream: AtomicU64,
     to_client: AtomicU64,
+    /// It waits for more without having seen its sockets empty.
+    unsure: AtomicBool,
+    /// It is to look whether they are.
+    to_look: AtomicBool,
+    task: OnceLock<Waker>,
 }
 
 impl Live {
+    /// It goes to sleep without having seen its sockets empty; this wakes it. True if that was not known yet.
+    pub(crate) fn rests_unsure(&self, task: &Waker) -> bool {
+        // A task keeps its waker for life.
+        self.task.get_or_init(|| task.clone());
+        !self.unsure.load(Ordering::Relaxed) && !self.unsure.swap(true, Ordering::SeqCst)
+    }
+
+    /// True once for each time that it is to look.
+    pub(crate) fn is_to_look(&self) -> bool {
+        // Loaded first: nearly always it is not.
+        self.to_look.load(Ordering::Acquire) && self.to_look.swap(false, Ordering::AcqRel)
+    }
+
     pub(crate) fn carried(&self) {
         self.carried.store(true, Ordering::Relaxed);
     }
@@ -88,6 +107,9 @@ impl Roster {
             carried: AtomicBool::new(false),
             to_upstream: AtomicU64::new(0),
             to_client: AtomicU64::new(0),
+            unsure: AtomicBool::new(false),
+            to_look: AtomicBool::new(false),
+            task: OnceLock::new(),
         });
         self.lock().insert(conn, Arc::clone(&live));
         live
@@ -95,6 +117,19 @@ impl Roster {
 
     pub(crate) fn leave(&self, conn: ConnId) {
         self.lock().remove(&conn);
+    }
+
+    /// Wakes each connection that rests without having seen its sockets empty, to look.
+    pub(crate) fn look_all(&self) {
+        let unsure = |live: &&Arc<Live>| live.unsure.load(Ordering::SeqCst);
+        let unsure: Vec<Arc<Live>> = self.lock().values().filter(unsure).cloned().collect();
+        for live in unsure {
+            live.unsure.store(false, Ordering::SeqCst);
+            live.to_look.store(true, Ordering::Release);
+            if let Some(task) = live.task.get() {
+                task.wake_by_ref();
+            }
+        }
     }
 
     /// The open connections behind `after`, oldest first, at most so many.

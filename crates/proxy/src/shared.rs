@@ -10,6 +10,7 @@ use crate::armed::Table;
 use crate::ground::Ground;
 use crate::meter::Meter;
 use crate::roster::Roster;
+use crate::second_look::SecondLook;
 use crate::timer::Timer;
 use crate::tls::EdgeTls;
 
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) held: AtomicUsize,
     /// Who is connected.
     pub(crate) roster: Roster,
+    /// Whether one of them is to make sure that nothing is left to read.
+    pub(crate) second_look: SecondLook,
 }
 
 impl Shared {
