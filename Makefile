@@ -3,7 +3,7 @@ CARGO ?= cargo
 
 PYTHON ?= python3
 
-.PHONY: storm compose help demo score test ci lint fmt bench soak doc schema reference build clean
+.PHONY: storm fuzz compose help demo score test ci lint fmt bench soak doc schema reference build clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -47,6 +47,11 @@ bench: build ## every row of docs/performance.md, against yardsticks in the same
 soak: ## ten minutes of random edits, connects, resets and bulk traffic against a daemon, every byte checked
 	$(CARGO) build -q --release -p murphy
 	MURPHY_SOAK_SECONDS=$${MURPHY_SOAK_SECONDS:-600} $(CARGO) test -q --release -p murphy-tests --test soak -- --nocapture
+
+fuzz: ## ten minutes for each reader of Murphy's own: HTTP, scenarios, both control APIs; `make test` with CI=true takes a minute or two of each
+	$(CARGO) build -q -p murphy
+	MURPHY_FUZZ_SECONDS=$${MURPHY_FUZZ_SECONDS:-600} $(CARGO) test -q -p murphy-proxy -p murphy-scenario -p murphy-control -p murphy-tests \
+	  --test http_fuzz --test fuzz --test api_fuzz -- --nocapture
 
 compose: ## every scenario on the example stack, and a whole CI job (Docker, root; ten minutes); `make test` runs three of them
 	$(CARGO) build -q -p murphy

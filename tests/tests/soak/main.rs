@@ -1,7 +1,7 @@
 //! A day in miniature: random edits, connects, resets and bulk traffic against one daemon, every byte checked.
 //!
 //! `cargo test` runs it for 20 s; `make soak` for 10 minutes (`MURPHY_SOAK_SECONDS`). Nothing may be corrupted, no call
-//! may be stuck, and descriptors and memory must be flat.
+//! may be stuck, and descriptors, tasks and memory must be flat.
 
 mod edits;
 mod http;
@@ -66,7 +66,7 @@ impl Lots {
 fn nothing_is_corrupted_stuck_or_leaked() {
     let seconds = std::env::var("MURPHY_SOAK_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
     let bench = Bench::new();
-    let daemon = Daemon::start(&bench, &["--seed", "7"]);
+    let daemon = Daemon::start(&bench, &["--seed", "7", "--runtime-metrics"]);
     let api: SocketAddr = daemon.url.trim_start_matches("http://").parse().unwrap();
     let echo = traffic::echo();
     let proxy = |name: &str| {
@@ -87,7 +87,7 @@ fn nothing_is_corrupted_stuck_or_leaked() {
         edits: AtomicU64::new(0),
         slowest_call_ms: AtomicU64::new(0),
     });
-    let rest = vitals::look(daemon.pid());
+    let rest = vitals::look(daemon.pid(), api);
     std::thread::scope(|scope| {
         for number in 0..4 {
             let soak = &soak;
@@ -96,7 +96,7 @@ fn nothing_is_corrupted_stuck_or_leaked() {
         }
         scope.spawn(|| edits::gently(&soak));
         scope.spawn(|| edits::harshly(&soak));
-        let vitals = vitals::follow(daemon.pid(), Duration::from_secs(seconds));
+        let vitals = vitals::follow(daemon.pid(), api, Duration::from_secs(seconds));
         soak.over.store(true, Ordering::Relaxed);
         vitals::assert_flat(&vitals);
     });
@@ -106,14 +106,15 @@ fn nothing_is_corrupted_stuck_or_leaked() {
     }
     assert_eq!(http::call(api, "POST", "/reset", "").status, 204);
     let begun = Instant::now();
-    eventually("descriptors as before", Duration::from_secs(30), || {
-        vitals::look(daemon.pid()).descriptors <= rest.descriptors + 2
+    eventually("descriptors and tasks as before", Duration::from_secs(30), || {
+        let now = vitals::look(daemon.pid(), api);
+        now.descriptors <= rest.descriptors + 2 && now.tasks <= rest.tasks + 2
     });
-    let end = vitals::look(daemon.pid());
+    let end = vitals::look(daemon.pid(), api);
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     eprintln!(
         "{seconds} s: {} MB in {} connections ({} broken by faults), {} edits, slowest call {} ms; descriptors {} to {}, \
-         memory {} to {} KiB, settled in {:?}",
+         tasks {} to {}, memory {} to {} KiB, settled in {:?}",
         count(&soak.bytes) / 1_000_000,
         count(&soak.connections),
         count(&soak.broken),
@@ -121,6 +122,8 @@ fn nothing_is_corrupted_stuck_or_leaked() {
         count(&soak.slowest_call_ms),
         rest.descriptors,
         end.descriptors,
+        rest.tasks,
+        end.tasks,
         rest.memory_kib,
         end.memory_kib,
         begun.elapsed(),

@@ -1,29 +1,36 @@
-//! What the daemon's process uses, from `/proc`.
+//! What the daemon's process uses: from `/proc`, and its tasks from its metrics.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
+
+use crate::http;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Vitals {
     pub(crate) descriptors: usize,
     pub(crate) memory_kib: u64,
+    pub(crate) tasks: u64,
 }
 
-pub(crate) fn look(pid: Pid) -> Vitals {
+pub(crate) fn look(pid: Pid, api: SocketAddr) -> Vitals {
     let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("the daemon runs").count();
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the daemon runs");
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a process has memory");
     let memory_kib = line.split_whitespace().nth(1).and_then(|text| text.parse().ok()).expect("a number");
-    Vitals { descriptors, memory_kib }
+    let metrics = http::call(api, "GET", "/metrics", "").body;
+    let line = metrics.lines().find(|line| line.starts_with("go_goroutines ")).expect("tasks are counted");
+    let tasks = line.split_whitespace().nth(1).and_then(|text| text.parse().ok()).expect("a number");
+    Vitals { descriptors, memory_kib, tasks }
 }
 
 /// Looks every tenth of a second.
-pub(crate) fn follow(pid: Pid, time: Duration) -> Vec<Vitals> {
+pub(crate) fn follow(pid: Pid, api: SocketAddr, time: Duration) -> Vec<Vitals> {
     let begun = Instant::now();
     let mut seen = Vec::new();
     while begun.elapsed() < time {
-        seen.push(look(pid));
+        seen.push(look(pid, api));
         // A pause between two looks at another process; nothing in this one could be awaited.
         std::thread::park_timeout(Duration::from_millis(100));
     }
@@ -33,13 +40,17 @@ pub(crate) fn follow(pid: Pid, time: Duration) -> Vec<Vitals> {
 /// The last quarter must not need more than the quarter before it by more than chance explains: a leak grows for ever,
 /// and what is held at a time is bounded.
 pub(crate) fn assert_flat(seen: &[Vitals]) {
-    let most = |part: &[Vitals]| {
-        let descriptors = part.iter().map(|vitals| vitals.descriptors).max().unwrap_or_default();
-        let memory = part.iter().map(|vitals| vitals.memory_kib).max().unwrap_or_default();
-        (descriptors, memory)
-    };
+    let most = |part: &[Vitals], what: fn(&Vitals) -> u64| part.iter().map(what).max().unwrap_or_default();
     let quarter = seen.len() / 4;
-    let (before, last) = (most(&seen[quarter * 2..quarter * 3]), most(&seen[quarter * 3..]));
-    assert!(last.0 <= before.0 + before.0 / 2 + 20, "descriptors grew: {before:?} to {last:?}");
-    assert!(last.1 <= before.1 + before.1 / 2 + 16 * 1024, "memory grew (KiB): {before:?} to {last:?}");
+    let (before, last) = (&seen[quarter * 2..quarter * 3], &seen[quarter * 3..]);
+    let figures: [(&str, fn(&Vitals) -> u64, u64); 3] = [
+        ("descriptors", |vitals| vitals.descriptors as u64, 20),
+        ("tasks", |vitals| vitals.tasks, 20),
+        ("KiB of memory", |vitals| vitals.memory_kib, 16 * 1024),
+    ];
+    for (name, what, chance) in figures {
+        let (before, last) = (most(before, what), most(last, what));
+        eprintln!("{name}: at most {before} in the third quarter, {last} in the last");
+        assert!(last <= before + before / 2 + chance, "{name} grew: {before} to {last}");
+    }
 }

@@ -1,6 +1,7 @@
 //! One proxy between a caller and a service that the test plays, and one conversation at a time through it.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -202,33 +203,64 @@ impl Lane {
     }
 }
 
-/// How long cases are made, and how many at most: a gate is to try the same ones on a fast machine as on a slow one, as far
-/// as that gets.
-fn bounds() -> (Duration, u64) {
-    let (seconds, cases) = match std::env::var("MURPHY_FUZZ_SECONDS") {
-        Ok(seconds) => (seconds.parse().expect("MURPHY_FUZZ_SECONDS is a number"), u64::MAX),
-        Err(_) if std::env::var("CI").as_deref() == Ok("true") => (60, 20_000),
-        Err(_) => (3, 20_000),
-    };
-    (Duration::from_secs(seconds), cases)
+/// What bounds a test.
+struct Bounds {
+    time: Duration,
+    /// A gate is to try the same cases on a fast machine as on a slow one, as far as that gets.
+    most: u64,
+    /// Tried however long they take: a machine that does other work shall neither fail the test nor pass it for less.
+    least: u64,
 }
 
-/// Runs cases on many lanes at a time until the time is up or they are enough, or one alone: how many they were.
+impl Bounds {
+    fn read() -> Bounds {
+        let (seconds, most) = match std::env::var("MURPHY_FUZZ_SECONDS") {
+            Ok(seconds) => (seconds.parse().expect("MURPHY_FUZZ_SECONDS is a number"), u64::MAX),
+            Err(_) if std::env::var("CI").as_deref() == Ok("true") => (90, 200_000),
+            Err(_) => (3, 20_000),
+        };
+        Bounds { time: Duration::from_secs(seconds), most, least: LEAST }
+    }
+}
+
+/// The cases that are enough to say that something was tried.
+pub const LEAST: u64 = 50;
+
+/// Beyond the time of a test: far longer than the least number of cases takes anywhere, reached only by a hang.
+const HANG: Duration = Duration::from_secs(900);
+
+/// Runs cases on many lanes at a time until the time is up and they are enough, or one alone: how many they were.
 pub async fn until<F, R>(case: F) -> u64
+where
+    F: Fn(u64, Arc<Lane>, Arc<Lane>) -> R + Clone + Send + 'static,
+    R: Future<Output = ()> + Send,
+{
+    let bounds = Bounds::read();
+    let guard = bounds.time + HANG;
+    tokio::time::timeout(guard, within_bounds(bounds, case))
+        .await
+        .unwrap_or_else(|_| panic!("not over within {guard:?}"))
+}
+
+async fn within_bounds<F, R>(bounds: Bounds, case: F) -> u64
 where
     F: Fn(u64, Arc<Lane>, Arc<Lane>) -> R + Clone + Send + 'static,
     R: Future<Output = ()> + Send,
 {
     const LANES: u64 = 8;
     let alone = std::env::var("MURPHY_FUZZ_CASE").ok().map(|number| number.parse().expect("a number"));
-    let (time, most) = bounds();
+    let Bounds { time, most, least } = bounds;
     let over = tokio::time::Instant::now() + time;
+    let tried = Arc::new(AtomicU64::new(0));
     let mut lanes = JoinSet::new();
     for first in 0..LANES {
-        let case = case.clone();
+        let (case, tried) = (case.clone(), Arc::clone(&tried));
         lanes.spawn(async move {
-            let (mut number, mut done) = (alone.unwrap_or(first), 0);
-            let is_over = move |number| number >= most || tokio::time::Instant::now() >= over;
+            let mut number = alone.unwrap_or(first);
+            let is_over = |number| {
+                let enough = tried.load(Ordering::Relaxed) >= least && tokio::time::Instant::now() >= over;
+                enough || number >= most
+            };
             while !is_over(number) {
                 let (clear, sliced) =
                     (Arc::new(Lane::open(Line::Clear).await), Arc::new(Lane::open(Line::Sliced).await));
@@ -239,18 +271,16 @@ where
                     }
                     case(number, Arc::clone(&clear), Arc::clone(&sliced)).await;
                     number = alone.unwrap_or(number + LANES);
-                    done += 1;
+                    tried.fetch_add(1, Ordering::Relaxed);
                 }
                 for lane in [clear, sliced] {
                     Arc::into_inner(lane).expect("no case is left").end().await;
                 }
             }
-            done
         });
     }
-    let mut cases = 0;
-    while let Some(done) = lanes.join_next().await {
-        cases += done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    while let Some(ended) = lanes.join_next().await {
+        ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
     }
-    cases
+    tried.load(Ordering::Relaxed)
 }
