@@ -6,6 +6,7 @@
 
 mod brief;
 mod capture;
+mod fault;
 mod given;
 mod question;
 mod trigger;
@@ -14,10 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use murphy_core::{
-    Chance, Directions, EdgeName, Expectation, FaultId, Frequency, Learn, LoadName, PhaseLengths, ProbeName,
-    Protocol, Purpose, Secrets, Seed, ServiceName, Span,
+    Chance, EdgeName, Expectation, Frequency, Learn, LoadName, PhaseLengths, ProbeName, Protocol, Purpose,
+    Secrets, Seed, ServiceName, Span,
 };
-use murphy_faults::{ContainerTarget, Fault, Match, Place, Which};
 use murphy_tls::TlsSettings;
 use serde::Serialize;
 
@@ -25,9 +25,9 @@ use crate::address::Address;
 use crate::caller::{Caller, OpenConnections};
 use crate::secret;
 use crate::status::StatusSet;
-use crate::stretch::Stretch;
 
 pub use capture::{Capture, CaptureFrom};
+pub use fault::{FaultStep, FaultTarget, ProcessSelector, Ramp, RampStage};
 pub use given::{Given, Sight};
 pub use question::{ContainerQuestion, HeaderTest, HttpRequest, Login, Question, command_text};
 pub use trigger::{Counted, ProbeState, Trigger};
@@ -273,141 +273,6 @@ pub struct ProbePlan {
     pub capture: Vec<Capture>,
 }
 
-/// One fault, where and when.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FaultStep {
-    /// Its identity in this run.
-    pub id: FaultId,
-    /// What it sits on.
-    pub target: FaultTarget,
-    /// What it does.
-    #[serde(serialize_with = "secret::masked_fault")]
-    pub fault: Fault,
-    /// What it becomes while it lasts; nothing else if empty.
-    #[serde(skip_serializing_if = "Ramp::is_empty")]
-    pub ramp: Ramp,
-    /// What it waits for; it begins by itself if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub trigger: Option<Trigger>,
-    /// Start, from the beginning of the fault phase; of one that waits, from when on.
-    pub at: Span,
-    /// Length; `at` and this together never exceed the fault phase. One that waited ends with it at the latest.
-    #[serde(rename = "for")]
-    pub lasts: Span,
-    /// The entry of the file's list that it comes from, counted from 0.
-    #[serde(skip)]
-    pub entry: usize,
-    /// Which time it is of a fault that comes again and again, counted from 1.
-    #[serde(skip)]
-    pub turn: usize,
-}
-
-/// What a fault becomes while it lasts.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-#[serde(transparent)]
-pub struct Ramp {
-    /// In the order of time.
-    pub stages: Vec<RampStage>,
-}
-
-/// A fault from a time on.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RampStage {
-    /// From the fault's start.
-    pub after: Span,
-    /// What it does from then on: the same fault with other settings.
-    pub fault: Fault,
-}
-
-impl Ramp {
-    /// True if the fault stays as it is.
-    pub fn is_empty(&self) -> bool {
-        self.stages.is_empty()
-    }
-}
-
-/// What a fault sits on.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FaultTarget {
-    /// The calls on an edge.
-    Edge {
-        /// Which edge.
-        edge: EdgeName,
-        /// Which ways.
-        directions: Directions,
-        /// The share of connections that it touches.
-        chance: Chance,
-        /// The requests that are meant, if it acts on requests.
-        #[serde(rename = "match", skip_serializing_if = "no_match")]
-        matching: Box<Match>,
-        /// Which of these it touches.
-        #[serde(skip_serializing_if = "Which::is_empty")]
-        which: Which,
-    },
-    /// A process that Murphy started.
-    Service {
-        /// Which service.
-        service: ServiceName,
-    },
-    /// Processes of this machine, whoever started them.
-    Process {
-        /// Which.
-        process: ProcessSelector,
-    },
-    /// A stretch of network.
-    Network {
-        /// Which.
-        network: Stretch,
-    },
-    /// Containers.
-    Container {
-        /// Which.
-        container: ContainerTarget,
-    },
-    /// The machine that Murphy runs on.
-    Host,
-}
-
-/// How processes are named.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProcessSelector {
-    /// By number.
-    Pid(i32),
-    /// By the whole name of the program.
-    Name(String),
-    /// By a part of the command line, or a glob over the whole.
-    Command(String),
-}
-
-impl std::fmt::Display for ProcessSelector {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            ProcessSelector::Pid(pid) => write!(f, "process {pid}"),
-            ProcessSelector::Name(name) => write!(f, "process {name}"),
-            ProcessSelector::Command(command) => write!(f, "process `{}`", secret::mask_url(command)),
-        }
-    }
-}
-
-fn no_match(matching: &Match) -> bool {
-    matching.is_empty()
-}
-
-impl FaultTarget {
-    /// The kind of place.
-    pub fn place(&self) -> Place {
-        match self {
-            FaultTarget::Edge { .. } => Place::Edge,
-            FaultTarget::Service { .. } | FaultTarget::Process { .. } => Place::Process,
-            FaultTarget::Container { .. } => Place::Container,
-            FaultTarget::Network { .. } => Place::Network,
-            FaultTarget::Host => Place::Host,
-        }
-    }
-}
-
 /// A stop condition: when it holds, everything is taken back at once.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -421,39 +286,6 @@ pub struct AbortRule {
     pub lasts: Span,
     /// As the author wrote it.
     pub text: String,
-}
-
-impl FaultStep {
-    /// The settings as text; of one that changes, `50ms to 2s`.
-    fn settings(&self) -> BTreeMap<String, String> {
-        let mut settings = secret::masked_settings(&self.fault);
-        if let Some(last) = self.ramp.stages.last() {
-            for (name, last) in secret::masked_settings(&last.fault) {
-                let first = settings.entry(name).or_insert_with(|| last.clone());
-                if *first != last {
-                    *first = format!("{first} to {last}");
-                }
-            }
-        }
-        settings
-    }
-
-    /// The fault with its main settings and the requests that it is for: `abort 503, the first 3 of POST /charge`.
-    pub fn text(&self) -> String {
-        let mut text = self.fault.text();
-        if let Some(RampStage { after, fault }) = self.ramp.stages.last() {
-            text.push_str(&format!(" to {} within {after}", fault.text()));
-        }
-        if let FaultTarget::Edge { matching, which, .. } = &self.target {
-            match (which.is_empty(), matching.is_empty()) {
-                (true, true) => {}
-                (false, true) => text.push_str(&format!(", {} of all requests", which.text())),
-                (true, false) => text.push_str(&format!(", on {}", matching.text())),
-                (false, false) => text.push_str(&format!(", {} of {}", which.text(), matching.text())),
-            }
-        }
-        text
-    }
 }
 
 impl Plan {
