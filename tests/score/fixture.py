@@ -582,7 +582,7 @@ async def caller(args):
                 return 502, {}, b"{}"
     else:
         upstreams = args.upstream.split(",")
-        own = Balanced(spec, upstreams, truth) if spec.get("balance") else Own(spec, args.upstream, truth)
+        own = Balanced(spec, upstreams, truth) if "balance" in spec else Own(spec, args.upstream, truth)
 
         async def handler(path):
             return await own(path)
