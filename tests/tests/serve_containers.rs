@@ -110,7 +110,10 @@ fn what_is_done_inside_a_container_or_at_once_is_done_over_the_api_too() {
     let pid = of_state("Pid");
     let body = json!({ "container": member.name, "inject": { "restart": { "grace": "1s" } } });
     let (status, told) = api.ask("POST", FAULTS, &body);
-    assert_eq!((status, &told["state"]), (201, &json!("ended")), "{told}");
+    assert_eq!((status, &told["happened"][1]["event"]), (201, &json!("done")), "{told}");
+    let path = format!("{FAULTS}/{}", told["name"].as_str().expect("a name"));
+    eventually("it has ended", PATIENCE, || api.ask("GET", &path, &Value::Null).1["state"] == "ended");
+    api.lift(told["name"].as_str().expect("a name"));
     assert_ne!(of_state("Pid"), pid);
     assert_eq!(state(&sandbox, &member), before);
     // It ends in order, as it does not by SIGKILL; the way back of a signal is a start.

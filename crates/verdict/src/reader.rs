@@ -93,7 +93,8 @@ impl Reader {
             }
             EventKind::ContainerOom { container, service } => {
                 let killed = self.killed.get(&container.id).and_then(|exit| self.exits.get_mut(*exit));
-                match killed.filter(|exit| at.saturating_sub(exit.at) <= OVERTAKEN) {
+                let late = |exit: &&mut Exit| !exit.out_of_memory && at.saturating_sub(exit.at) <= OVERTAKEN;
+                match killed.filter(late) {
                     Some(exit) => exit.out_of_memory = true,
                     None => {
                         let name = service.clone().unwrap_or_else(|| container.to_string());
