@@ -73,7 +73,7 @@ mod tests {
         let (mut links, begun, mut wakes) = (Links::default(), Instant::now(), 0);
         for _ in 0..500 {
             let (said, heard) = oneshot::channel();
-            links.spawn(async move { drop(said.send(())) });
+            links.spawn(async move { said.send(()).unwrap_or_default() });
             let mut heard = pin!(heard);
             loop {
                 tokio::select! {
@@ -96,7 +96,7 @@ mod tests {
         let mut links = Links::default();
         for _ in 0..3 {
             let (end, ended) = oneshot::channel::<()>();
-            links.spawn(async move { drop(ended.await) });
+            links.spawn(async move { ended.await.unwrap_or_default() });
             assert!(end.send(()).is_ok());
             links.clear().await;
             assert_eq!(links.held(), 0);

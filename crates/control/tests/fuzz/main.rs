@@ -22,7 +22,7 @@ use make::Request;
 
 /// Cases that are tried however long they take.
 const LEAST: u64 = 200;
-/// What the process may ever have had in memory: measured are 60 MiB.
+/// What the process may ever have had in memory: measured are a few tens of MiB.
 const MEMORY_KIB: u64 = 256 * 1024;
 /// Everything is taken away so often, as its owner would do: else all that is left is that there are too many.
 const CLEARED_EVERY: u64 = 300;

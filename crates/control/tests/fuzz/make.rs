@@ -18,6 +18,46 @@ const METHODS: &[&str] = &[
     "GET", "GET", "POST", "POST", "POST", "PUT", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "get", "MURPHY",
 ];
 
+/// What belongs together: most requests are about these, and most of them with a mistake at most.
+const ORDERS: &[(&str, &str, &str)] = &[
+    ("POST", "/proxies", r#"{"name":"%","listen":"127.0.0.1:0","upstream":"127.0.0.1:1"}"#),
+    ("POST", "/v1/proxies", r#"{"name":"%","upstream":"127.0.0.1:1"}"#),
+    ("POST", "/v1/proxies", r#"{"name":"%","upstream":"127.0.0.1:1","protocol":"http"}"#),
+    ("POST", "/populate", r#"[{"name":"a","listen":"127.0.0.1:0","upstream":"127.0.0.1:1"}]"#),
+    ("POST", "/proxies/%", r#"{"enabled":false}"#),
+    ("PATCH", "/proxies/%", r#"{"enabled":true}"#),
+    ("PATCH", "/v1/proxies/%", r#"{"enabled":true}"#),
+    ("GET", "/v1/proxies/%", ""),
+    ("GET", "/proxies/%/toxics", ""),
+    ("GET", "/metrics", ""),
+    ("POST", "/proxies/%/toxics", r#"{"type":"latency","attributes":{"latency":100,"jitter":10}}"#),
+    (
+        "POST",
+        "/proxies/%/toxics",
+        r#"{"name":"%","type":"bandwidth","toxicity":0.5,"attributes":{"rate":64}}"#,
+    ),
+    ("POST", "/proxies/%/toxics/%", r#"{"toxicity":0.25,"attributes":{"latency":5}}"#),
+    ("DELETE", "/proxies/%/toxics/%", ""),
+    ("POST", "/v1/proxies/%/faults", r#"{"inject":@}"#),
+    (
+        "POST",
+        "/v1/proxies/%/faults",
+        r#"{"name":"%","inject":@,"directions":"both","chance":"50%","for":"1s"}"#,
+    ),
+    ("PUT", "/v1/proxies/%/faults/%", r#"{"inject":@}"#),
+    ("DELETE", "/v1/proxies/%/faults/%", ""),
+    ("GET", "/v1/proxies/%/connections", ""),
+    (
+        "PUT",
+        "/v1/rules/%",
+        r#"{"rules":[{"proxy":"a","inject":@},{"proxy":"b","inject":@,"chance":"10%"}],"for":"10s"}"#,
+    ),
+    ("PUT", "/v1/rules/%", r#"{"rules":[]}"#),
+    ("PUT", "/v1/leases/%", r#"{"for":"30s"}"#),
+    ("GET", "/v1/leases/%", ""),
+    ("DELETE", "/v1/leases/%", ""),
+];
+
 /// `%` is a name.
 const PATHS: &[&str] = &[
     "/proxies",
@@ -172,7 +212,8 @@ const HEADERS: &[&str] = &[
 ];
 
 pub fn request(dice: &mut Dice) -> Request {
-    let mut body = body(dice);
+    let order = (dice.below(3) > 0).then(|| pick(ORDERS, dice));
+    let mut body = body(order.map_or_else(|| word(BODIES, dice), |(_, _, body)| *body), dice);
     // Only ports that the system picks: a chosen one may be somebody's.
     if dice.below(3) == 0 {
         let sound = body.clone();
@@ -183,10 +224,13 @@ pub fn request(dice: &mut Dice) -> Request {
             body = sound;
         }
     }
-    let path = filled(word(PATHS, dice), dice, |name| escaped(name));
-    let mut head = format!("{} {path} HTTP/1.1\r\n", word(METHODS, dice));
+    let path = order.map_or_else(|| word(PATHS, dice), |(_, path, _)| *path);
+    let path = filled(path, dice, escaped);
+    let method = order.map_or_else(|| word(METHODS, dice), |(method, _, _)| *method);
+    let mut head = format!("{method} {path} HTTP/1.1\r\n");
     let mut has_host = false;
-    for _ in 0..dice.below(4) {
+    let others = if dice.below(3) == 0 { dice.below(4) } else { 0 };
+    for _ in 0..others {
         let header = word(HEADERS, dice);
         if !(has_host && header.starts_with("Host:")) {
             let _ = write!(head, "{header}\r\n");
@@ -196,7 +240,7 @@ pub fn request(dice: &mut Dice) -> Request {
     if !has_host {
         head.push_str("Host: localhost\r\n");
     }
-    if dice.below(2) == 0 {
+    if dice.below(8) > 0 {
         head.push_str("Content-Type: application/json\r\n");
     }
     let mut bytes;
@@ -255,7 +299,7 @@ fn filled(text: &str, dice: &mut Dice, write: impl Fn(&str) -> String) -> String
     for sign in text.chars() {
         if sign == '%' && !before.is_ascii_digit() {
             // Mostly one that is there.
-            let name = if dice.below(3) > 0 { word(&NAMES[..6], dice) } else { word(NAMES, dice) };
+            let name = if dice.below(6) > 0 { word(&NAMES[..6], dice) } else { word(NAMES, dice) };
             filled.push_str(&write(name));
         } else {
             filled.push(sign);
@@ -265,10 +309,10 @@ fn filled(text: &str, dice: &mut Dice, write: impl Fn(&str) -> String) -> String
     filled
 }
 
-fn body(dice: &mut Dice) -> String {
-    let mut body = filled(word(BODIES, dice), dice, |name| {
-        serde_json::Value::from(name).to_string().trim_matches('"').to_owned()
-    });
+/// With a name for each `%`, and a fault for each `@`.
+fn body(text: &str, dice: &mut Dice) -> String {
+    let mut body =
+        filled(text, dice, |name| serde_json::Value::from(name).to_string().trim_matches('"').to_owned());
     while body.contains('@') {
         let example: serde_json::Value =
             serde_yaml::from_str(pick(catalogue(), dice).example).expect("an example is YAML");

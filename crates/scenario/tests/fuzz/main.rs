@@ -21,7 +21,7 @@ use mutate::Words;
 const SOON: Duration = Duration::from_secs(60);
 /// Cases that are tried however long they take.
 const LEAST: u64 = 200;
-/// What the process may ever have had in memory: measured are 60 MiB.
+/// What the process may ever have had in memory: measured are a few tens of MiB.
 const MEMORY_KIB: u64 = 256 * 1024;
 
 /// What is under way, for whoever finds it hanging.
