@@ -237,6 +237,7 @@ impl Translation<'_> {
     fn class(&mut self) -> Result<(), GlobError> {
         let column = self.at;
         self.regex.push('[');
+        let empty = self.regex.len();
         if self.next_is('!') || self.next_is('^') {
             self.at += 1;
             self.regex.push('^');
@@ -244,7 +245,6 @@ impl Translation<'_> {
                 self.regex.push('/');
             }
         }
-        let first = self.regex.len();
         // A `]` that comes first is itself, as in every shell.
         let mut member = self.next().ok_or(GlobError::OpenClass { column })?;
         loop {
@@ -261,7 +261,7 @@ impl Translation<'_> {
             }
             member = self.next().ok_or(GlobError::OpenClass { column })?;
             if member == ']' {
-                if self.regex.len() == first {
+                if self.regex.len() == empty {
                     // Of a slash alone, where it takes none: nothing is like it. Not every engine reads `[]`.
                     self.regex.push_str("^\\s\\S");
                 }
@@ -382,6 +382,7 @@ mod tests {
         for class in ["[/]", "[/-/]", "[+-/]", "[/-9]", "[a/]", "[!a]", "[!/]", "[!.-9]"] {
             assert!(!apart(&format!("/a{class}b"), "/a/b"), "{class}");
         }
+        assert!(apart("[!/]", "a") && apart("/a[!/]", "/a+"));
         assert!(apart("[+-/]", ".") && apart("[/-9]", "0") && apart("[a/]", "a") && !apart("[!.-9]", "5"));
         assert!(joined("a[.-9]b", "a/b") && joined("[/]", "/") && !joined("[!/]", "/"));
     }
