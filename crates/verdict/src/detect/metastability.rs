@@ -201,12 +201,15 @@ impl Seen<'_> {
         let ratio = Reading::ratio(value, Some((low, high)), users);
         let calls = format!("{} calls for each request on {}", ratio.text, edge.name);
         seen.insert("amplification".to_owned(), ratio);
-        if Further::told_by(low, high) != Further::Made {
+        let further = Further::told_by(low, high);
+        if further != Further::Made {
+            let than = match further {
+                Further::None => "no more than in health",
+                Further::Made | Further::Untold => "too wide an interval to tell them from those in health",
+            };
             return Found::undecided(
                 seen,
-                format!(
-                    "{text}: held down by its own load, or a backlog; {calls}, which is no more than in health"
-                ),
+                format!("{text}: held down by its own load, or a backlog; {calls}, {than}"),
                 "a recovery phase in which any backlog drains",
             );
         }
