@@ -5,15 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use murphy_core::{Chance, Directions, Frequency, Learn, Protocol, Seed, Served, Span};
+use murphy_core::{Chance, Directions, Frequency, Learn, Protocol, Seed, Span};
 use murphy_faults::{ContainerTarget, Fault, Match, Which};
 use murphy_tls::TlsSettings;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, Visitor};
 
 use crate::address::Address;
 use crate::caller::OpenConnections;
+use crate::expect_document::ExpectDoc;
 use crate::names::Names;
 use crate::plan::Arrivals;
 use crate::profile::Profile;
@@ -395,135 +396,4 @@ pub struct NetworkDoc {
 /// By reference, so that the long list of faults is in the schema once.
 fn a_fault(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
     generator.subschema_for::<Fault>()
-}
-
-/// What must hold.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ExpectDoc {
-    pub(crate) recovery: Option<String>,
-    pub(crate) isolation: Option<Vec<String>>,
-    pub(crate) subjects: Table<RulesDoc>,
-}
-
-impl<'de> Deserialize<'de> for ExpectDoc {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ExpectDoc, D::Error> {
-        deserializer.deserialize_map(ExpectVisitor)
-    }
-}
-
-struct ExpectVisitor;
-
-impl<'de> Visitor<'de> for ExpectVisitor {
-    type Value = ExpectDoc;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a block of expectations (`browse: { success: \">= 99%\" }`)")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ExpectDoc, A::Error> {
-        let mut expect = ExpectDoc::default();
-        while let Some(key) = map.next_key::<String>()? {
-            match key.as_str() {
-                "recovery" => expect.recovery = map.next_value()?,
-                "isolation" => expect.isolation = map.next_value()?,
-                _ => expect.subjects.0.push((key, map.next_value()?)),
-            }
-        }
-        Ok(expect)
-    }
-}
-
-impl JsonSchema for ExpectDoc {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Expect".into()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "object",
-            "properties": {
-                "recovery": {
-                    "type": "string",
-                    "description": "After the last fault, users are served as before within this time: `<= 10s`",
-                },
-                "isolation": {
-                    "type": "array",
-                    "items": { "type": "string" },
-                    "description": "Loads that must not notice what happens to the others",
-                },
-            },
-            "additionalProperties": generator.subschema_for::<RulesDoc>(),
-        })
-    }
-}
-
-/// What must hold of a load, a probe or an edge.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "kebab-case",
-    expecting = "rules, as `{ success: \">= 99%\", p99: \"<= 600ms\" }`"
-)]
-#[schemars(rename = "Rules")]
-pub(crate) struct RulesDoc {
-    /// Load: the share of good answers during the fault, `>= 99%` or `within 1% of baseline`.
-    pub(crate) success: Option<String>,
-    /// Load: answers that count as good beside fresh ones.
-    pub(crate) may: Option<Vec<Served>>,
-    /// Load: half of all requests end within this, as `<= 100ms`.
-    pub(crate) p50: Option<String>,
-    /// Load: 90 of 100 requests end within this, as `<= 300ms`.
-    pub(crate) p90: Option<String>,
-    /// Load: 95 of 100 requests end within this, as `<= 400ms`.
-    pub(crate) p95: Option<String>,
-    /// Load: 99 of 100 requests end within this, as `<= 600ms`.
-    pub(crate) p99: Option<String>,
-    /// Load: 999 of 1000 requests end within this, as `<= 2s`.
-    #[serde(rename = "p99.9")]
-    #[schemars(rename = "p99.9")]
-    pub(crate) p99_9: Option<String>,
-    /// Probe: true, every answer must be good.
-    pub(crate) always: Option<bool>,
-    /// Probe: `good`, every answer in the baseline must be.
-    pub(crate) before: Option<String>,
-    /// Probe: `good`, every answer while a fault is in the world must be.
-    pub(crate) during: Option<String>,
-    /// Probe: `good`, every answer once the last fault is gone must be, or `good within 5s`, from then on.
-    pub(crate) after: Option<String>,
-    /// Edge: the caller gives up on a call within this, as `<= 500ms`.
-    pub(crate) timeout: Option<String>,
-    /// Edge: tries for one call, the first included, as `<= 3`.
-    pub(crate) attempts: Option<String>,
-    /// Edge: calls for each user request relative to the baseline, as `<= 1.2`.
-    pub(crate) amplification: Option<String>,
-    /// Edge: `opens`, the caller stops calling for a while.
-    pub(crate) breaker: Option<String>,
-    /// Edge: `grows`, the waits between tries grow.
-    pub(crate) back_off: Option<String>,
-    /// Edge: `present`, the waits between tries are drawn at random.
-    pub(crate) jitter: Option<String>,
-    /// Edge: `spread`, connections do not come back all at once after the fault.
-    pub(crate) reconnect: Option<String>,
-    /// Edge: `none`, no connection stays behind after a fault.
-    pub(crate) leak: Option<String>,
-    /// Edge with `instance-of`: `ejects`, the caller goes to the other instances while this one is sick.
-    pub(crate) failover: Option<String>,
-    /// Load: `at once`, under too much load some are refused at once while the others are served.
-    pub(crate) shedding: Option<String>,
-    /// Load: `soft`, users do not need what is broken.
-    pub(crate) dependency: Option<String>,
-    /// Load: `none`, the load does not keep the service down once the fault is gone (needs `phases: { quiet: 180s }`).
-    pub(crate) metastability: Option<String>,
-    /// Load: degraded answers are at most so old, as `<= 60s`.
-    pub(crate) staleness: Option<String>,
-    /// Load with a `ledger`: `none`, no write that was acknowledged is gone.
-    pub(crate) lost: Option<String>,
-    /// Load with a `ledger`: `none`, no write is kept more often than it was sent.
-    pub(crate) duplicates: Option<String>,
-    /// Probe: turns bad within this time of the fault, and good again after it, as `<= 10s`.
-    pub(crate) follows: Option<String>,
 }

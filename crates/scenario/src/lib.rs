@@ -9,6 +9,7 @@ mod container_state;
 mod deserialize;
 mod diagnostic;
 mod document;
+mod expect_document;
 mod experiment;
 mod include;
 mod load;

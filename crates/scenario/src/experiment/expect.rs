@@ -5,7 +5,7 @@ use std::ops::Range;
 use murphy_core::{EdgeName, Expectation, LoadName, ProbeName, Quantile, Rule, RunPart, Subject};
 
 use super::context::{Check, Cursor, Kind};
-use crate::document::{ExpectDoc, RulesDoc};
+use crate::expect_document::{ExpectDoc, RulesDoc};
 use crate::node::shortened;
 use crate::problem::did_you_mean;
 use crate::sentence::{self, SentenceError};
