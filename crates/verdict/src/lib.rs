@@ -6,7 +6,7 @@
 mod answered;
 mod compare;
 mod detect;
-mod detector_words;
+mod detector;
 mod edge;
 mod gate;
 pub mod goodput;
@@ -25,7 +25,7 @@ mod words;
 
 pub use answered::Answered;
 pub use compare::{Baseline, Better, Change, Compared, Comparison, Incomparable, Measure, compare};
-pub use detector_words::{DETECTORS, DetectorWords};
+pub use detector::{DETECTORS, DetectorWords};
 pub use judge::{Hearing, judge};
 pub use judgement::{
     Cause, Count, DependencyClass, Detector, FaultFact, Finding, Gate, GateId, Judgement, Reading, Row,

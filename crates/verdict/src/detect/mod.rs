@@ -241,7 +241,7 @@ mod tests {
         run.sort();
         let mut told: Vec<Detector> = crate::DETECTORS.iter().map(|words| words.detector).collect();
         told.sort();
-        assert_eq!(told, run, "detector_words.rs has what is explained, the lists above what is run");
+        assert_eq!(told, run, "detector.rs has what is explained, the lists above what is run");
     }
 
     #[test]

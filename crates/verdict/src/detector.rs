@@ -1,7 +1,105 @@
-//! Every detector in words: the question it answers, what it needs to answer it, and the line of `expect:` that asks for
-//! it. The one place: `murphy explain`, the reference and the completions are made of it.
+//! Every detector by name and in words: the question it answers, what it needs to answer it, and the line of `expect:`
+//! that asks for it. The one place: `murphy explain`, the reference and the completions are made of it.
 
-use crate::judgement::Detector;
+use serde::Serialize;
+
+/// Who found something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Detector {
+    /// Does the caller give up? (verdicts 2.1)
+    Timeout,
+    /// How often does it try? (2.2)
+    Attempts,
+    /// How many calls for each user request? (2.3)
+    Amplification,
+    /// How do the waits between tries grow? (2.4)
+    BackOff,
+    /// Are these waits drawn at random? (2.5)
+    Jitter,
+    /// Does it stop calling? (2.6)
+    Breaker,
+    /// Does the number of calls in flight hit a limit? (2.7)
+    Pool,
+    /// Are degraded answers served? (2.9)
+    Fallback,
+    /// Do connections come back all at once? (2.12)
+    Reconnect,
+    /// Do connections stay behind after each fault? (2.13)
+    Leak,
+    /// Does the caller go to other instances while one is sick? (2.18)
+    Failover,
+    /// Are users spared who do not need the dependency? (2.7)
+    Isolation,
+    /// Are requests refused at once when there are too many? (2.10)
+    Shedding,
+    /// When are users served as before, and in which steps? (2.14)
+    Recovery,
+    /// Does trouble outlast its cause? (2.15)
+    Metastability,
+    /// Does a health check follow the dependency? (2.11)
+    Health,
+    /// Can users do without the dependency? (2.17)
+    Dependency,
+    /// Are acknowledged writes gone? (2.16)
+    Lost,
+    /// Are writes kept more often than they were sent? (2.16)
+    Duplicates,
+}
+
+impl Detector {
+    /// The word in reports: `timeout`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Detector::Timeout => "timeout",
+            Detector::Attempts => "attempts",
+            Detector::Amplification => "amplification",
+            Detector::BackOff => "back-off",
+            Detector::Jitter => "jitter",
+            Detector::Breaker => "breaker",
+            Detector::Pool => "pool",
+            Detector::Fallback => "fallback",
+            Detector::Reconnect => "reconnect",
+            Detector::Leak => "leak",
+            Detector::Failover => "failover",
+            Detector::Isolation => "isolation",
+            Detector::Shedding => "shedding",
+            Detector::Recovery => "recovery",
+            Detector::Metastability => "metastability",
+            Detector::Health => "health",
+            Detector::Dependency => "dependency",
+            Detector::Lost => "lost",
+            Detector::Duplicates => "duplicates",
+        }
+    }
+}
+
+impl Detector {
+    /// True for facts that need a stimulus of their own: most runs cannot tell them, and are not worse for it.
+    pub fn is_fine(self) -> bool {
+        match self {
+            Detector::Timeout
+            | Detector::Attempts
+            | Detector::Amplification
+            | Detector::Breaker
+            | Detector::Pool
+            | Detector::Fallback
+            | Detector::Failover
+            | Detector::Dependency
+            | Detector::Lost
+            | Detector::Duplicates => false,
+            Detector::BackOff
+            | Detector::Jitter
+            | Detector::Reconnect
+            | Detector::Leak
+            | Detector::Isolation
+            | Detector::Shedding
+            | Detector::Recovery
+            | Detector::Metastability
+            | Detector::Health => true,
+        }
+    }
+}
 
 /// A detector in words.
 #[derive(Debug, Clone, Copy)]
