@@ -75,7 +75,8 @@ fn completions_of_bash_know_what_runs() {
     bench.file("murphy.bash", &script);
     let completed = |words: &[&str]| {
         let line = format!(
-            ". ./murphy.bash; COMP_WORDS=({} {}); COMP_CWORD={}; _murphy_known murphy; echo \"${{COMPREPLY[@]}}\"",
+            ". ./murphy.bash; COMP_WORDS=({} {}); COMP_CWORD={}; \
+             _murphy_known \"${{COMP_WORDS[0]}}\" \"${{COMP_WORDS[COMP_CWORD]}}\"; echo \"${{COMPREPLY[@]}}\"",
             murphy().display(),
             words.join(" "),
             words.len()
