@@ -156,6 +156,7 @@ impl Journal {
             Phase::Baseline => 5,
             Phase::Fault => 20,
             Phase::Recovery => 40,
+            Phase::Quiet | Phase::Again => unreachable!("nothing of a planned run"),
         });
         self.tell(at, EventKind::PhaseStarted { phase });
         match phase {
@@ -164,7 +165,7 @@ impl Journal {
                 let tally = Tally { connections: 64, hits: 1_000, bytes: 10_000 };
                 self.tell(at, EventKind::FaultLifted { fault: fault(), tally });
             }
-            Phase::WarmUp | Phase::Baseline => {}
+            Phase::WarmUp | Phase::Baseline | Phase::Quiet | Phase::Again => {}
         }
     }
 }

@@ -24,14 +24,6 @@ fn pages() -> Vec<PathBuf> {
 /// The words of a line as a shell parts them: quotes, `&`, a comment, variables set in front. `None` where another
 /// command stands.
 fn words(line: &str) -> Option<Vec<String>> {
-    // What the binary answers stands in the same blocks, and is no command, whatever its quotes.
-    if !line
-        .split(' ')
-        .take_while(|word| *word == "sudo" || *word == "murphy" || word.contains('='))
-        .any(|word| word == "murphy")
-    {
-        return None;
-    }
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
@@ -56,19 +48,25 @@ fn words(line: &str) -> Option<Vec<String>> {
         .then(|| words.split_off(from))
 }
 
-/// Those of a page: `murphy …` or `$ murphy …` in a fenced block that is no scenario.
+/// Those of a page: all lines of a `sh` block, and the lines of a `console` block that begin with `$ `.
 fn commands(page: &str) -> Vec<Vec<String>> {
     let page = page.replace("\\\n", " ");
-    let mut fenced = false;
-    let mut shell = false;
+    let mut block: Option<&str> = None;
     let mut found = Vec::new();
     for line in page.lines() {
-        if let Some(info) = line.trim_start().strip_prefix("```") {
-            fenced = !fenced;
-            shell = matches!(info.split_whitespace().next(), Some("sh" | "console" | "bash"));
-        } else if fenced && shell {
-            found.extend(words(line.trim_start().trim_start_matches("$ ")));
+        let line = line.trim_start();
+        if let Some(info) = line.strip_prefix("```") {
+            block =
+                if block.is_some() { None } else { Some(info.split_whitespace().next().unwrap_or_default()) };
+            continue;
         }
+        let typed = match block {
+            Some("sh") => Some(line),
+            Some("console") => line.strip_prefix("$ "),
+            _ => None,
+        };
+        // Other programs have words and quotes of their own.
+        found.extend(typed.filter(|line| line.contains("murphy ")).and_then(words));
     }
     found
 }
