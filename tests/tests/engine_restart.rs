@@ -7,6 +7,7 @@ mod own;
 use std::path::Path;
 use std::process::Stdio;
 
+use murphy_core::Timestamp;
 use murphy_testkit::Sandbox;
 use murphy_tests::{Bench, Finished, eventually};
 use nix::sys::signal::{Signal, kill};
@@ -68,6 +69,7 @@ fn restarted_in_mid_run(test: &str, containers: Containers, fault: &str) -> Opti
     bench.file("s.yaml", &scenario);
     let all = || sandbox.inspect(&member.id);
     let before = essence(&all());
+    let begun = Timestamp::since_epoch();
     let run = bench
         .command(&["run", "s.yaml"])
         .env("DOCKER_HOST", format!("unix://{}", own.engine().socket.display()))
@@ -76,6 +78,10 @@ fn restarted_in_mid_run(test: &str, containers: Containers, fault: &str) -> Opti
         .spawn()
         .expect("murphy");
     eventually(fault, PATIENCE, || essence(&all()) != before);
+    // Limits are in its record before the engine is through with them; the others only when it is.
+    if fault.contains("limits") {
+        eventually("it is told", PATIENCE, || sandbox.has_told(&member, "update", begun));
+    }
     let broken = essence(&all());
     own.stop();
     own.begin_again();

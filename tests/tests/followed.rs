@@ -5,7 +5,7 @@ mod engine;
 
 use std::time::Duration;
 
-use engine::{Victims, armed, has_told};
+use engine::{Victims, armed};
 use murphy_core::Timestamp;
 use murphy_testkit::Sandbox;
 use murphy_tests::{Bench, Three, eventually};
@@ -148,7 +148,7 @@ fn a_fault_comes_with_the_container_that_takes_the_place_of_its_target() {
         eventually(fault, PATIENCE, || is_there(&sandbox.inspect(&old.id)));
         // Limits are in its record before the engine is through with them; the others only when it is.
         if fault.contains("limits") {
-            eventually("it is told", PATIENCE, || has_told(&sandbox, &old, "update", begun));
+            eventually("it is told", PATIENCE, || sandbox.has_told(&old, "update", begun));
         }
         // As `docker compose up --force-recreate` does.
         let path = format!("/containers/{}?force=true", old.id);

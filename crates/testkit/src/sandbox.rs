@@ -3,7 +3,9 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
+use murphy_core::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{Engine, engine_or_skip, victim_image};
@@ -103,6 +105,19 @@ impl Sandbox {
     pub fn inspect(&self, id: &str) -> Value {
         let answer = self.engine.call("GET", &format!("/containers/{id}/json"), None).expect("an answer");
         if answer.status == 404 { Value::Null } else { answer.expect("inspect") }
+    }
+
+    /// True if the engine has told such an event of a container since then.
+    pub fn has_told(&self, member: &Member, event: &str, since: Duration) -> bool {
+        let time = |time: Duration| format!("{}.{:09}", time.as_secs(), time.subsec_nanos());
+        // `{"container":["ID"],"event":["kill"]}`
+        let filters =
+            format!("%7B%22container%22%3A%5B%22{}%22%5D%2C%22event%22%3A%5B%22{event}%22%5D%7D", member.id);
+        let (from, to) = (time(since), time(Timestamp::since_epoch()));
+        let path = format!("/events?since={from}&until={to}&filters={filters}");
+        let answer = self.engine.call("GET", &path, None).expect("an answer");
+        assert_eq!(answer.status, 200, "{path}");
+        !answer.body.trim_ascii().is_empty()
     }
 
     /// Makes a POST that must succeed.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use murphy_core::Timestamp;
 use murphy_testkit::{Member, Sandbox};
 use murphy_tests::{Bench, eventually};
 use serde_json::{Value, json};
@@ -83,27 +82,13 @@ impl Victims {
     /// True if the engine has sent it a signal since then: a stop begins so.
     #[allow(dead_code, reason = "not every test that shares this file asks")]
     pub fn was_signalled(&self, since: Duration) -> bool {
-        has_told(&self.sandbox, &self.member, "kill", since)
+        self.sandbox.has_told(&self.member, "kill", since)
     }
 
     #[allow(dead_code, reason = "not every test that shares this file asks")]
     pub fn started_at(&self) -> String {
         self.sandbox.inspect(&self.member.id)["State"]["StartedAt"].as_str().unwrap_or_default().to_owned()
     }
-}
-
-/// True if the engine has told such an event of a container since then.
-#[allow(dead_code, reason = "not every test that shares this file asks")]
-pub fn has_told(sandbox: &Sandbox, member: &Member, event: &str, since: Duration) -> bool {
-    let time = |time: Duration| format!("{}.{:09}", time.as_secs(), time.subsec_nanos());
-    // `{"container":["ID"],"event":["kill"]}`
-    let filters =
-        format!("%7B%22container%22%3A%5B%22{}%22%5D%2C%22event%22%3A%5B%22{event}%22%5D%7D", member.id);
-    let (from, to) = (time(since), time(Timestamp::since_epoch()));
-    let path = format!("/events?since={from}&until={to}&filters={filters}");
-    let answer = sandbox.engine().call("GET", &path, None).expect("the engine");
-    assert_eq!(answer.status, 200, "{path}");
-    !answer.body.trim_ascii().is_empty()
 }
 
 /// A limit, or `None` for "no limit": absent, 0, -1, or the most bytes that the kernel counts, which is what an engine's
