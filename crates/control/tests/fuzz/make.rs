@@ -265,7 +265,9 @@ pub fn request(dice: &mut Dice) -> Request {
         let at = dice.below(ends.min(bytes.len() as u64)) as usize;
         match dice.below(4) {
             0 => bytes.insert(at, *pick(BYTES, dice)),
-            1 => drop(bytes.remove(at)),
+            1 if bytes.len() > 1 => {
+                bytes.remove(at);
+            }
             2 => bytes[at] = *pick(BYTES, dice),
             _ => bytes.truncate(at + 1),
         }
