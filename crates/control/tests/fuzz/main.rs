@@ -55,8 +55,9 @@ async fn answered(stream: &mut TcpStream, case: &str) -> Option<u16> {
         return None;
     }
     let head = String::from_utf8_lossy(&got);
-    let status =
-        head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).and_then(|text| text.parse().ok());
+    // A caller of HTTP/1.0 is answered in that version.
+    let rest = head.strip_prefix("HTTP/1.1 ").or_else(|| head.strip_prefix("HTTP/1.0 "));
+    let status = rest.and_then(|rest| rest.get(..3)).and_then(|text| text.parse().ok());
     Some(status.unwrap_or_else(|| panic!("no answer: {head}\n{case}")))
 }
 

@@ -18,6 +18,9 @@ const METHODS: &[&str] = &[
     "GET", "GET", "POST", "POST", "POST", "PUT", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "get", "MURPHY",
 ];
 
+/// Longer bodies are refused before they have been read, and the answer may be lost in what is still on its way.
+const LONGEST: usize = 200_000;
+
 /// What belongs together: most requests are about these, and most of them with a mistake at most.
 const ORDERS: &[(&str, &str, &str)] = &[
     ("POST", "/proxies", r#"{"name":"%","listen":"127.0.0.1:0","upstream":"127.0.0.1:1"}"#),
@@ -347,7 +350,9 @@ fn mistaken(body: &str, dice: &mut Dice) -> String {
         _ => {
             let (one, other) = (place(dice), place(dice));
             let (from, to) = (one.min(other), one.max(other));
-            format!("{}{}{}", &body[..to], body[from..to].repeat(1 + dice.below(300) as usize), &body[to..])
+            let times = LONGEST.saturating_sub(body.len()) / (to - from).max(1);
+            let piece = body[from..to].repeat(times.min(1 + dice.below(300) as usize));
+            format!("{}{piece}{}", &body[..to], &body[to..])
         }
     }
 }
