@@ -123,7 +123,6 @@ pub async fn run(
         injector,
         site,
         options.state.clone(),
-        &dir.name(),
         waits,
         aftermath,
     ));

@@ -61,14 +61,13 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Nothing is put up yet. `run` is the run's name.
+    /// Nothing is put up yet.
     pub(crate) fn new(
         plan: Plan,
         recorder: Recorder,
         injector: Injector,
         site: Arc<Site>,
         state: StateDir,
-        run: &str,
         waits: Waits,
         aftermath: Aftermath,
     ) -> World {
@@ -79,7 +78,7 @@ impl World {
             injector,
             networks: Networks::new(Arc::clone(&site)),
             stack: OnceLock::new(),
-            marker: format!("{run}.compose"),
+            marker: format!("{}.compose", site.run),
             site,
             state,
             end_load: CancellationToken::new(),

@@ -43,14 +43,12 @@ pub(crate) fn assert_flat(seen: &[Vitals]) {
     let most = |part: &[Vitals], what: fn(&Vitals) -> u64| part.iter().map(what).max().unwrap_or_default();
     let quarter = seen.len() / 4;
     let (before, last) = (&seen[quarter * 2..quarter * 3], &seen[quarter * 3..]);
-    let figures: [(&str, fn(&Vitals) -> u64, u64); 3] = [
-        ("descriptors", |vitals| vitals.descriptors as u64, 20),
-        ("tasks", |vitals| vitals.tasks, 20),
-        ("KiB of memory", |vitals| vitals.memory_kib, 16 * 1024),
-    ];
-    for (name, what, chance) in figures {
+    let held = |name: &str, what: fn(&Vitals) -> u64, chance: u64| {
         let (before, last) = (most(before, what), most(last, what));
         eprintln!("{name}: at most {before} in the third quarter, {last} in the last");
         assert!(last <= before + before / 2 + chance, "{name} grew: {before} to {last}");
-    }
+    };
+    held("descriptors", |vitals| vitals.descriptors as u64, 20);
+    held("tasks", |vitals| vitals.tasks, 20);
+    held("KiB of memory", |vitals| vitals.memory_kib, 16 * 1024);
 }

@@ -50,7 +50,7 @@ fn asked<'a>(words: &[&'a str]) -> Option<Asked<'a>> {
             Some(Asked::Proxies)
         }
         ("fault", ["list" | "ls" | "add" | "edit" | "remove" | "rm"]) => Some(Asked::Proxies),
-        ("fault", ["edit", proxy] | ["remove" | "rm", proxy, ..]) => Some(Asked::Faults { proxy: *proxy }),
+        ("fault", ["edit", proxy] | ["remove" | "rm", proxy, ..]) => Some(Asked::Faults { proxy }),
         ("kill" | "stop" | "restart" | "pause" | "disconnect" | "limit" | "remove" | "exec", []) => {
             Some(Asked::Containers)
         }

@@ -79,7 +79,7 @@ pub fn run(args: &TopArgs) -> Exit {
     let view = View { runtime: &runtime, screen: &screen, stop: &stop, seed };
     let result = match (&args.run, &args.api) {
         (Some(run), _) => follow(&view, run, stack, if args.hands { Hands::Free } else { Hands::Tied }),
-        (None, Some(api)) => daemon(&view, api.as_deref(), args.token.clone(), stack),
+        (None, Some(api)) => daemon(&view, api.as_deref(), args.token.as_deref(), stack),
         (None, None) => own(&view, edges, attach, stack),
     };
     match (result, stop.reason()) {
@@ -264,12 +264,12 @@ pub const USUAL_API: &str = "http://localhost:8474";
 fn daemon(
     view: &View<'_>,
     api: Option<&str>,
-    token: Option<String>,
+    token: Option<&str>,
     stack: Option<StackOf>,
 ) -> Result<(), Exit> {
     let given = std::env::var("MURPHY_API").ok();
     let api = api.or(given.as_deref()).unwrap_or(USUAL_API);
-    let client = client(api, token.as_deref())?;
+    let client = client(api, token)?;
     let lease = LeaseName::new(&format!("top-{}", std::process::id()));
     let lease = lease.map_err(|error| fail(Exit::Failed, &error))?;
     let started = view.runtime.block_on(Daemon::start(client, api, lease));

@@ -112,7 +112,7 @@ mod tests {
             "http://unix:/run/x.sock:/v1/info",
         ] {
             let (scheme, rest) = url.split_once("://").unwrap();
-            assert_eq!(in_url(scheme, rest), [expected.clone()], "{url}");
+            assert_eq!(in_url(scheme, rest), std::slice::from_ref(&expected), "{url}");
         }
         for word in ["/run/x.sock", "///run/x.sock", "/run/x.sock:", "-l/run/x.sock"] {
             assert!(is_socket(word), "{word}");

@@ -340,10 +340,7 @@ async fn watch(inner: Arc<Inner>, ears: Ears, stop: CancellationToken) {
         };
         let then = tokio::select! {
             () = stop.cancelled() => return,
-            heard = events.next() => match heard {
-                Some(heard) => Some(inner.hear(&heard)),
-                None => None,
-            },
+            heard = events.next() => heard.map(|heard| inner.hear(&heard)),
             held = hold.next() => held.map(|_| Then::GoOn),
             _ = beat.tick() => Some(Then::Look),
         };
