@@ -88,7 +88,7 @@ fn every_command_of_the_documents_is_one_that_murphy_takes() {
         }
     }
     assert!(refused.is_empty(), "{}", refused.join("\n"));
-    assert!(count >= 80, "only {count} commands were found");
+    assert!(count >= 60, "only {count} commands were found");
 }
 
 #[test]
