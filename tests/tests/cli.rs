@@ -73,18 +73,7 @@ fn completions_of_bash_know_what_runs() {
     daemon.run(&bench, "fault add redis --latency 1s --name slow").expect(0);
     let script = bench.run(&["completions", "bash"]).expect(0).stdout;
     bench.file("murphy.bash", &script);
-    let completed = |words: &[&str]| {
-        let line = format!(
-            ". ./murphy.bash; COMP_WORDS=({} {}); COMP_CWORD={}; \
-             _murphy_known \"${{COMP_WORDS[0]}}\" \"${{COMP_WORDS[COMP_CWORD]}}\"; echo \"${{COMPREPLY[@]}}\"",
-            murphy().display(),
-            words.join(" "),
-            words.len()
-        );
-        let mut shell = std::process::Command::new("bash");
-        shell.args(["-c", &line]).current_dir(bench.path()).env("MURPHY_API", &daemon.url);
-        String::from_utf8(shell.output().expect("bash").stdout).expect("text").trim().to_owned()
-    };
+    let completed = |words: &[&str]| completed(&bench, &daemon.url, &murphy().display().to_string(), words);
     assert_eq!(completed(&["proxies", "toggle", "re"]), "redis");
     assert_eq!(completed(&["fault", "edit", "redis", "s"]), "slow");
     assert_eq!(completed(&["explain", "blackh"]), "blackhole");
@@ -96,6 +85,56 @@ fn completions_of_bash_know_what_runs() {
         "there is none, and that is quick: {of_nobody}"
     );
     assert!(completed(&["expl"]).starts_with("expl"), "what the parser knows");
+}
+
+/// What bash is told for these words behind a command, parted as bash parts them.
+fn completed(bench: &Bench, api: &str, command: &str, words: &[&str]) -> String {
+    // `liar` stands in for a `murphy known` that leaves no name out.
+    let line = format!(
+        "liar() {{ printf '%s\\n' '$(touch pwned)' '*' real; }}; . ./murphy.bash; \
+         COMP_WORDS=({command} {}); COMP_CWORD={}; \
+         _murphy_known \"${{COMP_WORDS[0]}}\" \"${{COMP_WORDS[COMP_CWORD]}}\"; echo \"${{COMPREPLY[@]}}\"",
+        words.join(" "),
+        words.len()
+    );
+    let mut shell = std::process::Command::new("bash");
+    shell.args(["-c", &line]).current_dir(bench.path()).env("MURPHY_API", api);
+    String::from_utf8(shell.output().expect("bash").stdout).expect("text").trim().to_owned()
+}
+
+#[test]
+fn completions_of_bash_carry_out_no_name() {
+    let bench = Bench::new();
+    let daemon = Daemon::start(&bench, &[]);
+    daemon.run(&bench, "proxies add redis 127.0.0.1:9").expect(0);
+    for name in ["$(touch pwned)", "*"] {
+        let create = ["toxiproxy", "create", "-l", "127.0.0.1:0", "-u", "127.0.0.1:9", name];
+        let made =
+            bench.command(&create).env("TOXIPROXY_URL", &daemon.url).output().expect("the binary starts");
+        assert!(made.status.success(), "{made:?}");
+    }
+    bench.file("murphy.bash", &bench.run(&["completions", "bash"]).expect(0).stdout);
+    let murphy = murphy().display().to_string();
+    assert_eq!(completed(&bench, &daemon.url, &murphy, &["proxies", "toggle", "''"]), "redis");
+    // The function of the shell expands nothing by itself.
+    let told = completed(&bench, &daemon.url, "liar", &["proxies", "toggle", "''"]);
+    assert_eq!(told, "$(touch pwned) * real");
+    assert!(!bench.path().join("pwned").exists(), "a name was carried out");
+}
+
+#[test]
+fn completions_of_bash_ask_the_daemon_that_the_line_names() {
+    let bench = Bench::new();
+    let daemon = Daemon::start(&bench, &[]);
+    daemon.run(&bench, "proxies add redis 127.0.0.1:9").expect(0);
+    bench.file("murphy.bash", &bench.run(&["completions", "bash"]).expect(0).stdout);
+    let (murphy, port) = (murphy().display().to_string(), daemon.port().to_string());
+    // As bash parts `http://127.0.0.1:PORT`.
+    let url = ["http", ":", "//127.0.0.1", ":", &port];
+    for before in [&["proxies", "--api"][..], &["proxies", "--api", "="]] {
+        let words = [before, &url, &["toggle", "re"]].concat();
+        assert_eq!(completed(&bench, "http://127.0.0.1:1", &murphy, &words), "redis", "{words:?}");
+    }
 }
 
 #[test]

@@ -8,14 +8,33 @@ use super::print;
 use crate::args::{Cli, CompletionsArgs};
 use crate::exit::Exit;
 
-/// Where there are names, they are what is meant; else what the parser knows.
+/// Where there are names, they are what is meant; else what the parser knows. Names come from a daemon, so nothing here may expand
+/// one: `compgen -W` would carry out a `$(…)`. Bash parts words at `:` and `=`, and completes only the last part.
 const BASH: &str = r#"
 _murphy_known() {
     _murphy "$@"
-    local cur="${COMP_WORDS[COMP_CWORD]}" names
+    local piece name last="${COMP_WORDS[1]}" before="" cur
+    local -a whole=() names=()
+    for piece in "${COMP_WORDS[@]:2:COMP_CWORD-1}"; do
+        if [[ $piece =~ ^[:=]+$ || $last =~ ^[:=]+$ ]]; then
+            before+=$last
+        else
+            whole+=("$before$last")
+            before=""
+        fi
+        last=$piece
+    done
+    cur=$before$last
     [[ $cur == -* ]] && return 0
-    names=$("${COMP_WORDS[0]}" known -- "${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null)
-    [[ -n $names ]] && COMPREPLY=( $(compgen -W "$names" -- "$cur") )
+    [[ $last =~ ^[:=]+$ ]] && before=$cur
+    while IFS= read -r name; do
+        names+=("$name")
+    done < <("${COMP_WORDS[0]}" known -- "${whole[@]}" 2>/dev/null)
+    (( ${#names[@]} )) || return 0
+    COMPREPLY=()
+    for name in "${names[@]}"; do
+        [[ $name == "$cur"* ]] && COMPREPLY+=("${name#"$before"}")
+    done
     return 0
 }
 complete -F _murphy_known -o bashdefault -o default murphy

@@ -1,5 +1,6 @@
 //! `murphy known`: names for a shell that completes a line: proxies and faults of a running daemon, running containers, what can be
-//! explained. It must never keep a shell waiting, and says nothing where there is nothing to say.
+//! explained. It must never keep a shell waiting, nor hand it a name that a shell could read as more than a word, and says nothing where
+//! there is nothing to say.
 
 use std::time::Duration;
 
@@ -29,8 +30,15 @@ pub fn run(words: &[String]) -> Exit {
     let Ok(runtime) = runtime() else { return Exit::Graceful };
     let named = async { tokio::time::timeout(PATIENCE, names(asked, &words)).await };
     let named = runtime.block_on(named).unwrap_or_default();
-    print(&named.iter().map(|name| format!("{name}\n")).collect::<String>());
+    // To look up a host's name blocks a thread, which a runtime that is dropped would wait for.
+    runtime.shutdown_background();
+    print(&named.iter().filter(|name| is_plain(name)).map(|name| format!("{name}\n")).collect::<String>());
     Exit::Graceful
+}
+
+/// Whoever puts a proxy on a daemon chooses its name: none is told that means anything to a shell.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-'))
 }
 
 fn asked<'a>(words: &[&'a str]) -> Option<Asked<'a>> {
@@ -38,12 +46,12 @@ fn asked<'a>(words: &[&'a str]) -> Option<Asked<'a>> {
     match (*command, rest.last().copied()) {
         ("attach" | "top", Some("--from")) | ("top", Some("--containers")) => return Some(Asked::Containers),
         // The value of a flag.
-        (_, Some(last)) if last.starts_with('-') => return None,
+        (_, Some(last)) if wants_value(last) => return None,
         _ => {}
     }
     let before = std::iter::once(&"").chain(rest);
     let plain =
-        rest.iter().zip(before).filter(|(word, before)| !word.starts_with('-') && !before.starts_with('-'));
+        rest.iter().zip(before).filter(|(word, before)| !word.starts_with('-') && !wants_value(before));
     let plain: Vec<&str> = plain.map(|(word, _)| *word).collect();
     match (*command, plain.as_slice()) {
         ("proxies", ["list" | "ls" | "edit" | "toggle" | "remove" | "rm"] | ["remove" | "rm", ..]) => {
@@ -58,6 +66,11 @@ fn asked<'a>(words: &[&'a str]) -> Option<Asked<'a>> {
         ("explain", []) => Some(Asked::Topics),
         _ => None,
     }
+}
+
+/// True for a flag, unless its value stands in it.
+fn wants_value(word: &str) -> bool {
+    word.starts_with('-') && !word.contains('=')
 }
 
 async fn names(asked: Asked<'_>, words: &[&str]) -> Vec<String> {
@@ -79,10 +92,13 @@ async fn containers() -> Option<Vec<String>> {
 }
 
 async fn proxies(words: &[&str]) -> Vec<ProxyDoc> {
-    let given = words.iter().position(|word| *word == "--api").and_then(|at| words.get(at + 1));
+    let given = words.iter().enumerate().find_map(|(at, word)| match word.strip_prefix("--api")? {
+        "" => words.get(at + 1).copied(),
+        rest => rest.strip_prefix('='),
+    });
     let usual = std::env::var("MURPHY_API").unwrap_or_else(|_| super::top::USUAL_API.to_owned());
     let token = std::env::var("MURPHY_TOKEN").ok();
-    match client(given.copied().unwrap_or(&usual), token.as_deref()) {
+    match client(given.unwrap_or(&usual), token.as_deref()) {
         Ok(client) => client.proxies().await.unwrap_or_default(),
         Err(_) => Vec::new(),
     }
@@ -98,6 +114,9 @@ mod tests {
             ("proxies toggle", Some(Asked::Proxies)),
             ("proxies remove one two", Some(Asked::Proxies)),
             ("proxies --api http://a:1 edit", Some(Asked::Proxies)),
+            ("proxies --api=http://a:1 edit", Some(Asked::Proxies)),
+            ("proxies edit --api=http://a:1", Some(Asked::Proxies)),
+            ("proxies edit --api", None),
             ("fault add", Some(Asked::Proxies)),
             ("fault edit redis", Some(Asked::Faults { proxy: "redis" })),
             ("fault remove redis slow", Some(Asked::Faults { proxy: "redis" })),
@@ -113,6 +132,14 @@ mod tests {
         ] {
             let words: Vec<&str> = line.split(' ').collect();
             assert_eq!(asked(&words), wanted, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_means_something_to_a_shell_is_not_told() {
+        assert!(["redis", "shop-db_1.eu:6379", "exit-codes", "143"].into_iter().all(is_plain));
+        for name in ["", "$(touch x)", "`x`", "*", "a b", "a\nb", "a;b", "~", "{a,b}", "ü"] {
+            assert!(!is_plain(name), "{name}");
         }
     }
 }
