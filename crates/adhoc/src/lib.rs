@@ -33,7 +33,7 @@ pub use error::AdhocError;
 pub use happening::{CommandEnd, Happening, Kind, Planned, Victim};
 pub use network::{NetworkTarget, side};
 pub use order::{Consent, Deed, Holding, Order, OrderError, ProcessDeed};
-pub use patterns::{Attempts, Breaker, Patterns, Timeout};
+pub use patterns::{Attempts, Breaker, Patterns, Timeout, expect_block};
 pub use process::{ProcessChoice, ProcessTarget, choose_processes};
 pub use proxy::{Company, FaultSeen, Route, Seat, SeatError, Sight, Stretch, Switch, Told, rehearse, sit};
 pub use saved::{Named, NotSavable, savable, watched};

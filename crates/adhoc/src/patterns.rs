@@ -3,10 +3,16 @@
 //! Seen so far, and no verdict: what users meet meanwhile is not seen here, and who has no users any more falls silent too. A run
 //! judges that.
 
+use std::fmt::Write as _;
+
 use murphy_core::{Span, plural};
 use serde::Serialize;
 
 use crate::rounded::three_digits;
+
+/// Calls that were given up, to expect it of a replay: a verdict wants 95% of those that wait, and the few that are under way when the
+/// fault goes are answered.
+const FEWEST_REPLAYED: u64 = 100;
 
 /// What callers were seen to do so far; what is missing was not seen.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -88,6 +94,32 @@ fn wider(span: Span) -> Span {
     Span::from_micros(more.div_ceil(step) * step)
 }
 
+/// What was seen, as the `expect:` block of a recording; a little wider, so that the same callers pass again. Edges go by their names as
+/// the file has them. What a replay could not tell is a comment: as a rule it would make each replay inconclusive. Empty where nothing was
+/// seen.
+pub fn expect_block(seen: &[(String, Patterns)]) -> String {
+    let (mut rules, mut comments) = (String::new(), String::new());
+    for (edge, patterns) in seen {
+        if let Some(Timeout::GivesUp { to, calls, .. }) = patterns.timeout {
+            let rule = format!("timeout: \"<= {}\"", wider(to));
+            let _ = if calls >= FEWEST_REPLAYED {
+                writeln!(rules, "  {edge}: {{ {rule} }}")
+            } else {
+                let few = plural(calls, "call");
+                writeln!(
+                    comments,
+                    "# Seen on {edge}, but in {few} only, and it takes {FEWEST_REPLAYED} that are given up: {rule}"
+                )
+            };
+        }
+        for rule in patterns.beside_a_load() {
+            let _ = writeln!(comments, "# Seen on {edge}, but told only beside a load: {rule}");
+        }
+    }
+    let head = if rules.is_empty() { "" } else { "# As the callers were seen, a little wider.\nexpect:\n" };
+    format!("{head}{rules}{comments}")
+}
+
 impl Patterns {
     /// Whether one of those in [`Patterns::lines`] was seen.
     pub(crate) fn is_seen(&self, name: &str) -> bool {
@@ -98,18 +130,14 @@ impl Patterns {
         }
     }
 
-    /// What was seen as rules for an edge below `expect:`, a little wider than it was seen, so that the same callers pass again.
-    pub fn expectations(&self) -> Vec<String> {
-        let timeout = match self.timeout {
-            Some(Timeout::GivesUp { to, .. }) => Some(format!("timeout: \"<= {}\"", wider(to))),
-            Some(Timeout::NoneUpTo { .. }) | None => None,
-        };
+    /// Rules that a run tells only by what its own users ask meanwhile.
+    fn beside_a_load(&self) -> Vec<String> {
         let attempts = match self.attempts {
             Some(Attempts::Counted { most, .. }) => Some(format!("attempts: \"<= {most}\"")),
             Some(Attempts::Rate { .. }) | None => None,
         };
         let breaker = self.breaker.map(|_| "breaker: opens".to_owned());
-        [timeout, attempts, breaker].into_iter().flatten().collect()
+        [attempts, breaker].into_iter().flatten().collect()
     }
 
     /// In a few words each, for a line that is drawn again and again.
@@ -174,22 +202,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_seen_is_expected_a_little_wider_and_what_was_not_is_not() {
-        assert!(Patterns::default().expectations().is_empty());
+    fn what_was_seen_is_expected_a_little_wider_and_what_no_replay_could_tell_is_a_comment() {
+        let block = |patterns: Patterns| expect_block(&[("db".to_owned(), patterns)]);
+        assert_eq!(block(Patterns::default()), "");
         let millis = Span::from_millis;
-        let timeout = Timeout::GivesUp { after: millis(400), from: millis(398), to: millis(403), calls: 9 };
+        let gives_up =
+            |calls| Timeout::GivesUp { after: millis(400), from: millis(398), to: millis(403), calls };
         let breaker = Breaker { times: 2, silence: Span::from_secs(5), after: 5, due: 40.0 };
         let attempts = Attempts::Counted { calls: 9, usual: 2, most: 3 };
-        let (timeout, attempts, breaker) = (Some(timeout), Some(attempts), Some(breaker));
-        let rules = Patterns { timeout, attempts, breaker }.expectations();
-        assert_eq!(rules, ["timeout: \"<= 510ms\"", "attempts: \"<= 3\"", "breaker: opens"]);
+        let (timeout, attempts, breaker) = (Some(gives_up(100)), Some(attempts), Some(breaker));
+        assert_eq!(
+            block(Patterns { timeout, attempts, breaker }),
+            "# As the callers were seen, a little wider.\n\
+             expect:\n  db: { timeout: \"<= 510ms\" }\n\
+             # Seen on db, but told only beside a load: attempts: \"<= 3\"\n\
+             # Seen on db, but told only beside a load: breaker: opens\n"
+        );
+        let few = Patterns { timeout: Some(gives_up(99)), ..Patterns::default() };
+        assert_eq!(
+            block(few),
+            "# Seen on db, but in 99 calls only, and it takes 100 that are given up: timeout: \"<= 510ms\"\n",
+            "no block where no rule stands in it"
+        );
         let (timeout, attempts) = (
             Some(Timeout::NoneUpTo { waited: millis(9) }),
             Some(Attempts::Rate { failing: 9.0, usual: 3.0 }),
         );
-        assert!(
-            Patterns { timeout, attempts, breaker: None }.expectations().is_empty(),
-            "no bound to hold them to"
-        );
+        assert_eq!(block(Patterns { timeout, attempts, breaker: None }), "", "no bound to hold them to");
     }
 }

@@ -8,6 +8,7 @@ use murphy_docker::{Pattern, Selector, Target};
 use murphy_scenario::{Caller, OpenConnections};
 use serde_json::Value;
 
+use crate::patterns::expect_block;
 use crate::proxy::Sight;
 
 /// The phases before and after, which a person by hand does not have.
@@ -68,13 +69,9 @@ impl Sight {
         }
         // Refused connections leave no trace, so nothing could be asked of them.
         let tells = self.faults.iter().any(|seen| !seen.stood.is_empty() && seen.fault.name() != "refuse");
-        let rules = self.calls.patterns.expectations();
-        if tells && !rules.is_empty() {
-            let _ = writeln!(
-                text,
-                "# As the callers were seen, a little wider.\nexpect:\n  {edge}: {{ {} }}\n",
-                rules.join(", ")
-            );
+        let expected = expect_block(&[(edge.to_owned(), self.calls.patterns.clone())]);
+        if tells && !expected.is_empty() {
+            let _ = writeln!(text, "{expected}");
         }
         text += "learn: all                 # proposes an `expect:` block from what is seen\n";
         text

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use murphy_adhoc::expect_block;
 use murphy_core::{Chance, Directions, Offset, Protocol, Span};
 use murphy_faults::Fault;
 
@@ -105,22 +106,18 @@ impl Record {
         Some(text)
     }
 
-    /// An `expect:` block of what callers were seen to do, a little wider; empty where nothing was.
+    /// An `expect:` block of what callers were seen to do; empty where nothing was.
     fn expected(&self) -> String {
-        let mut block = String::new();
+        let mut seen = Vec::new();
         for (edge, calls) in &self.calls {
             // Refused connections leave no trace, so nothing could be asked of them.
             let tells = |act: &Act| act.at == At::Edge(edge.clone()) && act.fault.name() != "refuse";
-            let rules = calls.seen().patterns.expectations();
-            if !rules.is_empty() && self.acts.iter().any(tells) {
-                let _ = writeln!(block, "  {}: {{ {} }}", plain(edge.as_str()), rules.join(", "));
+            if self.acts.iter().any(tells) {
+                seen.push((plain(edge.as_str()), calls.seen().patterns));
             }
         }
-        if block.is_empty() {
-            block
-        } else {
-            format!("\n# As the callers were seen, a little wider.\nexpect:\n{block}")
-        }
+        let block = expect_block(&seen);
+        if block.is_empty() { block } else { format!("\n{block}") }
     }
 
     /// The containers that something was done to, by name.
@@ -357,8 +354,12 @@ mod tests {
         };
         record.armed(at(0), &edge, id, &fault("blackhole").unwrap(), &How::plain());
         (1..9).for_each(|second| record.on(&given_up(&name, second)));
-        (1..9).for_each(|second| record.on(&given_up(&EdgeName::new("other").unwrap(), second)));
         let text = record.scenario(at(10_000)).unwrap();
+        let too_few = "# Seen on db, but in 8 calls only, and it takes 100 that are given up: timeout: ";
+        assert!(text.contains(too_few) && !text.contains("expect:"), "{text}");
+        (9..=100).for_each(|second| record.on(&given_up(&name, second)));
+        (1..=100).for_each(|second| record.on(&given_up(&EdgeName::new("other").unwrap(), second)));
+        let text = record.scenario(at(110_000)).unwrap();
         assert!(text.contains("expect:\n  db: { timeout: \"<= 510ms\" }\n\nlearn: all\n"), "{text}");
     }
 }
