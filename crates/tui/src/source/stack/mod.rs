@@ -39,7 +39,7 @@ pub struct StackConfig {
     pub record: Recorded,
     /// Undo logs and this binary.
     pub base: Base,
-    /// StackOf containers.
+    /// Which containers.
     pub which: StackOf,
     /// Root of all choices.
     pub seed: Seed,

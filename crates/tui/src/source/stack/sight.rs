@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// So many containers are shown; each costs a call to the engine a look.
 const MOST: usize = 200;
 
-/// StackOf containers are the stack.
+/// Which containers are the stack.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StackOf {
     /// Those that a target means.
