@@ -13,7 +13,9 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use murphy_core::{ContainerIdentity, EventKind, Recorder, RunClock, Seed, Size, Span, Undo};
+use murphy_core::{
+    ContainerIdentity, EventKind, LimitsRecord, MemoryRecord, Recorder, RunClock, Seed, Size, Span, Undo,
+};
 use murphy_docker::{
     Action, ApiVersion, Change, Endpoint, Engine, EngineError, EngineKind, Environment, FindError, Limits,
     Mark, Reverted, SelectError, Signal, Wanted, Watched,
@@ -353,6 +355,49 @@ async fn a_container_that_ends_again_right_after_its_start_is_a_failure() {
     let engine = stub.engine().await.unwrap();
     let undo = Undo::Start { container: container(), addresses: vec![], grace: Span::ZERO };
     assert!(engine.revert(&undo).await.unwrap_err().to_string().contains("code 78"));
+}
+
+#[tokio::test]
+async fn with_its_memory_only_that_container_is_started_whose_own_end_was_the_want_of_it() {
+    const OLD: i64 = 64 << 20;
+    let down = |memory: i64, code: i64| {
+        let state = json!({ "Running": false, "OOMKilled": true, "ExitCode": code });
+        let host = json!({ "Memory": memory, "MemorySwap": memory });
+        Answer::Json(
+            200,
+            json!({ "Id": ID, "Name": "/web", "State": state, "HostConfig": host, "Config": {} }),
+        )
+    };
+    let memory = Some(MemoryRecord { memory: OLD, with_swap: OLD });
+    let limits = LimitsRecord { memory, ..LimitsRecord::default() };
+    let undo = Undo::RestoreLimits { container: container(), limits };
+    let stub = Stub::start(vec![version("1.41")]);
+    let engine = stub.engine().await.unwrap();
+    let squeezed = |code: i64| {
+        stub.then("/json", down(OLD / 4, code));
+        stub.then("/update", Answer::Json(200, json!({ "Warnings": [] })));
+        stub.then("/json", down(OLD, code));
+        stub.then("/json", down(OLD, code));
+    };
+    let starts = || stub.asked().iter().filter(|asked| asked.contains("/start")).count();
+    // Another process of it was killed, and then its owner stopped it.
+    squeezed(143);
+    assert_eq!(engine.revert(&undo).await.unwrap(), Reverted::Restored { notes: Vec::new() });
+    assert_eq!(starts(), 0);
+    squeezed(137);
+    stub.then("/json", down(OLD, 137));
+    stub.then("/start", Answer::Json(204, Value::Null));
+    stub.then("/json", inspected(&json!({ "Running": true })));
+    let notes = vec!["it had run out of memory, and was started again".to_owned()];
+    assert_eq!(engine.revert(&undo).await.unwrap(), Reverted::Restored { notes });
+    assert_eq!(starts(), 1);
+    // Its limits were back already: since when it is down is not known.
+    stub.then("/json", down(OLD, 137));
+    stub.then("/json", down(OLD, 137));
+    let error = engine.revert(&undo).await.unwrap_err();
+    assert!(error.to_string().contains("ran out of memory, and does not run"), "{error}");
+    assert_eq!(starts(), 1);
+    assert_eq!(stub.script.lock().unwrap().len(), 0, "{:?}", stub.asked());
 }
 
 #[tokio::test]

@@ -10,7 +10,12 @@ pub fn by_hand(undo: &Undo) -> String {
             let update = |options: Vec<String>| {
                 typed(&[words(&["docker", "update"]), options, vec![container.name.clone()]].concat())
             };
-            return restoring_options(limits).into_iter().map(update).collect::<Vec<_>>().join(" || ");
+            let updates = restoring_options(limits).into_iter().map(update).collect::<Vec<_>>().join(" || ");
+            // It may have run out of memory meanwhile. One that runs is left alone by this.
+            return match limits.memory {
+                Some(_) => format!("{updates} && docker start {}", container.id),
+                None => updates,
+            };
         }
         Undo::Continue { process, .. } => words(&["kill", "-CONT", &process.pid.to_string()]),
         Undo::Unpause { container } => words(&["docker", "unpause", &container.name]),
@@ -91,7 +96,19 @@ mod tests {
         };
         assert_eq!(
             by_hand(&Undo::RestoreLimits { container: web(), limits }),
-            "docker update --cpus 1.5 --memory 67108864 --memory-swap 134217728 --pids-limit 100 web"
+            format!(
+                "docker update --cpus 1.5 --memory 67108864 --memory-swap 134217728 --pids-limit 100 web && \
+                 docker start {}",
+                web().id
+            )
+        );
+        // Without the memory nothing has ended it.
+        assert_eq!(
+            by_hand(&Undo::RestoreLimits {
+                container: web(),
+                limits: LimitsRecord { memory: None, ..limits }
+            }),
+            "docker update --cpus 1.5 --pids-limit 100 web"
         );
     }
 
@@ -104,8 +121,12 @@ mod tests {
         };
         assert_eq!(
             by_hand(&Undo::RestoreLimits { container: web(), limits }),
-            "docker update --cpu-quota -1 --memory 9223372036854771712 --memory-swap -1 --pids-limit -1 web || \
-             docker update --cpu-quota -1 --memory 9223372036854771712 --memory-swap 9223372036854771712 --pids-limit -1 web"
+            format!(
+                "docker update --cpu-quota -1 --memory 9223372036854771712 --memory-swap -1 --pids-limit -1 web || \
+                 docker update --cpu-quota -1 --memory 9223372036854771712 --memory-swap 9223372036854771712 --pids-limit -1 web && \
+                 docker start {}",
+                web().id
+            )
         );
     }
 

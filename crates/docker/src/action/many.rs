@@ -115,9 +115,11 @@ fn lines<'a>(undos: impl Iterator<Item = &'a Undo>) -> Vec<Vec<Line>> {
 }
 
 /// What an undo has to itself: its container, and the networks on which it has the engine choose an address. Nothing for one that
-/// may mean anything to anybody, as a command does, or a start of a container in the network of another.
+/// may mean anything to anybody, as a command does, or a start of a container in the network of another, or on networks that the
+/// undo does not name: with its memory a container may be started again.
 fn touched(undo: &Undo) -> BTreeSet<String> {
     let (container, networks): (_, Vec<&NetworkIdentity>) = match undo {
+        Undo::RestoreLimits { limits, .. } if limits.memory.is_some() => return BTreeSet::new(),
         Undo::Unpause { container } | Undo::RestoreLimits { container, .. } | Undo::Rename { container } => {
             (container, Vec::new())
         }
@@ -134,7 +136,7 @@ fn touched(undo: &Undo) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use murphy_core::{EndpointRecord, Span};
+    use murphy_core::{EndpointRecord, LimitsRecord, MemoryRecord, Span};
 
     fn container(id: &str) -> ContainerIdentity {
         ContainerIdentity { id: id.to_owned(), name: id.to_owned() }
@@ -184,5 +186,18 @@ mod tests {
             places(&[pause(), start("a", &[]), pause(), start("c", &["n"])]),
             [vec![vec![0]], vec![vec![1]], vec![vec![2], vec![3]]]
         );
+    }
+
+    #[test]
+    fn a_container_that_may_be_started_with_its_memory_takes_no_address_that_another_is_to_have() {
+        let limits = |memory| {
+            let limits = LimitsRecord { memory, ..LimitsRecord::default() };
+            Undo::RestoreLimits { container: container("a"), limits }
+        };
+        assert_eq!(
+            places(&[start("b", &["n"]), limits(Some(MemoryRecord::default())), start("c", &["n"])]),
+            [vec![vec![0]], vec![vec![1]], vec![vec![2]]]
+        );
+        assert_eq!(places(&[start("b", &["n"]), limits(None)]), [[vec![0], vec![1]]]);
     }
 }

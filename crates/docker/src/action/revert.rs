@@ -13,6 +13,9 @@ use super::{ActError, limit};
 use crate::engine::Engine;
 use crate::error::EngineError;
 
+/// The exit code of who was ended by SIGKILL, as the kernel does for want of memory.
+const KILLED: i64 = 137;
+
 /// What an undo found and did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reverted {
@@ -139,21 +142,25 @@ impl Engine {
         Ok(Reverted::Restored { notes })
     }
 
-    /// It ran when its memory was squeezed: if the kernel ended it for that, it is started again.
+    /// It ran when its memory was squeezed: if the kernel ended it for that, it is started again. The engine says of any process
+    /// of it that it was killed for want of memory, until the next start; only with the code of SIGKILL can that have been its end,
+    /// and one that its owner stopped stays down.
     async fn start_if_starved(
         &self,
         container: &ContainerIdentity,
         outcome: Reverted,
     ) -> Result<Reverted, RevertError> {
         let state = self.inspect(&container.id).await?.state.unwrap_or_default();
-        if state.running == Some(true) || state.oom_killed != Some(true) {
+        let has_starved = state.oom_killed == Some(true) && state.exit_code == Some(KILLED);
+        if state.running == Some(true) || !has_starved {
             return Ok(outcome);
         }
-        self.start_again(container, &[]).await?;
-        let mut notes = match outcome {
-            Reverted::Restored { notes } => notes,
-            Reverted::AlreadyAsBefore | Reverted::Gone => Vec::new(),
+        let Reverted::Restored { mut notes } = outcome else {
+            // Whoever gave the limits back could not start it, or it has ended under its own since: not known, so only said.
+            let what = "it ran out of memory, and does not run".to_owned();
+            return Err(RevertError::Differs { container: container.clone(), what });
         };
+        self.start_again(container, &[]).await?;
         notes.push("it had run out of memory, and was started again".to_owned());
         Ok(Reverted::Restored { notes })
     }
