@@ -8,9 +8,12 @@ use tokio::io::ReadBuf;
 pub(crate) struct Ahead(Bytes);
 
 impl Ahead {
-    /// Keeps what was read.
+    /// Keeps what was read. It was read before what is kept already, and comes before it.
     pub(crate) fn put_back(&mut self, bytes: Bytes) {
-        self.0 = bytes;
+        self.0 = match self.0.is_empty() {
+            true => bytes,
+            false => Bytes::from([&bytes[..], &self.0[..]].concat()),
+        };
     }
 
     /// True if nothing is kept.
@@ -38,6 +41,22 @@ mod tests {
     fn all_that_was_put_back_comes_once_and_in_order() {
         let mut ahead = Ahead::default();
         ahead.put_back(Bytes::from_static(b"PRI * HTTP"));
+        assert_eq!(all_of(&mut ahead), b"PRI * HTTP");
+        assert!(ahead.is_empty());
+    }
+
+    #[test]
+    fn what_is_put_back_comes_before_what_was_left() {
+        let mut ahead = Ahead::default();
+        ahead.put_back(Bytes::from_static(b"GET / HTTP/1.1"));
+        let mut space = [0; 5];
+        let mut buf = ReadBuf::new(&mut space);
+        assert!(ahead.hand_on(&mut buf));
+        ahead.put_back(Bytes::copy_from_slice(buf.filled()));
+        assert_eq!(all_of(&mut ahead), b"GET / HTTP/1.1");
+    }
+
+    fn all_of(ahead: &mut Ahead) -> Vec<u8> {
         let mut said = Vec::new();
         let mut space = [0; 4];
         loop {
@@ -47,7 +66,6 @@ mod tests {
             }
             said.extend_from_slice(buf.filled());
         }
-        assert_eq!(said, b"PRI * HTTP");
-        assert!(ahead.is_empty());
+        said
     }
 }

@@ -53,19 +53,23 @@ impl Wire {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // In the order in which they came: what is ahead, what the line holds, what was late, what the socket still has.
+        if self.ahead.hand_on(buf) {
+            self.read_on(buf);
+            return Poll::Ready(Ok(()));
+        }
         if !self.late.is_empty() {
             if self.is_edited() {
                 return Poll::Pending;
             }
             let late = std::mem::take(&mut self.late);
-            match self.up.is_clear() {
-                true => self.ahead.put_back(late),
-                false => self.up.push(late, Instant::now()),
+            if self.up.is_clear() {
+                self.ahead.put_back(late);
+                self.ahead.hand_on(buf);
+                self.read_on(buf);
+                return Poll::Ready(Ok(()));
             }
-        }
-        if self.ahead.hand_on(buf) {
-            self.read_on(buf);
-            return Poll::Ready(Ok(()));
+            self.up.push(late, Instant::now());
         }
         self.listening = false;
         if !self.up.is_clear() {
@@ -111,7 +115,8 @@ impl Wire {
     /// What has come since bytes were read ahead goes with them: the HTTP layer grows its buffer, for as long as the
     /// connection lives, when the first of them come alone. An end is told by the next read.
     fn read_on(&mut self, buf: &mut ReadBuf<'_>) {
-        if buf.remaining() == 0 || !self.ahead.is_empty() || !self.up.is_clear() || self.has_left() {
+        let is_next = self.ahead.is_empty() && self.late.is_empty() && self.up.is_clear();
+        if buf.remaining() == 0 || !is_next || self.has_left() {
             return;
         }
         let before = buf.filled().len();
