@@ -237,7 +237,9 @@ async fn ask_http(
             let headers: Vec<(String, String)> = answer
                 .headers
                 .iter()
-                .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+                .map(|(name, value)| {
+                    (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+                })
                 .collect();
             let other = header.iter().find_map(|test| test.unlike(&headers));
             let judged = match (other, body) {

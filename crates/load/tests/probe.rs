@@ -106,7 +106,7 @@ async fn a_header_of_the_answer_must_be_there_and_match_and_a_secret_one_is_not_
     let server = HttpServer::start(|_| {
         Answer::raw(
             "HTTP/1.1 200 OK\r\nX-Cache: MISS, hit\r\nVary: Accept\r\nVary: Origin\r\nSet-Cookie: id=41\r\n\
-             content-length: 5\r\n\r\ngreen",
+             X-Name: Käse\r\ncontent-length: 5\r\n\r\ngreen",
         )
     })
     .await;
@@ -128,6 +128,7 @@ async fn a_header_of_the_answer_must_be_there_and_match_and_a_secret_one_is_not_
     );
     // Of a header that is written several times, any one will do.
     assert_eq!(answer("vary", "^Origin$", Said).await, (true, "200".into()));
+    assert_eq!(answer("x-name", "^Käse$", Said).await, (true, "200".into()));
     assert_eq!(answer("etag", "", Said).await, (false, "200, no header `etag`".into()));
     assert_eq!(answer("set-cookie", "id=42", Hidden).await, (false, "200, set-cookie does not match".into()));
 }

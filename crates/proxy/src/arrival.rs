@@ -38,7 +38,8 @@ pub(crate) enum Reading {
 }
 
 /// Reads once. A read that did not fill the buffer has emptied the socket, so the readiness is cleared with it: that
-/// saves the second read that would only answer "nothing there". The one exception has a second look (see `second_look`).
+/// saves the second read that would only answer "nothing there". The one exception has a second look where bytes are only carried (see
+/// `second_look`).
 pub(crate) fn read_some(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     let room = buffer.len();
     read_by(stream, room, || recv(stream.as_raw_fd(), buffer, MsgFlags::empty()).map_err(io::Error::from))

@@ -65,6 +65,7 @@ async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
         Err(error) if error.raw_os_error() == Some(Errno::EINPROGRESS as i32) => {
             match socket.connect(&target) {
                 Ok(()) => true,
+                Err(error) if error.raw_os_error() == Some(Errno::EISCONN as i32) => true,
                 Err(error) if error.raw_os_error() == Some(Errno::EALREADY as i32) => false,
                 Err(error) => return Err(error),
             }

@@ -3,6 +3,9 @@
 //! A read that did not fill its buffer has emptied the socket, and nothing is asked to make sure: that saves a system call in each
 //! round trip. There is one exception. A read ends before a byte that its sender called urgent, whatever lies behind it, and no event
 //! tells of that once more. So whoever rests on such a read is woken within half a second to look, once.
+//!
+//! That is done where bytes are only carried. Where HTTP or TLS is spoken nobody looks again: neither has a use for an urgent byte, and
+//! bytes behind one come there with the next that is sent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
