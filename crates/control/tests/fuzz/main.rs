@@ -130,7 +130,6 @@ async fn fuzz(what: &str, compat: Compat) {
     let memory = most_memory();
     eprintln!("{what}: {tried} requests, {done} done, {refused} refused, {} MiB at most", memory / 1024);
     if alone.is_none() {
-        assert!(tried >= LEAST, "only {tried} cases: nothing was tried");
         // Nearly right: what is always refused never comes to what could break.
         assert!(done * 20 > tried && refused * 20 > tried, "{done} done and {refused} refused of {tried}");
     }

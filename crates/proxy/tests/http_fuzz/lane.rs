@@ -229,6 +229,11 @@ pub const LEAST: u64 = 50;
 /// Beyond the time of a test: far longer than the least number of cases takes anywhere, reached only by a hang.
 const HANG: Duration = Duration::from_secs(900);
 
+/// True if one case alone was asked for.
+pub fn is_alone() -> bool {
+    std::env::var_os("MURPHY_FUZZ_CASE").is_some()
+}
+
 /// Runs cases on many lanes at a time until the time is up and they are enough, or one alone: how many they were.
 pub async fn until<F, R>(case: F) -> u64
 where
@@ -259,7 +264,7 @@ where
             let mut number = alone.unwrap_or(first);
             let is_over = |number| {
                 let enough = tried.load(Ordering::Relaxed) >= least && tokio::time::Instant::now() >= over;
-                enough || number >= most
+                enough || alone.is_none() && number >= most
             };
             while !is_over(number) {
                 let (clear, sliced) =
