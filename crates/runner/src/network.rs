@@ -180,6 +180,9 @@ fn sum(a: Tally, b: Tally) -> Tally {
 /// What stands in one network.
 struct Post {
     lease: Option<Lease>,
+    /// Keeps the network where no lease does: else its number could be given to another while this is known by it, and that one
+    /// were taken for limited.
+    kept: Option<Netns>,
     undos: Vec<(UndoId, Undo)>,
     peers: BTreeSet<IpAddr>,
 }
@@ -289,7 +292,8 @@ impl Holder {
         let hosts = peers.clone();
         let fault = match &self.action {
             NetworkAction::Bandwidth { rate } => {
-                return self.shape(&netns, *rate).await.map_err(|error| error.of(&at.name));
+                let post = self.shape(&netns, *rate).await.map_err(|error| error.of(&at.name))?;
+                return Ok(Post { kept: Some(netns), ..post });
             }
             NetworkAction::Partition => NetFault::Partition(Partition { peers: hosts, way: leg.way }),
             NetworkAction::Loss { rate } => {
@@ -298,7 +302,7 @@ impl Holder {
             NetworkAction::Reset => NetFault::Reset(Reset { destinations: Destinations::Hosts(hosts) }),
             // Carried out by proxies.
             NetworkAction::Latency { .. } => {
-                return Ok(Post { lease: None, undos: Vec::new(), peers: hosts });
+                return Ok(Post { lease: None, kept: None, undos: Vec::new(), peers: hosts });
             }
         };
         let note = format!("murphy: fault {}", self.fault);
@@ -306,7 +310,9 @@ impl Holder {
         let undo = plan.undo();
         let id = self.site.log.due(Some(&self.fault), &undo)?;
         match plan.apply().await {
-            Ok(lease) => Ok(Post { lease: Some(lease), undos: vec![(id, undo)], peers: peers.clone() }),
+            Ok(lease) => {
+                Ok(Post { lease: Some(lease), kept: None, undos: vec![(id, undo)], peers: peers.clone() })
+            }
             Err(error) => {
                 // It may have been done in part: the undo finds out.
                 let _ = self.site.take_back(id, undo).await;
@@ -317,7 +323,7 @@ impl Holder {
 
     /// Limits every interface of the network.
     async fn shape(&self, netns: &Netns, rate: Rate) -> Result<Post, ShapeError> {
-        let mut post = Post { lease: None, undos: Vec::new(), peers: BTreeSet::new() };
+        let mut post = Post { lease: None, kept: None, undos: Vec::new(), peers: BTreeSet::new() };
         for interface in netns.interfaces().await? {
             let plan = netns.plan_shape(Shape { interface, rate }, &self.site.table()).await;
             let result = match plan {
@@ -359,6 +365,7 @@ impl Holder {
             // A failure is kept by the site.
             let _ = self.site.take_back(id, undo).await;
         }
+        drop(post.kept);
         tally
     }
 }
