@@ -253,13 +253,15 @@ mod tests {
         let (one, two) = (plan(1001, ""), plan(1001, ""));
         assert!(Claims::of(&one).clash(&Claims::of(&two)).is_some(), "the load's own");
         // All interfaces may be those of any name.
-        assert!(
-            clash(
-                "services: { b: { run: [b, \"0.0.0.0:2001\"] } }\n",
-                "probes: { up: { tcp: \"shop:2001\" } }\n"
-            )
-            .is_some()
-        );
+        for run in [
+            "b, \"0.0.0.0:2001\"",
+            "b, --port, \"2001\"",
+            "docker, run, -p, \"2001:80\", shop",
+            "ssh, -L, \"2001:db:5432\", there",
+        ] {
+            let service = format!("services: {{ b: {{ run: [{run}] }} }}\n");
+            assert!(clash(&service, "probes: { up: { tcp: \"shop:2001\" } }\n").is_some(), "{run}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What may be reached by the words that a process is started with: the host of a URL, a host with a port, a socket, and a number
-//! that can be a port, which is one of this machine. Taken for an address by mistake, a word costs time and nothing else; an
-//! address that is not seen could let two scenarios meet.
+//! that can be a port, which is one of this machine, under whatever name if its own name speaks of a port. Taken for an address by
+//! mistake, a word costs time and nothing else; an address that is not seen could let two scenarios meet.
 
 use std::net::Ipv6Addr;
 
@@ -20,7 +20,10 @@ struct Word<'a> {
 /// Whether a number can be a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Numbers {
+    /// Their name says so.
     ArePorts,
+    /// Those that services are mostly given.
+    MayBePorts,
     AreNone,
 }
 
@@ -31,7 +34,11 @@ pub(super) fn in_given(given: &[Given<'_>]) -> Vec<(Claim, Sight)> {
     for word in &words {
         // A number in the place of a secret is that secret, unless its name speaks of a port.
         let is_port = word.name.is_some_and(|name| name.to_ascii_lowercase().contains("port"));
-        let numbers = if word.sight == Sight::Open || is_port { Numbers::ArePorts } else { Numbers::AreNone };
+        let numbers = match word.sight {
+            _ if is_port => Numbers::ArePorts,
+            Sight::Open => Numbers::MayBePorts,
+            Sight::Secret => Numbers::AreNone,
+        };
         let claims = in_word(word.text, numbers).into_iter().chain(as_host(word, &words));
         all.extend(claims.map(|claim| (claim, word.sight)));
     }
@@ -119,8 +126,12 @@ fn in_word(word: &str, numbers: Numbers) -> Vec<Claim> {
         return url::socket(path).into_iter().collect();
     }
     let word = url::authority(word);
+    if let Some(claims) = forwarded(word, numbers) {
+        return claims;
+    }
     let address = match word.parse::<u16>() {
-        Ok(port) if numbers == Numbers::ArePorts && (port >= 1024 || matches!(port, 80 | 443)) => {
+        Ok(port) if numbers == Numbers::ArePorts => on_all(port),
+        Ok(port) if numbers == Numbers::MayBePorts && (port >= 1024 || matches!(port, 80 | 443)) => {
             at_port("127.0.0.1", port)
         }
         Ok(_) => None,
@@ -128,6 +139,36 @@ fn in_word(word: &str, numbers: Numbers) -> Vec<Claim> {
         Err(_) => url::spelled_out(word).parse().ok(),
     };
     address.map(Claim::Address).into_iter().collect()
+}
+
+/// A service that is told a port and no host mostly listens on all interfaces.
+fn on_all(port: u16) -> Option<Address> {
+    at_port("0.0.0.0", port)
+}
+
+/// `9000:80`, `8080:db:5432`, `TCP-LISTEN:8080`: which of the ports is of this machine stands nowhere, and so each may be. `None` of
+/// a word that is a host with its port.
+fn forwarded(word: &str, numbers: Numbers) -> Option<Vec<Claim>> {
+    let rest = &word[in_brackets(word).unwrap_or(0)..];
+    let parts: Vec<&str> = rest.split(':').collect();
+    let port = |part: &str| part.parse::<u16>().ok();
+    let is_forwarded = match parts[..] {
+        [first, _] => {
+            numbers == Numbers::ArePorts
+                || port(first).is_some()
+                || first.to_ascii_lowercase().contains("listen")
+        }
+        _ => parts.len() > 2,
+    };
+    if !is_forwarded || numbers == Numbers::AreNone || word.parse::<Ipv6Addr>().is_ok() {
+        return None;
+    }
+    let far = parts.windows(2).filter_map(|pair| match pair {
+        [host, end] => at_port(&url::spelled_out(host), port(end)?),
+        _ => None,
+    });
+    let near = parts.iter().filter_map(|part| on_all(port(part)?));
+    Some(near.chain(far).map(Claim::Address).collect())
 }
 
 /// A value that its name calls a host: with the ports that are named like it, or else on any port.
@@ -208,9 +249,38 @@ mod tests {
     }
 
     #[test]
+    fn a_port_that_is_named_so_is_one_of_all_names_of_this_machine_however_low_it_is() {
+        assert_eq!(claims_of(&["a", "--port", "81"]), ["0.0.0.0:81"]);
+        assert_eq!(claims_of(&["a", "PORT=81"]), ["0.0.0.0:81"]);
+        assert_eq!(claims_of(&["a", "--port", "0"]), [""; 0]);
+        assert_eq!(claims_of(&["a", "--retries", "81"]), [""; 0]);
+    }
+
+    #[test]
+    fn of_what_is_forwarded_every_port_may_be_one_of_this_machine() {
+        let docker = ["0.0.0.0:9000", "0.0.0.0:80"];
+        assert_eq!(claims_of(&["docker", "run", "-p", "9000:80"]), docker);
+        assert_eq!(claims_of(&["docker", "run", "--publish=9000:80/tcp"]), docker);
+        let there = claims_of(&["docker", "run", "-p", "127.0.0.1:9000:80"]);
+        assert_eq!(there, ["0.0.0.0:9000", "0.0.0.0:80", "127.0.0.1:9000"]);
+        assert_eq!(claims_of(&["docker", "run", "-p", "[::1]:9000:80"]), docker);
+        let ssh = ["0.0.0.0:8080", "0.0.0.0:5432", "db:5432"];
+        assert_eq!(claims_of(&["ssh", "-L", "8080:db:5432"]), ssh);
+        let socat = claims_of(&["socat", "TCP-LISTEN:8080,fork", "TCP:db:5432"]);
+        for claim in ["0.0.0.0:8080", "0.0.0.0:5432", "db:5432"] {
+            assert!(socat.iter().any(|seen| seen == claim), "{claim} in {socat:?}");
+        }
+        assert_eq!(claims_of(&["a", "--port", "tcp:81"]), ["0.0.0.0:81", "tcp:81"]);
+        // A host with its port, and addresses that have none.
+        assert_eq!(one("db:5432"), ["db:5432"]);
+        assert_eq!(claims_of(&["a", "::1", "fe80::1", "a::b"]), [""; 0]);
+        assert_eq!(claims_of(&["a", "--password", "4711:4712"]), [""; 0]);
+    }
+
+    #[test]
     fn json_and_lists_are_taken_apart_and_brackets_of_an_address_are_not() {
         assert_eq!(one(r#"{"port":5432}"#), ["0.0.0.0:5432"]);
-        assert_eq!(one(r#"{"port": 5432}"#), ["127.0.0.1:5432"]);
+        assert_eq!(one(r#"{"port": 5432}"#), ["0.0.0.0:5432"]);
         assert_eq!(one("[5432,5433]"), ["127.0.0.1:5432", "127.0.0.1:5433"]);
         assert_eq!(one(r#"{"db":{"host":"db","port":5432}}"#), ["db:5432", "0.0.0.0:5432"]);
         assert_eq!(one("[::1]:9000"), ["[::1]:9000"]);
@@ -221,12 +291,12 @@ mod tests {
 
     #[test]
     fn a_host_is_one_with_its_own_port_or_on_any() {
-        assert_eq!(one("host=db port=5432"), ["db:5432", "127.0.0.1:5432"]);
+        assert_eq!(one("host=db port=5432"), ["db:5432", "0.0.0.0:5432"]);
         assert_eq!(claims_of(&["a", "--host", "redis"]), ["redis:?"]);
-        assert_eq!(claims_of(&["a", "REDIS_HOST=redis", "PORT=3000"]), ["redis:?", "127.0.0.1:3000"]);
+        assert_eq!(claims_of(&["a", "REDIS_HOST=redis", "PORT=3000"]), ["redis:?", "0.0.0.0:3000"]);
         let local = ["a", "--host", "127.0.0.1", "--port", "3000"];
-        assert_eq!(claims_of(&local), ["127.0.0.1:3000", "127.0.0.1:3000"]);
-        assert_eq!(claims_of(&["a", "BIND_ADDR=0.0.0.0", "PORT=3000"]), ["127.0.0.1:3000"]);
+        assert_eq!(claims_of(&local), ["127.0.0.1:3000", "0.0.0.0:3000"]);
+        assert_eq!(claims_of(&["a", "BIND_ADDR=0.0.0.0", "PORT=3000"]), ["0.0.0.0:3000"]);
         assert_eq!(one("hosts=a,b"), ["a:?", "b:?"]);
         assert_eq!(one("host=/run/pg"), ["/run/pg"]);
     }
@@ -235,7 +305,7 @@ mod tests {
     fn what_stands_in_the_place_of_a_secret_is_seen_and_marked_and_its_numbers_are_left_alone() {
         assert_eq!(claims_of(&["a", "--auth-addr", "127.0.0.1:9000"]), ["(127.0.0.1:9000)"]);
         assert_eq!(claims_of(&["a", "--auth-url", "http://auth:81/x"]), ["(auth:81)"]);
-        assert_eq!(claims_of(&["a", "--auth-port", "9000"]), ["(127.0.0.1:9000)"]);
+        assert_eq!(claims_of(&["a", "--auth-port", "9000"]), ["(0.0.0.0:9000)"]);
         for text in ["--password=4711", "password: 4711", r#"{"password":"4711"}"#, "run TOKEN=4711"] {
             assert_eq!(one(text), [""; 0], "{text}");
         }
