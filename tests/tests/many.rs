@@ -39,6 +39,10 @@ fn a_budget_that_is_too_small_is_inconclusive_and_starts_nothing() {
     let bench = Bench::new();
     bench.file("s.yaml", &scenario("too long", "30ms", "3s"));
     bench.run(&["run", "s.yaml", "--within", "5s"]).expect(4).says("no time is left");
+    // The phases that may come to a service that does not recover are not counted.
+    let rarely = scenario("rarely longer", "30ms", "3s").replace("recovery: 1s", "recovery: 1s, quiet: 5m");
+    bench.file("q.yaml", &rarely);
+    bench.run(&["run", "q.yaml", "--within", "5s"]).expect(4).says("no time is left for its 7.5s");
     assert!(bench.journals().is_empty());
     bench.run(&["run", "s.yaml", "--within", "soon"]).expect(2).says("--within");
 }

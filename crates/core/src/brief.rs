@@ -88,6 +88,11 @@ impl PhaseLengths {
         }
     }
 
+    /// The phases of every run together.
+    pub fn planned(&self) -> Span {
+        Phase::PLANNED.iter().map(|phase| self.of(*phase).as_duration()).sum::<std::time::Duration>().into()
+    }
+
     /// All phases together, at the most.
     pub fn total(&self) -> Span {
         [self.warm_up, self.baseline, self.fault, self.recovery, self.quiet, self.again]
@@ -270,4 +275,23 @@ impl Learn {
 impl RunBrief {
     /// The journal form that this build writes and reads.
     pub const FORMAT: u32 = 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_planned_leaves_out_the_phases_that_a_service_which_recovers_never_sees() {
+        let of = Span::from_secs;
+        let phases = PhaseLengths {
+            warm_up: of(1),
+            baseline: of(20),
+            fault: of(30),
+            recovery: of(60),
+            quiet: of(180),
+            again: of(60),
+        };
+        assert_eq!((phases.planned(), phases.total()), (of(111), of(351)));
+    }
 }
