@@ -13,6 +13,8 @@ const ENOUGH: usize = 5;
 pub(crate) struct AbortWatch {
     rules: Vec<Watched>,
     counting: bool,
+    /// What was due before this counts no more.
+    since: Offset,
 }
 
 #[derive(Debug)]
@@ -28,27 +30,43 @@ impl AbortWatch {
     pub(crate) fn new(rules: &[AbortRule]) -> AbortWatch {
         let watched =
             |rule: &AbortRule| Watched { rule: rule.clone(), window: VecDeque::new(), good: 0, began: None };
-        AbortWatch { rules: rules.iter().map(watched).collect(), counting: false }
+        AbortWatch { rules: rules.iter().map(watched).collect(), counting: false, since: Offset::ZERO }
     }
 
-    /// The first rule that is met by now, as the author wrote it. Warm-up does not count.
+    /// The first rule that is met by now, as the author wrote it. Warm-up does not count, nor what the run itself brings about by
+    /// stopping the load: the good answers end at once, and what was under way and waits in vain comes in after them.
     pub(crate) fn on(&mut self, event: &Event) -> Option<String> {
         match &event.kind {
             EventKind::PhaseStarted { phase } => {
-                self.counting = *phase != Phase::WarmUp;
+                self.counting = !matches!(phase, Phase::WarmUp | Phase::Quiet);
+                if *phase == Phase::Again {
+                    self.since = event.at;
+                    self.rules.iter_mut().for_each(Watched::forget);
+                }
                 None
             }
-            EventKind::Sample(sample) if self.counting && sample.outcome != SampleOutcome::Unfinished => self
-                .rules
-                .iter_mut()
-                .filter(|watched| watched.rule.load == sample.load)
-                .find_map(|watched| watched.take(sample.ended, sample.is_ok())),
+            EventKind::Sample(sample)
+                if self.counting
+                    && sample.intended >= self.since
+                    && sample.outcome != SampleOutcome::Unfinished =>
+            {
+                self.rules
+                    .iter_mut()
+                    .filter(|watched| watched.rule.load == sample.load)
+                    .find_map(|watched| watched.take(sample.ended, sample.is_ok()))
+            }
             _ => None,
         }
     }
 }
 
 impl Watched {
+    fn forget(&mut self) {
+        self.window.clear();
+        self.good = 0;
+        self.began = None;
+    }
+
     fn take(&mut self, ended: Offset, good: bool) -> Option<String> {
         let began = *self.began.get_or_insert(ended);
         self.window.push_back((ended, good));
@@ -80,13 +98,22 @@ mod tests {
     }
 
     fn feed(watch: &mut AbortWatch, kinds: impl IntoIterator<Item = (u64, bool)>) -> Option<(u64, String)> {
-        kinds.into_iter().enumerate().find_map(|(n, (millis, good))| {
+        feed_due(watch, kinds.into_iter().map(|(millis, good)| (millis, millis, good)))
+    }
+
+    /// When each was due, when it ended, and whether well.
+    fn feed_due(
+        watch: &mut AbortWatch,
+        kinds: impl IntoIterator<Item = (u64, u64, bool)>,
+    ) -> Option<(u64, String)> {
+        kinds.into_iter().enumerate().find_map(|(n, (due, millis, good))| {
             let at = Offset::from_micros(millis * 1000);
+            let due = Offset::from_micros(due * 1000);
             let sample = Sample {
                 load: LoadName::new("browse").unwrap(),
                 n: n as u64,
-                intended: at,
-                sent: Some(at),
+                intended: due,
+                sent: Some(due),
                 ended: at,
                 outcome: if good { SampleOutcome::Ok } else { SampleOutcome::Status },
                 status: None,
@@ -100,7 +127,12 @@ mod tests {
     }
 
     fn begin(watch: &mut AbortWatch, phase: Phase) {
-        let event = Event { seq: 0, at: Offset::ZERO, kind: EventKind::PhaseStarted { phase } };
+        begin_at(watch, phase, 0);
+    }
+
+    fn begin_at(watch: &mut AbortWatch, phase: Phase, millis: u64) {
+        let at = Offset::from_micros(millis * 1000);
+        let event = Event { seq: 0, at, kind: EventKind::PhaseStarted { phase } };
         assert_eq!(watch.on(&event), None);
     }
 
@@ -123,5 +155,21 @@ mod tests {
         assert_eq!(feed(&mut watch, (0..100).map(|n| (n * 100, false))), None);
         begin(&mut watch, Phase::Baseline);
         assert_eq!(feed(&mut watch, (0..100).map(|n| (n * 100, n % 20 > 10))), None);
+    }
+
+    #[test]
+    fn a_load_that_the_run_itself_stops_decides_nothing_until_it_is_begun_again() {
+        let mut watch = watch();
+        begin(&mut watch, Phase::Recovery);
+        // Bad for less than the rule's time.
+        assert_eq!(feed(&mut watch, (0..15).map(|n| (n * 100, false))), None);
+        begin_at(&mut watch, Phase::Quiet, 1_500);
+        // What was under way, and requests sent alone.
+        assert_eq!(feed(&mut watch, (15..100).map(|n| (n * 100, false))), None);
+        begin_at(&mut watch, Phase::Again, 10_000);
+        assert_eq!(feed_due(&mut watch, (0..40).map(|n| (9_900, 10_000 + n * 100, false))), None);
+        // The load that is begun again has the rule's whole time.
+        let (at, _) = feed(&mut watch, (110..200).map(|n| (n * 100, false))).expect("it is met");
+        assert_eq!(at, 13_000);
     }
 }
