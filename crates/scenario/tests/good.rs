@@ -130,6 +130,30 @@ fn a_load_is_stopped_only_where_that_is_asked_for_and_its_lengths_make_sense_tog
 }
 
 #[test]
+fn too_few_requests_to_see_a_recovery_are_a_warning_for_that_there_is_none_can_be_seen_with_fewer() {
+    let read = |phases: &str| {
+        let text = SMALL.replace("30/s", "3/s");
+        load_text(
+            "x",
+            &format!("{text}phases: {{ {phases} }}\nexpect: {{ recovery: \"<= 10s\" }}\n"),
+            &settings(),
+        )
+    };
+    let warnings = read("baseline: 40s, recovery: 20s").unwrap().warnings.to_string();
+    for said in [
+        "`recovery` can fail, but hardly hold: it takes 100 requests in the recovery phase, and `a` sends about 60 in 20s",
+        "write `rate: 5/s`, or `phases: { recovery: 34s }`",
+    ] {
+        assert!(warnings.contains(said), "{warnings}");
+    }
+    let enough = read("baseline: 40s, recovery: 40s").unwrap().warnings;
+    assert!(enough.is_empty(), "{enough}");
+    // Without a healthy baseline nothing can be told at all.
+    let error = read("baseline: 10s, recovery: 40s").unwrap_err().to_string();
+    assert!(error.contains("`recovery` takes 73 requests in the baseline phase"), "{error}");
+}
+
+#[test]
 fn variables_fill_any_value_and_their_type_is_found_afterwards() {
     let text = SMALL
         .replace("http://127.0.0.1/", "\"http://127.0.0.1:${PORT}/\"")

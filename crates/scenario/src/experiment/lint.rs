@@ -210,6 +210,7 @@ pub(super) fn warnings(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan)
     edges(check, root, plan);
     no_way_back(check, root, plan);
     super::trigger::never_comes(check, root, plan);
+    super::unseen::warnings(check, root, plan);
     services(check, root, plan);
     probes(check, root, plan);
     for rule in &plan.expectations {

@@ -59,7 +59,7 @@ const GOAL: f64 = 0.95;
 const WINDOWS: f64 = 5.0;
 const REQUESTS: f64 = 20.0;
 
-/// A baseline that is too small, or a recovery with too few requests, decides nothing.
+/// A baseline that is too small, or a recovery phase that is too short, decides nothing.
 fn recovery(plan: &Plan) -> Option<Told> {
     let phases = &plan.phases;
     if phases.recovery <= Span::from_secs(4) {
@@ -72,23 +72,42 @@ fn recovery(plan: &Plan) -> Option<Told> {
         ));
     }
     plan.loads.iter().find_map(|load| {
-        let stretches = [
-            ("baseline", phases.baseline, healthy(plan, &load.name)),
-            ("recovery", phases.recovery, WINDOWS * REQUESTS),
-        ];
-        let (phase, length, needed) =
-            stretches.into_iter().find(|(_, length, needed)| most(load, *length) < *needed)?;
-        let rate = (needed / length.as_secs_f64()).ceil();
-        let longer = (needed / load.rate.as_per_second()).ceil();
-        Some((
+        let (what, help) = too_few(load, "baseline", phases.baseline, healthy(plan, &load.name))?;
+        Some((format!("`recovery` {what}"), help))
+    })
+}
+
+/// Where a load sends fewer requests in a phase than are needed.
+fn too_few(load: &LoadPlan, phase: &str, length: Span, needed: f64) -> Option<Told> {
+    let rate = (needed / length.as_secs_f64()).ceil();
+    let longer = (needed / load.rate.as_per_second()).ceil();
+    (most(load, length) < needed).then(|| {
+        (
             format!(
-                "`recovery` takes {needed} requests in the {phase} phase, and `{}` sends about {:.0} in {length}",
+                "takes {needed} requests in the {phase} phase, and `{}` sends about {:.0} in {length}",
                 load.name,
                 load.rate.as_per_second() * length.as_secs_f64()
             ),
             format!("write `rate: {rate}/s`, or `phases: {{ {phase}: {longer}s }}`"),
-        ))
+        )
     })
+}
+
+/// Too few requests after the faults to see a recovery. That there is none can be seen with fewer, or by another load.
+pub(super) fn warnings(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
+    let short = || {
+        plan.loads.iter().find_map(|load| too_few(load, "recovery", plan.phases.recovery, WINDOWS * REQUESTS))
+    };
+    for rule in &plan.expectations {
+        if let (Subject::Run, Rule::Recovery { .. }) = (&rule.subject, &rule.rule)
+            && let Some((what, help)) = short()
+        {
+            check
+                .findings
+                .warning(place_of(root, rule), format!("`recovery` can fail, but hardly hold: it {what}"))
+                .help(help);
+        }
+    }
 }
 
 /// The fewest good requests that show a load to meet its goal: 73 for 95 %.
