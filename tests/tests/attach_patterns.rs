@@ -43,7 +43,7 @@ fn watched(test: &str, stack: &CartStack, caller: &Member, until: &str) -> Optio
     terminal.shows("sits in on");
     let before = pings(stack);
     // Whole good seconds, of which the first and the last do not count.
-    eventually("the caller calls for a while", PATIENCE, || pings(stack) >= before + 100);
+    eventually("the caller calls for a while", PATIENCE, || pings(stack) >= before + 160);
     terminal.typed("1");
     terminal.shows(until);
     terminal.typed("1");
@@ -84,19 +84,12 @@ fn the_timeout_and_the_tries_of_a_caller_are_those_of_its_script() {
 #[test]
 fn the_breaker_of_a_caller_is_that_of_its_script() {
     let Some(stack) = CartStack::up("the_breaker_of_a_caller") else { return };
-    // Five failures in a row open it for six seconds; then one call may try.
+    // Forty failures in a row open it for six seconds; then one call may try. A timer is seen where nine of ten calls agree: of so
+    // many, two may be held up by a busy machine, of a few not one.
     let script = "failed=0; while :; do if CALL; then failed=0; else failed=$((failed+1)); fi; \
-                  if [ $failed -ge 5 ]; then sleep 6; fi; sleep 0.05; done";
+                  if [ $failed -ge 40 ]; then sleep 6; fi; sleep 0.05; done";
     let caller = caller(&stack, "breaker", script);
-    // Of few calls, one that a busy machine held up is enough for no timer to be seen.
-    let mut screen = String::new();
-    for test in ["attach-breaker", "attach-breaker-2", "attach-breaker-3"] {
-        let Some(seen) = watched(test, &stack, &caller, "silent ") else { return };
-        screen = seen;
-        if line(&screen, "timeout").starts_with("gives up") {
-            break;
-        }
-    }
+    let Some(screen) = watched("attach-breaker", &stack, &caller, "silent ") else { return };
     let timeout = time(line(&screen, "timeout"), "gives up after", "(");
     assert!(SAID.contains(&timeout), "{timeout}, and it is {TIMEOUT}\n{screen}");
     let breaker = line(&screen, "breaker");
@@ -107,6 +100,6 @@ fn the_breaker_of_a_caller_is_that_of_its_script() {
         "{silence}, and it is 6s\n{screen}"
     );
     let after = breaker.split_once("after ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
-    // Whole seconds again: the first failure may fall into one of good calls.
-    assert!((Some(4)..=Some(5)).contains(&after), "{after:?} failed calls, and it is 5\n{screen}");
+    // Whole seconds again: the first failures, of which 450ms hold one, may fall into one of mostly good calls.
+    assert!((Some(38)..=Some(40)).contains(&after), "{after:?} failed calls, and it is 40\n{screen}");
 }
