@@ -173,7 +173,7 @@ pub const DETECTORS: &[DetectorWords] = &[
     DetectorWords {
         detector: Detector::Failover,
         question: "does it go to other instances while one is sick?",
-        needs: "an edge for each instance, with one `instance-of`; 36 calls due on the sick one, a fault of 5 s or more",
+        needs: "an edge for each instance, with one `instance-of`; 36 calls due on the sick one, a fault of 5 s or more; to say absent, 20 failed calls long before its end, or calls that go to no instance",
         expect: &["EDGE: { failover: ejects }"],
     },
     DetectorWords {
@@ -203,7 +203,7 @@ pub const DETECTORS: &[DetectorWords] = &[
     DetectorWords {
         detector: Detector::Metastability,
         question: "does trouble outlast its cause, fed by the load itself?",
-        needs: "a fault that hurts; to say present, 60 s of recovery, `phases: { quiet: 180s }` and an edge that shows the calls; never proven absent, only for the load that ran",
+        needs: "a fault that hurts; to say present, 60 s of recovery, `phases: { quiet: 180s }` and an edge that shows the calls; never proven absent, only for the load that ran; `none` fails as well for a load that is down for good (stuck)",
         expect: &["LOAD: { metastability: none }"],
     },
     DetectorWords {

@@ -385,6 +385,12 @@ impl Finding {
         }
     }
 
+    /// True if a load is down for good, whether it is sent or not: no metastability, and worse.
+    pub(crate) fn is_stuck(&self) -> bool {
+        let outcome = self.param("outcome").filter(|_| self.detector == Detector::Metastability);
+        matches!(self.state, State::Absent { .. }) && outcome.is_some_and(|outcome| outcome.text == "stuck")
+    }
+
     /// True if data is lost: writes that were acknowledged are gone.
     pub fn is_data_loss(&self) -> bool {
         self.detector == Detector::Lost && self.is_present()

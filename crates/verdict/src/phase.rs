@@ -243,6 +243,8 @@ pub(crate) struct Quiesced {
     pub again: Option<Window>,
     /// The edges were quiet for some time of it: under 1 % of the calls of the baseline.
     pub went_quiet: bool,
+    /// A service ended with code 0 in it, as one may that has nothing to do.
+    pub left: bool,
 }
 
 /// What went wrong with Murphy itself.

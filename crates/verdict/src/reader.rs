@@ -20,6 +20,29 @@ const KILLED: i64 = 137;
 /// The engine tells an exit and its want of memory by two ways, of which either may be the quicker one: microseconds.
 const OVERTAKEN: u64 = 1_000_000;
 
+/// A container of which the kernel killed a process for want of memory.
+#[derive(Debug)]
+struct Starved {
+    at: u64,
+    service: String,
+    told: Told,
+}
+
+/// Whether its want of memory was told of before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    First,
+    /// Just before, with an exit: the same again, unless another exit by the kernel follows at once.
+    Again,
+}
+
+impl Starved {
+    /// True if it is why its container ends with this code at this time.
+    fn ends(&self, code: i64, at: u64) -> bool {
+        self.told == Told::First || code == KILLED && at.saturating_sub(self.at) <= OVERTAKEN
+    }
+}
+
 /// Takes events one by one.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
@@ -31,9 +54,8 @@ pub(crate) struct Reader {
     ledgers: BTreeMap<LoadName, Box<LedgerRead>>,
     faults: BTreeMap<FaultId, FaultView>,
     exits: Vec<Exit>,
-    /// Containers of which the kernel killed a process for want of memory, and that have not ended since: their ids, with
-    /// the name of the service.
-    out_of_memory: BTreeMap<String, String>,
+    /// Containers of which the kernel killed a process for want of memory, and that have not ended since: by their ids.
+    out_of_memory: BTreeMap<String, Starved>,
     /// Where in `exits` the kernel's kill of a container stands, by its id.
     killed: BTreeMap<String, usize>,
     probes: BTreeMap<String, Vec<ProbeAnswer>>,
@@ -88,19 +110,24 @@ impl Reader {
                     },
                     cause: *cause,
                     last_output: last_output.clone(),
-                    out_of_memory: self.out_of_memory.remove(container.id.as_str()).is_some(),
+                    out_of_memory: self
+                        .out_of_memory
+                        .remove(container.id.as_str())
+                        .is_some_and(|starved| starved.ends(*code, at)),
                 });
             }
             EventKind::ContainerOom { container, service } => {
                 let killed = self.killed.get(&container.id).and_then(|exit| self.exits.get_mut(*exit));
-                let late = |exit: &&mut Exit| !exit.out_of_memory && at.saturating_sub(exit.at) <= OVERTAKEN;
-                match killed.filter(late) {
-                    Some(exit) => exit.out_of_memory = true,
-                    None => {
-                        let name = service.clone().unwrap_or_else(|| container.to_string());
-                        self.out_of_memory.insert(container.id.clone(), name);
+                let told = match killed.filter(|exit| at.saturating_sub(exit.at) <= OVERTAKEN) {
+                    Some(exit) if !exit.out_of_memory => {
+                        exit.out_of_memory = true;
+                        return;
                     }
-                }
+                    Some(_) => Told::Again,
+                    None => Told::First,
+                };
+                let service = service.clone().unwrap_or_else(|| container.to_string());
+                self.out_of_memory.insert(container.id.clone(), Starved { at, service, told });
             }
             EventKind::ContainerEventsLost { .. } => self.loss.events += 1,
             EventKind::FaultArmed { fault } => self.fault(fault).armed = Some(at),
@@ -191,17 +218,26 @@ impl Reader {
             .map(|phase| Window { from: phase.from, to: phase.to.min(first_armed.unwrap_or(u64::MAX)) });
         let baseline = Windows::union(baseline.into_iter().collect());
         let (points, planned) = (std::mem::take(&mut self.points), std::mem::take(&mut self.planned));
-        let mut loads = loads(self.brief.as_deref(), points, &planned, self.ended, first_armed);
+        let quiet = self.phase(Phase::Quiet);
+        let stop = quiet.map_or(u64::MAX, |quiet| quiet.from);
+        let mut loads = loads(self.brief.as_deref(), points, &planned, self.ended, first_armed, stop);
         for load in &mut loads {
             if let Some(ledger) = &mut load.ledger {
                 ledger.read = self.ledgers.remove(&load.name);
             }
         }
-        let (brief, exits) = (self.brief.as_deref(), std::mem::take(&mut self.exits));
+        let (brief, mut exits) = (self.brief.as_deref(), std::mem::take(&mut self.exits));
         let mut edges = self.edges.finish(brief, &baseline, &faults, &exits);
         let mut probes = std::mem::take(&mut self.probes);
-        let quiet = self.phase(Phase::Quiet);
+        // Who ends with code 0 for want of anything to do was made to by the quiet time, and not by the fault.
+        let idle = |exit: &Exit| {
+            let done = exit.cause == ExitCause::Itself && exit.status == ProcessStatus::Code(0);
+            done && quiet.is_some_and(|quiet| quiet.holds(exit.at))
+        };
+        let left = exits.iter().any(idle);
+        exits.retain(|exit| !idle(exit));
         let quiesced = quiet.map(|quiet| Quiesced {
+            left,
             quiet: Window { to: quiet.to.min(open_end), ..quiet },
             again: self.phase(Phase::Again).map(|again| Window { to: again.to.min(open_end), ..again }),
             went_quiet: went_quiet(&edges, &baseline, Window { to: quiet.to.min(open_end), ..quiet }),
@@ -224,7 +260,9 @@ impl Reader {
             (None, true) => RunEnd::Complete,
             (None, false) => RunEnd::Torn,
         };
-        let starved = std::mem::take(&mut self.out_of_memory).into_values().collect();
+        let starved = std::mem::take(&mut self.out_of_memory).into_values();
+        let starved = starved.filter(|starved| starved.told == Told::First).map(|starved| starved.service);
+        let starved = starved.collect();
         RunView {
             brief,
             end,
@@ -255,6 +293,7 @@ fn loads(
     planned: &BTreeMap<LoadName, u64>,
     ended: bool,
     first_armed: Option<u64>,
+    stop: u64,
 ) -> Vec<LoadView> {
     let mut names: Vec<LoadName> =
         brief.iter().flat_map(|brief| brief.loads.iter().map(|load| load.name.clone())).collect();
@@ -269,11 +308,16 @@ fn loads(
             let mut points = points.remove(&name).unwrap_or_default();
             let told = brief.and_then(|brief| brief.loads.iter().find(|load| load.name == name));
             let planned = planned.get(&name).copied();
+            // What was due once the load was stopped counts in nothing but what is said of `again`.
+            let counts = |point: &Point| point.intended < stop;
             let dropped = |point: &Point| point.outcome == SampleOutcome::Dropped;
             let missing = missing(&points, planned.filter(|_| ended));
             let count =
                 |what: &dyn Fn(&Point) -> bool| points.iter().filter(|point| what(point)).count() as u64;
-            let (sent, never) = (count(&|point| point.sent.is_some()), count(&dropped));
+            let sent = count(&|point| point.sent.is_some() && counts(point));
+            let never = count(&|point| dropped(point) && counts(point));
+            let later = count(&|point| !counts(point));
+            let planned = planned.map(|planned| planned.saturating_sub(later));
             let straddles = |point: &Point| {
                 first_armed.is_some_and(|armed| point.intended < armed && armed < point.ended)
             };

@@ -77,6 +77,11 @@ fn explain(run: &RunView<'_>, row: &Row, findings: &[Finding], edges: &[EdgeFact
         {
             Told::new(cause, finding.text.clone(), change)
         }
+        (RowKind::Metastability, subject)
+            if findings.iter().any(|finding| finding.is_stuck() && finding.subject == *subject) =>
+        {
+            recovery::recovery(run, slowest(run, subject), edges)
+        }
         (RowKind::Recovery, subject) => recovery::recovery(run, slowest(run, subject), edges),
         (RowKind::Isolation, _) => users::isolation(row, edges),
         (RowKind::Timeout, _) => of_row().map_or_else(nothing_seen, EdgeFacts::timeout_told),

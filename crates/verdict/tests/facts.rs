@@ -1,6 +1,6 @@
 //! Expectations about facts, and what `learn: all` proposes, from journals whose truth is known.
 
-use murphy_core::{Answer, Event, EventKind, Learn, Offset, Phase, Rule, Span, Subject, Verdict};
+use murphy_core::{Answer, Event, EventKind, FaultId, Learn, Offset, Phase, Rule, Span, Subject, Verdict};
 use murphy_testkit::golden::{Break, Bystander, Caller, Golden, Trouble};
 use murphy_verdict::{Detector, Finding, Hearing, Judgement, State, judge};
 
@@ -135,6 +135,53 @@ fn a_question_that_the_fault_found_open_does_not_spoil_the_baseline() {
     assert_eq!(open, 1, "asked before the fault, answered after it");
     let row = judge(&journal).rows.remove(0);
     assert_eq!(row.answer, Answer::Pass, "{}", row.reason);
+}
+
+/// A run with a fault of 5s and, 5s after it, one of 10s; the probe is bad to what it is asked in this stretch, in seconds from
+/// the beginning of the first.
+fn bad_between(from: u64, to: u64) -> Vec<Event> {
+    let mut journal = Golden::new("facts", Caller::careful(), Break::Reset)
+        .expect("ready.always", Subject::Probe(Golden::probe()), Rule::Always, "always")
+        .journal();
+    let second: FaultId = "reset-2".parse().expect("a name");
+    let armed = journal.iter().find(|event| matches!(event.kind, EventKind::FaultArmed { .. }));
+    let armed = armed.expect("a fault").at.as_micros();
+    let mut between = Vec::new();
+    for event in &mut journal {
+        match &mut event.kind {
+            EventKind::RunStarted(brief) => {
+                let mut fault = brief.faults[0].clone();
+                fault.id = second.clone();
+                brief.faults.push(fault);
+            }
+            EventKind::FaultLifted { fault, tally } => {
+                let first = std::mem::replace(fault, second.clone());
+                between.push((5_000_000, EventKind::FaultLifted { fault: first, tally: *tally }));
+                between.push((10_000_000, EventKind::FaultArmed { fault: second.clone() }));
+            }
+            EventKind::Probe { asked, ok, .. } => {
+                let since = asked.as_micros().saturating_sub(armed);
+                *ok = !(from * 1_000_000..to * 1_000_000).contains(&since) || asked.as_micros() < armed;
+            }
+            _ => {}
+        }
+    }
+    for (after, kind) in between {
+        let at = Offset::from_micros(armed + after);
+        let place = journal.iter().position(|event| event.at > at).expect("a later event");
+        journal.insert(place, Event { seq: 0, at, kind });
+    }
+    journal.iter_mut().zip(0..).for_each(|(event, seq)| event.seq = seq);
+    journal
+}
+
+#[test]
+fn a_probe_that_is_always_good_is_good_between_two_faults_as_well() {
+    let row = |from, to| judge(&bad_between(from, to)).rows.remove(0);
+    assert_eq!(row(0, 0).answer, Answer::Pass, "{}", row(0, 0).reason);
+    let between = row(6, 9);
+    assert_eq!(between.answer, Answer::Fail, "{}", between.reason);
+    assert!(between.reason.contains("after the fault"), "{}", between.reason);
 }
 
 #[test]

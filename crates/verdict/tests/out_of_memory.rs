@@ -56,6 +56,23 @@ fn a_crash_for_want_of_memory_says_so_whichever_of_the_two_is_told_first() {
 }
 
 #[test]
+fn one_want_of_memory_that_is_told_twice_round_its_exit_is_one() {
+    let both =
+        |cause| vec![(millis(500), starved()), (millis(510), exited(137, cause)), (millis(520), starved())];
+    let judgement = judged(both(ExitCause::Itself));
+    assert!(alive(&judgement).is_some_and(|reason| reason.contains("out of memory")), "{:?}", judgement.rows);
+    assert!(notes(&judgement).is_empty(), "{:?}", judgement.notes);
+    // What ends later, and otherwise, ends for another reason; a kill long after it as well.
+    for code in [1, 137] {
+        let mut happens = both(ExitCause::Fault);
+        happens.push((millis(3_000), exited(code, ExitCause::Fault)));
+        let judgement = judged(happens);
+        let notes = notes(&judgement);
+        assert!(matches!(notes[..], [note] if note.contains(", 1 time: ")), "{notes:?}");
+    }
+}
+
+#[test]
 fn an_end_that_is_a_faults_deed_is_no_crash_and_is_told_with_its_last_line() {
     let end = |at| [(millis(at), starved()), (millis(at + 10), exited(137, ExitCause::Fault))];
     let judgement = judged([end(500), end(900)].concat());

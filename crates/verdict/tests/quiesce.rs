@@ -2,7 +2,8 @@
 //! phases in which that is tried kept out of everything else.
 
 use murphy_core::{
-    Answer, ConnId, Event, EventKind, ExchangeEnd, Offset, Phase, Rule, SampleOutcome, Span, Subject,
+    Answer, ConnId, Event, EventKind, ExchangeEnd, ExitCause, Offset, Phase, ProcessStatus, Rule,
+    SampleOutcome, ServiceName, Span, Subject,
 };
 use murphy_testkit::golden::{Break, Caller, Golden, Trouble};
 use murphy_verdict::{Cause, Detector, Finding, Judgement, State, judge};
@@ -124,6 +125,76 @@ fn what_stays_down_without_load_is_stuck() {
     let found = metastability(&judgement);
     assert!(matches!(found.state, State::Absent { .. }) && outcome(found) == Some("stuck"), "{found:?}");
     assert!(found.keeps_failing());
+    let row = judgement.row("browse.metastability").expect("asserted");
+    assert_eq!(row.answer, Answer::Fail, "users are not served again: {row:?}");
+    assert!(row.reason.contains("stuck, not metastable"), "{row:?}");
+    let why = judgement.why.iter().find(|why| why.row == row.id).expect("why it failed");
+    assert_ne!(why.cause, Cause::Metastable, "{why:?}");
+}
+
+#[test]
+fn what_stays_down_is_not_called_stuck_where_no_edge_shows_that_it_was_at_rest() {
+    let mut events = quiesced(&bad_for(200), 0);
+    events.retain(|event| !matches!(event.kind, EventKind::Exchange { .. }));
+    let judgement = judge(&in_order(events));
+    let found = metastability(&judgement);
+    assert!(matches!(found.state, State::Inconclusive { .. }), "{found:?}");
+    assert!(found.text.contains("no edge shows"), "{}", found.text);
+}
+
+#[test]
+fn requests_that_users_gave_up_may_still_be_worked_on_as_calls_may() {
+    // 62 s of requests and some of the fault, at the pace of the baseline; the quiet time was 20 s.
+    let mut events = quiesced(&bad_for(200), 0);
+    let at = stopped(&events);
+    for event in &mut events {
+        if let EventKind::Sample(sample) = &mut event.kind
+            && (at - WATCHED..at).contains(&sample.intended.as_micros())
+        {
+            sample.outcome = SampleOutcome::Timeout;
+        }
+    }
+    let judgement = judge(&events);
+    let found = metastability(&judgement);
+    assert!(matches!(found.state, State::Inconclusive { .. }), "{found:?}");
+    assert!(found.text.contains("given up"), "{}", found.text);
+}
+
+#[test]
+fn a_service_that_ends_for_want_of_load_has_not_crashed_and_is_not_stuck() {
+    let ending = |golden: &Golden, code| {
+        let mut events = quiesced(golden, 3);
+        let kind = EventKind::ServiceExited {
+            service: ServiceName::new("shop").expect("a name"),
+            status: ProcessStatus::Code(code),
+            cause: ExitCause::Itself,
+            last_output: Vec::new(),
+        };
+        events.push(Event { seq: 0, at: Offset::from_micros(stopped(&events) + QUIET / 2), kind });
+        judge(&in_order(events))
+    };
+    let whole = judge(&quiesced(&bad_for(70), 3));
+    assert_eq!(ending(&bad_for(70), 0).rows, whole.rows);
+    assert_eq!(ending(&bad_for(70), 0).gates, whole.gates);
+    assert_ne!(ending(&bad_for(70), 1).gates, whole.gates, "an error is one whenever it comes");
+    let down = ending(&bad_for(200), 0);
+    let found = metastability(&down);
+    assert!(matches!(found.state, State::Inconclusive { .. }), "{found:?}");
+    assert!(found.text.contains("ended by itself"), "{}", found.text);
+}
+
+#[test]
+fn a_request_that_is_dropped_once_the_load_is_begun_again_spoils_no_gate() {
+    let whole = quiesced(&bad_for(70), 3);
+    let again = stopped(&whole) + QUIET;
+    let mut dropping = whole.clone();
+    let later = dropping.iter_mut().find_map(|event| match &mut event.kind {
+        EventKind::Sample(sample) if sample.intended.as_micros() >= again => Some(sample),
+        _ => None,
+    });
+    let sample = later.expect("a request");
+    (sample.sent, sample.outcome) = (None, SampleOutcome::Dropped);
+    assert_eq!(judge(&dropping).gates, judge(&whole).gates);
 }
 
 #[test]

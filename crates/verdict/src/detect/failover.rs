@@ -1,7 +1,8 @@
 //! Does the caller go to other instances while one of them is sick? (verdicts 2.18) What is looked at are the sick instance's
 //! calls among those of all instances that are well: a try at another instance keeps users served, and hides that the sick one
-//! is called for each of them, so what users saw is told beside it and decides nothing. Silence alone is no failover: the
-//! others must be called meanwhile, and the instance must have had calls to lose.
+//! is called for each of them, so what users saw is told beside it and decides nothing where calls do. Silence alone is no
+//! failover: the others must be called meanwhile, also in the place of the sick one, and the instance must have had calls to
+//! lose.
 
 use super::{Found, params};
 use crate::edge::{EdgeView, Harm};
@@ -13,6 +14,8 @@ use crate::words;
 
 /// Calls that must have been due on the instance while it was sick.
 const FEWEST_DUE: f64 = 36.0;
+/// Calls that must have failed on it, early enough, for a caller that stays to have known: nobody leaves what has not failed.
+const KNOWN: usize = 20;
 /// The shortest window in which that is looked for, and the calls due in one: with none of them seen, the upper limit of their
 /// mean is 3.7, less than a fifth of 25.
 const WINDOW: u64 = 5_000_000;
@@ -90,13 +93,15 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
     }
     let users = Users::of(run, sick);
     let told = users.as_ref().map_or_else(String::new, |users| format!("; {}", users.told));
+    let served = users.as_ref().is_some_and(|users| users.served);
     if let Some(users) = users {
         found.insert("success".to_owned(), users.success);
     }
     let before = words::percent(own, all);
+    let pace = all as f64 / run.baseline.length().max(1) as f64;
     let Some(Out { at, calls, window }) = turns.out(sick, window) else {
         // What each instance gets of the usual: a breaker over all of them, or a full pool, goes to none.
-        let usual = all as f64 / run.baseline.length().max(1) as f64 * sick.length() as f64;
+        let usual = pace * sick.length() as f64;
         let (_, most) = poisson_limits(made);
         if most < usual * 0.5 {
             let text = format!(
@@ -110,6 +115,21 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
         }
         let (least, _) = poisson_limits(met);
         if least > OUT * turns.share * made as f64 {
+            // A caller that waits for long knows late: what it has not seen fail, it has no reason to leave.
+            let early = sick.to - window;
+            let known =
+                edge.in_window(sick).iter().filter(|call| call.ended < early && edge.is_failing(call));
+            let known = known.count();
+            if known < KNOWN {
+                return Found::undecided(
+                    found,
+                    format!(
+                        "only {known} calls had failed on it {} before the end of the fault: too few to know that it is sick",
+                        words::micros(window as f64)
+                    ),
+                    format!("a longer fault, so that {KNOWN} calls fail long before its end"),
+                );
+            }
             let text = format!(
                 "stays in: {before} of the calls before, {} while it was sick{told}",
                 words::percent(met, made)
@@ -136,6 +156,24 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
     let residual = turns.all.iter().filter(|turn| turn.own && turn.at > at).count() as u64;
     let later = turns.all.iter().filter(|turn| turn.at > at).count() as u64;
     found.insert("residual".to_owned(), Reading::share(residual, later, None));
+    // A breaker of its own that fails fast, or a pool of its own that is full, is silent too: then the others get no more than ever.
+    let usual = pace * sick.to.saturating_sub(at) as f64;
+    let (least, most) = poisson_limits(later);
+    let between = usual * (1.0 - turns.share / 2.0);
+    let counted = format!(
+        "from {} on {later} calls on all instances where {usual:.0} are usual{told}",
+        words::micros(time)
+    );
+    if most < between {
+        return Found::absent(found, format!("its calls were dropped, not moved: {counted}"));
+    }
+    if least <= between && !(served && later as f64 > between) {
+        return Found::undecided(
+            found,
+            format!("its calls may have been dropped, not moved: {counted}"),
+            "a higher rate or a longer fault",
+        );
+    }
     let after = Turns::of(edge, &others, Window { from: hurt.to, to: run.last }, turns.share);
     let back = after.back(run.last, ((DUE_BACK / rate) as u64).max(1_000_000));
     let back = back.map(|at| at.saturating_sub(hurt.to) as f64);
@@ -158,6 +196,8 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
 /// What users saw meanwhile: those of the load that lost most.
 struct Users {
     success: Reading,
+    /// No worse than before, with the whole interval.
+    served: bool,
     told: String,
 }
 
@@ -177,7 +217,8 @@ impl Users {
         });
         let (drop, during) = drops.min_by(|one, other| one.0.low.total_cmp(&other.0.low))?;
         let answered = words::percent(during.good(), during.n());
-        let told = if drop.low > -MARGIN {
+        let served = drop.low > -MARGIN;
+        let told = if served {
             format!("users are served all the same ({answered})")
         } else if drop.high < -MARGIN {
             format!("users notice: {answered} are answered")
@@ -185,7 +226,7 @@ impl Users {
             format!("{answered} of users are answered, too few to tell whether they notice")
         };
         let interval = during.share().map(wilson).map(|interval| (interval.low, interval.high));
-        Some(Users { success: Reading::share(during.good(), during.n(), interval), told })
+        Some(Users { success: Reading::share(during.good(), during.n(), interval), served, told })
     }
 }
 
@@ -208,7 +249,11 @@ mod tests {
 
     /// A run in which `choose` says whom the request of a user is sent to: at a microsecond, while the instance is sick or not,
     /// told how many of its calls failed so far. The fault lasts from 22s to 42s, and 30 users come a second.
-    fn run(mut choose: impl FnMut(u64, u64) -> Vec<To>) -> Judgement {
+    fn run(choose: impl FnMut(u64, u64) -> Vec<To>) -> Judgement {
+        judge(&events(choose))
+    }
+
+    fn events(mut choose: impl FnMut(u64, u64) -> Vec<To>) -> Vec<Event> {
         let other = EdgeName::new("cart-cache-2").unwrap();
         let sick = Subject::Edge(Golden::edge());
         let golden = Golden::new("a", Caller::careless(), Break::Reset).expect(
@@ -269,7 +314,7 @@ mod tests {
         for (seq, event) in events.iter_mut().enumerate() {
             event.seq = seq as u64;
         }
-        judge(&events)
+        events
     }
 
     fn finding(judgement: &Judgement) -> &Finding {
@@ -293,6 +338,19 @@ mod tests {
             }
             known = failed;
             if at < until { vec![To::Well] } else { turn(&mut n).to_vec() }
+        }
+    }
+
+    /// Fails at once, for so many seconds from so many failures on, where it is the instance's turn; the other's turns go on.
+    fn dropping(most: u64, seconds: u64) -> impl FnMut(u64, u64) -> Vec<To> {
+        let (mut n, mut until, mut known) = (0, 0, 0);
+        move |at, failed| {
+            if failed > known && failed >= most {
+                until = at + seconds * 1_000_000;
+            }
+            known = failed;
+            let first = turn(&mut n)[0];
+            if first == To::Sick && at < until { Vec::new() } else { vec![first] }
         }
     }
 
@@ -351,6 +409,43 @@ mod tests {
         let found = finding(&judgement);
         assert!(matches!(found.state, State::Absent { .. }), "{}", found.text);
         assert!(found.text.contains("the other instances too"), "{}", found.text);
+    }
+
+    #[test]
+    fn calls_that_are_dropped_and_not_moved_are_no_failover() {
+        let breaker_each = run(dropping(5, 6));
+        // Ten places for each instance, all of them held until the fault is lifted.
+        let pool_each = run(dropping(10, 20));
+        for judgement in [breaker_each, pool_each] {
+            let found = finding(&judgement);
+            assert!(matches!(found.state, State::Absent { .. }), "{}", found.text);
+            assert!(found.text.starts_with("its calls were dropped, not moved"), "{}", found.text);
+            assert!(found.text.contains("users notice"), "{}", found.text);
+            assert_eq!(judgement.row("e.failover").unwrap().answer, Answer::Fail);
+        }
+    }
+
+    /// The same run, in which each call that fails does so only after this long.
+    fn slow_to_fail(events: &mut [Event], wait: u64) {
+        for event in events {
+            if let EventKind::Exchange { began, ended, end: ExchangeEnd::Failed, .. } = &mut event.kind {
+                *ended = Offset::from_micros(began.as_micros() + wait);
+            }
+        }
+    }
+
+    #[test]
+    fn a_caller_that_had_no_time_to_know_does_not_stay_in() {
+        // In 20s of fault with windows of 5s, calls must have failed within 15s.
+        for (wait, absent) in [(8_000_000, true), (14_500_000, false)] {
+            let mut n = 0;
+            let mut events = events(|_, _| turn(&mut n)[..1].to_vec());
+            slow_to_fail(&mut events, wait);
+            let judgement = judge(&events);
+            let found = finding(&judgement);
+            assert_eq!(matches!(found.state, State::Absent { .. }), absent, "{}", found.text);
+            assert_eq!(found.text.contains("too few to know"), !absent, "{}", found.text);
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
         ("faults", Reading::count(cycles as u64, n)),
     ]);
     let listed = levels.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
-    if growth == 0 || cycles >= CYCLES && !is_large(growth, first) {
+    if cycles >= CYCLES && !is_large(growth, first) {
         return Found::absent(found, format!("open connections before and after each fault: {listed}"));
     }
     let values: Vec<f64> = levels.iter().map(|level| *level as f64).collect();
@@ -122,7 +122,27 @@ fn level(edge: &EdgeView, window: Window) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use murphy_core::{ConnId, Event, EventKind, Offset};
+    use murphy_testkit::golden::{Break, Caller, Golden};
+
     use super::*;
+    use crate::judge::judge;
+    use crate::judgement::{Detector, State};
+
+    #[test]
+    fn one_fault_tells_of_no_leak_even_where_nothing_stays_behind() {
+        let mut events = Golden::new("a", Caller::careful(), Break::Hang).journal();
+        let at = Offset::from_micros(1_000_000);
+        let place = events.iter().position(|event| event.at > at).expect("a later event");
+        let (edge, conn, peer) = (Golden::edge(), ConnId(1_000_000), "127.0.0.1:4000".to_owned());
+        events.insert(place, Event { seq: 0, at, kind: EventKind::ConnOpened { edge, conn, peer } });
+        events.iter_mut().zip(0..).for_each(|(event, seq)| event.seq = seq);
+        let judgement = judge(&events);
+        let mut found = judgement.findings.iter();
+        let found = found.find(|finding| finding.detector == Detector::Leak).expect("a finding");
+        let State::Inconclusive { why, settle, .. } = &found.state else { panic!("{found:?}") };
+        assert!(why.starts_with("0 more connections") && settle.starts_with("4 short faults"), "{found:?}");
+    }
 
     #[test]
     fn a_pool_that_has_reached_its_size_is_level() {

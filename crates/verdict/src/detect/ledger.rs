@@ -166,7 +166,7 @@ fn part(missing: u64, n: u64) -> Found {
     Found::inconclusive(
         format!(
             "{missing} of {} not in what was read, and these are all up to a moment, or all from one on, at which no fault \
-             began or ended",
+             began or ended and no service ended",
             words::plural(n, "acknowledged write")
         ),
         "a `ledger` that gives all that is kept, and not a page of it, with the ids as they were sent",
@@ -174,8 +174,8 @@ fn part(missing: u64, n: u64) -> Found {
 }
 
 /// True if what was read is probably a part of what is kept: none, the latest or the first ones. That is also what is seen when a
-/// service forgets all in one blow; then a fault begins or ends in the gap. Writes that were under way at once may be kept
-/// in either order.
+/// service forgets all in one blow; then a fault begins or ends in the gap, or something ends that was run. Writes that were under
+/// way at once may be kept in either order.
 fn is_part(run: &RunView<'_>, acknowledged: &[&Write], kept: &Kept) -> bool {
     let (there, missing): (Vec<&Write>, Vec<&Write>) =
         acknowledged.iter().partition(|write| kept.times(write.n) > 0);
@@ -190,8 +190,9 @@ fn is_part(run: &RunView<'_>, acknowledged: &[&Write], kept: &Kept) -> bool {
         return true;
     }
     let Some(gap) = gap(&missing, &there).or_else(|| gap(&there, &missing)) else { return false };
-    let mut edges = run.faults.iter().flat_map(|fault| [fault.armed, fault.lifted]).flatten();
-    !edges.any(|edge| gap.contains(&edge))
+    let edges = run.faults.iter().flat_map(|fault| [fault.armed, fault.lifted]).flatten();
+    let mut blows = edges.chain(run.exits.iter().map(|exit| exit.at));
+    !blows.any(|blow| gap.contains(&blow))
 }
 
 /// How often each id stands in the form of what was read: every count is a multiple of it. Not the most frequent count, for in a
@@ -231,7 +232,10 @@ fn acknowledged_when(run: &RunView<'_>, writes: &[&Write]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use murphy_core::{Answer, Event, EventKind, Offset, Rule, SampleOutcome, Seed, Subject, WriteIds};
+    use murphy_core::{
+        Answer, Event, EventKind, ExitCause, Offset, ProcessStatus, Rule, SampleOutcome, Seed, ServiceName,
+        Subject, WriteIds,
+    };
     use murphy_testkit::golden::{Break, Caller, Golden};
 
     use super::*;
@@ -241,11 +245,27 @@ mod tests {
 
     /// A run whose load has a ledger; `back` makes what was found of the acknowledged writes.
     fn run(caller: Caller, back: impl Fn(&[u64]) -> Option<ReadBack>) -> Judgement {
+        run_with(caller, None, back)
+    }
+
+    /// The same, in which the store crashes at this microsecond.
+    fn run_with(caller: Caller, crash: Option<u64>, back: impl Fn(&[u64]) -> Option<ReadBack>) -> Judgement {
         let users = Subject::Load(Golden::load());
         let golden = Golden::new("a", caller, Break::Hang)
             .expect("browse.lost", users.clone(), Rule::NoneLost, "none")
             .expect("browse.duplicates", users, Rule::NoneTwice, "none");
         let mut events: Vec<Event> = golden.journal();
+        if let Some(at) = crash.map(Offset::from_micros) {
+            let kind = EventKind::ServiceExited {
+                service: ServiceName::new("redis").unwrap(),
+                status: ProcessStatus::Signal(9),
+                cause: ExitCause::Itself,
+                last_output: Vec::new(),
+            };
+            let place = events.iter().position(|event| event.at > at).expect("a later event");
+            events.insert(place, Event { seq: 0, at, kind });
+            events.iter_mut().zip(0..).for_each(|(event, seq)| event.seq = seq);
+        }
         let mut acknowledged = Vec::new();
         for event in &mut events {
             match &mut event.kind {
@@ -382,6 +402,21 @@ mod tests {
                 assert!(matches!(found, State::Present { .. }), "{at}: {text}");
             }
         }
+    }
+
+    #[test]
+    fn all_that_is_gone_up_to_a_crash_in_the_midst_of_a_fault_is_a_loss() {
+        const LATER: i64 = 5_000_000;
+        let events = Golden::new("a", Caller::careful(), Break::Hang).journal();
+        let armed = events.iter().find(|event| matches!(event.kind, EventKind::FaultArmed { .. }));
+        let crash = armed.expect("a fault").at.as_micros() + LATER.unsigned_abs();
+        let [at, _] = ended_at(LATER, 0);
+        let forgot = |crash| run_with(Caller::careful(), crash, |all| settled(&all[at..]));
+        let (crashed, calm) = (forgot(Some(crash)), forgot(None));
+        let (found, text) = state(&crashed, Detector::Lost);
+        assert!(matches!(found, State::Present { .. }), "{text}");
+        let (found, text) = state(&calm, Detector::Lost);
+        assert!(matches!(found, State::Inconclusive { .. }), "{text}");
     }
 
     #[test]

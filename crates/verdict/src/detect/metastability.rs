@@ -73,24 +73,33 @@ fn not_recovered(run: &RunView<'_>, load: &LoadView, watched: u64) -> Found {
     });
     let course = goodput.course((healthy.from, healthy.to), (stretch.from, stretch.to));
     let more = "more requests succeed from second to second";
-    match course {
-        Course::Rising(_, z) if z <= SURE => {
+    let again = run.quiesced.and_then(|quiesced| Some((quiesced, quiesced.again?)));
+    let drains = match course {
+        Course::Rising(_, z) if z <= SURE && again.is_none() => {
             return Found::inconclusive(
                 format!("still recovering after {after_lift}: {more}"),
                 "a longer recovery phase, until the backlog has drained",
             );
         }
-        Course::Rising(..) => return draining(load, &after_lift, more),
-        _ => {}
-    }
-    if let Some(what) = shorter(run, load, stretch) {
+        Course::Rising(_, z) => (z > SURE).then(|| more.to_owned()),
+        _ => shorter(run, load, stretch),
+    };
+    // What the load did once it was begun again says more than any trend before: a backlog has drained meanwhile, and was fed
+    // by nothing.
+    let drained = |again: Window| {
+        matches!(restored(run, load, again), Recovered::Within { .. })
+            && amplification(run)
+                .is_none_or(|(_, _, low, high, _)| Further::told_by(low, high) != Further::Made)
+    };
+    if let Some(what) = drains.filter(|_| again.is_none_or(|(_, again)| drained(again))) {
         return draining(load, &after_lift, &what);
     }
     let kept = format!(
         "{} of requests succeed {after_lift} after the lift",
         words::percent(after.good(), after.n())
     );
-    if !matches!(course, Course::Down(_)) {
+    let rises = matches!(course, Course::Rising(..)) && again.is_some();
+    if !matches!(course, Course::Down(_)) && !rises {
         return Found::inconclusive(
             format!("not as before, but not broken either: {kept}"),
             "a longer recovery phase",
@@ -99,7 +108,7 @@ fn not_recovered(run: &RunView<'_>, load: &LoadView, watched: u64) -> Found {
     let interval = wilson(share);
     let low = Reading::share(after.good(), after.n(), Some((interval.low, interval.high)));
     let seen = Seen { run, load, watched, kept, low };
-    match run.quiesced.and_then(|quiesced| Some((quiesced, quiesced.again?))) {
+    match again {
         Some((quiesced, again)) => seen.begun_again(quiesced, again, &goodput, healthy),
         None => seen.not_begun_again(),
     }
@@ -155,17 +164,28 @@ impl Seen<'_> {
             let end = again.to.min(load.again.last().map_or(again.from, |point| point.intended + 1));
             let course = goodput.course((healthy.from, healthy.to), (again.from, end));
             let backlog = backlog(run, quiesced.quiet.from);
+            let shown = run.edges.iter().any(|edge| edge.within(&run.baseline).next().is_some());
             return match course {
+                Course::Down(_) if quiesced.left => Found::undecided(
+                    seen,
+                    format!("{kept}, and {now}; but a service had ended by itself while there was no load"),
+                    "a service that goes on without load",
+                ),
                 Course::Down(_) if quiesced.went_quiet && quiesced.quiet.length() < backlog => {
                     Found::undecided(
                         seen,
                         format!(
-                            "{kept}, and {now}; but calls that were given up may be worked on for up to {} more",
+                            "{kept}, and {now}; but what was given up may be worked on for up to {} more",
                             words::micros((backlog - quiesced.quiet.length()) as f64)
                         ),
                         format!("a phase `quiet` of {}", words::micros(backlog as f64)),
                     )
                 }
+                Course::Down(_) if !shown => Found::undecided(
+                    seen,
+                    format!("{kept}, and {now}; but no edge shows whether it was at rest without load"),
+                    "an edge to what the service calls",
+                ),
                 Course::Down(_) if quiesced.went_quiet => {
                     seen.insert("outcome".to_owned(), word("stuck", 1));
                     Found::absent(
@@ -240,18 +260,24 @@ fn draining(load: &LoadView, after_lift: &str, what: &str) -> Found {
     )
 }
 
-/// How long callees may work on calls that were given up since the fault, if they do not notice: at the pace of the baseline,
-/// which is the least that they can do. In microseconds, of the edge with the most.
+/// How long callees may work on what was given up since the fault, if they do not notice, be it calls on edges or requests of
+/// users: at the pace of the baseline, which is the least that they can do. In microseconds, of the edge or load with the most.
 fn backlog(run: &RunView<'_>, to: u64) -> u64 {
     let since = Window { from: run.first_armed().unwrap_or(to), to };
-    let left = |edge: &EdgeView| {
+    let left = |given_up: usize, usual: usize| {
+        (given_up as u64 * run.baseline.length()).checked_div(usual as u64).unwrap_or(0)
+    };
+    let of_edge = |edge: &EdgeView| {
         let calls = edge.in_window(since).iter();
         let given_up =
             calls.filter(|call| call.answered.is_none() && call.end != ExchangeEnd::Failed).count();
-        let usual = edge.within(&run.baseline).count();
-        (given_up as u64 * run.baseline.length()).checked_div(usual as u64).unwrap_or(0)
+        left(given_up, edge.within(&run.baseline).count())
     };
-    run.edges.iter().map(left).max().unwrap_or(0)
+    let of_load = |load: &LoadView| {
+        let points = load.points.iter().filter(|point| since.holds(point.intended));
+        left(points.filter(|point| point.is_censored()).count(), load.within(&run.baseline).count())
+    };
+    run.edges.iter().map(of_edge).chain(run.loads.iter().map(of_load)).max().unwrap_or(0)
 }
 
 /// The most calls for each request in the later half of the recovery, relative to the baseline, of all edges:
@@ -286,7 +312,8 @@ fn shorter(run: &RunView<'_>, load: &LoadView, stretch: Window) -> Option<String
     Some(format!("calls on {} take less time from second to second", falling.name))
 }
 
-/// True if the mean of (end, wait) by second falls, and will be at nothing before long.
+/// True if the mean of (end, wait) by second falls, and will be at nothing before long. The later half decides: what falls fast
+/// and then stays is no queue that is being worked off.
 fn falls(ended: impl Iterator<Item = (u64, u64)>, stretch: Window) -> bool {
     let mut seconds: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
     for (at, wait) in ended.filter(|(at, _)| stretch.holds(*at)) {
@@ -298,7 +325,7 @@ fn falls(ended: impl Iterator<Item = (u64, u64)>, stretch: Window) -> bool {
     let means: Vec<f64> = seconds.values().map(|(sum, n)| *sum as f64 / *n as f64).collect();
     let later = &means[means.len() / 2..];
     let level = later.iter().sum::<f64>() / later.len().max(1) as f64;
-    level > NOTICED && leads_to(&means, 0.0).is_some_and(|trend| trend.z < -SURE)
+    level > NOTICED && leads_to(later, 0.0).is_some_and(|trend| trend.z < -SURE)
 }
 
 /// What a higher load would tell, where a higher one was served for some seconds after the lift: so much it can serve at least.
@@ -331,4 +358,30 @@ fn blocks<'a>(points: impl Iterator<Item = &'a Point>) -> Blocks {
         blocks.add(point.intended, point.is_ok());
     }
     blocks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether waits of so many microseconds in each second of a minute fall.
+    fn falls_by(wait: impl Fn(u64) -> u64) -> bool {
+        let minute = Window { from: 0, to: 60 * Blocks::LENGTH };
+        falls((0..60).map(|second| (second * Blocks::LENGTH, wait(second))), minute)
+    }
+
+    #[test]
+    fn waits_fall_that_grow_shorter_to_the_end() {
+        assert!(falls_by(|second| 6_000_000 - second * 50_000));
+        // As little at the end as in health.
+        assert!(!falls_by(|second| 60_000 - second * 1_000));
+    }
+
+    #[test]
+    fn waits_that_fall_fast_and_then_stay_high_do_not_fall() {
+        assert!(!falls_by(|second| match second {
+            0..25 => 12_000_000 - second * 360_000,
+            _ => 3_000_000 + second % 3 * 10_000,
+        }));
+    }
 }

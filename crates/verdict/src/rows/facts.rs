@@ -70,14 +70,15 @@ pub(super) fn back_off(case: &Case<'_>, subject: &Subject, want: &str) -> Draft 
     }
 }
 
-/// `metastability: none`: holds as well where nobody was hurt, so that nothing could last.
+/// `metastability: none`: holds as well where nobody was hurt, so that nothing could last, and not where users are never served
+/// again, though that is no metastability.
 pub(super) fn metastability(case: &Case<'_>, load: &LoadName, want: &str) -> Draft {
     let asked = Asked {
         kind: RowKind::Metastability,
         detector: Detector::Metastability,
         wish: Wish::Absent,
-        rule: "fail if fewer than half are served after the fault, with no rise, and as many as before once the load was stopped and \
-               begun again",
+        rule: "fail if fewer than half are served after the fault, with no rise, and once the load was stopped and begun again \
+               either as many as before, or still fewer than half",
         shown: "low",
     };
     let subject = Subject::Load(load.clone());
@@ -88,6 +89,10 @@ pub(super) fn metastability(case: &Case<'_>, load: &LoadName, want: &str) -> Dra
         load.is_some_and(|load| matches!(recovered(case.run, load), Recovered::Within { high: 0, .. }))
     };
     let found = finding(case, Detector::Metastability, &subject);
+    if let Some(stuck) = found.filter(|finding| finding.is_stuck()) {
+        draft.after = stuck.param(Finding::KEPT).cloned();
+        return draft.fail(format!("want {want}: {}", stuck.text));
+    }
     match found.map(|finding| &finding.state) {
         Some(State::NotApplicable { why }) if unhurt() => {
             let why = why.clone();

@@ -148,8 +148,8 @@ fn asked(rule: &Rule) -> Option<facts::Asked> {
         Rule::Ejects => (
             Detector::Failover,
             Wish::Present,
-            "pass if the calls to a sick instance fall to a fifth of its share or less in a window of 5s or more, while the \
-             other instances are called",
+            "pass if the calls to a sick instance fall to a fifth of its share or less in a window of 5s or more, and the \
+             other instances are called in its place",
             "time",
         ),
         Rule::Sheds => (

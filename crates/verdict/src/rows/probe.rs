@@ -5,7 +5,7 @@ use murphy_core::{ProbeName, RunPart, Span};
 
 use super::{Case, Draft};
 use crate::judgement::{Reading, RowKind};
-use crate::phase::{ProbeAnswer, Windows};
+use crate::phase::{ProbeAnswer, RunView, Window, Windows};
 use crate::words;
 
 /// In microseconds: no probe tells apart what is sooner than this.
@@ -22,8 +22,15 @@ impl<'a> Answers<'a> {
         Answers { case, all: case.run.probes.get(name.as_str()).map_or(&[], Vec::as_slice) }
     }
 
+    /// A question that any of the faults found open is that fault's.
     fn when(&self, answer: &ProbeAnswer) -> u64 {
-        answer.counts_at(self.case.run.first_armed())
+        let run = self.case.run;
+        if run.during.holds(answer.asked) {
+            return answer.asked;
+        }
+        let next =
+            run.faults.iter().filter_map(|fault| fault.armed).filter(|armed| *armed > answer.asked).min();
+        answer.counts_at(next)
     }
 
     fn within(&self, windows: &'a Windows) -> impl Iterator<Item = &'a ProbeAnswer> {
@@ -49,6 +56,14 @@ impl<'a> Answers<'a> {
     }
 }
 
+/// From the first fault to the end of the recovery, what lies between two faults included.
+fn since_the_fault(run: &RunView<'_>) -> Windows {
+    let parts = || run.during.iter().chain(run.recovery.iter());
+    let from = parts().map(|part| part.from).min();
+    let to = parts().map(|part| part.to).max();
+    Windows::union(from.zip(to).map(|(from, to)| Window { from, to }).into_iter().collect())
+}
+
 pub(super) fn always(case: &Case<'_>, name: &ProbeName, want: &str) -> Draft {
     let answers = Answers::of(case, name);
     let draft = answers.shown(Draft::new(
@@ -59,8 +74,8 @@ pub(super) fn always(case: &Case<'_>, name: &ProbeName, want: &str) -> Draft {
     if let Some(bad) = answers.bad_in(&case.run.baseline) {
         return never_good(draft, bad);
     }
-    let later = [&case.run.during, &case.run.recovery];
-    if let Some(bad) = later.into_iter().filter_map(|part| answers.bad_in(part)).min_by_key(|bad| bad.asked) {
+    let later = since_the_fault(case.run);
+    if let Some(bad) = answers.within(&later).filter(|answer| !answer.ok).min_by_key(|bad| bad.asked) {
         return draft.fail(bad_since(case.run.first_armed(), "the fault", answers.when(bad), bad));
     }
     if draft.during.is_none() {
