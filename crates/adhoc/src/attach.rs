@@ -9,7 +9,7 @@ use murphy_scenario::{Address, Caller, OpenConnections};
 use serde::Serialize;
 
 use crate::happening::{Happening, Kind, Planned, Victim};
-use crate::order::{Consent, SMALL};
+use crate::order::Consent;
 use crate::proxy::SeatError;
 use crate::whom::{Whom, WhomError, Wish};
 
@@ -165,8 +165,8 @@ impl Attach {
         agree: &mut (dyn FnMut(&Planned) -> Consent + Send),
         stop: &Stop,
     ) -> Result<(), SeatError> {
-        let many = planned.targets.len() > SMALL && self.consent == Consent::NotGiven;
-        if many && agree(planned) == Consent::NotGiven {
+        let many = planned.targets.len() > self.consent.covers();
+        if many && agree(planned) != Consent::Given {
             if stop.reason().is_some() {
                 return Err(SeatError::Interrupted);
             }

@@ -12,7 +12,7 @@ use crate::error::AdhocError;
 use crate::hands::{Chosen, Did, Hands, Later, NotDone};
 use crate::happening::{Happening, Planned};
 use crate::network::NetworkEnd;
-use crate::order::{Consent, Order, SMALL};
+use crate::order::{Consent, Order};
 use crate::session::{Session, owner};
 
 /// What came of an order.
@@ -43,8 +43,8 @@ pub async fn dry_run(
     Ok(())
 }
 
-/// Carries an order out. `agree` is asked when many targets would be touched at once. An `Err` means that nothing was
-/// done; what fails later is told and counted.
+/// Carries an order out. `agree` is asked when many targets would be touched at once, or each time if the order says so. An
+/// `Err` means that nothing was done; what fails later is told and counted.
 pub async fn carry_out(
     order: &Order,
     base: &Base,
@@ -57,7 +57,8 @@ pub async fn carry_out(
         hands = Hands::new(order) => hands?,
         () = stop.stopped() => return Err(AdhocError::Interrupted),
     };
-    let mut work = Work { order, base, hands, session: None, agreed: SMALL, ending: Ending::default() };
+    let agreed = order.consent.covers();
+    let mut work = Work { order, base, hands, session: None, agreed, ending: Ending::default() };
     let begun = Instant::now();
     let mut outcome = Ok(());
     for (number, at) in (1..).zip(order.schedule.beginnings(order.seed)) {
@@ -122,8 +123,8 @@ impl Work<'_> {
         let chosen = self.hands.look(seed, own.as_deref(), &locks).await?;
         let planned = planned(self.order, &chosen, number);
         let count = chosen.targets.len();
-        if count > self.agreed && self.order.consent == Consent::NotGiven {
-            if agree(&planned) == Consent::NotGiven {
+        if count > self.agreed {
+            if agree(&planned) != Consent::Given {
                 // A wish to stop that came while the question stood is its answer.
                 if stop.reason().is_some() {
                     return Err(AdhocError::Interrupted);
@@ -131,7 +132,9 @@ impl Work<'_> {
                 let targets = chosen.targets.iter().map(|target| target.name.clone()).collect();
                 return Err(AdhocError::NotAgreed { deed: self.order.deed.to_string(), targets });
             }
-            self.agreed = count;
+            if self.order.consent != Consent::EachTime {
+                self.agreed = count;
+            }
         }
         chosen.lock(&locks)?;
         tell(Happening::Planned(planned));

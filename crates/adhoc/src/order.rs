@@ -12,7 +12,7 @@ use crate::schedule::{Asked, Schedule, ScheduleError};
 use crate::whom::Whom;
 
 /// So many targets at once are touched without a question.
-pub(crate) const SMALL: usize = 5;
+const SMALL: usize = 5;
 
 /// Something done to a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +117,19 @@ pub enum Consent {
     Given,
     /// It must be asked for.
     NotGiven,
+    /// It must be asked for each time, however few they are: a person has seen whom it is about, and means nobody else.
+    EachTime,
+}
+
+impl Consent {
+    /// So many targets at once are touched without a question.
+    pub(crate) fn covers(self) -> usize {
+        match self {
+            Consent::Given => usize::MAX,
+            Consent::NotGiven => SMALL,
+            Consent::EachTime => 0,
+        }
+    }
 }
 
 /// Everything that was asked for.
@@ -223,5 +236,11 @@ mod tests {
         let deed = Deed::Container(Action::Pause);
         let error = Order::new(deed, whom, Asked::default(), Seed(1), Consent::NotGiven).unwrap_err();
         assert_eq!(error, OrderError::WrongKind { deed: "pause", kind: "a process" });
+    }
+
+    #[test]
+    fn a_few_are_touched_without_a_question_unless_each_time_is_asked() {
+        let covers = [Consent::EachTime, Consent::NotGiven, Consent::Given].map(Consent::covers);
+        assert_eq!(covers, [0, 5, usize::MAX]);
     }
 }

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use murphy_adhoc::{
-    AdhocError, Asked, Consent, Deed, Happening, NetworkTarget, Order as Act, OrderError, Planned, Whom,
-    WhomError, Wish, carry_out, dry_run, side,
+    AdhocError, Asked, Consent, Deed, Happening, NetworkTarget, Order as Act, OrderError, Planned, Victim,
+    Whom, WhomError, Wish, carry_out, dry_run, side,
 };
 use murphy_core::{RunClock, Seed};
 use murphy_faults::{Fault, Place};
@@ -59,6 +59,8 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
+    /// The last question: what is found for one before it comes too late.
+    asked: u64,
     /// Looked at, and not agreed to yet.
     pending: Option<Pending>,
     /// By the number of the question.
@@ -119,6 +121,7 @@ impl Stack {
     pub fn act(&self, order: StackOrder) {
         match order {
             StackOrder::Propose { number, blow, container } => {
+                self.inner.lock().asked = number;
                 let title = blow.text(&container);
                 lock(&self.inner.config.world).proposal =
                     Some(Proposal { number, title, said: Said::Looking });
@@ -147,6 +150,15 @@ impl Stack {
         self.tasks.close();
         self.tasks.wait().await;
         std::mem::take(&mut self.inner.lock().not_taken_back)
+    }
+}
+
+impl State {
+    /// Keeps what was found, unless another question has been asked since.
+    fn keep(&mut self, pending: Pending) {
+        if pending.number >= self.asked {
+            self.pending = Some(pending);
+        }
     }
 }
 
@@ -196,7 +208,7 @@ impl Inner {
         };
         let deed = Deed::of_fault(&fault, place).ok_or(BlowError::NoFault { name })?;
         let seed = self.config.seed.derive("top", number);
-        Ok((Act::new(deed, whom, Asked::default(), seed, Consent::NotGiven)?, at, fault))
+        Ok((Act::new(deed, whom, Asked::default(), seed, Consent::EachTime)?, at, fault))
     }
 
     async fn look_whom(self: Arc<Self>, number: u64, blow: Blow, container: String) {
@@ -214,7 +226,7 @@ impl Inner {
                     (Ok(()), Some(planned)) => {
                         let said = Said::Ready { lines: self.radius(&planned) };
                         let pending = Pending { number, container, act, at, fault, planned };
-                        self.lock().pending = Some(pending);
+                        self.lock().keep(pending);
                         said
                     }
                     (Err(error), _) => Said::Refused { why: error.to_string() },
@@ -243,14 +255,21 @@ impl Inner {
     async fn carry(self: Arc<Self>, pending: Pending, stop: Stop) {
         let number = pending.number;
         let shown = pending.planned.targets.clone();
-        // Asked where many are touched; whatever is another than was shown is not agreed to.
-        let mut agree = |planned: &Planned| {
-            if planned.targets == shown { Consent::Given } else { Consent::NotGiven }
-        };
+        let mut agree = |planned: &Planned| agreed(&shown, &planned.targets);
         let mut tell = |happening: Happening| self.told(&pending, &happening);
         let done = carry_out(&pending.act, &self.config.base, &stop, &mut agree, &mut tell).await;
         if let Err(error) = done {
-            self.note(Loudness::Trouble, format!("{} was not done: {error}", pending.planned.deed));
+            let why = match error {
+                // Of a command line: its flags are not to be had here.
+                AdhocError::NotAgreed { targets, .. } => {
+                    format!(
+                        "it would touch others than the question named, ask again: {}",
+                        targets.join(", ")
+                    )
+                }
+                error => error.to_string(),
+            };
+            self.note(Loudness::Trouble, format!("{} was not done: {why}", pending.planned.deed));
         }
         self.lock().standing.remove(&number);
         lock(&self.config.world).struck.retain(|struck| struck.number != number);
@@ -293,6 +312,14 @@ impl Inner {
     }
 }
 
+/// Whoever was not shown is not agreed to; that some are gone does no harm to the others.
+fn agreed(shown: &[Victim], targets: &[Victim]) -> Consent {
+    match targets.iter().all(|target| shown.contains(target)) {
+        true => Consent::Given,
+        false => Consent::NotGiven,
+    }
+}
+
 fn key(number: u64) -> String {
     format!("by-hand-{number}")
 }
@@ -313,9 +340,56 @@ fn calls_to(world: &World, name: &str, known: &ContainerState) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use murphy_adhoc::Kind;
     use murphy_core::EdgeName;
 
     use super::*;
+
+    #[test]
+    fn whoever_was_not_shown_is_not_agreed_to_however_few_they_are() {
+        let victim = |n: u8| Victim {
+            kind: Kind::Container,
+            name: format!("shop-api-{n}"),
+            id: n.to_string().repeat(64),
+        };
+        let shown = [victim(1), victim(2)];
+        assert_eq!(agreed(&shown, &[victim(2), victim(1)]), Consent::Given);
+        assert_eq!(agreed(&shown, &[victim(2)]), Consent::Given);
+        assert_eq!(agreed(&shown, &[victim(1), victim(2), victim(3)]), Consent::NotGiven);
+        let again = Victim { id: "f".repeat(64), ..victim(1) };
+        assert_eq!(agreed(&shown, &[again]), Consent::NotGiven, "the same name on another container");
+    }
+
+    fn pending(number: u64) -> Pending {
+        let whom =
+            Wish::all(&format!("id:{}", "0123456789abcdef".repeat(4))).containers("pause", "").unwrap();
+        let fault = Fault::from_settings("pause", Map::new()).unwrap();
+        let deed = Deed::of_fault(&fault, Place::Container).unwrap();
+        let act = Act::new(deed, whom, Asked::default(), Seed(1), Consent::EachTime).unwrap();
+        let planned = Planned {
+            round: 1,
+            deed: "pause".to_owned(),
+            when: String::new(),
+            targets: Vec::new(),
+            of: 0,
+            protected: Vec::new(),
+            undo: Vec::new(),
+            notes: Vec::new(),
+            seed: Seed(1),
+        };
+        let container = format!("web-{number}");
+        Pending { number, at: At::Container(container.clone()), container, act, fault, planned }
+    }
+
+    #[test]
+    fn what_is_found_for_an_earlier_question_does_not_take_the_place_of_the_last_one() {
+        let mut state = State { asked: 2, ..State::default() };
+        state.keep(pending(1));
+        assert!(state.pending.is_none());
+        state.keep(pending(2));
+        state.keep(pending(1));
+        assert_eq!(state.pending.as_ref().map(|pending| pending.number), Some(2));
+    }
 
     #[test]
     fn the_question_names_the_edges_whose_calls_go_to_the_container() {
