@@ -2,7 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
 
 /// The binary under test. `make test` builds it first; a lone `cargo test` that finds none says what to do.
 pub fn murphy() -> PathBuf {
@@ -102,6 +107,37 @@ pub fn expecting(code: i32, mut run: impl FnMut() -> Finished) -> Finished {
 #[derive(Debug)]
 pub struct Bench {
     dir: tempfile::TempDir,
+    /// What was started in it and not waited for here.
+    started: Mutex<Vec<Pid>>,
+}
+
+/// How long a binary that is left behind by a failed test may take to give everything back.
+const FAREWELL: Duration = Duration::from_secs(30);
+
+/// A test that fails leaves nothing behind that goes on breaking things until the end of its `--for`.
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let started = std::mem::take(self.started.get_mut().unwrap_or_else(PoisonError::into_inner));
+        for pid in started {
+            // Only a child that nobody has waited for: its number cannot have become another's.
+            if !runs(pid) || kill(pid, Signal::SIGTERM).is_err() {
+                continue;
+            }
+            let begun = Instant::now();
+            while runs(pid) && begun.elapsed() < FAREWELL {
+                std::thread::park_timeout(Duration::from_millis(10));
+            }
+        }
+    }
+}
+
+/// True for a child of this process that has not ended. It is left to be waited for.
+fn runs(pid: Pid) -> bool {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    matches!(waitid(Id::Pid(pid), flags), Ok(WaitStatus::StillAlive))
 }
 
 impl Default for Bench {
@@ -113,7 +149,8 @@ impl Default for Bench {
 impl Bench {
     /// An empty one.
     pub fn new() -> Bench {
-        Bench { dir: tempfile::tempdir().expect("a temporary directory") }
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        Bench { dir, started: Mutex::default() }
     }
 
     /// Where it is.
@@ -173,9 +210,13 @@ impl Bench {
         expecting(code, || self.run(args))
     }
 
-    /// Starts the binary with its output kept.
+    /// Starts the binary with its output kept. Where the test fails, it is ended with the bench.
     pub fn spawn(&self, args: &[&str]) -> Child {
-        self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts")
+        let mut command = self.command(args);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let pid = Pid::from_raw(child.id().cast_signed());
+        self.started.lock().unwrap_or_else(PoisonError::into_inner).push(pid);
+        child
     }
 
     /// The journals of the runs made so far, oldest first.
