@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use murphy_core::{EdgeName, FaultId};
 use murphy_faults::Fault;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::layout::Rect;
 
 use crate::order::{Hands, Order};
 use crate::stack_keys::Focus;
@@ -102,6 +103,8 @@ pub struct App {
     pub(crate) focus: Focus,
     pub(crate) container: usize,
     pub(crate) question: u64,
+    /// What was drawn last had so much room.
+    pub(crate) screen: Option<Rect>,
 }
 
 impl App {
@@ -119,7 +122,13 @@ impl App {
             focus: Focus::default(),
             container: 0,
             question: 0,
+            screen: None,
         }
+    }
+
+    /// It was drawn with so much room: what did not fit was not seen.
+    pub fn drawn_on(&mut self, area: Rect) {
+        self.screen = Some(area);
     }
 
     /// Whether there is anything of these hands that could be saved.

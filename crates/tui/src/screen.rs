@@ -85,7 +85,8 @@ fn watch(
         if drawn.is_none_or(|at| at.elapsed() >= REDRAW) {
             // Drawn from a copy, so that whoever feeds the world never waits for a slow terminal.
             let seen = lock(world).clone();
-            terminal.draw(|frame| draw(frame, app, &seen))?;
+            let area = terminal.draw(|frame| draw(frame, app, &seen))?.area;
+            app.drawn_on(area);
             drawn = Some(Instant::now());
         }
         if !event::poll(PATIENCE)? {

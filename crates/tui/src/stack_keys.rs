@@ -5,6 +5,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent};
 use crate::app::{App, Mode, Reaction, edit};
 use crate::order::{Hands, Order};
 use crate::stack::{Blow, ContainerState, Said, StackOrder, Touch};
+use crate::stack_pane::fits;
 use crate::world::World;
 
 /// What the arrow keys choose.
@@ -98,10 +99,13 @@ impl App {
         Reaction::Do(vec![Order::Stack(StackOrder::Propose { number, blow, container })])
     }
 
-    /// Only `y`, and only once it is known whom it touches: a key that was pressed too early does nothing.
+    /// Only `y`, and only once it is known whom it touches and all of that is on the screen: a key that was pressed too early
+    /// does nothing.
     pub(crate) fn asked(&mut self, key: KeyEvent, number: u64, world: &World) -> Reaction {
         let proposal = world.proposal.as_ref().filter(|proposal| proposal.number == number);
-        let is_ready = proposal.is_some_and(|proposal| matches!(proposal.said, Said::Ready { .. }));
+        let is_seen = |said: &Said| self.screen.is_none_or(|area| fits(area, said));
+        let is_ready = proposal
+            .is_some_and(|proposal| matches!(proposal.said, Said::Ready { .. }) && is_seen(&proposal.said));
         match key.code {
             KeyCode::Char('y') if is_ready => Reaction::Do(vec![Order::Stack(StackOrder::Agree { number })]),
             KeyCode::Char('n' | 'q') | KeyCode::Esc => Reaction::Stay,

@@ -4,8 +4,8 @@ use murphy_core::{ContainerHealth, Offset};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
 use ratatui::style::{Style, Stylize};
-use ratatui::text::Line;
-use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Table, TableState, Wrap};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Table, TableState};
 
 use crate::app::App;
 use crate::panes::{COOL, HOT, draw_line, popup};
@@ -134,23 +134,105 @@ pub(crate) fn draw_cutting(frame: &mut Frame<'_>, app: &App, world: &World, line
     draw_line(frame, &format!(" cut {container} off from: "), line, &below);
 }
 
+/// Whether all of a question can be seen at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fit {
+    Whole,
+    Cut,
+}
+
+/// Whether a person on such a screen sees all that a question names: only then can it be agreed to.
+pub(crate) fn fits(area: Rect, said: &Said) -> bool {
+    asked(area, Some(said)).1 == Fit::Whole
+}
+
+/// The rows of a question. Where they are too many, first what says how many are touched and whose calls go there.
+fn asked(area: Rect, said: Option<&Said>) -> (Vec<Line<'static>>, Fit) {
+    let width = usize::from(area.width.min(76).saturating_sub(2)).max(1);
+    let room = usize::from(area.height.saturating_sub(2));
+    let (mut text, style) = match said {
+        None | Some(Said::Looking) => (vec!["looking whom it would touch …".to_owned()], Style::new()),
+        Some(Said::Ready { lines }) => (lines.clone(), Style::new()),
+        Some(Said::Refused { why }) => (vec![format!("! {why}")], Style::new().fg(HOT).bold()),
+    };
+    let rows = |text: &[String], style: Style| -> Vec<Line<'static>> {
+        text.iter().flat_map(|line| broken(line, width)).map(|row| Line::styled(row, style)).collect()
+    };
+    let keys = |of_ready: &str| match said {
+        Some(Said::Ready { .. }) => rows(&[of_ready.to_owned()], Style::new().bold()),
+        _ => rows(&["Esc leaves everything as it is".to_owned()], Style::new().bold()),
+    };
+    let mut all = rows(&text, style);
+    all.push(Line::default());
+    all.extend(keys("y does it · Esc leaves everything as it is"));
+    if all.len() <= room {
+        return (all, Fit::Whole);
+    }
+    let first = text.len().min(1);
+    let (calls, others): (Vec<_>, Vec<_>) =
+        text.drain(first..).partition(|line| line.starts_with("  calls "));
+    text.extend(calls);
+    text.extend(others);
+    let mut cut = rows(&text, style);
+    let keys = keys("y only where all is shown · Esc leaves everything as it is");
+    let kept = room.saturating_sub(1 + keys.len());
+    let more = cut.len().saturating_sub(kept);
+    cut.truncate(kept);
+    cut.push(Line::styled(format!("and {more} more: enlarge the terminal"), Style::new().fg(HOT).bold()));
+    cut.extend(keys);
+    (cut, Fit::Cut)
+}
+
+/// A line in rows of that width, between words where there are some.
+fn broken(line: &str, width: usize) -> Vec<String> {
+    let (mut rows, mut row, mut used) = (Vec::new(), String::new(), 0);
+    for c in line.chars() {
+        let wide = Span::raw(c.to_string()).width();
+        if used > 0 && used + wide > width {
+            let space = row.rfind(' ').filter(|at| !row[..*at].trim().is_empty());
+            let rest = match space {
+                Some(at) if c != ' ' => row.split_off(at + 1),
+                _ => String::new(),
+            };
+            used = Span::raw(rest.as_str()).width();
+            rows.push(std::mem::replace(&mut row, rest));
+            if c == ' ' {
+                continue;
+            }
+        }
+        row.push(c);
+        used += wide;
+    }
+    rows.push(row);
+    rows
+}
+
 pub(crate) fn draw_asked(frame: &mut Frame<'_>, number: u64, world: &World) {
     let proposal = world.proposal.as_ref().filter(|proposal| proposal.number == number);
     let title = proposal.map_or(String::new(), |proposal| format!(" {}? ", proposal.title));
-    let mut lines: Vec<Line<'_>> = match proposal.map(|proposal| &proposal.said) {
-        None | Some(Said::Looking) => vec![Line::from("looking whom it would touch …")],
-        Some(Said::Ready { lines }) => lines.iter().map(|line| Line::from(line.as_str())).collect(),
-        Some(Said::Refused { why }) => vec![Line::styled(format!("! {why}"), Style::new().fg(HOT).bold())],
-    };
-    let keys = match proposal.map(|proposal| &proposal.said) {
-        Some(Said::Ready { .. }) => "y does it · Esc leaves everything as it is",
-        _ => "Esc leaves everything as it is",
-    };
-    lines.extend([Line::default(), Line::styled(keys, Style::new().bold())]);
-    // Long lines are broken: their rows are counted as well.
-    let inner = usize::from(frame.area().width.min(76).saturating_sub(2)).max(1);
-    let rows: usize = lines.iter().map(|line| line.width().div_ceil(inner).max(1)).sum();
-    let place = popup(frame, u16::try_from(rows + 2).unwrap_or(u16::MAX));
+    let (lines, _) = asked(frame.area(), proposal.map(|proposal| &proposal.said));
+    let place = popup(frame, u16::try_from(lines.len() + 2).unwrap_or(u16::MAX));
     let block = Block::bordered().title(title).border_style(Style::new().fg(HOT));
-    frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }).block(block), place);
+    frame.render_widget(Paragraph::new(lines).block(block), place);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_broken_between_words_and_a_word_where_it_is_longer_than_a_row() {
+        assert_eq!(broken("", 5), [""]);
+        assert_eq!(broken("one two three", 7), ["one two", "three"]);
+        assert_eq!(broken("one twofold", 7), ["one ", "twofold"]);
+        assert_eq!(broken("  abcdefghij", 5), ["  abc", "defgh", "ij"]);
+        assert_eq!(broken("ab", 1), ["a", "b"]);
+        for width in 1..40 {
+            let line = "  target      shop-café-1 … and 中文 on a line that is long";
+            let rows = broken(line, width);
+            assert!(rows.iter().all(|row| Span::raw(row.as_str()).width() <= width.max(2)), "{rows:?}");
+            let letters = |text: &str| text.chars().filter(|c| *c != ' ').collect::<String>();
+            assert_eq!(letters(&rows.concat()), letters(line));
+        }
+    }
 }

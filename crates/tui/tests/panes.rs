@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use murphy_core::{ConnId, ContainerHealth, EdgeName, Event, EventKind, FaultId, Offset, Span, Tally};
 use murphy_tui::{
-    App, CallEnd, ContainerState, Door, Hands, Load, Loudness, Mode, Proposal, Said, StandingFault, Struck,
-    Touch, World, draw,
+    App, CallEnd, ContainerState, Door, Hands, Load, Loudness, Mode, Proposal, Reaction, Said, StandingFault,
+    Struck, Touch, World, draw,
 };
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::layout::Rect;
 
 fn at(millis: u64) -> Offset {
     Offset::from_micros(millis * 1000)
@@ -150,6 +151,43 @@ fn a_question_names_whom_it_touches_before_anything_is_done() {
     let said = Said::Ready { lines: lines.iter().map(ToString::to_string).collect() };
     world.proposal = Some(Proposal { number: 3, title: "kill shop-redis-1".into(), said });
     insta::assert_snapshot!(drawn(100, 30, &app, &world));
+}
+
+#[test]
+fn a_question_that_does_not_fit_says_so_and_cannot_be_agreed_to() {
+    use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+    let mut world = stack();
+    let mut app = on_containers(&world);
+    let mut lines = vec!["pause: 30 containers, for 30s   (round 1, seed 1)".to_owned()];
+    lines.extend((1..=30).map(|n| format!("  target      shop-web-{n} (0123456789ab)")));
+    lines.extend((1..=30).map(|n| format!("  undo        unpause shop-web-{n} (0123456789ab)")));
+    lines.push("  calls       cart goes to shop-web-1: 3.0 calls/s, 3 open connections".to_owned());
+    let said = Said::Ready { lines };
+    world.proposal = Some(Proposal { number: 3, title: "pause shop-web-1".into(), said });
+    for width in [1, 2, 5, 20, 79] {
+        for height in [1, 2, 3, 4, 5, 23] {
+            app.mode = Mode::Asked { number: 3 };
+            drawn(width, height, &app, &world);
+        }
+    }
+    let yes = KeyEvent::new(KeyCode::Char('y'), KeyModifiers::NONE);
+    app.mode = Mode::Asked { number: 3 };
+    let small = drawn(80, 24, &app, &world);
+    for text in [
+        "30 containers",
+        "calls       cart goes to shop-web-1",
+        "and 42 more: enlarge the terminal",
+        "y only where all is shown · Esc leaves everything as it is",
+    ] {
+        assert!(small.contains(text), "{text} is not in\n{small}");
+    }
+    app.drawn_on(Rect::new(0, 0, 80, 24));
+    assert_eq!(app.key(yes, &world), Reaction::Stay);
+    assert_eq!(app.mode, Mode::Asked { number: 3 }, "the question still stands");
+    let large = drawn(80, 66, &app, &world);
+    assert!(large.contains("unpause shop-web-30") && large.contains("y does it"), "{large}");
+    app.drawn_on(Rect::new(0, 0, 80, 66));
+    assert!(matches!(app.key(yes, &world), Reaction::Do(_)));
 }
 
 #[test]
