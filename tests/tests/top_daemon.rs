@@ -77,6 +77,14 @@ fn its_edges_are_steered_by_key_what_others_put_there_stays_and_all_of_it_is_rec
     terminal.shows("1 FAULT STANDS");
     assert_eq!(faults(&daemon, &bench, "cache").len(), 1, "any can be taken off by key");
     daemon.run(&bench, "fault add cache --latency 100ms --name theirs").expect(0);
+    terminal.shows("2 FAULTS STAND");
+    terminal.typed("0");
+    terminal.shows("1 FAULT STANDS");
+    assert_eq!(faults(&daemon, &bench, "cache"), [pair("theirs", "latency 100ms")], "nought leaves theirs");
+    terminal.typed("1");
+    terminal.shows("no fault stands");
+    terminal.typed("1");
+    terminal.shows("1 FAULT STANDS");
     terminal.typed("q");
     terminal.shows("ended with 0");
     assert_eq!(faults(&daemon, &bench, "cache"), [pair("theirs", "latency 100ms")]);

@@ -1,7 +1,7 @@
 //! The state of the screen: what is selected, what is being typed, what was put aside. Keys go in, orders come out;
 //! it knows no terminal and touches nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use murphy_core::{EdgeName, FaultId};
@@ -12,7 +12,7 @@ use ratatui::layout::Rect;
 use crate::order::{Hands, Order};
 use crate::stack_keys::Focus;
 use crate::typed::{Turn, candidates, fault, turned};
-use crate::world::World;
+use crate::world::{Whose, World};
 
 /// What the keys mean at the moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -99,6 +99,8 @@ pub struct App {
     edge: usize,
     row: usize,
     aside: BTreeMap<(EdgeName, FaultId), Fault>,
+    /// Taken off for good: no new fault is called so, for that would be another one.
+    removed: BTreeSet<(EdgeName, FaultId)>,
     counter: u64,
     pub(crate) focus: Focus,
     pub(crate) container: usize,
@@ -118,6 +120,7 @@ impl App {
             edge: 0,
             row: 0,
             aside: BTreeMap::new(),
+            removed: BTreeSet::new(),
             counter: 0,
             focus: Focus::default(),
             container: 0,
@@ -241,13 +244,12 @@ impl App {
                 self.aside.remove(&key);
                 Reaction::Do(vec![Order::Arm { edge, id: row.id.clone(), fault: Box::new(fault.clone()) }])
             }
-            (Standing::On, fault) => {
-                if let Some(fault) = fault {
-                    self.aside.insert(key, fault.clone());
-                }
+            (Standing::On, Some(fault)) => {
+                self.aside.insert(key, fault.clone());
                 Reaction::Do(vec![Order::Lift { edge, id: row.id.clone() }])
             }
-            (Standing::Off, None) => Reaction::Stay,
+            // It could not be switched on again: only `d` takes it off.
+            (_, None) => Reaction::Stay,
         }
     }
 
@@ -270,6 +272,7 @@ impl App {
     fn remove(&mut self, world: &World, row: Option<&Row>) -> Reaction {
         let (Some(edge), Some(row)) = (self.selected(world).cloned(), row) else { return Reaction::Stay };
         self.aside.remove(&(edge.clone(), row.id.clone()));
+        self.removed.insert((edge.clone(), row.id.clone()));
         match row.standing {
             Standing::On => Reaction::Do(vec![Order::Lift { edge, id: row.id.clone() }]),
             Standing::Off => Reaction::Stay,
@@ -278,7 +281,7 @@ impl App {
 
     fn all_off(&mut self, world: &World) -> Reaction {
         for (name, edge) in &world.edges {
-            for known in &edge.faults {
+            for known in edge.faults.iter().filter(|known| known.whose == Whose::Ours) {
                 if let Some(fault) = &known.fault {
                     self.aside.insert((name.clone(), known.id.clone()), fault.clone());
                 }
@@ -332,8 +335,9 @@ impl App {
             let id = FaultId::new(&format!("{name}-{}", self.counter)).ok()?;
             let stands =
                 world.edges.get(edge).is_some_and(|edge| edge.faults.iter().any(|known| known.id == id));
-            if !stands && !self.aside.contains_key(&(edge.clone(), id.clone())) {
-                return Some(id);
+            let key = (edge.clone(), id);
+            if !stands && !self.aside.contains_key(&key) && !self.removed.contains(&key) {
+                return Some(key.1);
             }
         }
     }
@@ -382,6 +386,7 @@ mod tests {
                         fault: Some((**fault).clone()),
                         tally: None,
                         until: None::<Offset>,
+                        whose: Whose::Ours,
                     };
                     match faults.iter_mut().find(|known| known.id == *id) {
                         Some(known) => *known = standing,
@@ -393,7 +398,8 @@ mod tests {
                 }
                 Order::LiftAll => {
                     let names: Vec<EdgeName> = world.edges.keys().cloned().collect();
-                    names.iter().for_each(|name| world.edge(name).faults.clear());
+                    let theirs = |known: &StandingFault| known.whose == Whose::Theirs;
+                    names.iter().for_each(|name| world.edge(name).faults.retain(theirs));
                 }
                 Order::Save { .. } | Order::Stack(_) => {}
             }
@@ -496,6 +502,33 @@ mod tests {
         desk.press(KeyCode::Char('0'));
         assert_eq!(count(&desk), [0, 0]);
         assert_eq!(desk.shown(), ["Off latency 1s"]);
+    }
+
+    #[test]
+    fn nought_leaves_what_others_put_there_and_a_new_fault_is_never_called_as_one_of_theirs() {
+        let mut desk = Desk::new();
+        let fault = fault("latency 10ms").unwrap();
+        let theirs = StandingFault {
+            id: FaultId::new("latency-1").unwrap(),
+            text: fault.text(),
+            fault: Some(fault),
+            tally: None,
+            until: None,
+            whose: Whose::Theirs,
+        };
+        let toxic = FaultId::new("toxic").unwrap();
+        let toxic = StandingFault { id: toxic, text: "toxic x".into(), fault: None, ..theirs.clone() };
+        desk.world.edge(&EdgeName::new("cache").unwrap()).faults = vec![theirs, toxic];
+        desk.press(KeyCode::Char('0'));
+        assert_eq!(desk.shown(), ["On toxic x", "On latency 10ms"]);
+        assert_eq!(desk.press(KeyCode::Char('1')), Reaction::Stay, "a toxic has no way back");
+        desk.press(KeyCode::Char('2'));
+        assert_eq!(desk.shown(), ["On toxic x", "Off latency 10ms"]);
+        desk.press(KeyCode::Char('d'));
+        desk.typed("alatency 30ms");
+        desk.press(KeyCode::Enter);
+        let faults = &desk.world.edges[&EdgeName::new("cache").unwrap()].faults;
+        assert_eq!(faults.iter().map(|known| known.id.as_str()).collect::<Vec<_>>(), ["toxic", "latency-2"]);
     }
 
     #[test]

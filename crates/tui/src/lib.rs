@@ -28,4 +28,4 @@ pub use source::stack::{Stack, StackConfig, StackOf};
 pub use stack::{Blow, ContainerState, Load, Proposal, Said, StackOrder, Struck, Touch};
 pub use stack_keys::Focus;
 pub use typed::{Turn, TypedError};
-pub use world::{Door, Edge, Happening, Loudness, StandingFault, World};
+pub use world::{Door, Edge, Happening, Loudness, StandingFault, Whose, World};

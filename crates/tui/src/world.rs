@@ -29,6 +29,17 @@ pub struct StandingFault {
     pub tally: Option<Tally>,
     /// When it ends by itself.
     pub until: Option<Offset>,
+    /// Who put it there.
+    pub whose: Whose,
+}
+
+/// Whose a fault is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// It was put there from here, and goes with the view.
+    Ours,
+    /// Somebody else's: it stays.
+    Theirs,
 }
 
 /// Whether callers can connect.
@@ -106,6 +117,8 @@ pub struct World {
     pub now: Offset,
     /// When it begins on the clock of whoever tells of events: taken off all their times.
     pub begins: Offset,
+    /// How much younger that clock is than ours, where it is: added to all their times.
+    pub younger: Span,
     /// What a run is at, in a few words; empty where there is no run.
     pub stage: String,
     briefs: Vec<FaultBrief>,
@@ -131,10 +144,16 @@ impl World {
         Arc::make_mut(self.edges.entry(name.clone()).or_default())
     }
 
+    /// Takes its clock from an event that is told of now.
+    pub fn set_clock(&mut self, told: Offset, now: Offset) {
+        self.begins = Offset::ZERO + told.since(now);
+        self.younger = now.since(told);
+    }
+
     /// Takes one event in.
     pub fn see(&mut self, event: Event) {
-        let begins = self.begins;
-        let here = |at: Offset| Offset::ZERO + at.since(begins);
+        let (begins, younger) = (self.begins, self.younger);
+        let here = |at: Offset| Offset::ZERO + at.since(begins) + younger;
         let at = here(event.at);
         self.now = self.now.max(at);
         match event.kind {
@@ -270,6 +289,7 @@ impl World {
             fault: None,
             tally: None,
             until: Some(at + brief.lasts),
+            whose: Whose::Theirs,
         };
         let edge = self.edge(edge);
         edge.faults.retain(|known| known.id != brief.id);
@@ -356,6 +376,28 @@ mod tests {
         let (now, over) = (Offset::from_micros(1_000_000), std::time::Duration::from_secs(1));
         assert_eq!(figures.quantile(now, over, 0.5), Some(Span::from_millis(30)));
         assert_eq!(figures.failed(now, over), Some(0.5));
+    }
+
+    #[test]
+    fn calls_are_counted_now_whether_the_clock_of_who_tells_of_them_is_older_or_younger() {
+        for (told, now) in [(500_000_000, 20_000_000), (3_000_000, 20_000_000), (20_000_000, 20_000_000)] {
+            let mut world = World::default();
+            let (told, now) = (Offset::from_micros(told), Offset::from_micros(now));
+            world.set_clock(told, now);
+            let exchange = EventKind::Exchange {
+                edge: name("db"),
+                conn: ConnId(1),
+                began: told,
+                answered: Some(told),
+                ended: told,
+                end: ExchangeEnd::Answered,
+                touched: false,
+            };
+            world.see(event(told.as_micros(), exchange));
+            let (soon, over) = (now + Span::from_millis(1_000), std::time::Duration::from_secs(1));
+            assert_eq!(world.now, now);
+            assert_eq!(world.edges[&name("db")].figures.rate(soon, over), 1.0);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use murphy_core::{ConnId, ContainerHealth, EdgeName, Event, EventKind, FaultId, Offset, Span, Tally};
 use murphy_tui::{
     App, CallEnd, ContainerState, Door, Hands, Load, Loudness, Mode, Proposal, Reaction, Said, StandingFault,
-    Struck, Touch, World, draw,
+    Struck, Touch, Whose, World, draw,
 };
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -35,6 +35,7 @@ fn world() -> World {
         fault: None,
         tally: Some(Tally { connections: 12, hits: 480, bytes: 91_000 }),
         until: Some(at(72_000)),
+        whose: Whose::Ours,
     });
     let cart = world.edge(&EdgeName::new("cart-redis").unwrap());
     cart.door = Door::Closed;

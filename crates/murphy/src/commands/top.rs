@@ -2,6 +2,7 @@
 //! over a run that is under way; and over containers beside any of these.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::time::Duration;
@@ -270,7 +271,9 @@ fn daemon(
     let given = std::env::var("MURPHY_API").ok();
     let api = api.or(given.as_deref()).unwrap_or(USUAL_API);
     let client = client(api, token)?;
-    let lease = LeaseName::new(&format!("top-{}", std::process::id()));
+    // In containers, each view may be process 7.
+    let drawn = RandomState::new().build_hasher().finish();
+    let lease = LeaseName::new(&format!("top-{}-{drawn:016x}", std::process::id()));
     let lease = lease.map_err(|error| fail(Exit::Failed, &error))?;
     let started = view.runtime.block_on(Daemon::start(client, api, lease));
     let mut daemon = started.map_err(|error| fail(Exit::Failed, &error))?;

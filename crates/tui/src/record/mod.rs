@@ -137,6 +137,11 @@ impl Record {
         }
     }
 
+    /// Whoever tells of calls counts from another beginning: no call before it can be set beside one after it.
+    pub fn forget_calls(&mut self) {
+        self.calls.clear();
+    }
+
     /// A fault was taken off.
     pub fn lifted(&mut self, now: Offset, at: &At, id: &str) {
         let open = |act: &&mut Act| act.until.is_none() && act.at == *at && act.id == *id;

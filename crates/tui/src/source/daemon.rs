@@ -19,7 +19,7 @@ use crate::order::Order;
 use crate::record::{At, How, Recorded};
 use crate::screen::{Shared, lock, save};
 use crate::source::own::{EdgeSpec, Via};
-use crate::world::{Door, Loudness, StandingFault, tally_text};
+use crate::world::{Door, Loudness, StandingFault, Whose, tally_text};
 
 /// Between two looks where nothing is told.
 const LOOK: Duration = Duration::from_millis(500);
@@ -68,14 +68,34 @@ struct Known {
     faults: BTreeMap<(EdgeName, FaultId), Sits>,
     /// Toxics of Toxiproxy's API.
     toxics: BTreeSet<(EdgeName, FaultId)>,
+    /// What was taken off from here, and may be switched on again.
+    lifted: BTreeSet<(EdgeName, FaultId)>,
     /// Faults that stand, as they are recorded.
     standing: BTreeMap<(EdgeName, FaultId), (String, Tally)>,
 }
 
 impl Known {
-    /// All that stands.
-    fn all(&self) -> Vec<(EdgeName, FaultId)> {
-        self.standing.keys().chain(&self.toxics).cloned().collect()
+    /// All that stands on a lease.
+    fn on(&self, lease: &LeaseName) -> Vec<(EdgeName, FaultId)> {
+        let is_on = |key: &&(EdgeName, FaultId)| {
+            self.faults.get(*key).is_some_and(|sits| sits.lease.as_ref() == Some(lease))
+        };
+        self.standing.keys().filter(is_on).cloned().collect()
+    }
+
+    /// How a fault sits that is put on from here.
+    fn sits(&self, key: &(EdgeName, FaultId), ours: &LeaseName) -> Sits {
+        match self.faults.get(key) {
+            // Somebody's fault stays his, and keeps its end, while it is tuned and when it is switched on again.
+            Some(sits) if self.standing.contains_key(key) || sits.lease.as_ref() != Some(ours) => {
+                sits.clone()
+            }
+            Some(Sits { how, .. }) => Sits { how: how.clone(), lease: Some(ours.clone()), ends_in: None },
+            None => {
+                let how = How { directions: Directions::Both, ..How::plain() };
+                Sits { how, lease: Some(ours.clone()), ends_in: None }
+            }
+        }
     }
 }
 
@@ -170,11 +190,16 @@ impl Inner {
     fn take_in(&self, proxies: Vec<ProxyDoc>, told: Told) {
         let now = self.clock.now();
         let mut known = self.known();
+        let known = &mut *known;
         let mut standing = BTreeMap::new();
         let mut edges = BTreeMap::new();
         known.toxics.clear();
+        let names =
+            edge_names(&proxies.iter().map(|proxy| proxy.name.as_str()).collect::<Vec<_>>(), &known.names);
+        let by_proxy: BTreeMap<String, EdgeName> =
+            names.iter().map(|(name, proxy)| (proxy.clone(), name.clone())).collect();
         for proxy in proxies {
-            let name = edge_name(&proxy.name);
+            let Some(name) = by_proxy.get(&proxy.name).cloned() else { continue };
             for fault in &proxy.faults {
                 let (key, text) = ((name.clone(), fault.name.clone()), fault.text.clone());
                 let sits = Sits { how: how(fault), lease: fault.lease.clone(), ends_in: fault.ends_in };
@@ -200,7 +225,7 @@ impl Inner {
             }
             edges.insert(name, proxy);
         }
-        known.names = edges.iter().map(|(name, proxy)| (name.clone(), proxy.name.clone())).collect();
+        known.names = names;
         let mut world = lock(&self.world);
         world.now = world.now.max(now);
         for (key, (text, _)) in &standing {
@@ -211,6 +236,10 @@ impl Inner {
         for (key, (text, tally)) in &known.standing {
             if !standing.contains_key(key) {
                 self.record.lock().lifted(now, &At::Edge(key.0.clone()), key.1.as_str());
+                // Whatever is called so later is another one.
+                if !known.lifted.contains(key) {
+                    known.faults.remove(key);
+                }
                 world.note(now, Loudness::Deed, format!("{text} off {}: {}", key.0, tally_text(*tally)));
             }
         }
@@ -225,7 +254,7 @@ impl Inner {
             if is_new && told == Told::Aloud {
                 world.note(now, Loudness::Notice, format!("{name} listens on {}", proxy.listen));
             }
-            let faults = shown(&proxy, now);
+            let faults = shown(&proxy, now, &self.lease);
             let edge = world.edge(&name);
             edge.door = if proxy.enabled { Door::Open } else { Door::Closed };
             (edge.listen, edge.upstream, edge.faults) = (proxy.listen, proxy.upstream, faults);
@@ -244,8 +273,8 @@ impl Inner {
                 let mut world = lock(&self.world);
                 let now = self.clock.now();
                 // The daemon counts from its own beginning.
-                if world.begins == Offset::ZERO {
-                    world.begins = Offset::ZERO + event.at.since(now);
+                if world.begins == Offset::ZERO && world.younger == Span::ZERO {
+                    world.set_clock(event.at, now);
                 }
                 world.see(event);
             }
@@ -292,6 +321,38 @@ fn edge_name(text: &str) -> EdgeName {
     EdgeName::new(text).or_else(|_| made()).or_else(|_| EdgeName::new("proxy")).expect("a plain name")
 }
 
+/// A name of its own for each proxy. One that is a name stays as it is; of the others, each keeps what it had `before`.
+fn edge_names(proxies: &[&str], before: &BTreeMap<EdgeName, String>) -> BTreeMap<EdgeName, String> {
+    let (mut names, mut odd) = (BTreeMap::new(), BTreeSet::new());
+    for proxy in proxies {
+        match EdgeName::new(proxy) {
+            Ok(name) => {
+                names.insert(name, (*proxy).to_owned());
+            }
+            Err(_) => {
+                odd.insert(*proxy);
+            }
+        }
+    }
+    for (name, proxy) in before {
+        if !names.contains_key(name) && odd.remove(proxy.as_str()) {
+            names.insert(name.clone(), proxy.clone());
+        }
+    }
+    for proxy in odd {
+        let usual = edge_name(proxy);
+        // Short enough for a number behind it.
+        let short = &usual.as_str()[..usual.as_str().len().min(40)];
+        let numbered = (2_u64..).filter_map(|n| EdgeName::new(&format!("{short}-{n}")).ok());
+        let name = std::iter::once(usual.clone())
+            .chain(numbered)
+            .find(|name| !names.contains_key(name))
+            .expect("there are more numbers than proxies");
+        names.insert(name, proxy.to_owned());
+    }
+    names
+}
+
 fn how(fault: &FaultDoc) -> How {
     How {
         directions: fault.directions,
@@ -305,17 +366,19 @@ fn tally(fault: &FaultDoc) -> Tally {
     Tally { connections: fault.tally.connections, hits: fault.tally.hits, bytes: fault.tally.bytes }
 }
 
-fn shown(proxy: &ProxyDoc, now: Offset) -> Vec<StandingFault> {
+fn shown(proxy: &ProxyDoc, now: Offset, ours: &LeaseName) -> Vec<StandingFault> {
     let faults = proxy.faults.iter().map(|fault| StandingFault {
         id: fault.name.clone(),
         text: fault.text.clone(),
         fault: Some(fault.inject.clone()),
         tally: Some(tally(fault)),
         until: fault.ends_in.map(|left| now + left),
+        whose: if fault.lease.as_ref() == Some(ours) { Whose::Ours } else { Whose::Theirs },
     });
     let toxics = proxy.toxics.iter().filter_map(|toxic| {
         let id = FaultId::new(toxic).ok()?;
-        Some(StandingFault { id, text: format!("toxic {toxic}"), fault: None, tally: None, until: None })
+        let (text, whose) = (format!("toxic {toxic}"), Whose::Theirs);
+        Some(StandingFault { id, text, fault: None, tally: None, until: None, whose })
     });
     faults.chain(toxics).collect()
 }
@@ -334,7 +397,12 @@ async fn watch(inner: Arc<Inner>, ears: Ears, stop: CancellationToken) {
             if let Ok(heard) = inner.listen().await {
                 ears = Some(heard);
                 inner.note(Loudness::Notice, "the daemon is back".to_owned());
-                lock(&inner.world).stage.clear();
+                let mut world = lock(&inner.world);
+                world.stage.clear();
+                // It may be another one, which counts from its own beginning.
+                (world.begins, world.younger) = (Offset::ZERO, Span::ZERO);
+                drop(world);
+                inner.record.lock().forget_calls();
             }
             continue;
         };
@@ -368,7 +436,8 @@ async fn obey(inner: Arc<Inner>, mut given: mpsc::UnboundedReceiver<Order>) {
             Order::Arm { edge, id, fault } => arm(&inner, &edge, &id, *fault).await,
             Order::Lift { edge, id } => lift(&inner, &edge, &id).await,
             Order::LiftAll => {
-                let all = inner.known().all();
+                // What others put there is theirs.
+                let all = inner.known().on(&inner.lease);
                 let mut done = Ok(());
                 for (edge, id) in all {
                     done = done.and(lift(&inner, &edge, &id).await);
@@ -385,18 +454,12 @@ async fn obey(inner: Arc<Inner>, mut given: mpsc::UnboundedReceiver<Order>) {
 
 async fn arm(inner: &Inner, edge: &EdgeName, id: &FaultId, fault: Fault) -> Result<(), ClientError> {
     let key = (edge.clone(), id.clone());
-    let (name, sits, stands) = {
-        let known = inner.known();
-        (known.names.get(edge).cloned(), known.faults.get(&key).cloned(), known.standing.contains_key(&key))
+    let (name, Sits { how, lease, ends_in }) = {
+        let mut known = inner.known();
+        known.lifted.remove(&key);
+        (known.names.get(edge).cloned(), known.sits(&key, &inner.lease))
     };
     let Some(name) = name else { return Ok(()) };
-    let both = How { directions: Directions::Both, ..How::plain() };
-    let Sits { how, lease, ends_in } = match sits {
-        // Somebody's fault keeps its end while it is tuned.
-        Some(sits) if stands => sits,
-        Some(Sits { how, .. }) => Sits { how, lease: Some(inner.lease.clone()), ends_in: None },
-        None => Sits { how: both, lease: Some(inner.lease.clone()), ends_in: None },
-    };
     let directions = if fault.acts_on_requests() { Directions::default() } else { how.directions };
     let How { chance, matching, which, .. } = how;
     let order = FaultOrder { inject: fault, directions, chance, matching, which, lasts: ends_in, lease };
@@ -405,8 +468,10 @@ async fn arm(inner: &Inner, edge: &EdgeName, id: &FaultId, fault: Fault) -> Resu
 
 async fn lift(inner: &Inner, edge: &EdgeName, id: &FaultId) -> Result<(), ClientError> {
     let (name, is_toxic) = {
-        let mut known = inner.known();
-        (known.names.get(edge).cloned(), known.toxics.remove(&(edge.clone(), id.clone())))
+        let (mut known, key) = (inner.known(), (edge.clone(), id.clone()));
+        let is_toxic = known.toxics.remove(&key);
+        known.lifted.insert(key);
+        (known.names.get(edge).cloned(), is_toxic)
     };
     let Some(name) = name else { return Ok(()) };
     match is_toxic {
@@ -426,6 +491,66 @@ mod tests {
         for text in ["", " ", "ü", "-", &"x".repeat(300)] {
             edge_name(text);
         }
+    }
+
+    #[test]
+    fn each_proxy_is_an_edge_of_its_own_and_the_same_one_at_each_look() {
+        let all = |names: &BTreeMap<EdgeName, String>| {
+            names.iter().map(|(name, proxy)| format!("{name}: {proxy}")).collect::<Vec<_>>()
+        };
+        let first = edge_names(&["my/proxy"], &BTreeMap::new());
+        assert_eq!(all(&first), ["proxy-my-proxy: my/proxy"]);
+        let second = edge_names(&["my proxy", "my/proxy"], &first);
+        assert_eq!(all(&second), ["proxy-my-proxy: my/proxy", "proxy-my-proxy-2: my proxy"]);
+        assert_eq!(edge_names(&["my/proxy", "my proxy"], &second), second);
+        let third = edge_names(&["my proxy", "my/proxy", "proxy-my-proxy"], &second);
+        let expected =
+            ["proxy-my-proxy: proxy-my-proxy", "proxy-my-proxy-2: my proxy", "proxy-my-proxy-3: my/proxy"];
+        assert_eq!(all(&third), expected, "what has a name keeps it");
+        let (long, longer) = ("/".repeat(200), "/".repeat(201));
+        assert_eq!(edge_names(&[long.as_str(), longer.as_str()], &BTreeMap::new()).len(), 2);
+    }
+
+    fn proxy(name: &str, faults: &[(&str, Option<&str>)]) -> ProxyDoc {
+        let fault = |(name, lease): &(&str, Option<&str>)| {
+            serde_json::json!({
+                "name": name, "inject": { "latency": "100ms" }, "text": "latency 100ms", "directions": "to-client",
+                "chance": "100%", "ends-in": "20s", "lease": lease, "set": null,
+                "tally": { "connections": 0, "hits": 0, "bytes": 0 },
+            })
+        };
+        let faults: Vec<_> = faults.iter().map(fault).collect();
+        let doc = serde_json::json!({
+            "name": name, "listen": "127.0.0.1:1", "upstream": "127.0.0.1:2", "protocol": "tcp",
+            "enabled": true, "toxics": [], "faults": faults, "traffic": null,
+        });
+        serde_json::from_value(doc).expect("a proxy")
+    }
+
+    #[test]
+    fn a_fault_of_others_stays_theirs_when_it_is_switched_off_and_on_and_nought_leaves_it() {
+        let (ours, cache) = (LeaseName::new("top-1").unwrap(), EdgeName::new("cache").unwrap());
+        let client = Client::new("http://127.0.0.1:9", None).unwrap();
+        let (world, clock, record) = (Shared::default(), RunClock::start(), Recorded::default());
+        let inner = Inner { world, clock, record, client, lease: ours.clone(), known: Mutex::default() };
+        let key = |id: &str| (cache.clone(), FaultId::new(id).unwrap());
+        let all = [("free", None), ("leased", Some("test")), ("mine", Some("top-1")), ("over", None)];
+        inner.take_in(vec![proxy("cache", &all)], Told::Silently);
+        assert_eq!(inner.known().on(&ours), [key("mine")]);
+        // All but the last one are taken off from here.
+        inner.known().lifted.extend(["free", "leased", "mine"].map(key));
+        inner.take_in(vec![proxy("cache", &[])], Told::Silently);
+        let sits = |id: &str| {
+            let Sits { lease, ends_in, .. } = inner.known().sits(&key(id), &ours);
+            (lease.map(String::from), ends_in)
+        };
+        let left = Some(Span::from_millis(20_000));
+        assert_eq!(sits("free"), (None, left));
+        assert_eq!(sits("leased"), (Some("test".to_owned()), left));
+        let mine = (Some("top-1".to_owned()), None);
+        assert_eq!(sits("mine"), mine);
+        assert_eq!(sits("over"), mine, "it ended by itself: what is called so now is another one");
+        assert_eq!(sits("new"), mine);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::order::Order;
 use crate::record::{At, How, Recorded};
 use crate::screen::{Shared, lock, save};
-use crate::world::{Loudness, StandingFault, World, tally_text};
+use crate::world::{Loudness, StandingFault, Whose, World, tally_text};
 
 /// An edge to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,6 +194,7 @@ impl Own {
             fault: Some(fault),
             tally: None,
             until: None,
+            whose: Whose::Ours,
         };
         match known.faults.iter_mut().find(|known| known.id == *id) {
             Some(known) => *known = standing,
