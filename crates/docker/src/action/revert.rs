@@ -155,10 +155,10 @@ impl Engine {
         if state.running == Some(true) || !has_starved {
             return Ok(outcome);
         }
-        let Reverted::Restored { mut notes } = outcome else {
-            // Whoever gave the limits back could not start it, or it has ended under its own since: not known, so only said.
-            let what = "it ran out of memory, and does not run".to_owned();
-            return Err(RevertError::Differs { container: container.clone(), what });
+        // Whoever gave the limits back before may have been cut off before the start: it ran when they were taken.
+        let mut notes = match outcome {
+            Reverted::Restored { notes } => notes,
+            Reverted::AlreadyAsBefore | Reverted::Gone => Vec::new(),
         };
         self.start_again(container, &[]).await?;
         notes.push("it had run out of memory, and was started again".to_owned());

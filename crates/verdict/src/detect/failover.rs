@@ -167,7 +167,9 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
     if most < between {
         return Found::absent(found, format!("its calls were dropped, not moved: {counted}"));
     }
-    if least <= between && !(served && later as f64 > between) {
+    // More than when they are dropped: for sure, or by the likeliest number where users say the same.
+    let moved = later as f64 > between && (served || least > usual * (1.0 - turns.share));
+    if !moved {
         return Found::undecided(
             found,
             format!("its calls may have been dropped, not moved: {counted}"),

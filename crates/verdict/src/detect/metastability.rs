@@ -87,9 +87,11 @@ fn not_recovered(run: &RunView<'_>, load: &LoadView, watched: u64) -> Found {
     // What the load did once it was begun again says more than any trend before: a backlog has drained meanwhile, and was fed
     // by nothing.
     let drained = |again: Window| {
+        // Calls of another load may be what is multiplied: one that was getting better by itself is not held down.
         matches!(restored(run, load, again), Recovered::Within { .. })
-            && amplification(run)
-                .is_none_or(|(_, _, low, high, _)| Further::told_by(low, high) != Further::Made)
+            && (matches!(course, Course::Rising(..))
+                || amplification(run)
+                    .is_none_or(|(_, _, low, high, _)| Further::told_by(low, high) != Further::Made))
     };
     if let Some(what) = drains.filter(|_| again.is_none_or(|(_, again)| drained(again))) {
         return draining(load, &after_lift, &what);
@@ -107,7 +109,7 @@ fn not_recovered(run: &RunView<'_>, load: &LoadView, watched: u64) -> Found {
     }
     let interval = wilson(share);
     let low = Reading::share(after.good(), after.n(), Some((interval.low, interval.high)));
-    let seen = Seen { run, load, watched, kept, low };
+    let seen = Seen { run, load, watched, kept, low, rises };
     match again {
         Some((quiesced, again)) => seen.begun_again(quiesced, again, &goodput, healthy),
         None => seen.not_begun_again(),
@@ -121,6 +123,8 @@ struct Seen<'a> {
     watched: u64,
     kept: String,
     low: Reading,
+    /// It was getting better by itself.
+    rises: bool,
 }
 
 impl Seen<'_> {
@@ -145,7 +149,7 @@ impl Seen<'_> {
     }
 
     fn begun_again(self, quiesced: Quiesced, again: Window, goodput: &Goodput, healthy: Window) -> Found {
-        let Seen { run, load, watched, kept, low } = self;
+        let Seen { run, load, watched, kept, low, rises } = self;
         let quiet = words::micros(quiesced.quiet.length() as f64);
         let served = blocks(load.again.iter());
         let share = served.share().map(|share| (share, wilson(share)));
@@ -185,6 +189,16 @@ impl Seen<'_> {
                     seen,
                     format!("{kept}, and {now}; but no edge shows whether it was at rest without load"),
                     "an edge to what the service calls",
+                ),
+                Course::Down(_) if is_short(watched) => Found::undecided(
+                    seen,
+                    format!("{kept}, and {now}; watched for too short to speak of a lasting state"),
+                    format!("{} of recovery", words::micros(LEAST as f64)),
+                ),
+                Course::Down(_) if rises => Found::undecided(
+                    seen,
+                    format!("it was getting better by itself when the load was stopped: {kept}, and {now}"),
+                    "a longer recovery phase",
                 ),
                 Course::Down(_) if quiesced.went_quiet => {
                     seen.insert("outcome".to_owned(), word("stuck", 1));
