@@ -101,13 +101,21 @@ fn not_recovered(run: &RunView<'_>, load: &LoadView, watched: u64) -> Found {
         words::percent(after.good(), after.n())
     );
     let rises = matches!(course, Course::Rising(..)) && again.is_some();
-    if !matches!(course, Course::Down(_)) && !rises {
+    let interval = wilson(share);
+    let is_down = match course {
+        Course::Down(_) => true,
+        // Too few seconds for a level; the share of all that were sent may tell all the same.
+        Course::Unknown => {
+            blocks(load.within(&run.baseline)).share().is_some_and(|usual| interval.high < 0.5 * usual.p)
+        }
+        Course::Rising(..) | Course::Up(_) => rises,
+    };
+    if !is_down {
         return Found::inconclusive(
             format!("not as before, but not broken either: {kept}"),
             "a longer recovery phase",
         );
     }
-    let interval = wilson(share);
     let low = Reading::share(after.good(), after.n(), Some((interval.low, interval.high)));
     let seen = Seen { run, load, watched, kept, low, rises };
     match again {
