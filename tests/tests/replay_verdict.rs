@@ -1,13 +1,11 @@
 //! A recording carries what callers were seen to do as an `expect:` block: the same callers pass when it is replayed, as often as it is,
-//! and others do not. By `murphy proxy`, by `murphy top`, over the API, and by `murphy attach`.
+//! and others do not. By `murphy proxy` and by `murphy attach`.
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use murphy_tests::{
-    Bench, Caller, CartStack, Daemon, Sitting, Terminal, echo, eventually, free_ports, lent, murphy,
-};
+use murphy_tests::{Bench, Caller, CartStack, Sitting, echo, eventually, lent};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 /// After this, the callers give up.
@@ -43,56 +41,6 @@ fn what_was_done_by_a_proxy_has_the_same_verdict_again() {
         eventually("enough calls are given up", PATIENCE, || callers.given_up() >= ENOUGH);
     }
     sitting.summary();
-    replayed(&bench, "recorded.yaml", listen);
-}
-
-#[test]
-fn what_was_done_in_top_has_the_same_verdict_again() {
-    let (bench, upstream, [port]) = (Bench::new(), echo(), free_ports());
-    let listen = SocketAddr::from(([127, 0, 0, 1], port));
-    let line = format!("{} top --edge cache {listen} {upstream}", murphy().display());
-    let Some(terminal) = Terminal::open("verdict-top", &bench, &line) else { return };
-    terminal.shows("no fault stands");
-    {
-        let callers = Caller::of(listen, SOON);
-        terminal.typed("ablackhole");
-        terminal.key("Enter");
-        terminal.shows("1 FAULT STANDS");
-        eventually("enough calls are given up", PATIENCE, || callers.given_up() >= ENOUGH);
-        terminal.typed("1");
-        terminal.shows("no fault stands");
-    }
-    terminal.typed("s");
-    terminal.key("Enter");
-    terminal.shows("saved to recorded.yaml");
-    terminal.typed("q");
-    terminal.shows("ended with 0");
-    replayed(&bench, "recorded.yaml", listen);
-}
-
-#[test]
-fn what_was_done_over_the_api_has_the_same_verdict_again() {
-    let (bench, upstream, [port]) = (Bench::new(), echo(), free_ports());
-    let listen = SocketAddr::from(([127, 0, 0, 1], port));
-    let daemon = Daemon::start(&bench, &["--seed", "7"]);
-    daemon.run(&bench, &format!("proxies add cache {upstream} --listen {listen}")).expect(0);
-    let line = format!("{} top --api {}", murphy().display(), daemon.url);
-    let Some(terminal) = Terminal::open("verdict-api", &bench, &line) else { return };
-    terminal.shows("no fault stands");
-    {
-        let callers = Caller::of(listen, SOON);
-        daemon.run(&bench, "fault add cache --blackhole --direction both").expect(0);
-        terminal.shows("1 FAULT STANDS");
-        eventually("enough calls are given up", PATIENCE, || callers.given_up() >= ENOUGH);
-        daemon.run(&bench, "fault remove cache blackhole").expect(0);
-        terminal.shows("no fault stands");
-    }
-    terminal.typed("s");
-    terminal.key("Enter");
-    terminal.shows("saved to recorded.yaml");
-    terminal.typed("q");
-    terminal.shows("ended with 0");
-    daemon.run(&bench, "proxies remove cache").expect(0);
     replayed(&bench, "recorded.yaml", listen);
 }
 
