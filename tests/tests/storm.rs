@@ -92,7 +92,9 @@ fn by_hand(command: &str, victim: &str, peer: &str) -> Vec<String> {
 fn scenario(lane: &Lane, bench: &Bench, on_container: &str, service: u16, edge: u16) -> String {
     let Lane { victims, peer, mark, .. } = lane;
     let name = &victims.member.name;
-    let disk = format!("{{ disk-pressure: {{ folder: {}, amount: 4MiB }} }}", bench.path().display());
+    let filling = |folder: &str| format!("{{ disk-pressure: {{ folder: {folder}, amount: 4MiB }} }}");
+    let (disk, inside) =
+        (filling(&bench.path().display().to_string()), filling(&format!("/{}", traces::FILLED)));
     let faults: String = [
         ("0ms", "1900ms", "edge: items".to_owned(), "{ latency: 50ms }"),
         ("0ms", "1900ms", "edge: beyond".to_owned(), "reset"),
@@ -104,12 +106,7 @@ fn scenario(lane: &Lane, bench: &Bench, on_container: &str, service: u16, edge: 
         ("1300ms", "400ms", "service: catalogue".to_owned(), "kill"),
         ("0ms", "1900ms", format!("container: {{ name: {name} }}"), "{ cpu-pressure: { cpus: 0.1 } }"),
         ("0ms", "1900ms", format!("container: {{ name: {name} }}"), "{ memory-pressure: 8MiB }"),
-        (
-            "0ms",
-            "1900ms",
-            format!("container: {{ name: {name} }}"),
-            "{ disk-pressure: { folder: /tmp, amount: 4MiB } }",
-        ),
+        ("0ms", "1900ms", format!("container: {{ name: {name} }}"), inside.as_str()),
         ("0ms", "1900ms", "host: this".to_owned(), "{ cpu-pressure: { cpus: 0.1 } }"),
         ("100ms", "1500ms", "host: this".to_owned(), "{ memory-pressure: 16MiB }"),
         ("200ms", "1500ms", "host: this".to_owned(), disk.as_str()),

@@ -9,6 +9,9 @@ use murphy_tests::{Bench, processes_with};
 
 use crate::engine::Victims;
 
+/// The folder of the container that a run fills.
+pub const FILLED: &str = "tmp";
+
 pub fn is_frozen(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T "))
 }
@@ -57,7 +60,8 @@ pub fn in_network(victims: &Victims) -> Vec<String> {
 /// What fills the disk of the container and still has a name there.
 pub fn filled_in(victims: &Victims) -> Vec<String> {
     let pid = victims.sandbox.inspect(&victims.member.id)["State"]["Pid"].to_string();
-    let files = std::fs::read_dir(format!("/proc/{pid}/root/tmp")).into_iter().flatten().flatten();
+    let folder = Path::new("/proc").join(pid).join("root").join(FILLED);
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let names = files.map(|file| file.file_name().to_string_lossy().into_owned());
     names.filter(|name| name.starts_with(".murphy-")).collect()
 }
