@@ -299,9 +299,7 @@ async fn ask_command(question: &CommandQuestion, wanted: Wanted) -> (bool, Strin
                 },
             )
         }
-        _ if wanted.lacks(extent).is_some() => {
-            return (false, wanted.lacks(extent).unwrap_or_default().to_owned(), Said::default());
-        }
+        _ if let Some(why) = wanted.lacks(extent) => return (false, why.to_owned(), Said::default()),
         Some(regex) if !regex.is_match(output) => (false, format!("{saw}, does not match")),
         _ => (true, saw),
     };

@@ -12,25 +12,25 @@ use std::time::Duration;
 use murphy_core::{Event, EventKind, LoadName, Offset, Phase, PhaseLengths, Recorder, Span};
 use murphy_load::Flow;
 use murphy_scenario::Plan;
-use murphy_verdict::goodput::{Course, Goodput};
+use murphy_verdict::goodput::{self, Course, Goodput, QUIET};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 
 /// So long edges must be quiet.
-const REST: Span = Span::from_secs(3);
-/// The share of the baseline's calls below which they are.
-const QUIET: f64 = 0.01;
+const REST: Span = Span::from_micros(goodput::REST);
 /// Silence has no event: it is looked for so often.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// What became of the users after the faults, as far as the journal tells by now.
 #[derive(Debug, Clone)]
-pub(crate) struct Aftermath(Arc<Mutex<Seen>>);
+pub(crate) struct Aftermath {
+    /// Nothing is kept, and nothing locked for an event, where nothing will be asked.
+    wanted: bool,
+    seen: Arc<Mutex<Seen>>,
+}
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// Nothing is kept where nothing will be asked.
-    wanted: bool,
     loads: BTreeMap<LoadName, Goodput>,
     baseline: Option<(Offset, Offset)>,
     lifted: Option<Offset>,
@@ -48,17 +48,16 @@ impl Aftermath {
     pub(crate) fn of(plan: &Plan) -> Aftermath {
         let wanted = !plan.phases.quiet.is_zero();
         let loads = plan.loads.iter().map(|load| (load.name.clone(), Goodput::default())).collect();
-        Aftermath(Arc::new(Mutex::new(Seen { wanted, loads, ..Seen::default() })))
+        Aftermath { wanted, seen: Arc::new(Mutex::new(Seen { loads, ..Seen::default() })) }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn on(&self, event: &Event) {
-        let mut seen = self.seen();
-        if seen.wanted {
-            seen.on(event);
+        if self.wanted {
+            self.seen().on(event);
         }
     }
 
@@ -69,7 +68,7 @@ impl Aftermath {
         recorder: &Recorder,
         flow: &watch::Sender<Flow>,
     ) {
-        if phases.quiet.is_zero() {
+        if !self.wanted {
             return;
         }
         let no_need = self.seen().no_need(recorder.clock().now());
@@ -209,7 +208,7 @@ mod tests {
     }
 
     fn watching() -> Seen {
-        Seen { wanted: true, loads: BTreeMap::from([(browse(), Goodput::default())]), ..Seen::default() }
+        Seen { loads: BTreeMap::from([(browse(), Goodput::default())]), ..Seen::default() }
     }
 
     fn feed(seen: &mut Seen, seconds: f64, kind: EventKind) {

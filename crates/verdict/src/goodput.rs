@@ -9,6 +9,10 @@ use crate::stats::{Trend, Z95, trend};
 
 /// A second, in microseconds.
 const SECOND: u64 = 1_000_000;
+/// Edges are at rest that are quiet for so long, in microseconds,
+pub const REST: u64 = 3 * SECOND;
+/// and have fewer calls than this share of the baseline's in it.
+pub const QUIET: f64 = 0.01;
 /// Good answers are counted by the tenth of a second.
 const GRAIN: u64 = SECOND / 10;
 /// Fewer seconds than this tell no level.

@@ -187,7 +187,7 @@ fn crashes(run: &RunView<'_>) -> Vec<Row> {
             continue;
         }
         let since = run.first_armed().map_or(0, |armed| exit.at.saturating_sub(armed));
-        let said = last_line(exit, ": ");
+        let said = exit.last_words(": ", 160);
         rows.push(Row {
             id,
             subject: Subject::Run,
@@ -206,12 +206,6 @@ fn crashes(run: &RunView<'_>) -> Vec<Row> {
         });
     }
     rows
-}
-
-/// What it said last, after these words; nothing if it said nothing.
-fn last_line(exit: &Exit, after: &str) -> String {
-    let last = exit.last_output.iter().rev().find(|line| !line.trim().is_empty());
-    last.map_or_else(String::new, |line| format!("{after}{}", words::cut(line.trim(), 160)))
 }
 
 fn verdict(run: &RunView<'_>, gates: &[Gate], rows: &[Row]) -> Verdict {
@@ -334,7 +328,7 @@ fn notes(run: &RunView<'_>, gates: &[Gate], rows: &[Row], verdict: Verdict) -> V
         *told = (told.0 + 1, exit);
     }
     for (service, (times, exit)) in ended {
-        let said = last_line(exit, "; its last line: ");
+        let said = exit.last_words("; its last line: ", 160);
         let times = plural(times, "time");
         notes.push(format!(
             "{service} ran out of memory under the fault, {times}: its end is the fault's deed and no crash{said}"

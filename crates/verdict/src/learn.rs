@@ -126,13 +126,11 @@ fn of_edge(subject: &Subject, findings: &[Finding]) -> Vec<String> {
     if matches!(shape, Some("growing" | "linear" | "exponential")) {
         rules.push("back-off: grows".to_owned());
     }
-    // After fewer faults nothing was shown but that connections did not grow.
-    let faults_told = says(Detector::Leak).and_then(|leak| leak.param("faults")?.value).unwrap_or(0.0);
     for (holds, rule) in [
         (present(Detector::Jitter), "jitter: present"),
         (present(Detector::Breaker), "breaker: opens"),
         (absent(Detector::Reconnect), "reconnect: spread"),
-        (absent(Detector::Leak) && faults_told >= 4.0, "leak: none"),
+        (absent(Detector::Leak), "leak: none"),
         (present(Detector::Failover), "failover: ejects"),
     ] {
         if holds {

@@ -13,6 +13,8 @@ use murphy_core::{
 use crate::edge::EdgeView;
 use crate::judgement::RunEnd;
 use crate::solo::{Life, lives};
+use crate::stats::Blocks;
+use crate::words;
 
 /// Later than this (100 hours) no run lasts; a time beyond it is a broken one and is drawn in, so that sums of times stay
 /// small and a series by the second fits in memory.
@@ -187,6 +189,15 @@ impl LoadView {
     }
 }
 
+/// How many of these requests were answered well.
+pub(crate) fn successes<'a>(points: impl Iterator<Item = &'a Point>) -> Blocks {
+    let mut blocks = Blocks::default();
+    for point in points {
+        blocks.add(point.intended, point.is_ok());
+    }
+    blocks
+}
+
 /// One fault, planned and real.
 #[derive(Debug, Clone)]
 pub(crate) struct FaultView {
@@ -210,6 +221,14 @@ pub(crate) struct Exit {
     pub last_output: Vec<String>,
     /// True if the kernel had killed a process of it for want of memory just before.
     pub out_of_memory: bool,
+}
+
+impl Exit {
+    /// What it said last, behind these words and not longer than so many characters; nothing if it said nothing.
+    pub fn last_words(&self, behind: &str, most: usize) -> String {
+        let last = self.last_output.iter().rev().find(|line| !line.trim().is_empty());
+        last.map_or_else(String::new, |line| format!("{behind}{}", words::cut(line.trim(), most)))
+    }
 }
 
 /// A probe's answer.

@@ -9,6 +9,7 @@ use murphy_core::{
 };
 
 use crate::edge::{EdgeView, EdgeViews};
+use crate::goodput::{QUIET, REST};
 use crate::judgement::RunEnd;
 use crate::phase::{
     Exit, FaultView, LedgerView, LoadView, Loss, Point, ProbeAnswer, Quiesced, RunView, Window, Windows,
@@ -342,16 +343,15 @@ fn loads(
         .collect()
 }
 
-/// Under 1 % of the calls of the baseline in three seconds together.
+/// At rest for some time of it.
 fn went_quiet(edges: &[EdgeView], baseline: &Windows, quiet: Window) -> bool {
-    const LOOK: u64 = 3_000_000;
     let usual: usize = edges.iter().map(|edge| edge.within(baseline).count()).sum();
-    let due = usual as f64 / baseline.length().max(1) as f64 * LOOK as f64;
-    let few = (due * 0.01) as usize;
+    let due = usual as f64 / baseline.length().max(1) as f64 * REST as f64;
+    let few = (due * QUIET) as usize;
     let calls = edges.iter().flat_map(|edge| edge.in_window(quiet)).map(|call| call.began);
     let mut times: Vec<u64> = calls.chain([quiet.from, quiet.to]).collect();
     times.sort_unstable();
-    times.windows((few + 2).min(times.len())).any(|times| times[times.len() - 1] - times[0] >= LOOK)
+    times.windows((few + 2).min(times.len())).any(|times| times[times.len() - 1] - times[0] >= REST)
 }
 
 /// Takes out what began once the load was stopped, so that no statistic counts it by mistake.

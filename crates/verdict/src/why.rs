@@ -11,7 +11,6 @@ use crate::gate::end_of;
 use crate::judge::subject_name;
 use crate::judgement::{Cause, Detector, Finding, Row, RowKind, State, Why};
 use crate::phase::{LoadView, RunView};
-use crate::words;
 
 use edge_facts::EdgeFacts;
 
@@ -205,10 +204,7 @@ fn crashed(run: &RunView<'_>, row: &Row) -> Option<Told> {
     let later = bad().filter(|point| point.ended >= exit.at).count();
     (all == 0 && matches!(row.kind, RowKind::Always | RowKind::Good) || all > 0 && later * 2 >= all).then(
         || {
-            let last = exit.last_output.iter().rev().find(|line| !line.trim().is_empty());
-            let said = last.map_or_else(String::new, |line| {
-                format!("; its last line: {}", words::cut(line.trim(), 120))
-            });
+            let said = exit.last_words("; its last line: ", 120);
             Told::new(
                 Cause::Crash,
                 format!("{}, and {later} of {all} failed requests came after that{said}", end_of(exit)),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -114,19 +115,33 @@ impl Client {
         path: &str,
         body: String,
     ) -> Result<Bytes, ClientError> {
-        match tokio::time::timeout(PATIENCE, self.try_exchange(method, path, body)).await {
+        self.in_time(self.try_exchange(method, path, body)).await
+    }
+
+    /// Waits for an answer, but not for ever.
+    async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        match tokio::time::timeout(PATIENCE, answer).await {
             Ok(answer) => answer,
             Err(_) => Err(self.unreachable(format!("no answer within {} s", PATIENCE.as_secs()))),
         }
     }
 
-    async fn try_exchange(&self, method: Method, path: &str, body: String) -> Result<Bytes, ClientError> {
+    /// A connection of its own, to be driven while it is spoken on.
+    async fn dial(&self) -> Result<(SendRequest<Full<Bytes>>, Connection), ClientError> {
         let stream = TcpStream::connect(&self.authority)
             .await
             .map_err(|error| self.unreachable(system_text(&error)))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.unreachable(error.to_string()))?;
+        Ok((sender, Box::pin(connection)))
+    }
+
+    async fn try_exchange(&self, method: Method, path: &str, body: String) -> Result<Bytes, ClientError> {
+        let (mut sender, connection) = self.dial().await?;
         let request = self.request(method, path, body)?;
         let talk = async {
             let answer = sender.send_request(request).await.map_err(|error| self.odd(&error))?;
@@ -158,21 +173,12 @@ impl Client {
 
     /// Opens a stream of the API; it stands as long as what is handed out.
     pub(super) async fn open(&self, path: &str) -> Result<Listening, ClientError> {
-        match tokio::time::timeout(PATIENCE, self.try_open(path)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(self.unreachable(format!("no answer within {} s", PATIENCE.as_secs()))),
-        }
+        self.in_time(self.try_open(path)).await
     }
 
     async fn try_open(&self, path: &str) -> Result<Listening, ClientError> {
-        let stream = TcpStream::connect(&self.authority)
-            .await
-            .map_err(|error| self.unreachable(system_text(&error)))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| self.unreachable(error.to_string()))?;
+        let (mut sender, mut connection) = self.dial().await?;
         let request = self.request(Method::GET, path, String::new())?;
-        let mut connection: Connection = Box::pin(connection);
         let answer = tokio::select! {
             biased;
             answer = sender.send_request(request) => answer.map_err(|error| self.odd(&error))?,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use murphy_core::Size;
 
-use super::inside::Inside;
+use super::inside::{Inside, field, reclaimable};
 
 /// What the kernel counted of a container so far, and what it holds now. What a kernel does not count is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -36,7 +36,7 @@ impl Inside {
             None => field(&cpu, "usage_usec").map(Duration::from_micros),
         };
         let memory = number("memory.usage_in_bytes").or_else(|| number("memory.current"));
-        let dropped = text("memory.stat").as_deref().map_or(0, super::inside::reclaimable);
+        let dropped = text("memory.stat").as_deref().map_or(0, reclaimable);
         let limit = number("memory.limit_in_bytes").or_else(|| number("memory.max"));
         let stalls = ["cpu.pressure", "memory.pressure", "io.pressure"];
         Felt {
@@ -48,12 +48,6 @@ impl Inside {
             stalled: stalls.iter().filter_map(|name| stalled(&text(name)?)).reduce(f64::max),
         }
     }
-}
-
-/// A number of a file with one name and one number a line.
-fn field(text: &str, name: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.and_then(|number| number.trim().parse().ok())
 }
 
 /// `some avg10=1.50 avg60=…`: as a share.

@@ -99,11 +99,13 @@ fn at(path: &Path, error: &io::Error) -> io::Error {
 
 /// Bytes of files that the kernel drops as soon as something else needs the room.
 pub(super) fn reclaimable(stat: &str) -> u64 {
-    let field = |name: &str| {
-        let line = stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.and_then(|number| number.parse().ok())
-    };
-    field("total_inactive_file").or_else(|| field("inactive_file")).unwrap_or(0)
+    field(stat, "total_inactive_file").or_else(|| field(stat, "inactive_file")).unwrap_or(0)
+}
+
+/// A number of a file with one name and one number a line.
+pub(super) fn field(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.and_then(|number| number.trim().parse().ok())
 }
 
 /// The folders of a process's control groups, from its `/proc/PID/cgroup` and the mounts here. Version 1 where it has the

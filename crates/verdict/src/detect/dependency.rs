@@ -3,7 +3,7 @@
 
 use super::{Found, params};
 use crate::judgement::{DependencyClass, Reading};
-use crate::phase::{LoadView, Point, RunView, Windows};
+use crate::phase::{LoadView, Point, RunView, Windows, successes};
 use crate::stats::{Blocks, newcombe, wilson};
 use crate::words;
 
@@ -45,11 +45,8 @@ pub(super) fn detect(run: &RunView<'_>, load: &LoadView) -> Found {
 /// Of the requests that were over by the end of their stretch: one that was answered after the lift was not answered
 /// without the dependency.
 fn share(load: &LoadView, windows: &Windows) -> Option<Blocks> {
-    let mut blocks = Blocks::default();
     let over =
         |point: &&Point| windows.iter().any(|window| window.holds(point.intended) && point.ended < window.to);
-    for point in load.within(windows).filter(over) {
-        blocks.add(point.intended, point.is_ok());
-    }
+    let blocks = successes(load.within(windows).filter(over));
     (blocks.n() > 0).then_some(blocks)
 }

@@ -7,8 +7,8 @@
 use super::{Found, params};
 use crate::edge::{EdgeView, Harm};
 use crate::judgement::Reading;
-use crate::phase::{LoadView, RunView, Window, Windows};
-use crate::stats::{Blocks, Share, by_chance, newcombe, poisson_limits, wilson};
+use crate::phase::{RunView, Window, Windows, successes};
+use crate::stats::{Share, by_chance, newcombe, poisson_limits, wilson};
 use crate::turns::{OUT, Out, Turns};
 use crate::words;
 
@@ -206,15 +206,8 @@ struct Users {
 impl Users {
     fn of(run: &RunView<'_>, sick: Window) -> Option<Users> {
         let sick = Windows::union(vec![sick]);
-        let blocks = |load: &LoadView, windows: &Windows| {
-            let mut blocks = Blocks::default();
-            for point in load.within(windows) {
-                blocks.add(point.intended, point.is_ok());
-            }
-            blocks
-        };
         let drops = run.loads.iter().filter_map(|load| {
-            let (base, during) = (blocks(load, &run.baseline), blocks(load, &sick));
+            let (base, during) = (successes(load.within(&run.baseline)), successes(load.within(&sick)));
             Some((newcombe(during.share()?, base.share()?), during))
         });
         let (drop, during) = drops.min_by(|one, other| one.0.low.total_cmp(&other.0.low))?;

@@ -5,7 +5,7 @@
 use super::{Found, params};
 use crate::edge::EdgeView;
 use crate::judgement::{Reading, State};
-use crate::phase::{LoadView, RunView, Windows};
+use crate::phase::{LoadView, RunView, Windows, successes};
 use crate::solo::alone;
 use crate::stats::{Blocks, newcombe, quantile};
 use crate::words;
@@ -108,10 +108,7 @@ fn stands_by(run: &RunView<'_>, load: &LoadView, sick: &[&EdgeView]) -> Option<b
 }
 
 fn success(load: &LoadView, windows: &Windows) -> Option<Blocks> {
-    let mut blocks = Blocks::default();
-    for point in load.within(windows) {
-        blocks.add(point.intended, point.is_ok());
-    }
+    let blocks = successes(load.within(windows));
     (blocks.n() > 0).then_some(blocks)
 }
 

@@ -13,9 +13,9 @@ use super::{Found, params};
 use crate::edge::EdgeView;
 use crate::goodput::{Course, Goodput, leads_to};
 use crate::judgement::{Finding, Reading};
-use crate::phase::{LoadView, Point, Quiesced, RunView, Window};
+use crate::phase::{LoadView, Quiesced, RunView, Window, successes};
 use crate::rows::{Recovered, recovered, restored};
-use crate::stats::{Blocks, ratio_of_rates, wilson};
+use crate::stats::{Blocks, Interval, Share, ratio_of_rates, wilson};
 use crate::words;
 
 /// A shorter look after the lift does not tell a backlog from a trouble that stays.
@@ -29,8 +29,8 @@ const CLEARLY_MORE: f64 = 1.5;
 
 pub(super) fn detect(run: &RunView<'_>, load: &LoadView) -> Found {
     let Some(lifted) = run.lifted else { return Found::not_applicable("no fault was lifted") };
-    let during = blocks(load.within(&run.during));
-    let base = blocks(load.within(&run.baseline));
+    let during = successes(load.within(&run.during));
+    let base = successes(load.within(&run.baseline));
     let (Some(usual), Some(hurt)) = (base.share(), during.share()) else {
         return Found::not_applicable("no requests in the baseline or during the fault");
     };
@@ -51,7 +51,7 @@ pub(super) fn detect(run: &RunView<'_>, load: &LoadView) -> Found {
             Found::absent(params([("outcome", word("recovered", 1)), ("time", time)]), text)
         }
         Recovered::NotYet { watched, .. } | Recovered::Unclear { watched, .. } => {
-            not_recovered(run, load, watched)
+            not_recovered(run, load, usual, watched)
         }
         Recovered::TooFew { .. } | Recovered::Unknown(_) => {
             Found::inconclusive("too few requests after the fault", "a recovery phase with load")
@@ -59,8 +59,8 @@ pub(super) fn detect(run: &RunView<'_>, load: &LoadView) -> Found {
     }
 }
 
-fn not_recovered(run: &RunView<'_>, load: &LoadView, watched: u64) -> Found {
-    let after = blocks(load.within(&run.after));
+fn not_recovered(run: &RunView<'_>, load: &LoadView, usual: Share, watched: u64) -> Found {
+    let after = successes(load.within(&run.after));
     let (Some(share), Some(stretch), Some(healthy)) =
         (after.share(), run.recovery.iter().next(), run.baseline.iter().next())
     else {
@@ -90,8 +90,7 @@ fn not_recovered(run: &RunView<'_>, load: &LoadView, watched: u64) -> Found {
         // Calls of another load may be what is multiplied: one that was getting better by itself is not held down.
         matches!(restored(run, load, again), Recovered::Within { .. })
             && (matches!(course, Course::Rising(..))
-                || amplification(run)
-                    .is_none_or(|(_, _, low, high, _)| Further::told_by(low, high) != Further::Made))
+                || amplification(run).is_none_or(|calls| calls.further() != Further::Made))
     };
     if let Some(what) = drains.filter(|_| again.is_none_or(|(_, again)| drained(again))) {
         return draining(load, &after_lift, &what);
@@ -105,9 +104,7 @@ fn not_recovered(run: &RunView<'_>, load: &LoadView, watched: u64) -> Found {
     let is_down = match course {
         Course::Down(_) => true,
         // Too few seconds for a level; the share of all that were sent may tell all the same.
-        Course::Unknown => {
-            blocks(load.within(&run.baseline)).share().is_some_and(|usual| interval.high < 0.5 * usual.p)
-        }
+        Course::Unknown => interval.high < 0.5 * usual.p,
         Course::Rising(..) | Course::Up(_) => rises,
     };
     if !is_down {
@@ -159,7 +156,7 @@ impl Seen<'_> {
     fn begun_again(self, quiesced: Quiesced, again: Window, goodput: &Goodput, healthy: Window) -> Found {
         let Seen { run, load, watched, kept, low, rises } = self;
         let quiet = words::micros(quiesced.quiet.length() as f64);
-        let served = blocks(load.again.iter());
+        let served = successes(load.again.iter());
         let share = served.share().map(|share| (share, wilson(share)));
         let Some((_, interval)) = share else {
             return Found::undecided(
@@ -231,7 +228,7 @@ impl Seen<'_> {
         }
         let mut seen = params([("low", low), ("again", back), ("quiet", time)]);
         let text = format!("{kept} at {}, and {now}", rate(load));
-        let Some((edge, value, low, high, users)) = amplification(run) else {
+        let Some(amplified) = amplification(run) else {
             return Found::undecided(
                 seen,
                 format!(
@@ -240,10 +237,11 @@ impl Seen<'_> {
                 "an edge on the calls that may be repeated, or a recovery phase in which any backlog drains",
             );
         };
-        let ratio = Reading::ratio(value, Some((low, high)), users);
+        let Amplified { edge, ratio, interval, users } = &amplified;
+        let ratio = Reading::ratio(*ratio, Some((interval.low, interval.high)), *users);
         let calls = format!("{} calls for each request on {}", ratio.text, edge.name);
         seen.insert("amplification".to_owned(), ratio);
-        let further = Further::told_by(low, high);
+        let further = amplified.further();
         if further != Further::Made {
             let than = match further {
                 Further::None => "no more than in health",
@@ -302,10 +300,23 @@ fn backlog(run: &RunView<'_>, to: u64) -> u64 {
     run.edges.iter().map(of_edge).chain(run.loads.iter().map(of_load)).max().unwrap_or(0)
 }
 
-/// The most calls for each request in the later half of the recovery, relative to the baseline, of all edges:
-/// where, how many with their interval, and of how many requests.
-fn amplification<'a>(run: &'a RunView<'_>) -> Option<(&'a EdgeView, f64, f64, f64, u64)> {
-    let mut most: Option<(&EdgeView, f64, f64, f64, u64)> = None;
+/// Calls for each request in the later half of the recovery, relative to the baseline.
+struct Amplified<'a> {
+    edge: &'a EdgeView,
+    ratio: f64,
+    interval: Interval,
+    users: u64,
+}
+
+impl Amplified<'_> {
+    fn further(&self) -> Further {
+        Further::told_by(self.interval.low, self.interval.high)
+    }
+}
+
+/// The most of all edges.
+fn amplification<'a>(run: &'a RunView<'_>) -> Option<Amplified<'a>> {
+    let mut most: Option<Amplified<'_>> = None;
     for edge in &run.edges {
         let base = calls_of(run, edge, &run.baseline);
         if base.iter().map(|block| block.0).sum::<u64>() < FEWEST_CALLS {
@@ -313,9 +324,9 @@ fn amplification<'a>(run: &'a RunView<'_>) -> Option<(&'a EdgeView, f64, f64, f6
         }
         let after = calls_of(run, edge, &run.after);
         let users = after.iter().map(|block| block.1).sum();
-        let Some((value, interval)) = ratio_of_rates(&after, &base) else { continue };
-        if most.is_none_or(|most| value > most.1) {
-            most = Some((edge, value, interval.low, interval.high, users));
+        let Some((ratio, interval)) = ratio_of_rates(&after, &base) else { continue };
+        if most.as_ref().is_none_or(|most| ratio > most.ratio) {
+            most = Some(Amplified { edge, ratio, interval, users });
         }
     }
     most
@@ -372,14 +383,6 @@ fn advice(load: &LoadView, lifted: u64) -> String {
 
 fn rate(load: &LoadView) -> String {
     load.rate.map_or_else(|| "this load".to_owned(), |rate| format!("{rate:.0}/s"))
-}
-
-fn blocks<'a>(points: impl Iterator<Item = &'a Point>) -> Blocks {
-    let mut blocks = Blocks::default();
-    for point in points {
-        blocks.add(point.intended, point.is_ok());
-    }
-    blocks
 }
 
 #[cfg(test)]

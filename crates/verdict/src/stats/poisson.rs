@@ -41,7 +41,8 @@ pub fn scan_threshold(mean: f64, bins: u64) -> u64 {
 pub fn poisson_limits(k: u64) -> (f64, f64) {
     // The mean at which P(X ≤ k) is `p`: it falls as the mean grows.
     let mean_at = |k: u64, p: f64| {
-        let (mut low, mut high) = (0.0, k as f64 + 12.0 * (k as f64).sqrt() + 20.0);
+        let far = 12.0 * (k as f64).sqrt() + 20.0;
+        let (mut low, mut high) = ((k as f64 - far).max(0.0), k as f64 + far);
         for _ in 0..60 {
             let middle = 0.5 * (low + high);
             if poisson_cdf(k, middle) > p { low = middle } else { high = middle }
