@@ -212,15 +212,11 @@ pub async fn drive(load: HttpLoad, recorder: Recorder, stop: CancellationToken) 
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => break,
-                    going = goes_on(&mut flow, &mut alone) => match (going, next.take()) {
+                    going = goes_on(&mut flow, &mut alone) => start = match (going, &next) {
                         (Flow::Alone(_), Some(arrival)) => {
-                            start = Instant::now().checked_sub(arrival.due).unwrap_or(start);
-                            next = Some(arrival);
+                            Instant::now().checked_sub(arrival.due).unwrap_or(start)
                         }
-                        (_, arrival) => {
-                            start += since.elapsed();
-                            next = arrival;
-                        }
+                        _ => start + since.elapsed(),
                     },
                 }
             }

@@ -148,9 +148,9 @@ impl Wanted {
         match (self, extent) {
             (Wanted::Beginning(_), _) | (Wanted::All(_), Extent::Whole) => None,
             (Wanted::All(_), Extent::Cut) => Some(TOO_MUCH),
-            (Wanted::All(_), Extent::Unended) => {
-                Some("its output was not at its end when it was: let it wait for all that it starts")
-            }
+            (Wanted::All(_), Extent::Unended) => Some(
+                "its output was not at its end when the command ended: let it wait for all that it starts",
+            ),
         }
     }
 }

@@ -19,7 +19,6 @@ pub(crate) struct Links {
     tasks: JoinSet<()>,
     /// Set while the listener is not to be woken. Kept when it is over, for the next time.
     rest: Option<Pin<Box<Sleep>>>,
-    is_resting: bool,
 }
 
 impl Links {
@@ -32,12 +31,10 @@ impl Links {
     /// Clears away what has ended, or waits until something has; for ever, if there is nothing. Whether a task panicked is told by
     /// its own books. It may be dropped at any time.
     pub(crate) async fn clear(&mut self) {
-        if self.is_resting
-            && let Some(rest) = &mut self.rest
-        {
+        // One that is over is ready again at once.
+        if let Some(rest) = &mut self.rest {
             rest.as_mut().await;
         }
-        self.is_resting = false;
         if self.tasks.join_next().await.is_none() {
             return std::future::pending().await;
         }
@@ -46,7 +43,6 @@ impl Links {
             Some(rest) => rest.as_mut().reset(Instant::now() + REST),
             None => self.rest = Some(Box::pin(sleep(REST))),
         }
-        self.is_resting = true;
     }
 
     /// Waits until all have ended.

@@ -13,7 +13,7 @@ use murphy_core::{Event, EventKind, LoadName, Offset, Phase, PhaseLengths, Recor
 use murphy_load::Flow;
 use murphy_scenario::Plan;
 use murphy_verdict::goodput::{self, Course, Goodput, QUIET};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 
 /// So long edges must be quiet.
@@ -27,6 +27,8 @@ pub(crate) struct Aftermath {
     /// Nothing is kept, and nothing locked for an event, where nothing will be asked.
     wanted: bool,
     seen: Arc<Mutex<Seen>>,
+    /// A request that was sent alone has been answered.
+    answered: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +50,11 @@ impl Aftermath {
     pub(crate) fn of(plan: &Plan) -> Aftermath {
         let wanted = !plan.phases.quiet.is_zero();
         let loads = plan.loads.iter().map(|load| (load.name.clone(), Goodput::default())).collect();
-        Aftermath { wanted, seen: Arc::new(Mutex::new(Seen { loads, ..Seen::default() })) }
+        Aftermath {
+            wanted,
+            seen: Arc::new(Mutex::new(Seen { loads, ..Seen::default() })),
+            answered: Arc::default(),
+        }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -56,8 +62,14 @@ impl Aftermath {
     }
 
     pub(crate) fn on(&self, event: &Event) {
-        if self.wanted {
-            self.seen().on(event);
+        if !self.wanted {
+            return;
+        }
+        let mut seen = self.seen();
+        let before = seen.answered;
+        seen.on(event);
+        if seen.answered > before {
+            self.answered.notify_one();
         }
     }
 
@@ -100,7 +112,7 @@ impl Aftermath {
             };
             flow.send_replace(Flow::Alone(count));
             while self.seen().answered < answered {
-                looks.tick().await;
+                self.answered.notified().await;
             }
             if self.seen().well >= well {
                 return;

@@ -154,6 +154,20 @@ fn too_few_requests_to_see_a_recovery_are_a_warning_for_that_there_is_none_can_b
 }
 
 #[test]
+fn a_recovery_is_watched_from_the_lift_on_and_not_from_the_end_of_the_phase() {
+    let read = |lasts: &str| {
+        let text = SMALL.replace("faults: [{", &format!("faults: [{{ for: {lasts}, "));
+        assert_ne!(text, SMALL, "{SMALL}");
+        let phases = "phases: { fault: 30s, recovery: 3s }\nexpect: { recovery: \"<= 2s\" }\n";
+        load_text("x", &format!("{text}{phases}"), &settings())
+    };
+    let early = read("5s").unwrap().warnings;
+    assert!(early.is_empty(), "{early}");
+    let late = read("30s").unwrap_err().to_string();
+    assert!(late.contains("and 3s are left after the last fault"), "{late}");
+}
+
+#[test]
 fn variables_fill_any_value_and_their_type_is_found_afterwards() {
     let text = SMALL
         .replace("http://127.0.0.1/", "\"http://127.0.0.1:${PORT}/\"")

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::phase::HORIZON;
-use crate::stats::{Trend, Z95, trend};
+use crate::stats::{Trend, Z95, poisson_limits, trend};
 
 /// A second, in microseconds.
 const SECOND: u64 = 1_000_000;
@@ -81,7 +81,7 @@ impl Goodput {
         let spread = seconds.iter().map(|count| (count - mean).powi(2)).sum::<f64>() / (n - 1.0);
         // Never narrower than by chance alone; and of none at all in n seconds, the exact upper end (Poisson) is 3.689 / n.
         let half = Z95 * (spread.max(mean) / n).sqrt();
-        Some(Level { mean, low: (mean - half).max(0.0), high: mean + half.max(-(0.025_f64.ln()) / n) })
+        Some(Level { mean, low: (mean - half).max(0.0), high: mean + half.max(poisson_limits(0).1 / n) })
     }
 
     /// Where a load stands at the end of what was watched after its fault: the later half decides on the level, all of it on
@@ -106,7 +106,8 @@ impl Goodput {
     }
 }
 
-/// The trend of values by the second, if it is significant at 5 % and leads to a level above (or below) theirs before long.
+/// The trend of values by the second, if it is significant at 5 % and leads to a level above (or below) theirs before long. Of more
+/// than two minutes every second, third … stands for all: the test looks at each pair.
 pub(crate) fn leads_to(seconds: &[f64], level: f64) -> Option<Trend> {
     let step = seconds.len().div_ceil(120).max(1);
     let points: Vec<(f64, f64)> =

@@ -219,7 +219,8 @@ impl Reader {
             .map(|phase| Window { from: phase.from, to: phase.to.min(first_armed.unwrap_or(u64::MAX)) });
         let baseline = Windows::union(baseline.into_iter().collect());
         let (points, planned) = (std::mem::take(&mut self.points), std::mem::take(&mut self.planned));
-        let quiet = self.phase(Phase::Quiet);
+        let clamped = |phase: Window| Window { to: phase.to.min(open_end), ..phase };
+        let quiet = self.phase(Phase::Quiet).map(clamped);
         let stop = quiet.map_or(u64::MAX, |quiet| quiet.from);
         let mut loads = loads(self.brief.as_deref(), points, &planned, self.ended, first_armed, stop);
         for load in &mut loads {
@@ -230,6 +231,8 @@ impl Reader {
         let (brief, mut exits) = (self.brief.as_deref(), std::mem::take(&mut self.exits));
         let mut edges = self.edges.finish(brief, &baseline, &faults, &exits);
         let mut probes = std::mem::take(&mut self.probes);
+        // They are told of as they are answered; what is asked of a probe is by when it was asked.
+        probes.values_mut().for_each(|answers| answers.sort_by_key(|answer| answer.asked));
         // Who ends with code 0 for want of anything to do was made to by the quiet time, and not by the fault.
         let idle = |exit: &Exit| {
             let done = exit.cause == ExitCause::Itself && exit.status == ProcessStatus::Code(0);
@@ -239,9 +242,9 @@ impl Reader {
         exits.retain(|exit| !idle(exit));
         let quiesced = quiet.map(|quiet| Quiesced {
             left,
-            quiet: Window { to: quiet.to.min(open_end), ..quiet },
-            again: self.phase(Phase::Again).map(|again| Window { to: again.to.min(open_end), ..again }),
-            went_quiet: went_quiet(&edges, &baseline, Window { to: quiet.to.min(open_end), ..quiet }),
+            quiet,
+            again: self.phase(Phase::Again).map(clamped),
+            went_quiet: went_quiet(&edges, &baseline, quiet),
         });
         if let Some(quiesced) = quiesced {
             without(quiesced, &mut loads, &mut edges, &mut probes);

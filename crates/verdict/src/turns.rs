@@ -3,7 +3,7 @@
 
 use crate::edge::EdgeView;
 use crate::phase::Window;
-use crate::stats::poisson_limits;
+use crate::stats::{poisson_is_above, poisson_is_below};
 
 /// An instance is out while it gets so much of its share at most, with the whole interval.
 pub(crate) const OUT: f64 = 0.2;
@@ -18,7 +18,7 @@ pub(crate) struct Turn {
 /// The calls of a stretch, and what the baseline says about them.
 pub(crate) struct Turns {
     /// By time.
-    pub all: Vec<Turn>,
+    all: Vec<Turn>,
     /// How many of those before each are the instance's.
     own: Vec<u64>,
     /// The instance's share of them in the baseline.
@@ -54,9 +54,14 @@ impl Turns {
     }
 
     /// Calls from `index` on until `to`: those of the instance, and all.
-    fn count(&self, index: usize, to: u64) -> (u64, u64) {
+    pub fn count(&self, index: usize, to: u64) -> (u64, u64) {
         let end = self.all.partition_point(|turn| turn.at < to).max(index);
         (self.own[end] - self.own[index], (end - index) as u64)
+    }
+
+    /// Calls behind this moment: those of the instance, and all.
+    pub fn since(&self, at: u64) -> (u64, u64) {
+        self.count(self.all.partition_point(|turn| turn.at <= at), u64::MAX)
     }
 
     /// When it was out, if ever: at the last of its calls before the first window in which few enough come. A window of the least length tells soonest;
@@ -65,7 +70,7 @@ impl Turns {
         let is_out = |from: u64, index: usize, to: u64| {
             let (own, all) = self.count(index, to);
             let most = OUT * self.share * all as f64;
-            from + least <= to && to <= sick.to && own as f64 <= most && poisson_limits(own).1 <= most
+            from + least <= to && to <= sick.to && own as f64 <= most && poisson_is_below(own, most)
         };
         // Behind the beginning, and behind each call on it.
         let behind = self.all.iter().enumerate().filter(|(_, turn)| turn.own);
@@ -83,7 +88,7 @@ impl Turns {
                 (lowest, at) = (sum, turn.at);
             }
         }
-        let calls = self.all.iter().filter(|turn| turn.own && turn.at <= at).count() as u64;
+        let calls = self.own[self.all.partition_point(|turn| turn.at <= at)];
         Some(Out { at, calls, window: to - from })
     }
 
@@ -93,7 +98,7 @@ impl Turns {
         let is_in = |&(index, turn): &(usize, &Turn)| {
             let to = turn.at.saturating_add(length);
             let (own, all) = self.count(index, to);
-            to <= last && poisson_limits(own).0 > OUT * self.share * all as f64
+            to <= last && poisson_is_above(own, OUT * self.share * all as f64)
         };
         let (index, first) = own.into_iter().find(is_in)?;
         // A single try before it is no return: it was back where many calls after it and few before it are likeliest.

@@ -70,18 +70,19 @@ fn explain(run: &RunView<'_>, row: &Row, findings: &[Finding], edges: &[EdgeFact
             Some(load) => users::latency(run, row, load, edges),
             None => Told::unknown("no such load"),
         },
-        (RowKind::Recovery, subject)
-            if let Some(finding) = slowest(run, subject).and_then(|load| metastable(load, findings))
-                && let Some((cause, change)) = change_for(RowKind::Metastability) =>
-        {
-            Told::new(cause, finding.text.clone(), change)
+        (RowKind::Recovery, subject) => {
+            let load = slowest(run, subject);
+            let held_down = load.and_then(|load| metastable(load, findings));
+            match held_down.zip(change_for(RowKind::Metastability)) {
+                Some((finding, (cause, change))) => Told::new(cause, finding.text.clone(), change),
+                None => recovery::recovery(run, load, edges),
+            }
         }
         (RowKind::Metastability, subject)
             if findings.iter().any(|finding| finding.is_stuck() && finding.subject == *subject) =>
         {
             recovery::recovery(run, slowest(run, subject), edges)
         }
-        (RowKind::Recovery, subject) => recovery::recovery(run, slowest(run, subject), edges),
         (RowKind::Isolation, _) => users::isolation(row, edges),
         (RowKind::Timeout, _) => of_row().map_or_else(nothing_seen, EdgeFacts::timeout_told),
         (RowKind::Attempts | RowKind::Amplification, _) => {

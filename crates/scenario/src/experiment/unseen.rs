@@ -59,14 +59,26 @@ const GOAL: f64 = 0.95;
 const WINDOWS: f64 = 5.0;
 const REQUESTS: f64 = 20.0;
 
-/// A baseline that is too small, or a recovery phase that is too short, decides nothing.
+/// How long is watched after the last fault: a fault may be over before its phase is. When one that waits for something ends is
+/// not known.
+fn watched(plan: &Plan) -> Span {
+    let phases = &plan.phases;
+    if plan.faults.iter().any(|step| step.trigger.is_some()) {
+        return phases.recovery;
+    }
+    let lifts = plan.faults.iter().map(|step| step.at.as_micros() + step.lasts.as_micros());
+    let last = lifts.max().unwrap_or(phases.fault.as_micros());
+    Span::from_micros((phases.fault.as_micros() + phases.recovery.as_micros()).saturating_sub(last))
+}
+
+/// A baseline that is too small, or a recovery that is watched for too short, decides nothing.
 fn recovery(plan: &Plan) -> Option<Told> {
     let phases = &plan.phases;
-    if phases.recovery <= Span::from_secs(4) {
+    let watched = watched(plan);
+    if watched <= Span::from_secs(4) {
         return Some((
             format!(
-                "`recovery` takes {WINDOWS} seconds of good answers in a row, and the recovery phase is {}",
-                phases.recovery
+                "`recovery` takes {WINDOWS} seconds of good answers in a row, and {watched} are left after the last fault"
             ),
             "write `phases: { recovery: 10s }` or longer".to_owned(),
         ));
@@ -95,9 +107,8 @@ fn too_few(load: &LoadPlan, phase: &str, length: Span, needed: f64) -> Option<To
 
 /// Too few requests after the faults to see a recovery. That there is none can be seen with fewer, or by another load.
 pub(super) fn warnings(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
-    let short = || {
-        plan.loads.iter().find_map(|load| too_few(load, "recovery", plan.phases.recovery, WINDOWS * REQUESTS))
-    };
+    let short =
+        || plan.loads.iter().find_map(|load| too_few(load, "recovery", watched(plan), WINDOWS * REQUESTS));
     for rule in &plan.expectations {
         if let (Subject::Run, Rule::Recovery { .. }) = (&rule.subject, &rule.rule)
             && let Some((what, help)) = short()
@@ -199,15 +210,16 @@ fn probe(plan: &Plan, name: &ProbeName, rule: &Rule, id: &str) -> Option<Told> {
     let end = recovery + micros(phases.recovery);
     let before = ("baseline", baseline, fault, phases.baseline);
     let during = ("fault", fault, recovery, phases.fault);
-    let after = |grace: Span| ("recovery", recovery + micros(grace), end, phases.recovery);
+    let watched = watched(plan);
+    let after = |grace: Span| ("recovery", end - micros(watched) + micros(grace), end, watched);
     let (parts, needed) = match rule {
         Rule::Always => (vec![during], 1),
         Rule::Follows { .. } => (vec![before, during, after(Span::ZERO)], IN_A_ROW),
         Rule::Good { part: RunPart::Before, .. } => (vec![before], 1),
         Rule::Good { part: RunPart::During, .. } => (vec![during], 1),
-        Rule::Good { part: RunPart::After, after: grace } if *grace >= phases.recovery => {
+        Rule::Good { part: RunPart::After, after: grace } if *grace >= watched => {
             return Some((
-                format!("`{id}` can never be told: the recovery phase is {}", phases.recovery),
+                format!("`{id}` can never be told: {watched} are left after the last fault"),
                 format!("write a shorter time, or `phases: {{ recovery: {grace} }}` or longer"),
             ));
         }

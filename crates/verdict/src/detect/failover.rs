@@ -79,8 +79,7 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
     }
     let turns = Turns::of(edge, &others, sick, own as f64 / all as f64);
     let baseline = wilson(Share { p: turns.share, n: all as f64 });
-    let met = turns.all.iter().filter(|turn| turn.own).count() as u64;
-    let made = turns.all.len() as u64;
+    let (met, made) = turns.count(0, u64::MAX);
     let counts: Vec<u64> = group.iter().map(|of| calls(of, &run.baseline)).collect();
     let mut found = params([
         ("share", Reading::share(own, all, Some((baseline.low, baseline.high)))),
@@ -153,8 +152,7 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
     let high = time + 3.0 / rate;
     found.insert("time".to_owned(), Reading::time(time, Some(time), Some(high), 1));
     found.insert("calls".to_owned(), Reading::count(calls, 1));
-    let residual = turns.all.iter().filter(|turn| turn.own && turn.at > at).count() as u64;
-    let later = turns.all.iter().filter(|turn| turn.at > at).count() as u64;
+    let (residual, later) = turns.since(at);
     found.insert("residual".to_owned(), Reading::share(residual, later, None));
     // A breaker of its own that fails fast, or a pool of its own that is full, is silent too: then the others get no more than ever.
     let usual = pace * sick.to.saturating_sub(at) as f64;

@@ -9,7 +9,7 @@ use murphy_core::ExchangeEnd;
 
 use super::amplification::{FEWEST_CALLS, Further, blocks as calls_of};
 use super::back_off::word;
-use super::{Found, params};
+use super::{Found, most_within, params};
 use crate::edge::EdgeView;
 use crate::goodput::{Course, Goodput, leads_to};
 use crate::judgement::{Finding, Reading};
@@ -368,10 +368,7 @@ fn advice(load: &LoadView, lifted: u64) -> String {
     let late = load.points.iter().filter(|point| point.is_ok() && point.intended >= lifted);
     let mut ends: Vec<u64> = late.map(|point| point.ended).collect();
     ends.sort_unstable();
-    let within = |first: &u64| {
-        ends.partition_point(|end| *end < first + LOOK) - ends.partition_point(|end| end < first)
-    };
-    let most = ends.iter().map(within).max().unwrap_or(0) as f64 / 5.0;
+    let most = most_within(&ends, LOOK) as f64 / (LOOK as f64 / 1e6);
     if most < rate * CLEARLY_MORE || rate >= most * VULNERABLE {
         return String::new();
     }

@@ -77,6 +77,19 @@ fn params<const N: usize>(named: [(&str, Reading); N]) -> BTreeMap<String, Readi
     params
 }
 
+/// The most of these times, in order, that fall within so long, wherever it begins.
+fn most_within(times: &[u64], length: u64) -> u64 {
+    let mut from = 0;
+    let mut most = 0;
+    for (to, at) in times.iter().enumerate() {
+        while at - times[from] >= length {
+            from += 1;
+        }
+        most = most.max(to + 1 - from);
+    }
+    most as u64
+}
+
 type OnEdge = fn(&RunView<'_>, &EdgeView) -> Found;
 type OnLoad = fn(&RunView<'_>, &LoadView) -> Found;
 
@@ -91,6 +104,9 @@ const ON_EDGES: [(Detector, OnEdge); 9] = [
     (Detector::Reconnect, reconnect::detect),
     (Detector::Leak, leak::detect),
 ];
+
+/// On edges to one of several instances.
+const ON_INSTANCES: [(Detector, OnEdge); 1] = [(Detector::Failover, failover::detect)];
 
 /// On loads that have what they look at.
 type OnSomeLoads = fn(&RunView<'_>, &LoadView) -> Option<Found>;
@@ -110,17 +126,13 @@ const ON_LOADS: [(Detector, OnLoad); 6] = [
 /// Every detector on every edge, every load and every probe.
 pub(crate) fn all(run: &RunView<'_>, gates: &[Gate]) -> Vec<Finding> {
     let edges = run.edges.iter().flat_map(|edge| {
-        ON_EDGES.iter().map(move |(detector, detect)| {
+        let more = if edge.instance_of.is_some() { &ON_INSTANCES[..] } else { &[] };
+        ON_EDGES.iter().chain(more).map(move |(detector, detect)| {
             let found = guarded(|| detect(run, edge));
             let found =
                 if caller_died(run, edge) { doubted(found, "the caller ended by itself") } else { found };
             finding(*detector, Subject::Edge(edge.name.clone()), found)
         })
-    });
-    let instances = run.edges.iter().filter(|edge| edge.instance_of.is_some()).map(|edge| {
-        let found = guarded(|| failover::detect(run, edge));
-        let found = if caller_died(run, edge) { doubted(found, "the caller ended by itself") } else { found };
-        finding(Detector::Failover, Subject::Edge(edge.name.clone()), found)
     });
     let loads = run.loads.iter().flat_map(|load| {
         ON_LOADS.iter().map(move |(detector, detect)| {
@@ -148,7 +160,7 @@ pub(crate) fn all(run: &RunView<'_>, gates: &[Gate]) -> Vec<Finding> {
             Some(finding(*detector, Subject::Load(load.name.clone()), found))
         })
     });
-    let mut all: Vec<Finding> = edges.chain(instances).chain(loads).chain(ledgers).chain(probes).collect();
+    let mut all: Vec<Finding> = edges.chain(loads).chain(ledgers).chain(probes).collect();
     if any_fails(gates, &[GateId::FaultTookEffect, GateId::SomethingBroken]) {
         // Users who missed nothing tell nothing of what they can do without.
         let without = [Detector::Dependency, Detector::Fallback, Detector::Isolation];
@@ -233,9 +245,10 @@ mod tests {
 
     #[test]
     fn every_detector_is_explained_once() {
-        // These two are called by themselves.
-        let mut run = vec![Detector::Health, Detector::Failover];
+        // It is called by itself.
+        let mut run = vec![Detector::Health];
         run.extend(ON_EDGES.map(|(detector, _)| detector));
+        run.extend(ON_INSTANCES.map(|(detector, _)| detector));
         run.extend(ON_LOADS.map(|(detector, _)| detector));
         run.extend(ON_LEDGERS.map(|(detector, _)| detector));
         run.sort();

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Found, params};
+use super::{Found, most_within, params};
 use crate::edge::{Conn, EdgeView};
 use crate::judgement::Reading;
 use crate::phase::{RunView, Window};
@@ -43,7 +43,7 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
         bins[(at / BIN) as usize] += 1;
     }
     let peak = bins.iter().copied().max().unwrap_or(0);
-    let within = most_in_a_second(&times);
+    let within = most_within(&times, SECOND);
     let share = within as f64 / (n.max(1)) as f64;
     let interval = wilson(Share { p: share, n: n.max(1) as f64 });
     let found = params([
@@ -85,19 +85,6 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
     Found::present(found, text)
 }
 
-/// The most that fall within one second, wherever it begins.
-fn most_in_a_second(times: &[u64]) -> u64 {
-    let mut from = 0;
-    let mut most = 0;
-    for (to, at) in times.iter().enumerate() {
-        while at - times[from] >= SECOND {
-            from += 1;
-        }
-        most = most.max(to + 1 - from);
-    }
-    most as u64
-}
-
 /// Connections open at the end of the baseline.
 fn open_at_once(edge: &EdgeView, run: &RunView<'_>) -> usize {
     let Some(end) = run.baseline.iter().map(|window| window.to).max() else { return 0 };
@@ -111,7 +98,7 @@ mod tests {
 
     #[test]
     fn the_fullest_second_may_begin_anywhere() {
-        assert_eq!(most_in_a_second(&[0, 900_000, 1_100_000, 1_800_000, 1_899_999, 5_000_000]), 4);
-        assert_eq!(most_in_a_second(&[]), 0);
+        assert_eq!(most_within(&[0, 900_000, 1_100_000, 1_800_000, 1_899_999, 5_000_000], SECOND), 4);
+        assert_eq!(most_within(&[], SECOND), 0);
     }
 }

@@ -75,7 +75,7 @@ pub(super) fn always(case: &Case<'_>, name: &ProbeName, want: &str) -> Draft {
         return never_good(draft, bad);
     }
     let later = since_the_fault(case.run);
-    if let Some(bad) = answers.within(&later).filter(|answer| !answer.ok).min_by_key(|bad| bad.asked) {
+    if let Some(bad) = answers.bad_in(&later) {
         return draft.fail(bad_since(case.run.first_armed(), "the fault", answers.when(bad), bad));
     }
     if draft.during.is_none() {
@@ -103,7 +103,7 @@ pub(super) fn good(case: &Case<'_>, name: &ProbeName, part: RunPart, grace: Span
     }
     let run = case.run;
     let (windows, began, what) = match part {
-        RunPart::Before => (&run.baseline, None, "it began"),
+        RunPart::Before => (&run.baseline, None, ""),
         RunPart::During => (&run.during, run.first_armed(), "the fault"),
         // Of a control run there is no lift, but the recovery begins all the same.
         RunPart::After => (&run.recovery, run.recovery.iter().map(|window| window.from).min(), "the lift"),

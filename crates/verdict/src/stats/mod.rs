@@ -17,7 +17,9 @@ pub use bootstrap::ratio_of_rates;
 pub use chi_square::by_chance;
 pub use holm::holm;
 pub use kendall::rise_by_chance;
-pub use poisson::{poisson_cdf, poisson_limits, poisson_quantile, scan_threshold};
+pub use poisson::{
+    poisson_cdf, poisson_is_above, poisson_is_below, poisson_limits, poisson_quantile, scan_threshold,
+};
 pub use proportion::{Blocks, Interval, Share, newcombe, requests_to_settle, wilson};
 pub use quantile::{Estimate, Ranks, fewest_for_upper, quantile, ranks};
 pub use resample::{deviation, median, percentile, resampled};

@@ -52,6 +52,16 @@ pub fn poisson_limits(k: u64) -> (f64, f64) {
     (if k == 0 { 0.0 } else { mean_at(k - 1, 0.975) }, mean_at(k, 0.025))
 }
 
+/// True if the upper one of [`poisson_limits`] is at most this mean: told by one tail, and not by a search for the limit.
+pub fn poisson_is_below(k: u64, mean: f64) -> bool {
+    poisson_cdf(k, mean) <= 0.025
+}
+
+/// True if the lower one of [`poisson_limits`] is above this mean.
+pub fn poisson_is_above(k: u64, mean: f64) -> bool {
+    k > 0 && poisson_cdf(k - 1, mean) > 0.975
+}
+
 #[cfg(test)]
 #[allow(clippy::excessive_precision)] // reference values stand as their source prints them
 mod tests {
@@ -93,6 +103,9 @@ mod tests {
         ] {
             let limits = poisson_limits(k);
             assert!((limits.0 - low).abs() < 1e-6 && (limits.1 - high).abs() < 1e-6, "{k}: {limits:?}");
+            // One tail tells on which side of a mean both limits are.
+            assert!(poisson_is_below(k, high + 1e-6) && !poisson_is_below(k, high - 1e-6), "{k}");
+            assert!(k == 0 || poisson_is_above(k, low - 1e-6) && !poisson_is_above(k, low + 1e-6), "{k}");
         }
     }
 
