@@ -78,7 +78,8 @@ impl Seconds {
     /// whole.
     fn rate(&self, is_meant: impl Fn(Second) -> bool) -> Option<f64> {
         let (mut seconds, mut calls, mut before) = (0u64, 0u64, None::<u64>);
-        for (at, second) in self.seconds.iter().skip(1).filter(|(at, _)| **at < self.settled()) {
+        let settled = self.settled();
+        for (at, second) in self.seconds.iter().skip(1).filter(|(at, _)| **at < settled) {
             if is_meant(*second) {
                 seconds += before.map_or(1, |before| at - before);
                 calls += second.calls;
@@ -105,14 +106,14 @@ impl Seconds {
     /// Seconds without a call under way, after failed ones, that end with a call: then it was not the end of all calls.
     pub(super) fn breaker(&self, usual: f64) -> Option<Breaker> {
         let mut found: Option<Breaker> = None;
-        let usual_silence = self.usual_silence();
+        let (usual_silence, settled) = (self.usual_silence(), self.settled());
         let (mut failed, mut busy_until) = (0, None::<u64>);
         for (at, second) in &self.seconds {
             if let Some(until) = busy_until {
                 let silent = at.saturating_sub(until + 1);
                 let due = silent as f64 * usual;
                 let unusual = due >= FEWEST_DUE && silent > usual_silence * 2;
-                if unusual && failed >= FEWEST_FAILED && *at <= self.settled() {
+                if unusual && failed >= FEWEST_FAILED && *at <= settled {
                     let silence = Span::from_secs(silent);
                     let known = found.get_or_insert(Breaker { times: 0, silence, after: failed, due });
                     known.times += 1;

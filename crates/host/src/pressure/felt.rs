@@ -1,12 +1,11 @@
 //! What a container feels: the processors and the memory that it uses, and how much it waits for them, as the kernel counts it
 //! in its control groups. Reads only.
 
-use std::fs;
 use std::time::Duration;
 
 use murphy_core::Size;
 
-use super::inside::{Inside, field, reclaimable};
+use super::inside::{Inside, field};
 
 /// What the kernel counted of a container so far, and what it holds now. What a kernel does not count is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -27,25 +26,18 @@ pub struct Felt {
 impl Inside {
     /// Looks now.
     pub fn felt(&self) -> Felt {
-        let text =
-            |name: &str| self.groups.iter().find_map(|group| fs::read_to_string(group.join(name)).ok());
-        let number = |name: &str| text(name).and_then(|text| text.trim().parse::<u64>().ok());
-        let cpu = text("cpu.stat").unwrap_or_default();
-        let used = match number("cpuacct.usage") {
+        let cpu = self.text("cpu.stat").unwrap_or_default();
+        let used = match self.number("cpuacct.usage") {
             Some(nanos) => Some(Duration::from_nanos(nanos)),
             None => field(&cpu, "usage_usec").map(Duration::from_micros),
         };
-        let memory = number("memory.usage_in_bytes").or_else(|| number("memory.current"));
-        let dropped = text("memory.stat").as_deref().map_or(0, reclaimable);
-        let limit = number("memory.limit_in_bytes").or_else(|| number("memory.max"));
         let stalls = ["cpu.pressure", "memory.pressure", "io.pressure"];
         Felt {
             used,
             held_back: field(&cpu, "nr_periods").zip(field(&cpu, "nr_throttled")),
-            memory: memory.map(|bytes| Size::from_bytes(bytes.saturating_sub(dropped))),
-            // Version 1 has no word for "no limit", only a number beyond any machine.
-            limit: limit.filter(|bytes| *bytes < 1 << 60).map(Size::from_bytes),
-            stalled: stalls.iter().filter_map(|name| stalled(&text(name)?)).reduce(f64::max),
+            memory: self.used_bytes().map(Size::from_bytes),
+            limit: self.limit_bytes().filter(|bytes| *bytes < 1 << 60).map(Size::from_bytes),
+            stalled: stalls.iter().filter_map(|name| stalled(&self.text(name)?)).reduce(f64::max),
         }
     }
 }
@@ -59,6 +51,8 @@ fn stalled(text: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn inside(files: &[(&str, &str)]) -> (tempfile::TempDir, Inside) {

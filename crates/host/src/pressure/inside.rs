@@ -53,21 +53,34 @@ impl Inside {
         fs::metadata(&root).map(drop).map_err(|error| at(&root, &error))
     }
 
+    /// A file of its groups.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        self.groups.iter().find_map(|group| fs::read_to_string(group.join(name)).ok())
+    }
+
+    /// A file of its groups that is one number.
+    pub(super) fn number(&self, name: &str) -> Option<u64> {
+        self.text(name).and_then(|text| text.trim().parse().ok())
+    }
+
+    /// Bytes of memory in use, without files that the kernel drops as soon as something else needs the room.
+    pub(super) fn used_bytes(&self) -> Option<u64> {
+        let used = self.number("memory.usage_in_bytes").or_else(|| self.number("memory.current"))?;
+        Some(used.saturating_sub(self.text("memory.stat").as_deref().map_or(0, reclaimable)))
+    }
+
+    /// The most bytes of memory that it may use. Version 1 has no word for "no limit", only a number beyond any machine.
+    pub(super) fn limit_bytes(&self) -> Option<u64> {
+        self.number("memory.limit_in_bytes").or_else(|| self.number("memory.max"))
+    }
+
     /// The memory that it may still use: within its own limit, and of what the machine has.
     pub(super) fn memory(&self) -> io::Result<Room> {
         let machine = memory()?;
-        let number = |name: &str| {
-            let read = |group: &PathBuf| fs::read_to_string(group.join(name)).ok();
-            self.groups.iter().find_map(read).and_then(|text| text.trim().parse::<u64>().ok())
-        };
-        let limit = number("memory.limit_in_bytes").or_else(|| number("memory.max"));
-        let used = number("memory.usage_in_bytes").or_else(|| number("memory.current"));
-        let (Some(limit), Some(used)) = (limit, used) else { return Ok(machine) };
+        let (Some(used), Some(limit)) = (self.used_bytes(), self.limit_bytes()) else { return Ok(machine) };
         if limit >= machine.total.as_bytes() {
             return Ok(machine);
         }
-        let stat = self.groups.iter().find_map(|group| fs::read_to_string(group.join("memory.stat")).ok());
-        let used = used.saturating_sub(stat.as_deref().map_or(0, reclaimable));
         let of_machine = machine.free.as_bytes().saturating_sub(LAST.as_bytes());
         Ok(Room {
             total: Size::from_bytes(limit),
@@ -98,7 +111,7 @@ fn at(path: &Path, error: &io::Error) -> io::Error {
 }
 
 /// Bytes of files that the kernel drops as soon as something else needs the room.
-pub(super) fn reclaimable(stat: &str) -> u64 {
+fn reclaimable(stat: &str) -> u64 {
     field(stat, "total_inactive_file").or_else(|| field(stat, "inactive_file")).unwrap_or(0)
 }
 
