@@ -97,6 +97,19 @@ name! {
     RuleSetName
 }
 
+impl EdgeName {
+    /// This name, or else the first one of it with a number behind it that is not taken.
+    pub fn free(&self, taken: impl Fn(&EdgeName) -> bool) -> EdgeName {
+        let (mut name, mut number) = (self.clone(), 1_u64);
+        while taken(&name) {
+            number += 1;
+            // Short enough for any number: what is cut stays a name, for all of its signs are ASCII.
+            name = EdgeName(format!("{:.40}-{number}", self.0));
+        }
+        name
+    }
+}
+
 /// The ordinal of a connection on its edge, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -165,5 +178,25 @@ mod tests {
             assert!(EdgeName::new(name).is_err(), "{name:?} was accepted");
         }
         assert_eq!(EdgeName::new("cart-cache").unwrap().as_str(), "cart-cache");
+    }
+
+    #[test]
+    fn a_name_that_is_taken_gets_the_first_free_number_however_long_it_is() {
+        let named = |name: &str| EdgeName::new(name).unwrap();
+        let free = |name: &str, taken: &[EdgeName]| named(name).free(|one| taken.contains(one));
+        assert_eq!(free("db", &[named("cache"), named("db-2")]), named("db"));
+        assert_eq!(free("db", &[named("db")]), named("db-2"));
+        assert_eq!(free("db", &["db", "db-2", "db-4"].map(named)), named("db-3"));
+        for length in [40, 41, 62, 63, 64] {
+            let long = "x".repeat(length);
+            let mut taken = Vec::new();
+            for number in 1..=12 {
+                let name = free(&long, &taken);
+                let expected = if number == 1 { long.clone() } else { format!("{}-{number}", &long[..40]) };
+                assert_eq!(name, named(&expected), "of {length} characters");
+                taken.push(name);
+            }
+        }
+        assert!(EdgeName::new(free(&"x".repeat(64), &[named(&"x".repeat(64))]).as_str()).is_ok());
     }
 }

@@ -58,11 +58,7 @@ fn of(compose: &Compose) -> Found {
         match edge(one) {
             Ok(mut edge) => {
                 // `a-b` that calls `c`, and `a` that calls `b-c`.
-                let taken = |name: &EdgeName| found.edges.iter().any(|other| &other.name == name);
-                let plain = edge.name.clone();
-                let numbered = (2..).map_while(|n| EdgeName::new(&format!("{plain}-{n}")).ok());
-                let free = std::iter::once(plain.clone()).chain(numbered).find(|name| !taken(name));
-                edge.name = free.unwrap_or(plain);
+                edge.name = edge.name.free(|name| found.edges.iter().any(|other| other.name == *name));
                 found.remarks.push(format!(
                     "{} calls {} ({because}): edge {}",
                     one.from,
@@ -132,5 +128,18 @@ mod tests {
         names.sort_unstable();
         assert_eq!(names, ["a-b-c", "a-b-c-2"]);
         assert!(found.remarks.iter().any(|remark| remark.ends_with(": edge a-b-c-2")), "{:?}", found.remarks);
+    }
+
+    #[test]
+    fn two_edges_whose_names_leave_no_room_for_a_number_have_two_names() {
+        let long = "x".repeat(59);
+        let text = format!(
+            "services:\n  a-b: {{ image: x, environment: {{ TO: 'http://{long}:80' }} }}\n  \
+             a: {{ image: x, environment: {{ TO: 'http://b-{long}:80' }} }}\n  b-{long}: {{ image: x }}\n  {long}: {{ image: x }}\n"
+        );
+        let found = of(&Compose::read(&text).unwrap());
+        let names: Vec<&str> = found.edges.iter().map(|edge| edge.name.as_str()).collect();
+        let [one, two] = names[..] else { panic!("{names:?} {:?}", found.left_out) };
+        assert_eq!((one.len().max(two.len()), one == two), (63, false), "{names:?}");
     }
 }

@@ -1,0 +1,158 @@
+//! Listens to a daemon and looks at it now and then, also at one that was away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use murphy_control::{ClientError, Heard, Listening};
+use murphy_core::{Event, Offset, Span};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::{Inner, Told};
+use crate::screen::lock;
+use crate::world::Loudness;
+
+/// Between two looks where nothing is told.
+const LOOK: Duration = Duration::from_millis(500);
+/// From a notice to the look at what it tells of: one look for all that is changed at once.
+const SOON: Duration = Duration::from_millis(50);
+/// Between two looks for a daemon that is gone.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What is read from a daemon all the while.
+pub(super) struct Ears {
+    events: Listening,
+    hold: Listening,
+}
+
+impl Inner {
+    /// Takes the lease, and begins to listen.
+    pub(super) async fn listen(&self) -> Result<Ears, ClientError> {
+        let hold = self.client.hold_lease(self.lease.as_str()).await?;
+        Ok(Ears { events: self.client.events().await?, hold })
+    }
+
+    fn hear(&self, heard: &Heard) -> Then {
+        if heard.event == "traffic" {
+            if let Ok(event) = serde_json::from_slice::<Event>(heard.data.as_bytes()) {
+                self.record.lock().on(&event);
+                let mut world = lock(&self.world);
+                let now = self.clock.now();
+                // The daemon counts from its own beginning.
+                if world.begins == Offset::ZERO && world.younger == Span::ZERO {
+                    world.set_clock(event.at, now);
+                }
+                world.see(event);
+            }
+            return Then::GoOn;
+        }
+        match heard.event.as_str() {
+            "lost" => {
+                let count = value(&heard.data, "count");
+                self.note(Loudness::Trouble, format!("{count} events were lost: figures are too low"));
+                Then::GoOn
+            }
+            "container-fault" => {
+                let said = value(&heard.data, "happened");
+                let done = serde_json::from_str::<serde_json::Value>(&said)
+                    .map_or(String::new(), |said| said["event"].as_str().unwrap_or_default().to_owned());
+                let fault = value(&heard.data, "fault");
+                self.note(Loudness::Deed, format!("container fault {fault}: {done}"));
+                Then::GoOn
+            }
+            "listening" => Then::GoOn,
+            _ => Then::LookSoon,
+        }
+    }
+}
+
+/// What comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    GoOn,
+    /// Something is another than before, and more may be.
+    LookSoon,
+    Look,
+}
+
+/// Whether the next look was brought forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beat {
+    Usual,
+    Soon,
+}
+
+/// A field of a notice as text.
+fn value(data: &str, field: &str) -> String {
+    let json = serde_json::from_str::<serde_json::Value>(data).unwrap_or_default();
+    json[field].as_str().map_or_else(|| json[field].to_string(), str::to_owned)
+}
+
+pub(super) async fn watch(inner: Arc<Inner>, ears: Ears, stop: CancellationToken) {
+    let mut ears = Some(ears);
+    // Of its own time: where traffic is told without a pause, there is never a silence to look in.
+    let mut beat = tokio::time::interval(LOOK);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut next = Beat::Usual;
+    while !stop.is_cancelled() {
+        let Some(Ears { events, hold }) = &mut ears else {
+            tokio::select! {
+                () = tokio::time::sleep(AGAIN) => {}
+                () = stop.cancelled() => return,
+            }
+            if let Ok(heard) = inner.listen().await {
+                ears = Some(heard);
+                inner.note(Loudness::Notice, "the daemon is back".to_owned());
+                let mut world = lock(&inner.world);
+                world.stage.clear();
+                // It may be another one, which counts from its own beginning.
+                (world.begins, world.younger) = (Offset::ZERO, Span::ZERO);
+                drop(world);
+                inner.record.lock().forget_calls();
+            }
+            continue;
+        };
+        let then = tokio::select! {
+            () = stop.cancelled() => return,
+            heard = events.next() => heard.map(|heard| inner.hear(&heard)),
+            held = hold.next() => held.map(|_| Then::GoOn),
+            _ = beat.tick() => Some(Then::Look),
+        };
+        let looked = match then {
+            Some(Then::GoOn) => continue,
+            // Once, so that notices without a pause do not put it off.
+            Some(Then::LookSoon) => {
+                if std::mem::replace(&mut next, Beat::Soon) == Beat::Usual {
+                    beat.reset_after(SOON);
+                }
+                continue;
+            }
+            Some(Then::Look) => {
+                next = Beat::Usual;
+                inner.client.proxies().await.ok()
+            }
+            None => None,
+        };
+        match looked {
+            Some(proxies) => inner.take_in(proxies, Told::Aloud),
+            None => {
+                ears = None;
+                inner.lose();
+                lock(&inner.world).stage = "NO DAEMON".to_owned();
+                inner.note(Loudness::Trouble, "the daemon does not answer any more".to_owned());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_of_a_notice_is_text_whatever_it_is() {
+        let data = r#"{"fault":"pause-1","count":7}"#;
+        assert_eq!((value(data, "fault"), value(data, "count")), ("pause-1".into(), "7".into()));
+        assert_eq!(value("no json", "count"), "null");
+    }
+}
