@@ -99,14 +99,16 @@ pub struct App {
     edge: usize,
     row: usize,
     aside: BTreeMap<(EdgeName, FaultId), Fault>,
+    /// Of those aside: switched on again, and not seen to stand yet.
+    armed: BTreeSet<(EdgeName, FaultId)>,
     /// Taken off for good: no new fault is called so, for that would be another one.
     removed: BTreeSet<(EdgeName, FaultId)>,
     counter: u64,
     pub(crate) focus: Focus,
     pub(crate) container: usize,
     pub(crate) question: u64,
-    /// What was drawn last had so much room.
-    pub(crate) screen: Option<Rect>,
+    /// What was drawn last, if it was a proposal that could be agreed to: its room and its number.
+    pub(crate) screen: Option<(Rect, u64)>,
 }
 
 impl App {
@@ -120,6 +122,7 @@ impl App {
             edge: 0,
             row: 0,
             aside: BTreeMap::new(),
+            armed: BTreeSet::new(),
             removed: BTreeSet::new(),
             counter: 0,
             focus: Focus::default(),
@@ -129,9 +132,24 @@ impl App {
         }
     }
 
-    /// It was drawn with so much room: what did not fit was not seen.
-    pub fn drawn_on(&mut self, area: Rect) {
-        self.screen = Some(area);
+    /// It was drawn with so much room: what did not fit was not seen. `ready` is the number of the proposal that it showed, if that
+    /// one could be agreed to.
+    pub fn drawn_on(&mut self, area: Rect, ready: Option<u64>) {
+        self.screen = ready.map(|number| (area, number));
+    }
+
+    /// Takes note of what stands now: what was switched on, and came, is aside no more.
+    pub(crate) fn settle(&mut self, world: &World) {
+        let stands = |(edge, id): &(EdgeName, FaultId)| {
+            world.edges.get(edge).is_some_and(|edge| edge.faults.iter().any(|known| known.id == *id))
+        };
+        self.armed.retain(|key| {
+            let is_there = stands(key);
+            if is_there {
+                self.aside.remove(key);
+            }
+            !is_there
+        });
     }
 
     /// Whether there is anything of these hands that could be saved.
@@ -187,6 +205,7 @@ impl App {
         if key.modifiers.contains(KeyModifiers::CONTROL) && matches!(key.code, KeyCode::Char('c' | 'd')) {
             return Reaction::Quit;
         }
+        self.settle(world);
         match std::mem::take(&mut self.mode) {
             Mode::Browse if self.is_on_containers(world) => self.browse_stack(key, world),
             Mode::Browse => self.browse(key, world),
@@ -241,16 +260,22 @@ impl App {
         let key = (edge.clone(), row.id.clone());
         match (row.standing, &row.fault) {
             (Standing::Off, Some(fault)) => {
-                self.aside.remove(&key);
+                // It may be refused: the row is given up only for one that stands.
+                self.armed.insert(key);
                 Reaction::Do(vec![Order::Arm { edge, id: row.id.clone(), fault: Box::new(fault.clone()) }])
             }
             (Standing::On, Some(fault)) => {
-                self.aside.insert(key, fault.clone());
+                self.put_aside(key, fault.clone());
                 Reaction::Do(vec![Order::Lift { edge, id: row.id.clone() }])
             }
             // It could not be switched on again: only `d` takes it off.
             (_, None) => Reaction::Stay,
         }
+    }
+
+    fn put_aside(&mut self, key: (EdgeName, FaultId), fault: Fault) {
+        self.armed.remove(&key);
+        self.aside.insert(key, fault);
     }
 
     fn turn(&mut self, world: &World, row: Option<&Row>, turn: Turn) -> Reaction {
@@ -271,8 +296,10 @@ impl App {
 
     fn remove(&mut self, world: &World, row: Option<&Row>) -> Reaction {
         let (Some(edge), Some(row)) = (self.selected(world).cloned(), row) else { return Reaction::Stay };
-        self.aside.remove(&(edge.clone(), row.id.clone()));
-        self.removed.insert((edge.clone(), row.id.clone()));
+        let key = (edge.clone(), row.id.clone());
+        self.aside.remove(&key);
+        self.armed.remove(&key);
+        self.removed.insert(key);
         match row.standing {
             Standing::On => Reaction::Do(vec![Order::Lift { edge, id: row.id.clone() }]),
             Standing::Off => Reaction::Stay,
@@ -283,7 +310,7 @@ impl App {
         for (name, edge) in &world.edges {
             for known in edge.faults.iter().filter(|known| known.whose == Whose::Ours) {
                 if let Some(fault) = &known.fault {
-                    self.aside.insert((name.clone(), known.id.clone()), fault.clone());
+                    self.put_aside((name.clone(), known.id.clone()), fault.clone());
                 }
             }
         }
@@ -464,6 +491,39 @@ mod tests {
         desk.press(KeyCode::Char('1'));
         desk.press(KeyCode::Char('1'));
         assert_eq!(desk.shown(), both);
+    }
+
+    #[test]
+    fn a_fault_that_cannot_be_switched_on_keeps_its_row_and_one_that_came_has_only_one() {
+        let mut desk = Desk::new();
+        desk.typed("alatency 10ms");
+        desk.press(KeyCode::Enter);
+        desk.press(KeyCode::Char('1'));
+        let one = KeyEvent::new(KeyCode::Char('1'), KeyModifiers::NONE);
+        let Reaction::Do(orders) = desk.app.key(one, &desk.world) else { panic!("no order") };
+        assert_eq!(desk.shown(), ["Off latency 10ms"], "refused, or not there yet");
+        assert_eq!(desk.app.key(one, &desk.world), Reaction::Do(orders.clone()), "it can be tried again");
+        obey(&mut desk.world, &orders);
+        assert_eq!(desk.shown(), ["On latency 10ms"]);
+        desk.press(KeyCode::Tab);
+        assert_eq!(desk.shown(), ["On latency 10ms"]);
+        desk.world.edge(&EdgeName::new("cache").unwrap()).faults.clear();
+        assert_eq!(desk.shown(), Vec::<String>::new(), "it stood, and ended by itself");
+    }
+
+    #[test]
+    fn a_fault_that_is_being_switched_off_is_listed_until_it_is_off_and_then() {
+        let mut desk = Desk::new();
+        desk.typed("alatency 10ms");
+        desk.press(KeyCode::Enter);
+        desk.press(KeyCode::Char('1'));
+        desk.press(KeyCode::Char('1'));
+        let one = KeyEvent::new(KeyCode::Char('1'), KeyModifiers::NONE);
+        let Reaction::Do(orders) = desk.app.key(one, &desk.world) else { panic!("no order") };
+        desk.press(KeyCode::Tab);
+        assert_eq!(desk.shown(), ["On latency 10ms"], "it still stands");
+        obey(&mut desk.world, &orders);
+        assert_eq!(desk.shown(), ["Off latency 10ms"]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::app::{App, Reaction};
 use crate::order::Order;
 use crate::panes::draw;
 use crate::record::Recorded;
+use crate::stack::Proposal;
 use crate::world::{Loudness, World};
 
 /// The longest wait for a key; a signal is noticed within it.
@@ -85,8 +86,9 @@ fn watch(
         if drawn.is_none_or(|at| at.elapsed() >= REDRAW) {
             // Drawn from a copy, so that whoever feeds the world never waits for a slow terminal.
             let seen = lock(world).clone();
+            app.settle(&seen);
             let area = terminal.draw(|frame| draw(frame, app, &seen))?.area;
-            app.drawn_on(area);
+            app.drawn_on(area, seen.proposal.as_ref().and_then(Proposal::ready));
             drawn = Some(Instant::now());
         }
         if !event::poll(PATIENCE)? {

@@ -35,14 +35,6 @@ impl Default for ContainerState {
     }
 }
 
-impl ContainerState {
-    /// True where a person should look.
-    pub fn is_in_trouble(&self) -> bool {
-        self.health == ContainerHealth::Unhealthy
-            || !matches!(self.state.as_str(), "running" | "created" | "")
-    }
-}
-
 /// Whether a container may be touched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Touch {
@@ -125,6 +117,13 @@ pub struct Proposal {
     pub said: Said,
 }
 
+impl Proposal {
+    /// The number of one that can be agreed to.
+    pub fn ready(&self) -> Option<u64> {
+        matches!(self.said, Said::Ready { .. }).then_some(self.number)
+    }
+}
+
 /// What is known of a proposal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
@@ -171,15 +170,5 @@ mod tests {
         assert_eq!(cpus(one, two, two), Some(0.5));
         assert_eq!(cpus(two, one, two), None);
         assert_eq!(cpus(one, two, Duration::ZERO), None);
-    }
-
-    #[test]
-    fn what_does_not_run_or_is_unhealthy_is_in_trouble() {
-        let state =
-            |state: &str, health| ContainerState { state: state.into(), health, ..Default::default() };
-        assert!(!state("running", ContainerHealth::Healthy).is_in_trouble());
-        assert!(state("running", ContainerHealth::Unhealthy).is_in_trouble());
-        assert!(state("paused", ContainerHealth::None).is_in_trouble());
-        assert!(state("exited (137)", ContainerHealth::None).is_in_trouble());
     }
 }

@@ -99,13 +99,12 @@ impl App {
         Reaction::Do(vec![Order::Stack(StackOrder::Propose { number, blow, container })])
     }
 
-    /// Only `y`, and only once it is known whom it touches and all of that is on the screen: a key that was pressed too early
-    /// does nothing.
+    /// Only `y`, and only once it is known whom it touches and all of that was drawn: a key that was pressed too early does nothing.
     pub(crate) fn asked(&mut self, key: KeyEvent, number: u64, world: &World) -> Reaction {
         let proposal = world.proposal.as_ref().filter(|proposal| proposal.number == number);
-        let is_seen = |said: &Said| self.screen.is_none_or(|area| fits(area, said));
-        let is_ready = proposal
-            .is_some_and(|proposal| matches!(proposal.said, Said::Ready { .. }) && is_seen(&proposal.said));
+        let is_seen =
+            |said: &Said| self.screen.is_some_and(|(area, drawn)| drawn == number && fits(area, said));
+        let is_ready = proposal.is_some_and(|proposal| proposal.ready().is_some() && is_seen(&proposal.said));
         match key.code {
             KeyCode::Char('y') if is_ready => Reaction::Do(vec![Order::Stack(StackOrder::Agree { number })]),
             KeyCode::Char('n' | 'q') | KeyCode::Esc => Reaction::Stay,
@@ -120,6 +119,7 @@ impl App {
 #[cfg(test)]
 mod tests {
     use ratatui::crossterm::event::KeyModifiers;
+    use ratatui::layout::Rect;
 
     use super::*;
     use crate::stack::Proposal;
@@ -138,6 +138,36 @@ mod tests {
         app.key(KeyEvent::new(code, KeyModifiers::NONE), world)
     }
 
+    /// Draws, as the screen does.
+    fn draw(app: &mut App, world: &World) {
+        app.drawn_on(Rect::new(0, 0, 100, 30), world.proposal.as_ref().and_then(Proposal::ready));
+    }
+
+    #[test]
+    fn a_proposal_that_was_not_drawn_yet_is_not_agreed_to() {
+        let (mut app, mut world) = (App::new("x", Hands::Free), world());
+        press(&mut app, &world, KeyCode::Char('c'));
+        press(&mut app, &world, KeyCode::Char('K'));
+        let yes = KeyCode::Char('y');
+        let ready = Said::Ready { lines: vec!["cart".into()] };
+        let proposal =
+            |number, said: &Said| Some(Proposal { number, title: "kill cart".into(), said: said.clone() });
+        world.proposal = proposal(1, &ready);
+        assert_eq!(press(&mut app, &world, yes), Reaction::Stay, "nothing was drawn");
+        world.proposal = proposal(1, &Said::Looking);
+        draw(&mut app, &world);
+        world.proposal = proposal(1, &ready);
+        assert_eq!(press(&mut app, &world, yes), Reaction::Stay, "it became ready behind the picture");
+        world.proposal = proposal(7, &ready);
+        draw(&mut app, &world);
+        world.proposal = proposal(1, &ready);
+        assert_eq!(press(&mut app, &world, yes), Reaction::Stay, "another one was drawn");
+        assert_eq!(app.mode, Mode::Asked { number: 1 }, "the question still stands");
+        draw(&mut app, &world);
+        let agreed = press(&mut app, &world, yes);
+        assert_eq!(agreed, Reaction::Do(vec![Order::Stack(StackOrder::Agree { number: 1 })]));
+    }
+
     #[test]
     fn nothing_is_done_before_it_is_known_whom_it_touches() {
         let (mut app, mut world) = (App::new("x", Hands::Free), world());
@@ -146,11 +176,14 @@ mod tests {
         let asked = press(&mut app, &world, KeyCode::Char('K'));
         let order = StackOrder::Propose { number: 1, blow: Blow::Kill, container: "db".into() };
         assert_eq!(asked, Reaction::Do(vec![Order::Stack(order)]));
+        draw(&mut app, &world);
         assert_eq!(press(&mut app, &world, KeyCode::Char('y')), Reaction::Stay, "nothing is known yet");
         let ready = Said::Ready { lines: vec!["db".into()] };
         world.proposal = Some(Proposal { number: 7, title: "kill cart".into(), said: ready.clone() });
+        draw(&mut app, &world);
         assert_eq!(press(&mut app, &world, KeyCode::Char('y')), Reaction::Stay, "that was another question");
         world.proposal = Some(Proposal { number: 1, title: "kill db".into(), said: ready });
+        draw(&mut app, &world);
         assert_eq!(press(&mut app, &world, KeyCode::Enter), Reaction::Stay, "Enter is pressed too easily");
         let agreed = press(&mut app, &world, KeyCode::Char('y'));
         assert_eq!(agreed, Reaction::Do(vec![Order::Stack(StackOrder::Agree { number: 1 })]));

@@ -182,12 +182,12 @@ fn a_question_that_does_not_fit_says_so_and_cannot_be_agreed_to() {
     ] {
         assert!(small.contains(text), "{text} is not in\n{small}");
     }
-    app.drawn_on(Rect::new(0, 0, 80, 24));
+    app.drawn_on(Rect::new(0, 0, 80, 24), Some(3));
     assert_eq!(app.key(yes, &world), Reaction::Stay);
     assert_eq!(app.mode, Mode::Asked { number: 3 }, "the question still stands");
     let large = drawn(80, 66, &app, &world);
     assert!(large.contains("unpause shop-web-30") && large.contains("y does it"), "{large}");
-    app.drawn_on(Rect::new(0, 0, 80, 66));
+    app.drawn_on(Rect::new(0, 0, 80, 66), Some(3));
     assert!(matches!(app.key(yes, &world), Reaction::Do(_)));
 }
 

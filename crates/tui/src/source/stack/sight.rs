@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use murphy_docker::{Container, Engine, EngineError, Scope, Target};
+use murphy_docker::{Container, Engine, EngineError, Scope, State, Target};
 use murphy_host::{self as host, Felt, Inside};
 use tokio_util::sync::CancellationToken;
 
@@ -54,9 +54,12 @@ impl StackOf {
 }
 
 /// What is kept of a container between two looks.
+#[derive(Default)]
 struct Seen {
     inside: Option<Inside>,
     before: Option<(Instant, Felt)>,
+    /// It changes only with a new process.
+    restarts: Option<u64>,
 }
 
 pub(super) async fn watch(inner: Arc<Inner>, stop: CancellationToken) {
@@ -91,15 +94,17 @@ async fn look(
     let mut shown = BTreeMap::new();
     let mut ids = BTreeMap::new();
     for one in &found {
-        let known = seen.entry(one.identity.id.clone()).or_insert(Seen { inside: None, before: None });
+        let known = seen.entry(one.identity.id.clone()).or_default();
         let alive = known.inside.as_ref().is_some_and(|inside| host::is_alive(&inside.process));
         if !alive {
-            (known.inside, known.before) = (murphy_runner::inside(engine, one).await.ok(), None);
+            let has_process = matches!(one.state, State::Running | State::Paused);
+            let inside = if has_process { murphy_runner::inside(engine, one).await.ok() } else { None };
+            (known.inside, known.before) = (inside, None);
+            // Behind the look inside: it is the count of that process or of a later one. One that is gone since it was listed has none.
+            known.restarts = engine.restarts(&one.identity).await.ok();
         }
         let load = known.load();
-        // One that is gone since it was listed has no count.
-        let restarts = engine.restarts(&one.identity).await.ok();
-        shown.insert(one.name().to_owned(), state_of(one, restarts, load));
+        shown.insert(one.name().to_owned(), state_of(one, known.restarts, load));
         ids.insert(one.name().to_owned(), one.identity.id.clone());
     }
     if found.is_empty()
@@ -118,7 +123,7 @@ fn state_of(one: &Container, restarts: Option<u64>, load: Load) -> ContainerStat
     // `Exited (137) 3 seconds ago`: the code is in no other field of a list.
     let code = one.status.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map(|(code, _)| code);
     let state = match (one.state, code) {
-        (murphy_docker::State::Exited, Some(code)) => format!("exited ({code})"),
+        (State::Exited, Some(code)) => format!("exited ({code})"),
         (state, _) => state.name().to_owned(),
     };
     let addresses = one.networks.values().flatten().cloned();
