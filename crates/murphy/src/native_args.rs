@@ -9,6 +9,9 @@ use crate::proxy_args::DirectionChoice;
 use crate::proxy_args::TlsChoice;
 use crate::request_flags::RequestFlags;
 
+/// Where a daemon is looked for if nothing is said.
+pub const USUAL_API: &str = "http://localhost:8474";
+
 /// Which daemon, and how its answers are shown.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Daemon")]
@@ -18,7 +21,7 @@ pub struct ApiFlags {
         long,
         global = true,
         value_name = "URL",
-        default_value = "http://localhost:8474",
+        default_value = USUAL_API,
         env = "MURPHY_API"
     )]
     pub api: String,

@@ -4,12 +4,15 @@
 
 use std::time::Duration;
 
+use clap::CommandFactory;
 use murphy_control::ProxyDoc;
 use murphy_docker::{Engine, Scope};
 
 use super::daemon::client;
 use super::{print, runtime};
+use crate::args::Cli;
 use crate::exit::Exit;
+use crate::native_args::USUAL_API;
 
 /// Longer than this, nobody waits for a completion.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -42,18 +45,19 @@ fn is_plain(name: &str) -> bool {
 }
 
 fn asked<'a>(words: &[&'a str]) -> Option<Asked<'a>> {
-    let (command, rest) = words.split_first()?;
-    match (*command, rest.last().copied()) {
+    // What stands behind it is somebody else's.
+    if words.contains(&"--") {
+        return None;
+    }
+    let (plain, flag) = parted(words);
+    let (command, plain) = plain.split_first()?;
+    match (*command, flag) {
         ("attach" | "top", Some("--from")) | ("top", Some("--containers")) => return Some(Asked::Containers),
         // The value of a flag.
-        (_, Some(last)) if wants_value(last) => return None,
+        (_, Some(_)) => return None,
         _ => {}
     }
-    let before = std::iter::once(&"").chain(rest);
-    let plain =
-        rest.iter().zip(before).filter(|(word, before)| !word.starts_with('-') && !wants_value(before));
-    let plain: Vec<&str> = plain.map(|(word, _)| *word).collect();
-    match (*command, plain.as_slice()) {
+    match (*command, plain) {
         ("proxies", ["list" | "ls" | "edit" | "toggle" | "remove" | "rm"] | ["remove" | "rm", ..]) => {
             Some(Asked::Proxies)
         }
@@ -68,9 +72,28 @@ fn asked<'a>(words: &[&'a str]) -> Option<Asked<'a>> {
     }
 }
 
-/// True for a flag, unless its value stands in it.
-fn wants_value(word: &str) -> bool {
-    word.starts_with('-') && !word.contains('=')
+/// The words that are neither flags nor their values, and the flag whose value comes next.
+fn parted<'a>(words: &[&'a str]) -> (Vec<&'a str>, Option<&'a str>) {
+    let mut cli = Cli::command();
+    // Each command has the flags of those above it only then.
+    cli.build();
+    let (mut command, mut plain, mut flag) = (&cli, Vec::new(), None);
+    for word in words {
+        if word.starts_with('-') {
+            flag = wants_value(command, word).then_some(*word);
+        } else if flag.take().is_none() {
+            command = command.find_subcommand(word).unwrap_or(command);
+            plain.push(*word);
+        }
+    }
+    (plain, flag)
+}
+
+/// True for a flag of the command whose value is the next word.
+fn wants_value(command: &clap::Command, word: &str) -> bool {
+    let name = word.strip_prefix("--");
+    let mut flags = command.get_arguments().filter(|arg| name.is_some() && arg.get_long() == name);
+    flags.any(|arg| arg.get_action().takes_values() && !arg.is_require_equals_set())
 }
 
 async fn names(asked: Asked<'_>, words: &[&str]) -> Vec<String> {
@@ -96,7 +119,7 @@ async fn proxies(words: &[&str]) -> Vec<ProxyDoc> {
         "" => words.get(at + 1).copied(),
         rest => rest.strip_prefix('='),
     });
-    let usual = std::env::var("MURPHY_API").unwrap_or_else(|_| super::top::USUAL_API.to_owned());
+    let usual = std::env::var("MURPHY_API").unwrap_or_else(|_| USUAL_API.to_owned());
     let token = std::env::var("MURPHY_TOKEN").ok();
     match client(given.unwrap_or(&usual), token.as_deref()) {
         Ok(client) => client.proxies().await.unwrap_or_default(),
@@ -125,6 +148,17 @@ mod tests {
             ("attach --from", Some(Asked::Containers)),
             ("top --containers", Some(Asked::Containers)),
             ("explain", Some(Asked::Topics)),
+            ("kill --dry-run", Some(Asked::Containers)),
+            ("kill --dry-run --yes", Some(Asked::Containers)),
+            ("kill --dry-run --for 5s", Some(Asked::Containers)),
+            ("kill --color never", Some(Asked::Containers)),
+            ("top --api --from", Some(Asked::Containers)),
+            ("fault --output json edit redis", Some(Asked::Faults { proxy: "redis" })),
+            ("fault remove --all", Some(Asked::Proxies)),
+            ("kill --dry-run --for", None),
+            ("kill --color", None),
+            ("kill --dry-run web", None),
+            ("exec --", None),
             ("pause web --for", None),
             ("fault add redis", None),
             ("run", None),
@@ -132,6 +166,8 @@ mod tests {
         ] {
             let words: Vec<&str> = line.split(' ').collect();
             assert_eq!(asked(&words), wanted, "{line}");
+            let is_command = Cli::command().find_subcommand(words[0]).is_some();
+            assert!(is_command || line.is_empty(), "{line}: there is no such command");
         }
     }
 

@@ -24,6 +24,7 @@ use super::sitting::exit_of;
 use super::{base, fail, note, runtime};
 use crate::args::TopArgs;
 use crate::exit::Exit;
+use crate::native_args::USUAL_API;
 
 /// After a signal, the time for the screen to be given back.
 const GRACE: Duration = Duration::from_secs(2);
@@ -151,6 +152,24 @@ impl View<'_> {
         Ok(Some(Stack::start(StackConfig { world, clock, record, base, which, seed })))
     }
 
+    /// Shows a world until its end; orders on containers are the stack's, `act` carries the others out. What was done to containers
+    /// is taken back then.
+    fn show(
+        &self,
+        app: App,
+        world: &Shared,
+        stack: Option<Stack>,
+        act: &mut dyn FnMut(Order),
+    ) -> Result<(), Exit> {
+        let inside = self.runtime.enter();
+        let shown = self.screen.show(app, world, |order| match (order, &stack) {
+            (Order::Stack(order), Some(stack)) => stack.act(order),
+            (order, _) => act(order),
+        });
+        drop(inside);
+        self.relieve(stack).and(shown)
+    }
+
     /// Takes back what was done to containers, and says whether all is as before.
     fn relieve(&self, stack: Option<Stack>) -> Result<(), Exit> {
         let rest = stack.map(|stack| self.runtime.block_on(stack.end())).unwrap_or_default();
@@ -196,7 +215,7 @@ fn own(
     attach: Option<(Attach, Protocol)>,
     mut stack: Option<StackOf>,
 ) -> Result<(), Exit> {
-    let View { runtime, screen, stop, seed } = *view;
+    let View { runtime, stop, seed, .. } = *view;
     let mut sat_in = None;
     if let Some((attach, protocol)) = attach {
         let name = Attach::edge().map_err(|error| fail(Exit::Usage, &error))?;
@@ -238,13 +257,7 @@ fn own(
     let stack = view.stack(stack, &own.world(), own.recorded());
     let shown = stack.and_then(|stack| {
         let app = App::new(format!("seed {seed}"), Hands::Free);
-        let inside = runtime.enter();
-        let shown = screen.show(app, &own.world(), |order| match (order, &stack) {
-            (Order::Stack(order), Some(stack)) => stack.act(order),
-            (order, _) => own.act(order),
-        });
-        drop(inside);
-        view.relieve(stack).and(shown)
+        view.show(app, &own.world(), stack, &mut |order| own.act(order))
     });
     own.end(runtime.handle());
     let left = attached.map_or(Ok(()), |attached| leave(runtime, attached));
@@ -258,9 +271,6 @@ fn leave(runtime: &Runtime, attached: Attached) -> Result<(), Exit> {
     note(&"taken back: the callers make their calls without murphy again");
     Ok(())
 }
-
-/// Where a daemon is looked for if nothing is said.
-pub const USUAL_API: &str = "http://localhost:8474";
 
 fn daemon(
     view: &View<'_>,
@@ -280,13 +290,7 @@ fn daemon(
     let stack = view.stack(stack, &daemon.world(), daemon.recorded());
     let shown = stack.and_then(|stack| {
         let app = App::new(api.trim_start_matches("http://"), Hands::Free);
-        let inside = view.runtime.enter();
-        let shown = view.screen.show(app, &daemon.world(), |order| match (order, &stack) {
-            (Order::Stack(order), Some(stack)) => stack.act(order),
-            (order, _) => daemon.act(order),
-        });
-        drop(inside);
-        view.relieve(stack).and(shown)
+        view.show(app, &daemon.world(), stack, &mut |order| daemon.act(order))
     });
     view.runtime.block_on(daemon.end());
     shown
@@ -300,14 +304,11 @@ fn follow(view: &View<'_>, run: &Path, stack: Option<StackOf>, hands: Hands) -> 
     let (world, recorded) = (follow.world(), (RunClock::start(), Recorded::default()));
     let shown = view.stack(stack, &world, recorded.clone()).and_then(|stack| {
         let app = App::new(run.display().to_string(), Hands::Tied).with_stack(hands);
-        let inside = view.runtime.enter();
-        let shown = view.screen.show(app, &world, |order| match (order, &stack) {
-            (Order::Stack(order), Some(stack)) => stack.act(order),
-            (Order::Save { path }, _) => murphy_tui::save(&world, &recorded.1, recorded.0, &path),
-            _ => {}
-        });
-        drop(inside);
-        view.relieve(stack).and(shown)
+        view.show(app, &world, stack, &mut |order| {
+            if let Order::Save { path } = order {
+                murphy_tui::save(&world, &recorded.1, recorded.0, &path);
+            }
+        })
     });
     view.runtime.block_on(follow.end());
     shown
