@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+pub use murphy_testkit::skip;
+
 use crate::bench::{Finished, murphy};
 
 /// Where the lists of what is fetched are.
@@ -15,12 +17,6 @@ pub fn kept(name: &str) -> PathBuf {
     let binary = murphy();
     let target = binary.parent().and_then(Path::parent).expect("the binary lies in target/PROFILE");
     target.join("clients").join(name)
-}
-
-/// Says why a test cannot be run; fails where it must be.
-pub fn skip(why: &str) {
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "CI=true, but {why}");
-    murphy_testkit::skipped(why);
 }
 
 /// Runs a command to its end. One that cannot be started has the code -1.

@@ -1,18 +1,17 @@
 //! Three containers that echo, and how their network is looked at from inside.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use murphy_testkit::{Member, Sandbox};
-use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::bench::{Bench, Finished};
+use crate::entering::in_network;
 use crate::wait::eventually;
 
 /// Longer than any connection takes where there is nothing in its way.
@@ -80,16 +79,9 @@ impl Three {
         self.sandbox.inspect(&self.members[of].id)["State"]["Pid"].to_string()
     }
 
-    /// Does something in the network of a container, on a thread that lives for this only.
+    /// Does something in the network of a container.
     pub fn inside<T: Send>(&self, of: usize, act: impl FnOnce() -> T + Send) -> T {
-        let namespace = File::open(format!("/proc/{}/ns/net", self.pid(of))).expect("a namespace");
-        std::thread::scope(|scope| {
-            let acting = scope.spawn(move || {
-                setns(namespace, CloneFlags::CLONE_NEWNET).expect("to enter it");
-                act()
-            });
-            acting.join().expect("no panic in there")
-        })
+        in_network(self.pid(of), act)
     }
 
     /// How long it takes one to get its line back from another.

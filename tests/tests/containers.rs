@@ -134,7 +134,7 @@ fn a_service_that_dies_of_its_dependencys_fault_is_not_graceful_and_its_last_lin
         ),
     );
     let finished = bench.run(&["run", "s.yaml"]).expect(1).says("NOT GRACEFUL");
-    let report = finished.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let report = finished.words();
     for text in ["web ended by itself (exit code 1)", &format!("after the fault: {address}: ")] {
         assert!(report.contains(text), "{text}\n{}", finished.stdout);
     }

@@ -61,7 +61,7 @@ fn the_compose_scenarios_end_as_they_say_and_leave_no_stack_behind() {
         let finished = bench.run_expecting(*code, &["run", &scenario, "--set", &base, "--set", &port]);
         println!("{name}: exit {code} in {:.0} s\n{}", begun.elapsed().as_secs_f64(), finished.stdout);
         // Lines are broken where the terminal ends.
-        let report = finished.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        let report = finished.words();
         for text in *says {
             let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(report.contains(&text), "{name} does not say: {text}\n{}", finished.stdout);

@@ -2,9 +2,8 @@
 //! binary's own.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use murphy_tests::{Bench, Finished, murphy};
+use murphy_tests::{Bench, Finished};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -55,13 +54,7 @@ fn blocks(page: &str) -> Vec<(Vec<String>, String)> {
 
 /// One line of a shell, with the binary under test as `murphy`.
 fn shell(bench: &Bench, line: &str) -> Finished {
-    let path = format!("{}:{}", murphy().parent().unwrap().display(), std::env::var("PATH").unwrap());
-    let mut command = Command::new("bash");
-    command
-        .args(["-euo", "pipefail", "-c", line])
-        .current_dir(bench.path())
-        .env("PATH", path)
-        .env("MURPHY_STATE_DIR", bench.path().join("state"));
+    let mut command = bench.shell("bash", &["-euo", "pipefail", "-c", line]);
     command.output().expect("bash starts").into()
 }
 

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use murphy_tests::{Bench, CartStack, Finished, cart, eventually, get, murphy, processes_with};
-use nix::sched::{CloneFlags, setns};
+use murphy_tests::{Bench, CartStack, Finished, cart, eventually, get, in_network, murphy, processes_with};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -87,7 +86,8 @@ fn connections_that_are_open_are_left_alone_where_a_scenario_says_so() {
     bench.file("s.yaml", &text);
     // One that stays open without the pool of the cart, which may grow and shrink.
     let address = format!("{}:6379", stack.address(&stack.redis));
-    let mut open = enter(&stack, || std::net::TcpStream::connect(&address).expect("before the run"));
+    let dial = || std::net::TcpStream::connect(&address).expect("before the run");
+    let mut open = in_network(stack.pid(&stack.cart), dial);
     let mut ping = || {
         let begun = Instant::now();
         open.write_all(b"PING\r\n").and_then(|()| open.read_exact(&mut [0; 7])).expect("it is open");
@@ -109,18 +109,6 @@ fn connections_that_are_open_are_left_alone_where_a_scenario_says_so() {
     ping();
     assert_eq!(stack.tables_of_murphy(&stack.cart), 0);
     assert!(bench.undo_logs().is_empty());
-}
-
-/// Does something in the network of the cart, on a thread that lives for this only.
-fn enter<T: Send>(stack: &CartStack, act: impl FnOnce() -> T + Send) -> T {
-    let namespace = std::fs::File::open(format!("/proc/{}/ns/net", stack.pid(&stack.cart)));
-    std::thread::scope(|scope| {
-        let acting = scope.spawn(|| {
-            setns(namespace.expect("a namespace"), CloneFlags::CLONE_NEWNET).expect("to enter it");
-            act()
-        });
-        acting.join().expect("no panic in there")
-    })
 }
 
 #[test]

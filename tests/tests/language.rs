@@ -8,19 +8,9 @@ fn scenario(more: &str) -> String {
     catalogue_scenario("said in one file", &format!("{phases}{more}"))
 }
 
-/// All events of a kind in the last journal, each with its time in microseconds.
-fn timed(bench: &Bench, kind: &str) -> Vec<(u64, serde_json::Value)> {
-    let journal = bench.journals().pop().expect("a journal");
-    let text = std::fs::read_to_string(journal).unwrap();
-    let events = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    events
-        .filter_map(|event| Some((event["at"].as_u64().unwrap(), event["kind"].get(kind)?.clone())))
-        .collect()
-}
-
 /// All events of a kind in the last journal.
 fn events(bench: &Bench, kind: &str) -> Vec<serde_json::Value> {
-    timed(bench, kind).into_iter().map(|(_, event)| event).collect()
+    bench.timed(kind).into_iter().map(|(_, event)| event).collect()
 }
 
 /// How long those waited who came and were answered in a part of the last run, in microseconds.
@@ -67,7 +57,7 @@ fn a_fault_comes_again_and_again_and_goes_each_time() {
     bench.file("s.yaml", &text);
     bench.run(&["plan", "s.yaml"]).expect(0).says("latency-1.4");
     bench.run_expecting(0, &["run", "s.yaml"]).says("GRACEFUL");
-    let (on, off) = (timed(&bench, "fault-armed"), timed(&bench, "fault-lifted"));
+    let (on, off) = (bench.timed("fault-armed"), bench.timed("fault-lifted"));
     let names: Vec<&str> = on.iter().filter_map(|(_, event)| event["fault"].as_str()).collect();
     assert_eq!(names, ["latency-1", "latency-1.2", "latency-1.3", "latency-1.4"]);
     let hits = |event: &serde_json::Value| event["tally"]["hits"].as_u64().unwrap();
@@ -187,8 +177,8 @@ fn a_fault_with_a_ramp_grows_while_it_lasts_and_is_one_fault() {
         "one count for all steps: {lifted:?}"
     );
     // Whoever comes when it has grown waits for all of it; who came at its beginning did not.
-    let (begun, ended) = (timed(&bench, "fault-armed")[0].0, timed(&bench, "fault-lifted")[0].0);
-    let grown = timed(&bench, "fault-changed").pop().unwrap().0;
+    let (begun, ended) = (bench.timed("fault-armed")[0].0, bench.timed("fault-lifted")[0].0);
+    let grown = bench.timed("fault-changed").pop().unwrap().0;
     let (early, late) = (waits(&bench, begun, begun + 1_000_000), waits(&bench, grown, ended));
     assert!(early.iter().any(|wait| *wait < 250_000), "{early:?}");
     assert!(late.iter().filter(|wait| **wait >= 499_000).count() > 20, "{late:?}");
@@ -204,8 +194,6 @@ fn a_fault_waits_for_a_number_of_calls_and_another_for_what_a_probe_says() {
          \x20 - { edge: items, inject: { latency: 50ms }, when: { probe: item, is: failing }, at: 100ms }\n\
          expect: { read: { success: \">= 98%\", p50: \"<= 3s\" } }\n",
     );
-    let edge = text.split("listen: \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned();
-    let text = text.replace("EDGE", &edge);
     bench.file("s.yaml", &text);
     bench
         .run(&["plan", "s.yaml"])
@@ -215,11 +203,11 @@ fn a_fault_waits_for_a_number_of_calls_and_another_for_what_a_probe_says() {
         .says("? latency-2  waits, begins when probe item is failing");
     bench.run_expecting(0, &["run", "s.yaml"]).says("GRACEFUL").says("after call 50 on items");
     let phase = |name: &str| {
-        let phases = timed(&bench, "phase-started");
+        let phases = bench.timed("phase-started");
         phases.iter().find(|(_, event)| event["phase"] == name).unwrap().0
     };
     let (begun, over) = (phase("fault"), phase("recovery"));
-    let (armed, lifted) = (timed(&bench, "fault-armed"), timed(&bench, "fault-lifted"));
+    let (armed, lifted) = (bench.timed("fault-armed"), bench.timed("fault-lifted"));
     let names: Vec<&str> = armed.iter().filter_map(|(_, event)| event["fault"].as_str()).collect();
     assert_eq!(names, ["latency-1", "latency-2"]);
     // Fifty calls of the fault phase were over before the first began, and it lasted for as long as is written.
@@ -229,7 +217,7 @@ fn a_fault_waits_for_a_number_of_calls_and_another_for_what_a_probe_says() {
     assert!(before >= 50, "{before}");
     assert!(lifted[0].0 - armed[0].0 >= 1_999_000, "{armed:?} {lifted:?}");
     // The probe had failed because of the first before the second began, which ends with the phase.
-    let failed = timed(&bench, "probe").into_iter().find(|(at, probe)| *at >= begun && probe["ok"] == false);
+    let failed = bench.timed("probe").into_iter().find(|(at, probe)| *at >= begun && probe["ok"] == false);
     let failed = failed.expect("it fails").0;
     assert!(armed[0].0 < failed && failed <= armed[1].0, "{failed} {armed:?}");
     assert!(lifted[1].0 <= over, "{lifted:?} {over}");
@@ -277,8 +265,6 @@ fn a_probe_must_be_right_again_afterwards_and_nothing_is_demanded_of_it_meanwhil
          faults: [{ edge: items, inject: { reset: {} } }]\n\
          expect: { item: { RULES } }\n",
     );
-    let edge = text.split("listen: \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
-    let text = text.replace("EDGE", edge);
     bench.file("s.yaml", &text.replace("RULES", "before: good, after: good within 2s"));
     bench.run_expecting(0, &["run", "s.yaml"]).says("GRACEFUL").says("item after").says("good within 2s");
     let answers = events(&bench, "probe");

@@ -34,7 +34,7 @@ learn: all
 #[test]
 fn a_write_that_is_acknowledged_and_forgotten_fails_with_its_id_and_what_to_change() {
     let (bench, finished) = run(Keeping::OrForgets, 1);
-    let report = finished.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let report = finished.words();
     for says in
         ["acknowledged writes gone (", "after the fault began", "acknowledge a write only when it is on disk"]
     {
@@ -53,7 +53,7 @@ fn a_write_that_is_acknowledged_and_forgotten_fails_with_its_id_and_what_to_chan
 #[test]
 fn a_write_that_is_kept_twice_fails_and_is_no_loss() {
     let (_bench, finished) = run(Keeping::OrKeepsTwice, 1);
-    let report = finished.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let report = finished.words();
     assert!(report.contains("writes are kept more often than they were sent"), "{}", finished.stdout);
     assert!(report.contains("make it unique") && !report.contains(" gone ("), "{}", finished.stdout);
 }

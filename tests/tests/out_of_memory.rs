@@ -56,11 +56,6 @@ impl Shop {
     }
 }
 
-/// The text as it is before lines are broken for a terminal.
-fn words(finished: &Finished) -> String {
-    finished.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 /// The exits of a service in the run's journal.
 fn exits(bench: &Bench, service: &str) -> Vec<Value> {
     let journal = std::fs::read_to_string(&bench.journals()[0]).expect("a journal");
@@ -77,7 +72,7 @@ fn a_service_that_runs_out_of_memory_without_its_dependency_has_crashed_and_its_
     let bench = Bench::new();
     let finished = shop.run(&bench, "8s", "  - { container: { service: db }, inject: kill }");
     let finished = finished.expect(1).says("NOT GRACEFUL");
-    let report = words(&finished);
+    let report = finished.words();
     for text in ["web ended by itself (signal 9, out of memory)", "MiB wait for "] {
         assert!(report.contains(text), "{text}\n{}", finished.stdout);
     }
@@ -103,7 +98,7 @@ fn a_service_whose_memory_murphy_squeezed_has_not_crashed_is_told_of_and_runs_ag
          \x20 - { container: { service: db }, inject: kill, at: 500ms, for: 3s }",
     );
     let finished = finished.expect(0).says("GRACEFUL");
-    let report = words(&finished);
+    let report = finished.words();
     for text in [
         "web ran out of memory under the fault, 1 time: its end is the fault's deed and no crash; its last line: ",
         "MiB wait for ",
@@ -131,7 +126,7 @@ fn a_service_that_is_only_slow_and_runs_out_of_memory_has_crashed() {
     );
     let finished = finished.expect(1);
     assert!(
-        words(&finished).contains("web ended by itself (signal 9, out of memory)"),
+        finished.words().contains("web ended by itself (signal 9, out of memory)"),
         "{}",
         finished.stdout
     );

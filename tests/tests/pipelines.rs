@@ -1,7 +1,5 @@
 //! What pipelines use: the action's script as a runner calls it, the templates, the manual pages.
 
-use std::process::Command;
-
 use murphy_tests::{Bench, Finished, action, catalogue_scenario, expecting, murphy, repository};
 
 fn scenario(name: &str, limit: &str) -> String {
@@ -98,18 +96,8 @@ fn manual_pages_are_written_for_every_command() {
 
 /// A job's script as a runner's shell reads it, with `murphy` on the PATH.
 fn job(bench: &Bench, script: &str, variables: &[(String, String)]) -> Finished {
-    let path = format!(
-        "{}:{}",
-        murphy().parent().expect("a folder").display(),
-        std::env::var("PATH").expect("a PATH")
-    );
-    let mut command = Command::new("bash");
-    command
-        .args(["-eo", "pipefail", "-c", script])
-        .current_dir(bench.path())
-        .env("PATH", path)
-        .env("MURPHY_STATE_DIR", bench.path().join("state"))
-        .envs(variables.iter().map(|(name, value)| (name, value)));
+    let mut command = bench.shell("bash", &["-eo", "pipefail", "-c", script]);
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
     command.output().expect("bash starts").into()
 }
 
@@ -160,6 +148,21 @@ fn the_stage_for_jenkins_ends_with_the_verdict_and_leaves_its_artifacts() {
     job(&bench, "murphy undo", &[]).expect(0);
 }
 
+/// An image that a test has built. Gone when dropped.
+struct Image<'b> {
+    bench: &'b Bench,
+    tag: &'b str,
+}
+
+impl Drop for Image<'_> {
+    fn drop(&mut self) {
+        let removed = job(self.bench, &format!("docker image rm -f {}", self.tag), &[]);
+        if !std::thread::panicking() {
+            removed.expect(0);
+        }
+    }
+}
+
 /// The binary under test is not a static one: this machine's libraries are lent to it.
 #[test]
 fn the_image_of_the_dockerfile_is_the_binary_and_runs_scenarios() {
@@ -174,16 +177,12 @@ fn the_image_of_the_dockerfile_is_the_binary_and_runs_scenarios() {
     let tag = format!("murphy-test-dockerfile-{}", std::process::id());
     let docker = |line: &str| job(&bench, line, &[]);
     docker(&format!("docker build -q -t {tag} --build-arg BINARY=binary .")).expect(0);
+    let _image = Image { bench: &bench, tag: &tag };
     let lent = "$(for lib in /usr /lib /lib64; do [ -e $lib ] && printf ' -v %s:%s:ro' $lib $lib; done)";
     let run = format!("docker run --rm --network host {lent} -v \"$PWD:/work\" {tag}");
-    let version = docker(&format!("{run} --version"));
+    docker(&format!("{run} --version")).expect(0).says("murphy ");
     // By their paths in the container, and with their reports in the folder that was lent to it.
-    let checked = docker(&format!("{run} check murphy/"));
-    let ran = docker(&format!("{run} run murphy/ --junit junit.xml"));
-    docker(&format!("docker image rm -f {tag}")).expect(0);
-    version.expect(0).says("murphy ");
-    checked.expect(0).says("murphy/slow.yaml: ok");
-    // A run can be late where the machine is busy; then it says so and proves nothing either way.
-    assert!(matches!(ran.code, 1 | 4), "{ran:?}");
+    docker(&format!("{run} check murphy/")).expect(0).says("murphy/slow.yaml: ok");
+    expecting(1, || docker(&format!("{run} run murphy/ --junit junit.xml"))).says("NOT GRACEFUL");
     assert!(std::fs::read_to_string(bench.path().join("junit.xml")).unwrap().contains("a slow catalogue"));
 }

@@ -4,7 +4,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use murphy_tests::{Bench, Daemon, eventually, free_ports, get};
+use murphy_tests::{Bench, Daemon, eventually, free_ports, get, skip};
 
 /// A Prometheus of its own that scrapes one target twice a second.
 struct Prometheus {
@@ -21,11 +21,7 @@ impl Drop for Prometheus {
 
 fn prometheus(bench: &Bench, target: u16) -> Option<Prometheus> {
     if Command::new("prometheus").arg("--version").output().is_err() {
-        assert!(
-            std::env::var("CI").as_deref() != Ok("true"),
-            "CI=true, but there is no prometheus on the PATH"
-        );
-        murphy_testkit::skipped("no prometheus on the PATH");
+        skip("there is no prometheus on the PATH");
         return None;
     }
     let [port] = free_ports();
@@ -82,7 +78,7 @@ fn what_prometheus_says_of_a_service_turns_with_the_fault_before_it() {
     let text = scenario(daemon.port(), edge, prometheus.port, "blackhole");
     bench.file("gone.yaml", &text);
     let gone = bench.run_expecting(1, &["run", "gone.yaml"]);
-    let report = gone.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let report = gone.words();
     assert!(report.contains("up always") && report.contains("FAIL"), "{}", gone.stdout);
     assert!(report.contains("value[1] is \"0\""), "the value that Prometheus gave is told: {}", gone.stdout);
 }

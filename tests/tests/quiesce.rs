@@ -71,16 +71,6 @@ learn: all
     )
 }
 
-/// All events of a kind in the journal, each with its time in microseconds.
-fn timed(bench: &Bench, kind: &str) -> Vec<(u64, serde_json::Value)> {
-    let journal = bench.journals().pop().expect("a journal");
-    let text = std::fs::read_to_string(journal).unwrap();
-    let events = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    events
-        .filter_map(|event| Some((event["at"].as_u64().unwrap(), event["kind"].get(kind)?.clone())))
-        .collect()
-}
-
 #[test]
 fn load_is_stopped_until_a_request_alone_is_answered_and_then_begun_again() {
     let bench = Bench::new();
@@ -92,12 +82,12 @@ fn load_is_stopped_until_a_request_alone_is_answered_and_then_begun_again() {
     let report = bench.journals().pop().expect("a journal").with_file_name("report.json");
     let report = std::fs::read_to_string(report).unwrap();
     assert!(report.contains(" without load"), "{report}");
-    let phases = timed(&bench, "phase-started");
+    let phases = bench.timed("phase-started");
     let names: Vec<&str> = phases.iter().filter_map(|(_, event)| event["phase"].as_str()).collect();
     assert_eq!(names, ["warm-up", "baseline", "fault", "recovery", "quiet", "again"]);
     let (quiet, again) = (phases[4].0, phases[5].0);
     assert!((3_000_000..=20_000_000).contains(&(again - quiet)), "{phases:?}");
-    let samples = timed(&bench, "sample");
+    let samples = bench.timed("sample");
     let came = |from: u64, to: u64| {
         let came = samples
             .iter()
@@ -111,7 +101,7 @@ fn load_is_stopped_until_a_request_alone_is_answered_and_then_begun_again() {
     let good = after.iter().filter(|good| **good).count();
     assert!(after.len() >= 200 && good * 10 >= after.len() * 9, "{good} of {} after it", after.len());
     let before = came(quiet - 5_000_000, quiet);
-    assert!(before.iter().all(|good| !good), "down until then: {before:?}");
+    assert!(before.len() >= 150 && before.iter().all(|good| !good), "down until then: {before:?}");
     let mut ordinals: Vec<u64> = samples.iter().map(|(_, sample)| sample["n"].as_u64().unwrap()).collect();
     ordinals.sort_unstable();
     assert!(ordinals.iter().copied().eq(0..ordinals.len() as u64), "no request is left out");
@@ -123,6 +113,6 @@ fn a_service_that_comes_back_keeps_its_load() {
     bench.file("s.yaml", &scenario(service(Mood::Well)));
     let ended = bench.run(&["run", "s.yaml", "--inconclusive", "warn"]).expect(0);
     ended.says("phases quiet and again skipped: read has ").says("not metastable at 40/s");
-    assert_eq!(timed(&bench, "phase-started").len(), 4);
-    assert_eq!(timed(&bench, "quiesce-skipped").len(), 1);
+    assert_eq!(bench.timed("phase-started").len(), 4);
+    assert_eq!(bench.timed("quiesce-skipped").len(), 1);
 }

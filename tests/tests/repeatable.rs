@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use murphy_tests::{Bench, catalogue_scenario};
+use murphy_tests::{Bench, catalogue_around_its_edge};
 use serde_json::Value;
 
 /// What the seed decides in a run.
@@ -17,26 +17,20 @@ struct Chosen {
 impl Chosen {
     fn of(bench: &Bench, seed: &str) -> Chosen {
         bench.run_expecting(0, &["run", "s.yaml", "--seed", seed]).says(&format!("seed {seed}"));
-        let journal = bench.journals().pop().expect("a journal");
-        let text = std::fs::read_to_string(journal).unwrap();
-        let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let number = |value: &Value| value.as_u64().unwrap();
-        let of = |kind: &'static str| {
-            events.iter().filter_map(move |event| Some((event["at"].as_u64()?, event["kind"].get(kind)?)))
-        };
+        let first_at = |kind: &str| bench.timed(kind).first().expect(kind).0;
         let mut due: BTreeMap<u64, u64> = BTreeMap::new();
-        for (_, sample) in of("sample") {
+        for (_, sample) in bench.timed("sample") {
             due.insert(number(&sample["n"]), number(&sample["intended"]));
         }
         let first = due[&0];
-        let (armed, _) = of("fault-armed").next().expect("armed");
-        let (lifted, _) = of("fault-lifted").next().expect("lifted");
+        let (armed, lifted) = (first_at("fault-armed"), first_at("fault-lifted"));
         // One that is opened as the fault comes or goes may miss it.
         let amid = armed + 50_000..lifted - 200_000;
-        let opened = of("conn-opened").filter(|(at, _)| amid.contains(at));
+        let opened = bench.timed("conn-opened").into_iter().filter(|(at, _)| amid.contains(at));
         let mut broken: BTreeMap<u64, bool> =
             opened.map(|(_, event)| (number(&event["conn"]), false)).collect();
-        for (_, event) in of("conn-closed").filter(|(_, event)| event["by"] == "proxy") {
+        for (_, event) in bench.timed("conn-closed").into_iter().filter(|(_, event)| event["by"] == "proxy") {
             broken.entry(number(&event["conn"])).and_modify(|broken| *broken = true);
         }
         Chosen { due: due.values().map(|at| at - first).collect(), broken }
@@ -58,17 +52,14 @@ impl Chosen {
 #[test]
 fn the_same_seed_sends_at_the_same_moments_and_breaks_the_same_connections_and_another_does_not() {
     let bench = Bench::new();
-    let text = catalogue_scenario(
+    // Users go around the edge, so that only the probe opens connections on it, one for each question.
+    let text = catalogue_around_its_edge(
         "chosen by the seed",
         "phases: { warm-up: 500ms, baseline: 3s, fault: 4s, recovery: 1s }\n\
          probes: { through: { http: \"GET http://EDGE/items/1\", every: 25ms, within: 1s } }\n\
          faults: [{ edge: items, inject: { reset: {} }, chance: 20% }]\n\
          expect: { read: { success: \">= 90%\" }, through: { before: good } }\n",
     );
-    let edge = text.split("listen: \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
-    let service = text.split("to: \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
-    // Users go around the edge, so that only the probe opens connections on it, one for each question.
-    let text = text.replace("EDGE", edge).replacen(&format!("{edge}/items"), &format!("{service}/items"), 1);
     bench.file("s.yaml", &text);
     let [once, again, other] = ["7", "7", "8"].map(|seed| Chosen::of(&bench, seed));
     assert!(once.due.len() > 500, "{}", once.due.len());

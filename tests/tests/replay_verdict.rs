@@ -1,5 +1,5 @@
-//! A recording carries what callers were seen to do as an `expect:` block: the same callers pass when it is replayed, as often as it is,
-//! and others do not. By `murphy proxy` and by `murphy attach`.
+//! A recording carries what callers were seen to do as an `expect:` block. By `murphy proxy` and by `murphy attach`, the same callers pass
+//! when it is replayed, and again; by `murphy proxy`, others do not.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,22 +12,14 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const SOON: Duration = Duration::from_millis(300);
 /// And others, which do not do what was recorded.
 const LATE: Duration = Duration::from_millis(700);
-/// Enough to say after how long: a verdict wants 19 of 20 given up, and the five that are under way when the fault goes are answered.
+/// Enough to say after how long: a verdict wants 19 of 20 given up, and the four that are under way when the fault goes are answered.
 const ENOUGH: u64 = 160;
 
-/// Replayed by the callers that were recorded, and by others.
-fn replayed(bench: &Bench, recording: &str, listen: SocketAddr) {
-    let saved = std::fs::read_to_string(bench.path().join(recording)).expect("a recording");
+/// Asserts that the recording says after how long callers give up.
+#[track_caller]
+fn expects(bench: &Bench) {
+    let saved = std::fs::read_to_string(bench.path().join("recorded.yaml")).expect("a recording");
     assert!(saved.contains("\nexpect:\n") && saved.contains("timeout: \"<= "), "{saved}");
-    bench.run(&["check", recording]).expect(0);
-    {
-        let _callers = Caller::of(listen, SOON);
-        for _ in 0..2 {
-            bench.run_expecting(0, &["run", recording]).says("GRACEFUL");
-        }
-    }
-    let _others = Caller::of(listen, LATE);
-    bench.run_expecting(1, &["run", recording]).says("NOT GRACEFUL").says("timeout");
 }
 
 #[test]
@@ -41,7 +33,16 @@ fn what_was_done_by_a_proxy_has_the_same_verdict_again() {
         eventually("enough calls are given up", PATIENCE, || callers.given_up() >= ENOUGH);
     }
     sitting.summary();
-    replayed(&bench, "recorded.yaml", listen);
+    expects(&bench);
+    bench.run(&["check", "recorded.yaml"]).expect(0);
+    {
+        let _callers = Caller::of(listen, SOON);
+        for _ in 0..2 {
+            bench.run_expecting(0, &["run", "recorded.yaml"]).says("GRACEFUL");
+        }
+    }
+    let _others = Caller::of(listen, LATE);
+    bench.run_expecting(1, &["run", "recorded.yaml"]).says("NOT GRACEFUL").says("timeout");
 }
 
 #[test]
@@ -62,8 +63,7 @@ fn what_was_done_to_the_calls_of_a_container_has_the_same_verdict_again() {
         .run(&[&attach[..], &["--seed", "7", "--save", "recorded.yaml"]].concat())
         .expect(0)
         .says("gives up after");
-    let saved = std::fs::read_to_string(bench.path().join("recorded.yaml")).expect("a recording");
-    assert!(saved.contains("\nexpect:\n") && saved.contains("timeout: \"<= "), "{saved}");
+    expects(&bench);
     for _ in 0..2 {
         bench.run_expecting(0, &["run", "recorded.yaml"]).says("GRACEFUL");
     }

@@ -31,7 +31,7 @@ fn state(sandbox: &Sandbox, member: &Member) -> Value {
     ])
 }
 
-/// A container with limits of its own, on a network of its own.
+/// A container with limits of its own, on this network.
 fn container(sandbox: &Sandbox, network: &str, name: &str) -> Member {
     let host = json!({
         "NetworkMode": network, "PidsLimit": 50, "Memory": 256 << 20, "MemorySwap": 512 << 20,
@@ -40,13 +40,18 @@ fn container(sandbox: &Sandbox, network: &str, name: &str) -> Member {
     sandbox.container(name, &[], json!({ "HostConfig": host }))
 }
 
-#[test]
-fn each_fault_is_done_over_the_api_and_taken_back_by_its_end() {
-    let Some(sandbox) = Sandbox::open("each_fault_is_done_over_the_api_and_taken_back_by_its_end") else {
-        return;
-    };
+/// One of these on a network of its own; `None` where there is no engine and a test may be skipped.
+fn alone(test: &str) -> Option<(Sandbox, Member)> {
+    let sandbox = Sandbox::open(test)?;
     let network = sandbox.network("net", json!({}));
     let member = container(&sandbox, &network, "web");
+    Some((sandbox, member))
+}
+
+#[test]
+fn each_fault_is_done_over_the_api_and_taken_back_by_its_end() {
+    let test = "each_fault_is_done_over_the_api_and_taken_back_by_its_end";
+    let Some((sandbox, member)) = alone(test) else { return };
     let bench = Bench::new();
     let api = Api::start(&bench);
     let before = state(&sandbox, &member);
@@ -97,12 +102,8 @@ fn each_fault_is_done_over_the_api_and_taken_back_by_its_end() {
 
 #[test]
 fn what_is_done_inside_a_container_or_at_once_is_done_over_the_api_too() {
-    let Some(sandbox) = Sandbox::open("what_is_done_inside_a_container_or_at_once_is_done_over_the_api_too")
-    else {
-        return;
-    };
-    let network = sandbox.network("net", json!({}));
-    let member = container(&sandbox, &network, "web");
+    let test = "what_is_done_inside_a_container_or_at_once_is_done_over_the_api_too";
+    let Some((sandbox, member)) = alone(test) else { return };
     let bench = Bench::new();
     let api = Api::start(&bench);
     let before = state(&sandbox, &member);

@@ -94,7 +94,7 @@ fn wider(span: Span) -> Span {
     Span::from_micros(more.div_ceil(step) * step)
 }
 
-/// What was seen, as the `expect:` block of a recording; a little wider, so that the same callers pass again. Edges go by their names as
+/// What was seen, as the `expect:` block of a recording; a little wider: the same callers are meant to pass again. Edges go by their names as
 /// the file has them. What a replay could not tell is a comment: as a rule it would make each replay inconclusive. Empty where nothing was
 /// seen.
 pub fn expect_block(seen: &[(String, Patterns)]) -> String {

@@ -8,13 +8,6 @@ use murphy_control::Compat;
 use support::{daemon, pair, upstream, within};
 use tokio::task::JoinSet;
 
-/// The most memory that this process has had, in MiB.
-fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
-}
-
 #[tokio::test]
 async fn i_ten_connections_under_a_minute_of_latency_and_a_flood_stay_under_64_mib() {
     let daemon = daemon(Compat::Better).await;
@@ -50,7 +43,7 @@ async fn i_ten_connections_under_a_minute_of_latency_and_a_flood_stay_under_64_m
         sent += bytes;
         callers.push(server);
     }
-    let peak = peak();
+    let peak = murphy_testkit::most_memory_kib() / 1024;
     assert!(sent > 20 << 20, "only {sent} bytes were taken: no flood");
     assert!(peak < 64, "{peak} MiB for {sent} bytes");
     eprintln!("{peak} MiB at most, this test included; {} MiB were sent", sent >> 20);

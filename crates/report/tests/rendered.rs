@@ -28,11 +28,7 @@ fn rendered(markdown: &str) -> Option<String> {
     let mut command = Command::new("cmark-gfm");
     command.args(["--unsafe", "--extension", "table"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let Ok(mut child) = command.spawn() else {
-        assert!(
-            std::env::var("CI").as_deref() != Ok("true"),
-            "CI=true, but there is no cmark-gfm on the PATH"
-        );
-        murphy_testkit::skipped("no cmark-gfm on the PATH");
+        murphy_testkit::skip("there is no cmark-gfm on the PATH");
         return None;
     };
     child.stdin.take().unwrap().write_all(markdown.as_bytes()).unwrap();

@@ -1,6 +1,7 @@
-//! What the tests of more than one crate need: an HTTP server that behaves as told, ports, golden journals, and the
-//! question whether there is a container engine. A dev-dependency only; nothing here may end up in the binary.
+//! What the tests of more than one crate need: an HTTP server that behaves as told, ports, golden journals, how far a long test
+//! may go, and the question whether there is a container engine. A dev-dependency only; nothing here may end up in the binary.
 
+mod bounds;
 mod engine;
 mod engine_call;
 pub mod golden;
@@ -10,10 +11,11 @@ mod sandbox;
 mod skip;
 mod victim;
 
+pub use bounds::{most_memory_kib, number};
 pub use engine::{Engine, engine_or_skip};
 pub use engine_call::{EngineAnswer, EngineCallError};
 pub use http_server::{Answer, Asked, Counts, HttpServer};
 pub use port::free_port;
 pub use sandbox::{Member, Sandbox};
-pub use skip::skipped;
+pub use skip::{skip, skipped};
 pub use victim::victim_image;

@@ -44,9 +44,7 @@ fn a_frame_of_a_thousand_edges_that_carry_calls_is_drawn_in_time() {
     let room = usize::try_from(files.now).unwrap_or(usize::MAX).saturating_sub(EDGES + 500);
     let connections = EDGES * (room / 4 / EDGES).min(CONNECTIONS);
     if connections == 0 {
-        let why = format!("5,500 descriptors are needed, and there are {}", files.now);
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI=true, but {why}");
-        murphy_testkit::skipped(why);
+        murphy_testkit::skip(format_args!("5,500 descriptors are needed, and there are {}", files.now));
         return;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");

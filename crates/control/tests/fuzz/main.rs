@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use murphy_control::Compat;
 use murphy_core::{Dice, Seed};
+use murphy_testkit::{most_memory_kib, number};
 use socket2::SockRef;
 use support::{Daemon, daemon, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,10 +27,6 @@ const LEAST: u64 = 200;
 const MEMORY_KIB: u64 = 256 * 1024;
 /// Everything is taken away so often, as its owner would do: else all that is left is that there are too many.
 const CLEARED_EVERY: u64 = 300;
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
-}
 
 /// A connection that leaves with a reset: ones that end in good order are kept by the kernel for a minute, and there are thousands.
 async fn connect(daemon: &Daemon) -> TcpStream {
@@ -83,13 +80,6 @@ async fn ask(daemon: &Daemon, request: &Request, case: &str) -> Option<u16> {
     answered(&mut stream, case).await
 }
 
-/// The most memory that this process has had, in KiB.
-fn most_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("a process has a status");
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak");
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
-}
-
 #[tokio::test]
 async fn no_request_meets_a_server_error_a_hang_or_a_panic() {
     fuzz("better", Compat::Better).await;
@@ -127,7 +117,7 @@ async fn fuzz(what: &str, compat: Compat) {
     daemon.call("GET", "/version", "").await.expect(200);
     daemon.call("GET", "/v1/proxies", "").await.expect(200);
     daemon.end().await;
-    let memory = most_memory();
+    let memory = most_memory_kib();
     eprintln!("{what}: {tried} requests, {done} done, {refused} refused, {} MiB at most", memory / 1024);
     if alone.is_none() {
         // Nearly right: what is always refused never comes to what could break.

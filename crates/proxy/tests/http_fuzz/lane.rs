@@ -224,7 +224,7 @@ impl Bounds {
 }
 
 /// The cases that are enough to say that something was tried.
-pub const LEAST: u64 = 50;
+const LEAST: u64 = 50;
 
 /// Beyond the time of a test: far longer than the least number of cases takes anywhere, reached only by a hang.
 const HANG: Duration = Duration::from_secs(900);

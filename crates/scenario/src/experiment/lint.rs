@@ -77,7 +77,7 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
                         at,
                         format!("`{}` cannot be seen: this edge is to no instance of several", rule.id),
                     )
-                    .help("write `instance-of: NAME` on it and on the edges to the other instances");
+                    .help(instances(plan, &rule.subject));
             }
             Rule::Amplification { .. } if no_load => needs_load(check, at, "amplification"),
             Rule::Amplification { .. }
@@ -100,6 +100,17 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
     }
     traceless(check, root, plan);
     super::unseen::errors(check, root, plan);
+}
+
+/// What to write so that an edge is to one instance of several.
+fn instances(plan: &Plan, subject: &Subject) -> String {
+    let is_it = |edge: &&EdgePlan| matches!(subject, Subject::Edge(name) if &edge.name == name);
+    match plan.edges.iter().find(is_it).and_then(|edge| edge.instance_of.as_ref()) {
+        Some(of) => {
+            format!("`{of}` has this one instance: write `instance-of: {of}` on the edges to the others")
+        }
+        None => "write `instance-of: NAME` on it and on the edges to the other instances".to_owned(),
+    }
 }
 
 /// True if no other edge of the same caller is to an instance of the same dependency.

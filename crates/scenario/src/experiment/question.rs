@@ -236,7 +236,7 @@ fn answer_headers(
     for (name, at) in here.fields() {
         let Some(text) = document.get(name) else { continue };
         pattern(check, here, name, text);
-        if !is_header(check, at, name) {
+        if !is_header(check, at, name, "{ cache-control: no-store }") {
             continue;
         }
         let name = name.to_ascii_lowercase();
@@ -248,13 +248,13 @@ fn answer_headers(
     tests
 }
 
-/// True for what can be the name of a header; reports all else.
-fn is_header(check: &mut Check<'_, '_>, at: Cursor<'_>, name: &str) -> bool {
+/// True for what can be the name of a header; reports all else, and shows one.
+fn is_header(check: &mut Check<'_, '_>, at: Cursor<'_>, name: &str, example: &str) -> bool {
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     let is_one = !name.is_empty() && name.chars().all(token);
     if !is_one {
         let message = format!("`{}` is not a header", shortened(name));
-        check.findings.error(at.own(), message).help("write for example `Accept: text/html`");
+        check.findings.error(at.own(), message).help(format!("write for example `{example}`"));
     }
     is_one
 }
@@ -321,7 +321,7 @@ pub(super) fn request(
     let mut kept = BTreeMap::new();
     for (name, at) in here.child("headers").into_iter().flat_map(Cursor::fields) {
         let Some(value) = headers.get(name) else { continue };
-        if !is_header(check, at, name) {
+        if !is_header(check, at, name, "Accept: text/html") {
             continue;
         }
         if value.chars().any(|c| c.is_control() && c != '\t') {

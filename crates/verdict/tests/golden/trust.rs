@@ -95,8 +95,7 @@ fn an_interrupted_run_is_partial_and_only_a_failure_is_certain() {
 #[test]
 fn a_freeze_is_not_credited_with_an_end_that_another_fault_brought() {
     let mut journal = success(Golden::new("a", Caller::careful(), Break::Kill), 0.99).journal();
-    for (seq, event) in journal.iter_mut().enumerate() {
-        event.seq = seq as u64;
+    for event in &mut journal {
         match &mut event.kind {
             EventKind::RunStarted(brief) => {
                 brief.faults.iter_mut().for_each(|fault| fault.name = "freeze".into())
