@@ -22,6 +22,8 @@ use mutate::Words;
 const SOON: Duration = Duration::from_secs(60);
 /// Cases that are tried however long they take.
 const LEAST: u64 = 200;
+/// Of so many cases some are accepted: measured is one of 86.
+const ONE_IS_ACCEPTED: u64 = 1000;
 /// What the process may ever have had in memory: measured are a few tens of MiB.
 const MEMORY_KIB: u64 = 256 * 1024;
 
@@ -148,6 +150,7 @@ fn a_scenario_with_any_mistakes_is_answered_soon_and_in_bounded_memory() {
     let told = format!("{accepted} scenarios accepted, {refused} refused");
     eprintln!("{told}, {} MiB at most", memory / 1024);
     // Nearly right: what always ends alike never comes to what could break.
-    assert!(alone.is_some() || accepted > 0 && refused > 0, "{told}: nothing was tried");
+    let is_told = refused > 0 && (accepted > 0 || refused < ONE_IS_ACCEPTED);
+    assert!(alone.is_some() || is_told, "{told}: nothing was tried");
     assert!(memory < MEMORY_KIB, "{memory} KiB at most");
 }
