@@ -36,7 +36,7 @@ fn the_clients_of_rust_work_unmodified() {
     };
     let fetched = run(&mut cargo("fetch"));
     if fetched.code != 0 {
-        return skip(&format!("the clients cannot be fetched: {}", fetched.stderr));
+        return skip(format!("the clients cannot be fetched: {}", fetched.stderr));
     }
     run(&mut cargo("build")).expect(0);
     let bench = Bench::new();
