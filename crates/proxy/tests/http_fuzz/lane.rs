@@ -214,10 +214,10 @@ struct Bounds {
 
 impl Bounds {
     fn read() -> Bounds {
-        let (seconds, most) = match std::env::var("MURPHY_FUZZ_SECONDS") {
-            Ok(seconds) => (seconds.parse().expect("MURPHY_FUZZ_SECONDS is a number"), u64::MAX),
-            Err(_) if std::env::var("CI").as_deref() == Ok("true") => (90, 200_000),
-            Err(_) => (3, 20_000),
+        let (seconds, most) = match murphy_testkit::number("MURPHY_FUZZ_SECONDS") {
+            Some(seconds) => (seconds, u64::MAX),
+            None if std::env::var("CI").as_deref() == Ok("true") => (90, 200_000),
+            None => (3, 20_000),
         };
         Bounds { time: Duration::from_secs(seconds), most, least: LEAST }
     }
@@ -253,7 +253,7 @@ where
     R: Future<Output = ()> + Send,
 {
     const LANES: u64 = 8;
-    let alone = std::env::var("MURPHY_FUZZ_CASE").ok().map(|number| number.parse().expect("a number"));
+    let alone = murphy_testkit::number("MURPHY_FUZZ_CASE");
     let Bounds { time, most, least } = bounds;
     let over = tokio::time::Instant::now() + time;
     let tried = Arc::new(AtomicU64::new(0));

@@ -21,7 +21,7 @@ use lane::{Calm, Lane, Said, is_alone, until};
 use reader::{Kind, Manner, Message, Read, has_a_head, read, read_all, read_final};
 
 fn dice(what: &str, number: u64) -> Dice {
-    let seed = std::env::var("MURPHY_FUZZ_SEED").map_or(1, |seed| seed.parse().expect("a number"));
+    let seed = murphy_testkit::number("MURPHY_FUZZ_SEED").unwrap_or(1);
     Dice::new(Seed(seed).derive(what, number))
 }
 

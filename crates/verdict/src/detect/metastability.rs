@@ -9,6 +9,7 @@ use murphy_core::ExchangeEnd;
 
 use super::amplification::{FEWEST_CALLS, Further, blocks as calls_of};
 use super::back_off::word;
+use super::isolation::stands_by;
 use super::{Found, most_within, params};
 use crate::edge::EdgeView;
 use crate::goodput::{Course, Goodput, leads_to};
@@ -90,7 +91,7 @@ fn not_recovered(run: &RunView<'_>, load: &LoadView, usual: Share, watched: u64)
         // Calls of another load may be what is multiplied: one that was getting better by itself is not held down.
         matches!(restored(run, load, again), Recovered::Within { .. })
             && (matches!(course, Course::Rising(..))
-                || amplification(run).is_none_or(|calls| calls.further() != Further::Made))
+                || amplification(run, load).is_none_or(|calls| calls.further() != Further::Made))
     };
     if let Some(what) = drains.filter(|_| again.is_none_or(|(_, again)| drained(again))) {
         return draining(load, &after_lift, &what);
@@ -228,7 +229,7 @@ impl Seen<'_> {
         }
         let mut seen = params([("low", low), ("again", back), ("quiet", time)]);
         let text = format!("{kept} at {}, and {now}", rate(load));
-        let Some(amplified) = amplification(run) else {
+        let Some(amplified) = amplification(run, load) else {
             return Found::undecided(
                 seen,
                 format!(
@@ -314,10 +315,14 @@ impl Amplified<'_> {
     }
 }
 
-/// The most of all edges.
-fn amplification<'a>(run: &'a RunView<'_>) -> Option<Amplified<'a>> {
+/// The most of all edges, but those on which requests of this load are seen to make no call: what another load multiplies keeps this
+/// one down nowhere.
+fn amplification<'a>(run: &'a RunView<'_>, load: &LoadView) -> Option<Amplified<'a>> {
     let mut most: Option<Amplified<'_>> = None;
     for edge in &run.edges {
+        if stands_by(run, load, &[edge]) == Some(true) {
+            continue;
+        }
         let base = calls_of(run, edge, &run.baseline);
         if base.iter().map(|block| block.0).sum::<u64>() < FEWEST_CALLS {
             continue;

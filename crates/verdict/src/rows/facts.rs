@@ -86,7 +86,10 @@ pub(super) fn metastability(case: &Case<'_>, load: &LoadName, want: &str) -> Dra
     (draft.during, draft.after) = (None, draft.during);
     let unhurt = || {
         let load = case.run.load(load);
-        load.is_some_and(|load| matches!(recovered(case.run, load), Recovered::Within { high: 0, .. }))
+        load.is_some_and(|load| {
+            load.within(&case.run.during).next().is_some()
+                && matches!(recovered(case.run, load), Recovered::Within { high: 0, .. })
+        })
     };
     let found = finding(case, Detector::Metastability, &subject);
     if let Some(stuck) = found.filter(|finding| finding.is_stuck()) {
