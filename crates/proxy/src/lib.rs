@@ -37,7 +37,7 @@ pub use bind::BindError;
 pub use chunk::{Chunk, Due, Wait};
 pub use edge_hands::EdgeHands;
 pub use effect::{EdgeEffect, EffectFactory, Ending, Farewell, Outbox, Overflow, StreamEffect};
-pub use ground::{Dialling, Ground, OwnGround};
+pub use ground::{Dialling, Ground, OwnGround, connect};
 pub use handle::ProxyHandle;
 pub use line::{Blocked, Front, Line};
 pub use listener::{Proxy, ProxyConfig};

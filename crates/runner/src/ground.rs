@@ -4,9 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 
 use murphy_netns::{IpFamily, Netns, NetnsError, original_destination};
-use murphy_proxy::{Dialling, Ground};
+use murphy_proxy::{Dialling, Ground, connect};
 use socket2::Socket;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 
 /// The network of another process. Listens on its loopback, to which redirected calls come; dials on from inside it what
 /// the caller itself has dialled, so that a replica that the caller chose is the one that it gets.
@@ -27,7 +27,7 @@ impl NamespaceGround {
             Err(_) => self.address_of(upstream).await?,
         };
         let socket = self.netns.dial_socket(IpFamily::of(&to)).await.map_err(plain)?;
-        TcpSocket::from_std_stream(socket.into()).connect(to).await
+        connect(socket, to).await
     }
 
     async fn address_of(&self, upstream: &str) -> io::Result<SocketAddr> {
