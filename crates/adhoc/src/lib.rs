@@ -36,7 +36,7 @@ pub use order::{Consent, Deed, Holding, Order, OrderError, ProcessDeed};
 pub use patterns::{Attempts, Breaker, Patterns, Timeout, expect_block};
 pub use process::{ProcessChoice, ProcessTarget, choose_processes};
 pub use proxy::{Company, FaultSeen, Route, Seat, SeatError, Sight, Stretch, Switch, Told, rehearse, sit};
-pub use saved::{Named, NotSavable, savable, watched};
+pub use saved::{How, Named, NotSavable, savable, watched};
 pub use schedule::{Asked, Schedule, ScheduleError};
 pub use whom::{Whom, WhomError, Wish};
 pub use words::{WordsError, words};

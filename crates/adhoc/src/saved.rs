@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use murphy_core::{Chance, Directions, Protocol, Span};
 use murphy_docker::{Pattern, Selector, Target};
+use murphy_faults::{Fault, Match, Which};
 use murphy_scenario::{Caller, OpenConnections};
 use serde_json::Value;
 
@@ -48,6 +49,12 @@ impl Sight {
             text,
             "phases: {{ warm-up: 1s, baseline: {BASELINE}, fault: {fault}, recovery: {RECOVERY} }}\n"
         );
+        let how = How {
+            directions: self.directions,
+            chance: self.chance,
+            matching: self.matching.clone(),
+            which: self.which.clone(),
+        };
         let mut faults = String::new();
         for seen in &self.faults {
             let inject = serde_json::to_value(&seen.fault).map(|value| flow(&value)).unwrap_or_default();
@@ -58,7 +65,7 @@ impl Sight {
                     continue;
                 }
                 let _ = writeln!(faults, "  - edge: {edge}\n    inject: {inject}");
-                faults += &if seen.fault.acts_on_requests() { self.requests() } else { self.bytes() };
+                faults += &how.lines(&seen.fault);
                 let _ = writeln!(faults, "    at: {}\n    for: {}", stretch.from, Span::from(lasts));
             }
         }
@@ -104,9 +111,39 @@ impl Sight {
             scalar(&watched(attached.callers.iter().map(|seen| seen.name.as_str()), &caller))
         )
     }
+}
 
-    /// Where a fault on bytes sits.
-    fn bytes(&self) -> String {
+/// What of an edge's traffic a fault is for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct How {
+    /// On which ways.
+    pub directions: Directions,
+    /// On which share of connections.
+    pub chance: Chance,
+    /// Which requests are meant.
+    pub matching: Match,
+    /// Which of these.
+    pub which: Which,
+}
+
+impl How {
+    /// All of it, as a scenario has it if nothing is said.
+    pub fn plain() -> How {
+        let (matching, which) = (Match::default(), Which::default());
+        How { directions: Directions::default(), chance: Chance::ALWAYS, matching, which }
+    }
+
+    /// As lines below a fault of a scenario: where one on bytes sits, which requests one on requests is for. What a scenario has if
+    /// nothing is said is left out.
+    pub fn lines(&self, fault: &Fault) -> String {
+        if fault.acts_on_requests() {
+            let line = |key: &str, value: serde_json::Result<Value>| match value.map(|value| flow(&value)) {
+                Ok(value) if value != "{}" => format!("    {key}: {value}\n"),
+                _ => String::new(),
+            };
+            return line("match", serde_json::to_value(&self.matching))
+                + &line("which", serde_json::to_value(&self.which));
+        }
         let direction = match self.directions {
             Directions::ToClient => "",
             Directions::ToUpstream => "    direction: to-upstream\n",
@@ -117,16 +154,6 @@ impl Sight {
             chance => format!("    chance: {chance}\n"),
         };
         format!("{direction}{chance}")
-    }
-
-    /// Which requests a fault on requests is for.
-    fn requests(&self) -> String {
-        let line = |key: &str, value: serde_json::Result<Value>| match value.map(|value| flow(&value)) {
-            Ok(value) if value != "{}" => format!("    {key}: {value}\n"),
-            _ => String::new(),
-        };
-        line("match", serde_json::to_value(&self.matching))
-            + &line("which", serde_json::to_value(&self.which))
     }
 }
 
@@ -194,7 +221,7 @@ fn flow(value: &Value) -> String {
             let fields: Vec<String> = fields
                 .iter()
                 .filter(|(_, value)| !value.is_null())
-                .map(|(name, value)| format!("{name}: {}", flow(value)))
+                .map(|(name, value)| format!("{}: {}", scalar(name), flow(value)))
                 .collect();
             if fields.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", fields.join(", ")) }
         }
@@ -237,5 +264,24 @@ mod tests {
         assert_eq!(scalar("1e3"), "\"1e3\"");
         let value = serde_json::json!({ "latency": { "delay": "200ms", "jitter": null, "max": 3 } });
         assert_eq!(flow(&value), "{ latency: { delay: 200ms, max: 3 } }");
+        assert_eq!(flow(&serde_json::json!({ "query": { "y": "1,2" } })), "{ query: { \"y\": \"1,2\" } }");
+    }
+
+    #[test]
+    fn lines_say_what_a_fault_is_for_and_leave_out_what_holds_anyway() {
+        let fault = |name| Fault::from_settings(name, serde_json::Map::new()).unwrap();
+        let (bytes, requests) = (fault("reset"), fault("abort"));
+        for fault in [&bytes, &requests] {
+            assert_eq!(How::plain().lines(fault), "");
+        }
+        let how = How {
+            directions: Directions::Both,
+            chance: "20%".parse().unwrap(),
+            matching: serde_json::from_str(r#"{"header":{"x-a":"1 2"}}"#).unwrap(),
+            which: Which { first: Some(3), ..Which::default() },
+        };
+        assert_eq!(how.lines(&bytes), "    direction: both\n    chance: 20%\n");
+        let of_requests = "    match: { header: { x-a: \"1 2\" } }\n    which: { first: 3 }\n";
+        assert_eq!(how.lines(&requests), of_requests);
     }
 }

@@ -19,7 +19,7 @@ pub use app::{App, Mode, Reaction, Row, Standing};
 pub use figures::{CallEnd, Figures};
 pub use order::{Hands, Order};
 pub use panes::draw;
-pub use record::{At, How, Record, Recorded, SaveError};
+pub use record::{At, Record, Recorded, SaveError};
 pub use screen::{Shared, save, show};
 pub use source::daemon::{Daemon, DaemonError};
 pub use source::follow::{Follow, FollowError};

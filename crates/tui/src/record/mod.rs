@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use murphy_adhoc::Calls;
-use murphy_core::{Chance, Directions, EdgeName, Event, EventKind, Offset, Protocol};
-use murphy_faults::{Fault, Match, Which};
+use murphy_adhoc::{Calls, How};
+use murphy_core::{EdgeName, Event, EventKind, Offset, Protocol};
+use murphy_faults::Fault;
 
 use crate::source::own::{EdgeSpec, Via};
 
@@ -51,27 +51,6 @@ pub enum At {
     Container(String),
     /// Between some containers and others.
     Between(Vec<String>, Vec<String>),
-}
-
-/// What of an edge's traffic a fault was for.
-#[derive(Debug, Clone, PartialEq)]
-pub struct How {
-    /// On which ways.
-    pub directions: Directions,
-    /// On which share of connections.
-    pub chance: Chance,
-    /// Which requests are meant.
-    pub matching: Match,
-    /// Which of these.
-    pub which: Which,
-}
-
-impl How {
-    /// All of it, as a scenario has it if nothing is said.
-    pub fn plain() -> How {
-        let (matching, which) = (Match::default(), Which::default());
-        How { directions: Directions::default(), chance: Chance::ALWAYS, matching, which }
-    }
 }
 
 #[derive(Debug, Clone)]

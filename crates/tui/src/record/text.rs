@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use murphy_adhoc::expect_block;
-use murphy_core::{Chance, Directions, Offset, Protocol, Span};
+use murphy_core::{Offset, Protocol, Span};
 use murphy_faults::Fault;
 
-use super::{Act, At, How, Record};
+use super::{Act, At, Record};
 use crate::source::own::{EdgeSpec, SavedCaller, Via};
 
 /// The healthy time before the first fault is at least this, so that there is a baseline to compare with.
@@ -131,35 +131,6 @@ impl Record {
     }
 }
 
-impl How {
-    /// As lines below a fault of a scenario; what a scenario has if nothing is said is left out.
-    fn lines(&self, fault: &Fault) -> String {
-        let mut text = String::new();
-        if fault.acts_on_requests() {
-            for (key, value) in [
-                ("match", serde_json::to_string(&self.matching)),
-                ("which", serde_json::to_string(&self.which)),
-            ] {
-                if let Ok(value) = value.as_deref()
-                    && value != "{}"
-                {
-                    let _ = writeln!(text, "    {key}: {value}");
-                }
-            }
-            return text;
-        }
-        match self.directions {
-            Directions::ToClient => {}
-            Directions::ToUpstream => text.push_str("    direction: to-upstream\n"),
-            Directions::Both => text.push_str("    direction: both\n"),
-        }
-        if self.chance != Chance::ALWAYS {
-            let _ = writeln!(text, "    chance: {}", self.chance);
-        }
-        text
-    }
-}
-
 /// To whole milliseconds: a hand is no finer.
 fn rounded(span: Span) -> Span {
     Span::from_millis((span.as_micros() + 500) / 1000)
@@ -198,7 +169,8 @@ fn plain(text: &str) -> String {
 mod tests {
     use std::path::Path;
 
-    use murphy_core::{EdgeName, Event, EventKind};
+    use murphy_adhoc::How;
+    use murphy_core::{Directions, EdgeName, Event, EventKind};
     use murphy_faults::{Match, Which};
 
     use super::*;
@@ -326,7 +298,7 @@ mod tests {
         for part in [
             "    direction: both\n    at: 0s\n",
             "    chance: 20%\n    at: 1s\n",
-            "    which: {\"first\":3}\n    at: 2s\n",
+            "    which: { first: 3 }\n    at: 2s\n",
             "  - container: shop-db-1\n    inject: pause\n    at: 3s\n",
             "  - network: { between: [[web], [db, \"no\"]] }\n    inject: partition\n    at: 4s\n    for: 1s\n",
             "  container-1: { container: shop-db-1, every: 1s }\n  container-2: { container: web, every: 1s }\n",

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use murphy_adhoc::How;
 use murphy_core::{Directions, EdgeName, FaultId, Offset, Protocol, Recorder, Recording, RunClock, Seed};
 use murphy_faults::{Effect, Fault};
 use murphy_proxy::{Armed, BindError, EdgeHands, EdgeTls, Limits, Proxy, ProxyConfig};
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::order::Order;
-use crate::record::{At, How, Recorded};
+use crate::record::{At, Recorded};
 use crate::screen::{Shared, lock, save};
 use crate::world::{Loudness, StandingFault, Whose, World, tally_text};
 

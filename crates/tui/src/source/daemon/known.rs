@@ -3,9 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use murphy_adhoc::How;
 use murphy_core::{Directions, EdgeName, FaultId, LeaseName, Span, Tally};
-
-use crate::record::How;
 
 /// What the daemon has, as far as was seen.
 #[derive(Default)]

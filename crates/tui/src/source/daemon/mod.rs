@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use murphy_adhoc::How;
 use murphy_control::{Client, ClientError, FaultDoc, FaultOrder, ProxyDoc};
 use murphy_core::{Directions, EdgeName, FaultId, LeaseName, Offset, RunClock, Tally};
 use murphy_faults::Fault;
@@ -22,7 +23,7 @@ use self::known::{Known, Sits};
 use self::names::edge_names;
 use self::watch::watch;
 use crate::order::Order;
-use crate::record::{At, How, Recorded};
+use crate::record::{At, Recorded};
 use crate::screen::{Shared, lock, save};
 use crate::source::own::{EdgeSpec, Via};
 use crate::world::{Door, Loudness, StandingFault, Whose, tally_text};

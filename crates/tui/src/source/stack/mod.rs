@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use murphy_adhoc::{
-    AdhocError, Asked, Consent, Deed, Happening, NetworkTarget, Order as Act, OrderError, Planned, Victim,
-    Whom, WhomError, Wish, carry_out, dry_run, side,
+    AdhocError, Asked, Consent, Deed, Happening, How, NetworkTarget, Order as Act, OrderError, Planned,
+    Victim, Whom, WhomError, Wish, carry_out, dry_run, side,
 };
 use murphy_core::{RunClock, Seed};
 use murphy_faults::{Fault, Place};
@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::sight::StackOf;
 use self::sight::watch;
-use crate::record::{At, How, Recorded};
+use crate::record::{At, Recorded};
 use crate::screen::{Shared, lock};
 use crate::stack::{Blow, ContainerState, Proposal, Said, StackOrder, Struck, Touch};
 use crate::world::{Loudness, World};
