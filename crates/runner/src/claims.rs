@@ -257,6 +257,8 @@ mod tests {
             "b, \"0.0.0.0:2001\"",
             "b, --port, \"2001\"",
             "docker, run, -p, \"2001:80\", shop",
+            "docker, run, -p, \"2000-2005:80\", shop",
+            "docker, run, -p, \"1024-65535:80\", shop",
             "ssh, -L, \"2001:db:5432\", there",
         ] {
             let service = format!("services: {{ b: {{ run: [{run}] }} }}\n");

@@ -3,6 +3,7 @@
 //! mistake, a word costs time and nothing else; an address that is not seen could let two scenarios meet.
 
 use std::net::Ipv6Addr;
+use std::ops::RangeInclusive;
 
 use murphy_scenario::{Address, Given, Sight, is_telling};
 
@@ -129,8 +130,10 @@ fn in_word(word: &str, numbers: Numbers) -> Vec<Claim> {
     if let Some(claims) = forwarded(word, numbers) {
         return claims;
     }
+    if let (Numbers::ArePorts, Some(ports)) = (numbers, ports(word)) {
+        return at_ports(ALL, ports);
+    }
     let address = match word.parse::<u16>() {
-        Ok(port) if numbers == Numbers::ArePorts => on_all(port),
         Ok(port) if numbers == Numbers::MayBePorts && (port >= 1024 || matches!(port, 80 | 443)) => {
             at_port("127.0.0.1", port)
         }
@@ -141,21 +144,35 @@ fn in_word(word: &str, numbers: Numbers) -> Vec<Claim> {
     address.map(Claim::Address).into_iter().collect()
 }
 
-/// A service that is told a port and no host mostly listens on all interfaces.
-fn on_all(port: u16) -> Option<Address> {
-    at_port("0.0.0.0", port)
+/// All interfaces: a service that is told a port and no host mostly listens there.
+const ALL: &str = "0.0.0.0";
+
+/// A port, or all of a range: `8000`, `8000-8010`.
+fn ports(text: &str) -> Option<RangeInclusive<u16>> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last) = (first.parse::<u16>().ok()?, last.parse::<u16>().ok()?);
+    (first <= last).then_some(first..=last)
 }
 
-/// `9000:80`, `8080:db:5432`, `TCP-LISTEN:8080`: which of the ports is of this machine stands nowhere, and so each may be. `None` of
-/// a word that is a host with its port.
+/// Each of these ports of a host; of more than anybody would list, the host on any.
+fn at_ports(host: &str, ports: RangeInclusive<u16>) -> Vec<Claim> {
+    const MOST: usize = 256;
+    if ports.len() > MOST {
+        return at_port(host, 1).map(|_| Claim::Host(host.to_owned())).into_iter().collect();
+    }
+    ports.filter_map(|port| at_port(host, port)).map(Claim::Address).collect()
+}
+
+/// `9000:80`, `8000-8010:80`, `8080:db:5432`, `TCP-LISTEN:8080`: which of the ports is of this machine stands nowhere, and so each may
+/// be. `None` of a word that is a host with its port.
 fn forwarded(word: &str, numbers: Numbers) -> Option<Vec<Claim>> {
     let rest = &word[in_brackets(word).unwrap_or(0)..];
     let parts: Vec<&str> = rest.split(':').collect();
-    let port = |part: &str| part.parse::<u16>().ok();
     let is_forwarded = match parts[..] {
-        [first, _] => {
+        [first, last] => {
             numbers == Numbers::ArePorts
-                || port(first).is_some()
+                || ports(first).is_some()
+                || ports(last).is_some_and(|ports| ports.len() > 1)
                 || first.to_ascii_lowercase().contains("listen")
         }
         _ => parts.len() > 2,
@@ -164,11 +181,11 @@ fn forwarded(word: &str, numbers: Numbers) -> Option<Vec<Claim>> {
         return None;
     }
     let far = parts.windows(2).filter_map(|pair| match pair {
-        [host, end] => at_port(&url::spelled_out(host), port(end)?),
+        [host, end] if ports(host).is_none() => Some(at_ports(&url::spelled_out(host), ports(end)?)),
         _ => None,
     });
-    let near = parts.iter().filter_map(|part| on_all(port(part)?));
-    Some(near.chain(far).map(Claim::Address).collect())
+    let near = parts.iter().filter_map(|part| Some(at_ports(ALL, ports(part)?)));
+    Some(near.chain(far).flatten().collect())
 }
 
 /// A value that its name calls a host: with the ports that are named like it, or else on any port.
@@ -275,6 +292,24 @@ mod tests {
         assert_eq!(one("db:5432"), ["db:5432"]);
         assert_eq!(claims_of(&["a", "::1", "fe80::1", "a::b"]), [""; 0]);
         assert_eq!(claims_of(&["a", "--password", "4711:4712"]), [""; 0]);
+    }
+
+    #[test]
+    fn every_port_of_a_range_is_claimed_and_of_a_wide_one_the_host() {
+        let two = ["0.0.0.0:8000", "0.0.0.0:8001", "0.0.0.0:80"];
+        assert_eq!(claims_of(&["docker", "run", "-p", "8000-8001:80"]), two);
+        assert_eq!(claims_of(&["docker", "run", "-p8000-8001:80"]), two);
+        let both = claims_of(&["docker", "run", "--publish=8000-8001:80-81/tcp"]);
+        assert_eq!(both, ["0.0.0.0:8000", "0.0.0.0:8001", "0.0.0.0:80", "0.0.0.0:81"]);
+        let there = claims_of(&["docker", "run", "-p", "127.0.0.1:8000-8001:80"]);
+        assert_eq!(there[..3], two);
+        assert_eq!(there[3..], ["127.0.0.1:8000", "127.0.0.1:8001"]);
+        assert_eq!(claims_of(&["a", "--port-range", "81-82"]), ["0.0.0.0:81", "0.0.0.0:82"]);
+        assert_eq!(one("db:7000-7001")[2..], ["db:7000", "db:7001"]);
+        assert_eq!(claims_of(&["docker", "run", "-p", "1024-65535:80"]), ["0.0.0.0:?", "0.0.0.0:80"]);
+        // Not a range, and numbers that nobody calls ports.
+        assert_eq!(claims_of(&["a", "--port", "8001-8000"]), [""; 0]);
+        assert_eq!(claims_of(&["a", "--lines", "8000-8001"]), [""; 0]);
     }
 
     #[test]
