@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use murphy_control::{ClientError, Heard, Listening};
 use murphy_core::{Event, Offset, Span};
+use serde_json::Value;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -48,16 +49,12 @@ impl Inner {
         }
         match heard.event.as_str() {
             "lost" => {
-                let count = value(&heard.data, "count");
+                let count = text(&notice(&heard.data)["count"]);
                 self.note(Loudness::Trouble, format!("{count} events were lost: figures are too low"));
                 Then::GoOn
             }
             "container-fault" => {
-                let said = value(&heard.data, "happened");
-                let done = serde_json::from_str::<serde_json::Value>(&said)
-                    .map_or(String::new(), |said| said["event"].as_str().unwrap_or_default().to_owned());
-                let fault = value(&heard.data, "fault");
-                self.note(Loudness::Deed, format!("container fault {fault}: {done}"));
+                self.note(Loudness::Deed, container_fault(&heard.data));
                 Then::GoOn
             }
             "listening" => Then::GoOn,
@@ -82,10 +79,21 @@ enum Beat {
     Soon,
 }
 
-/// A field of a notice as text.
-fn value(data: &str, field: &str) -> String {
-    let json = serde_json::from_str::<serde_json::Value>(data).unwrap_or_default();
-    json[field].as_str().map_or_else(|| json[field].to_string(), str::to_owned)
+/// The fields of a notice; none of what cannot be read.
+fn notice(data: &str) -> Value {
+    serde_json::from_str(data).unwrap_or_default()
+}
+
+/// A field as text, whatever it is.
+fn text(field: &Value) -> String {
+    field.as_str().map_or_else(|| field.to_string(), str::to_owned)
+}
+
+/// For people: what happened to a fault on containers.
+fn container_fault(data: &str) -> String {
+    let notice = notice(data);
+    let done = notice["happened"]["event"].as_str().unwrap_or_default();
+    format!("container fault {}: {done}", text(&notice["fault"]))
 }
 
 pub(super) async fn watch(inner: Arc<Inner>, ears: Ears, stop: CancellationToken) {
@@ -151,8 +159,15 @@ mod tests {
 
     #[test]
     fn a_field_of_a_notice_is_text_whatever_it_is() {
-        let data = r#"{"fault":"pause-1","count":7}"#;
-        assert_eq!((value(data, "fault"), value(data, "count")), ("pause-1".into(), "7".into()));
-        assert_eq!(value("no json", "count"), "null");
+        let read = notice(r#"{"fault":"pause-1","count":7}"#);
+        assert_eq!((text(&read["fault"]), text(&read["count"])), ("pause-1".into(), "7".into()));
+        assert_eq!(text(&notice("no json")["count"]), "null");
+    }
+
+    #[test]
+    fn what_happened_to_a_container_is_told_by_its_fault() {
+        let data = r#"{"fault":"pause-1","happened":{"event":"done","containers":["web"]}}"#;
+        assert_eq!(container_fault(data), "container fault pause-1: done");
+        assert_eq!(container_fault(r#"{"fault":"pause-1"}"#), "container fault pause-1: ");
     }
 }
