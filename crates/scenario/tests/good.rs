@@ -168,6 +168,25 @@ fn a_recovery_is_watched_from_the_lift_on_and_not_from_the_end_of_the_phase() {
 }
 
 #[test]
+fn a_bound_of_recovery_is_held_against_what_is_watched_from_the_lift_on() {
+    let read = |bound: &str| {
+        let text = SMALL.replace("faults: [{", "faults: [{ for: 5s, ");
+        assert_ne!(text, SMALL, "{SMALL}");
+        let phases = "phases: { fault: 30s, recovery: 10s }\n";
+        load_text("x", &format!("{text}{phases}expect: {{ recovery: \"<= {bound}\" }}\n"), &settings())
+    };
+    let seen = read("35s").unwrap().warnings;
+    assert!(seen.is_empty(), "{seen}");
+    let unseen = read("36s").unwrap_err().to_string();
+    for said in [
+        "recovery within 36s cannot be seen: 35s are left after the last fault",
+        "write a shorter bound, or `phases: { recovery: 11s }` or longer",
+    ] {
+        assert!(unseen.contains(said), "{unseen}");
+    }
+}
+
+#[test]
 fn variables_fill_any_value_and_their_type_is_found_afterwards() {
     let text = SMALL
         .replace("http://127.0.0.1/", "\"http://127.0.0.1:${PORT}/\"")

@@ -1,10 +1,11 @@
 //! What can be run and is still wrong: errors for what could never be judged, warnings for what is probably not meant.
 
-use murphy_core::{Chance, Expectation, Purpose, Quantile, Rule, Subject, SuccessRule};
+use murphy_core::{Chance, Expectation, Purpose, Quantile, Rule, Span, Subject, SuccessRule};
 
 use murphy_faults::{Fault, Removal, Remove};
 
 use super::context::{Check, Cursor};
+use super::unseen::watched;
 use crate::diagnostic::Severity;
 use crate::plan::{EdgePlan, FaultStep, FaultTarget, LoadPlan, Plan, Route};
 
@@ -37,20 +38,19 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
         let at = place_of(root, rule);
         match &rule.rule {
             Rule::Recovery { at_most } => {
-                if let Some(phase) = check.phases.map(|phases| phases.recovery)
-                    && *at_most > phase
-                {
+                let watched = watched(plan);
+                if check.phases.is_some() && *at_most > watched {
+                    let lacks = at_most.as_micros() - watched.as_micros();
+                    let enough = Span::from_micros(plan.phases.recovery.as_micros() + lacks);
                     check
                         .findings
                         .error(
                             at,
                             format!(
-                                "recovery within {at_most} cannot be seen: the recovery phase is {phase}"
+                                "recovery within {at_most} cannot be seen: {watched} are left after the last fault"
                             ),
                         )
-                        .help(format!(
-                            "write a shorter bound, or `phases: {{ recovery: {at_most} }}` or longer"
-                        ));
+                        .help(format!("write a shorter bound, or `phases: {{ recovery: {enough} }}` or longer"));
                 }
                 if no_load {
                     needs_load(check, at, "recovery");
@@ -256,7 +256,7 @@ fn latency(
     plan: &Plan,
     rule: &Expectation,
     quantile: Quantile,
-    at_most: murphy_core::Span,
+    at_most: Span,
     load: &LoadPlan,
 ) {
     let planned = (load.rate.as_per_second() * plan.phases.fault.as_secs_f64()).floor();

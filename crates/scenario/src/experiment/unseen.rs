@@ -61,7 +61,7 @@ const REQUESTS: f64 = 20.0;
 
 /// How long is watched after the last fault: a fault may be over before its phase is. When one that waits for something ends is
 /// not known.
-fn watched(plan: &Plan) -> Span {
+pub(super) fn watched(plan: &Plan) -> Span {
     let phases = &plan.phases;
     if plan.faults.iter().any(|step| step.trigger.is_some()) {
         return phases.recovery;
