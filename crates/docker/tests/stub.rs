@@ -404,6 +404,47 @@ async fn with_its_memory_only_that_container_is_started_whose_own_end_was_the_wa
 }
 
 #[tokio::test]
+async fn memory_is_given_back_to_all_before_any_is_started_and_one_that_fails_keeps_none_from_it() {
+    const OLD: i64 = 64 << 20;
+    let down = |memory: i64| {
+        let state = json!({ "Running": false, "OOMKilled": true, "ExitCode": 137 });
+        let host = json!({ "Memory": memory, "MemorySwap": memory });
+        Answer::Json(
+            200,
+            json!({ "Id": ID, "Name": "/web", "State": state, "HostConfig": host, "Config": {} }),
+        )
+    };
+    let undo = |letter: &str| {
+        let memory = Some(MemoryRecord { memory: OLD, with_swap: OLD });
+        Undo::RestoreLimits {
+            container: ContainerIdentity { id: ID.replace('a', letter), name: letter.to_owned() },
+            limits: LimitsRecord { memory, ..LimitsRecord::default() },
+        }
+    };
+    let stub = Stub::start(vec![version("1.41")]);
+    let engine = stub.engine().await.unwrap();
+    for (look, update, start) in [("aa/json", "aa/update", "aa/start"), ("bb/json", "bb/update", "bb/start")]
+    {
+        stub.then(look, down(OLD / 4));
+        stub.then(update, Answer::Json(200, json!({ "Warnings": [] })));
+        (0..3).for_each(|_| stub.then(look, down(OLD)));
+        stub.then(start, Answer::Json(204, Value::Null));
+        stub.then(look, inspected(&json!({ "Running": true })));
+    }
+    stub.then("cc/json", down(OLD / 4));
+    stub.then("cc/update", Answer::Json(500, json!({ "message": "no" })));
+    let undos = [undo("a"), undo("c"), undo("b")];
+    let answers = engine.revert_all(&undos).await;
+    assert!(answers.iter().map(|(undo, _)| undo).eq(undos.iter().rev()), "in the order of undoing");
+    let done: Vec<bool> = answers.iter().map(|(_, answer)| answer.is_ok()).collect();
+    assert_eq!(done, [true, false, true], "{answers:?}");
+    let asked = stub.asked();
+    let place = |path: &str| asked.iter().position(|asked| asked.contains(path)).unwrap();
+    let all = ["aa/update", "bb/update", "cc/update", "bb/start", "aa/start"].map(place);
+    assert!(all[..3].iter().all(|update| *update < all[3]) && all[3] < all[4], "{asked:?}");
+}
+
+#[tokio::test]
 async fn a_restart_of_the_engines_own_is_awaited_and_not_doubled() {
     let stub = Stub::start(vec![
         version("1.41"),

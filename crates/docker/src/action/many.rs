@@ -59,27 +59,53 @@ impl Engine {
 
     /// Takes all back, given in the order of doing: from the last to the first. All are attempted; answers are in the
     /// order of undoing, each with its undo. What shares a container or hands out addresses of one network goes one after the
-    /// other, the rest together.
+    /// other, the rest together. Memory is given back to all at once as well; whoever starved for want of it is started after that,
+    /// one after the other.
     pub async fn revert_all(&self, undos: &[Undo]) -> Vec<(Undo, Result<Reverted, RevertError>)> {
         let mut answers = Vec::new();
-        for lines in lines(undos.iter().rev()) {
+        for Group { kind, lines } in groups(undos.iter().rev()) {
             let jobs = lines.into_iter().map(|Line { undos, .. }| {
                 let engine = self.clone();
                 async move {
                     let mut answers = Vec::new();
                     for (place, undo) in undos {
-                        let answer = engine.revert(&undo).await;
+                        let answer = engine.revert_in_place(&undo).await;
                         answers.push((place, (undo, answer)));
                     }
                     answers
                 }
             });
             let done: Vec<Vec<_>> = stream::iter(jobs).buffered(AT_A_TIME).collect().await;
-            answers.extend(done.into_iter().flatten());
+            let mut done: Vec<_> = done.into_iter().flatten().collect();
+            murphy_core::sort_short(&mut done, |(a, _), (b, _)| a.cmp(b));
+            for (place, (undo, answer)) in done {
+                let answer = match answer {
+                    Ok(outcome) if kind == Kind::Memory => self.start_starved(&undo, outcome).await,
+                    answer => answer,
+                };
+                answers.push((place, (undo, answer)));
+            }
         }
-        murphy_core::sort_short(&mut answers, |(a, _), (b, _)| a.cmp(b));
         answers.into_iter().map(|(_, answer)| answer).collect()
     }
+}
+
+/// What undos have to themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Containers and networks that they name.
+    Named,
+    /// Their container; but it may have starved, and its start takes an address of any network.
+    Memory,
+    /// Nothing: it may mean anything to anybody.
+    Nothing,
+}
+
+/// Lines of one kind that have nothing in common. Group follows on group.
+#[derive(Debug)]
+struct Group {
+    kind: Kind,
+    lines: Vec<Line>,
 }
 
 /// Undos that must go one after the other, each with its place among all.
@@ -90,17 +116,19 @@ struct Line {
     touched: BTreeSet<String>,
 }
 
-/// Lines of undos, given in the order of undoing. Those of one group have nothing in common; group follows on group.
-fn lines<'a>(undos: impl Iterator<Item = &'a Undo>) -> Vec<Vec<Line>> {
-    let mut groups: Vec<Vec<Line>> = vec![Vec::new()];
+/// Undos in groups, given in the order of undoing. The order of two groups is that of their undos.
+fn groups<'a>(undos: impl Iterator<Item = &'a Undo>) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
     for (place, undo) in undos.enumerate() {
-        let touched = touched(undo);
+        let (kind, touched) = touched(undo);
         let mut line = Line { undos: vec![(place, undo.clone())], touched };
-        if line.touched.is_empty() {
-            groups.extend([vec![line], Vec::new()]);
-            continue;
-        }
-        let Some(group) = groups.last_mut() else { continue };
+        let group = match groups.last_mut() {
+            Some(group) if group.kind == kind && kind != Kind::Nothing => &mut group.lines,
+            _ => {
+                groups.push(Group { kind, lines: vec![line] });
+                continue;
+            }
+        };
         let (met, apart): (Vec<Line>, Vec<Line>) =
             std::mem::take(group).into_iter().partition(|one| !one.touched.is_disjoint(&line.touched));
         for one in met {
@@ -116,10 +144,12 @@ fn lines<'a>(undos: impl Iterator<Item = &'a Undo>) -> Vec<Vec<Line>> {
 
 /// What an undo has to itself: its container, and the networks on which it has the engine choose an address. Nothing for one that
 /// may mean anything to anybody, as a command does, or a start of a container in the network of another, or on networks that the
-/// undo does not name: with its memory a container may be started again.
-fn touched(undo: &Undo) -> BTreeSet<String> {
+/// undo does not name.
+fn touched(undo: &Undo) -> (Kind, BTreeSet<String>) {
     let (container, networks): (_, Vec<&NetworkIdentity>) = match undo {
-        Undo::RestoreLimits { limits, .. } if limits.memory.is_some() => return BTreeSet::new(),
+        Undo::RestoreLimits { container, limits } if limits.memory.is_some() => {
+            return (Kind::Memory, [container.id.clone()].into());
+        }
         Undo::Unpause { container } | Undo::RestoreLimits { container, .. } | Undo::Rename { container } => {
             (container, Vec::new())
         }
@@ -127,10 +157,10 @@ fn touched(undo: &Undo) -> BTreeSet<String> {
             (container, addresses.iter().map(|(network, _)| network).collect())
         }
         Undo::Reconnect { container, network, .. } => (container, vec![network]),
-        _ => return BTreeSet::new(),
+        _ => return (Kind::Nothing, BTreeSet::new()),
     };
     let ids = networks.into_iter().map(|network| &network.id).chain([&container.id]);
-    murphy_core::gathered(ids.cloned())
+    (Kind::Named, murphy_core::gathered(ids.cloned()))
 }
 
 #[cfg(test)]
@@ -157,10 +187,14 @@ mod tests {
     fn places(undos: &[Undo]) -> Vec<Vec<Vec<usize>>> {
         let of = |line: Line| line.undos.into_iter().map(|(place, _)| place).collect();
         let mut groups: Vec<Vec<Vec<usize>>> =
-            lines(undos.iter()).into_iter().map(|group| group.into_iter().map(of).collect()).collect();
+            groups(undos.iter()).into_iter().map(|group| group.lines.into_iter().map(of).collect()).collect();
         groups.iter_mut().for_each(|group| group.sort());
-        groups.retain(|group| !group.is_empty());
         groups
+    }
+
+    fn limits(id: &str, memory: Option<MemoryRecord>) -> Undo {
+        let limits = LimitsRecord { memory, ..LimitsRecord::default() };
+        Undo::RestoreLimits { container: container(id), limits }
     }
 
     #[test]
@@ -190,14 +224,17 @@ mod tests {
 
     #[test]
     fn a_container_that_may_be_started_with_its_memory_takes_no_address_that_another_is_to_have() {
-        let limits = |memory| {
-            let limits = LimitsRecord { memory, ..LimitsRecord::default() };
-            Undo::RestoreLimits { container: container("a"), limits }
-        };
+        let memory = limits("a", Some(MemoryRecord::default()));
         assert_eq!(
-            places(&[start("b", &["n"]), limits(Some(MemoryRecord::default())), start("c", &["n"])]),
+            places(&[start("b", &["n"]), memory, start("c", &["n"])]),
             [vec![vec![0]], vec![vec![1]], vec![vec![2]]]
         );
-        assert_eq!(places(&[start("b", &["n"]), limits(None)]), [[vec![0], vec![1]]]);
+        assert_eq!(places(&[start("b", &["n"]), limits("a", None)]), [[vec![0], vec![1]]]);
+    }
+
+    #[test]
+    fn memory_goes_back_to_many_beside_each_other_and_to_one_container_in_order() {
+        let memory = |id| limits(id, Some(MemoryRecord::default()));
+        assert_eq!(places(&[memory("a"), memory("b"), memory("a")]), [[vec![0, 2], vec![1]]]);
     }
 }

@@ -79,17 +79,39 @@ impl Engine {
         Box::pin(self.take_back(undo))
     }
 
+    /// As [`Engine::revert`], but for the start of a container that has starved: that takes an address which another may be to have.
+    pub(super) fn revert_in_place<'a>(&'a self, undo: &'a Undo) -> Reverting<'a> {
+        match undo {
+            Undo::RestoreLimits { container, limits } => {
+                Box::pin(async move { or_gone(self.restore_limits(container, limits).await) })
+            }
+            _ => self.revert(undo),
+        }
+    }
+
+    /// What [`Engine::revert_in_place`] has left of an undo, by what that found.
+    pub(super) fn start_starved<'a>(&'a self, undo: &'a Undo, outcome: Reverted) -> Reverting<'a> {
+        Box::pin(async move {
+            match undo {
+                Undo::RestoreLimits { container, limits } if limits.memory.is_some() => {
+                    or_gone(self.start_if_starved(container, outcome).await)
+                }
+                _ => Ok(outcome),
+            }
+        })
+    }
+
     async fn take_back(&self, undo: &Undo) -> Result<Reverted, RevertError> {
-        let outcome = match undo {
+        or_gone(match undo {
             Undo::Unpause { container } => self.unpause(container).await,
             Undo::Start { container, addresses, .. } => self.start_again(container, addresses).await,
             Undo::Rename { container } => self.rename_back(container).await,
             Undo::Reconnect { container, network, endpoint } => {
                 self.reconnect(container, network, endpoint).await
             }
-            Undo::RestoreLimits { container, limits } => match self.restore_limits(container, limits).await {
-                Ok(outcome) if limits.memory.is_some() => self.start_if_starved(container, outcome).await,
-                outcome => outcome,
+            Undo::RestoreLimits { .. } => match self.revert_in_place(undo).await {
+                Ok(outcome) => self.start_starved(undo, outcome).await,
+                failed => failed,
             },
             Undo::Exec { container, command, within } => match self.exec(container, command, *within).await {
                 Ok(_) => Ok(restored()),
@@ -99,11 +121,7 @@ impl Engine {
             Undo::TakeDown { project, keep_volumes } => self.take_down(project, keep_volumes).await,
             // Processes and what else may come: other crates know the way back.
             _ => Err(RevertError::NotAContainer),
-        };
-        match outcome {
-            Err(RevertError::Engine(error)) if error.is_not_found() => Ok(Reverted::Gone),
-            other => other,
-        }
+        })
     }
 
     async fn unpause(&self, container: &ContainerIdentity) -> Result<Reverted, RevertError> {
@@ -301,6 +319,14 @@ impl Engine {
             )
         });
         Ok(Reverted::Restored { notes: note.into_iter().collect() })
+    }
+}
+
+/// Of a container that does not exist any more, nothing is left to put right.
+fn or_gone(outcome: Result<Reverted, RevertError>) -> Result<Reverted, RevertError> {
+    match outcome {
+        Err(RevertError::Engine(error)) if error.is_not_found() => Ok(Reverted::Gone),
+        other => other,
     }
 }
 
