@@ -106,7 +106,7 @@ pub(crate) struct PhasesDoc {
     /// Faults are gone.
     pub(crate) recovery: Option<Span>,
     /// If fewer than half of the users are served at the end of recovery and it does not get better, all load is stopped until
-    /// nothing is called any more, at most for this long: `180s`. It goes on if left out.
+    /// one request of each load, sent alone, is answered well, at most for this long: `180s`. The load goes on if left out.
     pub(crate) quiet: Option<Span>,
     /// The full load once more, after `quiet`; for as long as recovery if left out.
     pub(crate) again: Option<Span>,
