@@ -3,13 +3,18 @@
 
 use std::time::Duration;
 
+use murphy_core::Timestamp;
 use murphy_testkit::{Member, Sandbox};
 use murphy_tests::{Bench, Finished, eventually};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A shop that keeps in memory what it cannot hand on to its database.
 struct Shop {
     sandbox: Sandbox,
+    network: String,
     project: String,
     db: Member,
     web: Member,
@@ -21,28 +26,32 @@ impl Shop {
     fn open(test: &str) -> Option<Shop> {
         let sandbox = Sandbox::open(test)?;
         let (network, project) = (sandbox.network("net", json!({})), sandbox.name("shop"));
-        let service = |name: &str, words: &[&str]| {
-            let host = json!({ "NetworkMode": network, "Memory": 64 << 20, "MemorySwap": 64 << 20 });
-            let labels = sandbox.compose_labels(&project, name, 1);
-            sandbox.container(name, words, json!({ "Labels": labels, "HostConfig": host }))
-        };
-        let db = service("db", &["echo", "7000"]);
-        let address = &sandbox.inspect(&db.id)["NetworkSettings"]["Networks"][&network]["IPAddress"];
-        let web = service("web", &["hoard", &format!("{}:7000", address.as_str().expect("an address"))]);
+        let db = service(&sandbox, &network, &project, "db", &["echo", "7000"]);
+        let web = web(&sandbox, &network, &project, &db);
         let healthy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        Some(Shop { sandbox, project, db, web, healthy })
+        Some(Shop { sandbox, network, project, db, web, healthy })
     }
 
-    fn run(&self, bench: &Bench, fault_phase: &str, faults: &str) -> Finished {
-        let text = format!(
+    /// As `docker compose up --force-recreate` does.
+    fn replace_web(&mut self) {
+        let path = format!("/containers/{}?force=true", self.web.id);
+        assert_eq!(self.sandbox.engine().call("DELETE", &path, None).expect("an answer").status, 204);
+        self.web = web(&self.sandbox, &self.network, &self.project, &self.db);
+    }
+
+    fn scenario(&self, fault_phase: &str, faults: &str) -> String {
+        format!(
             "murphy: 1\nname: hoarding\nstack: {{ project: {} }}\n\
              probes: {{ up: {{ tcp: \"{}\", every: 200ms }} }}\n\
              phases: {{ warm-up: 0s, baseline: 2s, fault: {fault_phase}, recovery: 2s }}\nfaults:\n{faults}\n\
              expect: {{ up: {{ always: true }} }}\n",
             self.project,
             self.healthy.local_addr().expect("an address")
-        );
-        bench.file("s.yaml", &text);
+        )
+    }
+
+    fn run(&self, bench: &Bench, fault_phase: &str, faults: &str) -> Finished {
+        bench.file("s.yaml", &self.scenario(fault_phase, faults));
         bench.run(&["run", "s.yaml", "--html", "report.html"])
     }
 
@@ -54,6 +63,19 @@ impl Shop {
         let host = &self.sandbox.inspect(&self.web.id)["HostConfig"];
         json!([host["Memory"], host["MemorySwap"]])
     }
+}
+
+/// One with 64 MiB of memory.
+fn service(sandbox: &Sandbox, network: &str, project: &str, name: &str, words: &[&str]) -> Member {
+    let host = json!({ "NetworkMode": network, "Memory": 64 << 20, "MemorySwap": 64 << 20 });
+    let labels = sandbox.compose_labels(project, name, 1);
+    sandbox.container(name, words, json!({ "Labels": labels, "HostConfig": host }))
+}
+
+fn web(sandbox: &Sandbox, network: &str, project: &str, db: &Member) -> Member {
+    let address = &sandbox.inspect(&db.id)["NetworkSettings"]["Networks"][network]["IPAddress"];
+    let db = format!("{}:7000", address.as_str().expect("an address"));
+    service(sandbox, network, project, "web", &["hoard", &db])
 }
 
 /// The exits of a service in the run's journal.
@@ -114,6 +136,31 @@ fn a_service_whose_memory_murphy_squeezed_has_not_crashed_is_told_of_and_runs_ag
 }
 
 #[test]
+fn one_that_takes_the_place_of_a_squeezed_service_and_runs_out_of_memory_has_not_crashed_either() {
+    let test = "one_that_takes_the_place_of_a_squeezed_service_and_runs_out_of_memory_has_not_crashed_either";
+    let Some(mut shop) = Shop::open(test) else { return };
+    let (bench, before, begun) = (Bench::new(), shop.memory(), Timestamp::since_epoch());
+    let limits = "  - { container: { service: web }, inject: { limits: { memory: 16MiB } } }";
+    bench.file("s.yaml", &shop.scenario("5m", limits));
+    let run = bench.spawn(&["run", "s.yaml"]);
+    eventually("the first is squeezed", PATIENCE, || shop.sandbox.has_told(&shop.web, "update", begun));
+    shop.replace_web();
+    let squeezed = json!([16 << 20, 16 << 20]);
+    eventually("the one in its place is, too", PATIENCE, || shop.memory() == squeezed);
+    shop.sandbox.post(&format!("/containers/{}/kill", shop.db.id), &Value::Null);
+    let end = || exits(&bench, "web").into_iter().find(|exit| exit["container"]["id"] == json!(shop.web.id));
+    eventually("its end is told", PATIENCE, || end().is_some());
+    let exit = end().expect("it was told");
+    assert_eq!((&exit["code"], &exit["cause"]), (&json!(137), &json!("fault")), "{exit}");
+    shop.sandbox.post(&format!("/containers/{}/start", shop.db.id), &Value::Null);
+    murphy_tests::send(&run, Signal::SIGTERM);
+    murphy_tests::finish(run).expect(143);
+    assert_eq!(shop.memory(), before);
+    assert_eq!(shop.state(&shop.web)["Running"], json!(true), "it ran before");
+    assert!(bench.undo_logs().is_empty(), "{:?}", bench.undo_logs());
+}
+
+#[test]
 fn a_service_that_is_only_slow_and_runs_out_of_memory_has_crashed() {
     let test = "a_service_that_is_only_slow_and_runs_out_of_memory_has_crashed";
     let Some(shop) = Shop::open(test) else { return };
@@ -138,13 +185,11 @@ fn a_container_that_a_limit_by_hand_has_ended_runs_again_at_its_end() {
     let Some(shop) = Shop::open(test) else { return };
     let (bench, before) = (Bench::new(), shop.memory());
     let limit = bench.spawn(&["limit", &shop.web.name, "--memory", "16MiB", "--for", "10m"]);
-    eventually("its memory is squeezed", Duration::from_secs(60), || shop.memory() != before);
+    eventually("its memory is squeezed", PATIENCE, || shop.memory() != before);
     shop.sandbox.post(&format!("/containers/{}/kill", shop.db.id), &Value::Null);
-    eventually("it has run out of memory", Duration::from_secs(60), || {
-        shop.state(&shop.web)["Running"] == json!(false)
-    });
+    eventually("it has run out of memory", PATIENCE, || shop.state(&shop.web)["Running"] == json!(false));
     shop.sandbox.post(&format!("/containers/{}/start", shop.db.id), &Value::Null);
-    murphy_tests::send(&limit, nix::sys::signal::Signal::SIGINT);
+    murphy_tests::send(&limit, Signal::SIGINT);
     murphy_tests::finish(limit).expect(130).says("it had run out of memory, and was started again");
     assert_eq!(shop.memory(), before);
     assert_eq!(shop.state(&shop.web)["Running"], json!(true));

@@ -383,6 +383,7 @@ impl Containers {
             let id = self.log.due(Some(fault), undo).map_err(|error| error.to_string())?;
             armed.undos.push((id, undo.clone()));
         }
+        self.expect_exits(fault, &armed.action, std::slice::from_ref(on));
         self.engine.apply(on, &armed.action, &undos).await.map_err(|error| error.to_string())?;
         armed.applied += 1;
         Ok(())
