@@ -3,7 +3,7 @@
 
 use std::io;
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::termios::{OutputFlags, tcgetattr};
 
 /// Whether standard input is a terminal that hands keys out as they are pressed and shows bytes as they are written: the state in which
@@ -16,11 +16,11 @@ pub fn terminal_is_raw() -> bool {
 pub fn from_the_background<T>(act: impl FnOnce() -> T) -> T {
     let mut signal = SigSet::empty();
     signal.add(Signal::SIGTTOU);
-    let blocked = signal.thread_block();
+    let before = signal.thread_swap_mask(SigmaskHow::SIG_BLOCK);
     let done = act();
-    if blocked.is_ok() {
-        // Nobody sends it but the kernel, and that only for what was just done.
-        let _ = signal.thread_unblock();
+    if let Ok(before) = before {
+        // Nobody sends it but the kernel, and that only for what was just done. Whoever had it blocked before has it blocked still.
+        let _ = before.thread_set_mask();
     }
     done
 }
@@ -33,6 +33,11 @@ mod tests {
     fn the_signal_is_blocked_for_the_act_alone() {
         let is_blocked = || SigSet::thread_get_mask().unwrap().contains(Signal::SIGTTOU);
         assert!(from_the_background(is_blocked));
+        assert!(!is_blocked());
+        assert!(
+            from_the_background(|| from_the_background(is_blocked) && is_blocked()),
+            "it was blocked before the inner act"
+        );
         assert!(!is_blocked());
     }
 }
