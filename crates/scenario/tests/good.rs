@@ -187,6 +187,15 @@ fn a_bound_of_recovery_is_held_against_what_is_watched_from_the_lift_on() {
 }
 
 #[test]
+fn a_fault_that_waits_for_something_may_strike_at_once_and_leave_time_to_recover() {
+    let text = SMALL.replace("faults: [{", "faults: [{ after: { edge: cache, nth: 50 }, for: 2s, ");
+    assert_ne!(text, SMALL, "{SMALL}");
+    let phases = "phases: { fault: 30s, recovery: 3s }\nexpect: { recovery: \"<= 2s\" }\n";
+    let plan = load_text("x", &format!("{text}{phases}"), &settings()).unwrap().plan;
+    assert!(plan.faults[0].trigger.is_some());
+}
+
+#[test]
 fn variables_fill_any_value_and_their_type_is_found_afterwards() {
     let text = SMALL
         .replace("http://127.0.0.1/", "\"http://127.0.0.1:${PORT}/\"")

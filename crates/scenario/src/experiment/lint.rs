@@ -105,7 +105,13 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
 /// What to write so that an edge is to one instance of several.
 fn instances(plan: &Plan, subject: &Subject) -> String {
     let is_it = |edge: &&EdgePlan| matches!(subject, Subject::Edge(name) if &edge.name == name);
-    match plan.edges.iter().find(is_it).and_then(|edge| edge.instance_of.as_ref()) {
+    let of = plan.edges.iter().find(is_it).and_then(|edge| edge.instance_of.as_ref());
+    match of {
+        Some(of) if plan.edges.iter().filter(|edge| edge.instance_of.as_ref() == Some(of)).count() > 1 => {
+            format!(
+                "the other edges with `instance-of: {of}` are another caller's: write one of the same caller"
+            )
+        }
         Some(of) => {
             format!("`{of}` has this one instance: write `instance-of: {of}` on the edges to the others")
         }

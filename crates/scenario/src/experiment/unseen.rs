@@ -59,13 +59,10 @@ const GOAL: f64 = 0.95;
 const WINDOWS: f64 = 5.0;
 const REQUESTS: f64 = 20.0;
 
-/// How long is watched after the last fault: a fault may be over before its phase is. When one that waits for something ends is
-/// not known.
+/// How long is watched after the last fault, at most: a fault may be over before its phase is. One that waits for something is taken
+/// to begin as soon as it may.
 pub(super) fn watched(plan: &Plan) -> Span {
     let phases = &plan.phases;
-    if plan.faults.iter().any(|step| step.trigger.is_some()) {
-        return phases.recovery;
-    }
     let lifts = plan.faults.iter().map(|step| step.at.as_micros() + step.lasts.as_micros());
     let last = lifts.max().unwrap_or(phases.fault.as_micros());
     Span::from_micros((phases.fault.as_micros() + phases.recovery.as_micros()).saturating_sub(last))
