@@ -37,6 +37,7 @@ pub use foreign::{clients, kept, kept_python, run, skip};
 pub use keeping::{Keeping, keeping};
 pub use long::long_scenario;
 pub use million::LongRun;
+pub use murphy_testkit::{Turn, turn};
 pub use sitting::Sitting;
 pub use terminal::Terminal;
 pub use three::Three;

@@ -1,9 +1,8 @@
 //! Faults on chosen requests, in the ready scenarios: what they say of a careful and of a careless shop.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 
-use murphy_tests::Bench;
+use murphy_tests::{Bench, turn};
 
 fn scenario(name: &str) -> String {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(name).display().to_string()
@@ -12,8 +11,7 @@ fn scenario(name: &str) -> String {
 /// Runs both twins; the careful one is graceful, the careless one is not and the reason holds `why`.
 fn twins(fault: &str, why: &str) {
     // Four pairs at once are more than two processors have for them: a careful shop that is slow by itself opens its breakers.
-    static TURN: Mutex<()> = Mutex::new(());
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = turn();
     // Both at once: they share no port, and neither needs much of a machine.
     let careless = std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -4,26 +4,23 @@
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use murphy_testkit::{Engine, Member, Sandbox, skipped};
-use murphy_tests::{Bench, Composing, Finished, eventually, finish, kill_with_watchdog, send};
+use murphy_tests::{Bench, Composing, Finished, Turn, eventually, finish, kill_with_watchdog, send, turn};
 use nix::sys::signal::Signal;
 use nix::unistd::Uid;
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Two at a time would choose the same bridge and the same addresses: neither knows the networks of the other.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
 /// `podman system service` on a socket, with a store of its own; both gone at the end.
 struct Podman {
     child: Child,
     engine: Engine,
     dir: tempfile::TempDir,
-    _alone: MutexGuard<'static, ()>,
+    /// Two at a time would choose the same bridge and the same addresses: neither knows the networks of the other.
+    _turn: Turn,
 }
 
 impl Podman {
@@ -40,7 +37,7 @@ impl Podman {
             skipped(format_args!("podman, but not root: {test}"));
             return None;
         }
-        let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = turn();
         let dir = tempfile::tempdir().expect("a temporary directory");
         let at = |name: &str| dir.path().join(name).display().to_string();
         // Podman asks for more open files and processes than a test may be allowed to have; and what was imported without the
@@ -60,7 +57,7 @@ impl Podman {
             .stderr(std::fs::File::create(at("said")).expect("a file"))
             .spawn()
             .expect("podman starts");
-        let podman = Podman { child, engine: Engine { socket }, dir, _alone: alone };
+        let podman = Podman { child, engine: Engine { socket }, dir, _turn: turn };
         eventually("podman listens", PATIENCE, || UnixStream::connect(&podman.engine.socket).is_ok());
         Some(podman)
     }

@@ -1,5 +1,5 @@
 //! What the tests of more than one crate need: an HTTP server that behaves as told, ports, golden journals, how far a long test
-//! may go, and the question whether there is a container engine. A dev-dependency only; nothing here may end up in the binary.
+//! may go, turns for those that measure, and the question whether there is a container engine. A dev-dependency only; nothing here may end up in the binary.
 
 mod bounds;
 mod engine;
@@ -9,6 +9,7 @@ mod http_server;
 mod port;
 mod sandbox;
 mod skip;
+mod turn;
 mod victim;
 
 pub use bounds::{most_memory_kib, number};
@@ -18,4 +19,5 @@ pub use http_server::{Answer, Asked, Counts, HttpServer};
 pub use port::free_port;
 pub use sandbox::{Member, Sandbox};
 pub use skip::{skip, skipped};
+pub use turn::{Turn, turn};
 pub use victim::victim_image;
