@@ -1,10 +1,11 @@
 //! The shipped scenarios on the example stack, with its own files over a base image made here: each ends as its first
-//! lines say, for the reason that they say, and the stack is gone afterwards.
+//! lines say, for the reason that they say, and the stack is gone afterwards. One stack at a time: a second one that comes up beside it
+//! makes its users wait, and their recovery is held against what is usual.
 
 use std::time::Instant;
 
 use murphy_testkit::engine_or_skip;
-use murphy_tests::{Bench, base_image, free_ports, repository, whole_example};
+use murphy_tests::{Bench, base_image, free_ports, repository, turn, whole_example};
 
 /// A scenario's file without its ending, its exit code, and what its report must say.
 type Case = (&'static str, i32, &'static [&'static str]);
@@ -50,6 +51,7 @@ fn the_compose_scenarios_end_as_they_say_and_leave_no_stack_behind() {
     else {
         return;
     };
+    let _turn = turn();
     let Some(base) = base_image() else { return };
     let more = if whole_example() { MORE } else { &[] };
     for (name, code, says) in SOME.iter().chain(more) {
@@ -81,6 +83,7 @@ fn an_exploration_finds_the_edges_of_a_stack_in_its_compose_file() {
     if engine_or_skip(test).is_none() {
         return;
     }
+    let _turn = turn();
     let Some(base) = base_image() else { return };
     let bench = Bench::new();
     let [port] = free_ports();
@@ -129,6 +132,7 @@ fn a_proposed_scenario_runs_on_the_stack_that_it_was_made_of() {
     if !whole_example() || engine_or_skip(test).is_none() {
         return;
     }
+    let _turn = turn();
     let Some(base) = base_image() else { return };
     let bench = Bench::new();
     let shop = bench.path().join("proposed-shop");

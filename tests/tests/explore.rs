@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use murphy_tests::{Bench, Keeping, answering, free_ports, keeping};
+use murphy_tests::{Bench, Keeping, answering, free_ports, keeping, turn};
 use serde_json::Value;
 
 struct Explored {
@@ -50,6 +50,7 @@ impl Explored {
 #[test]
 fn a_dependency_that_hangs_takes_all_users_of_the_careless_shop_and_none_who_browse_the_careful_one() {
     // One after the other: a run that has the machine for itself is judged by what the shop does.
+    let _turn = turn();
     let careless = Explored::new("careless", &["--only-edge", "payments"], 1);
     let forms = ["--html", "matrix.html", "--markdown", "matrix.md", "--junit", "matrix.xml"];
     let careful = Explored::new("careful", &forms, 0);
@@ -128,6 +129,7 @@ fn broken_for_good_by_a_hang(db: SocketAddr) -> SocketAddr {
 
 #[test]
 fn nothing_else_is_tried_on_a_service_that_does_not_come_back_and_that_is_no_pass() {
+    let _turn = turn();
     let bench = Bench::new();
     let [edge] = free_ports();
     let service = broken_for_good_by_a_hang(SocketAddr::from(([127, 0, 0, 1], edge)));
@@ -140,6 +142,7 @@ fn nothing_else_is_tried_on_a_service_that_does_not_come_back_and_that_is_no_pas
 
 #[test]
 fn nothing_else_is_tried_where_data_is_lost() {
+    let _turn = turn();
     let bench = Bench::new();
     let [edge] = free_ports();
     let service = keeping(SocketAddr::from(([127, 0, 0, 1], edge)), Keeping::OrForgets);
@@ -168,6 +171,7 @@ expect: {{ order: {{ lost: none }} }}
 
 #[test]
 fn nothing_is_tried_where_users_are_not_served_with_nothing_broken() {
+    let _turn = turn();
     let bench = Bench::new();
     let [edge] = free_ports();
     let service = answering("{}");

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use murphy_tests::{Bench, free_ports};
+use murphy_tests::{Bench, free_ports, turn};
 
 /// So long nobody asks.
 const PAUSE: Duration = Duration::from_millis(2500);
@@ -73,6 +73,7 @@ learn: all
 
 #[test]
 fn load_is_stopped_until_a_request_alone_is_answered_and_then_begun_again() {
+    let _turn = turn();
     let bench = Bench::new();
     bench.file("s.yaml", &scenario(service(Mood::Moody)));
     bench.run(&["plan", "s.yaml"]).expect(0).says("quiet for 30s at most, again for 7s");
@@ -109,6 +110,8 @@ fn load_is_stopped_until_a_request_alone_is_answered_and_then_begun_again() {
 
 #[test]
 fn a_service_that_comes_back_keeps_its_load() {
+    // It has come back if it is as quick as before.
+    let _turn = turn();
     let bench = Bench::new();
     bench.file("s.yaml", &scenario(service(Mood::Well)));
     let ended = bench.run(&["run", "s.yaml", "--inconclusive", "warn"]).expect(0);

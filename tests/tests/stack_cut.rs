@@ -4,7 +4,7 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use murphy_testkit::Sandbox;
-use murphy_tests::{Bench, Composing, Finished, eventually, finish, send};
+use murphy_tests::{Bench, Composing, Finished, eventually, finish, send, turn};
 use nix::sys::signal::Signal;
 
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -27,6 +27,8 @@ fn of_project(sandbox: &Sandbox, project: &str) -> Vec<String> {
 
 /// A stack of three, one after the other, so that there is a middle; ended there, with each compose program that is here.
 fn cut(test: &str, end: impl Fn(&Bench, Child) -> Finished) {
+    // How long an engine is at what nobody waits for any more hangs on what else it is asked for.
+    let _turn = turn();
     for program in Composing::each_there(test) {
         // The network alone; a volume, too; a first container.
         for at in 1..=3 {

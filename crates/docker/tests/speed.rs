@@ -1,5 +1,5 @@
 //! What acting costs beyond the engine's own time, and acting on many at once. Figures are printed (`--nocapture`); the
-//! assertions leave room for a busy machine. `MURPHY_TEST_FLEET=50` measures with fifty containers (about 80 s).
+//! assertions leave room for a busy machine, and the tests take turns. `MURPHY_TEST_FLEET=50` measures with fifty containers (about 80 s).
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use common::{connect, identity};
 use murphy_core::{Seed, Undo};
 use murphy_docker::{Action, Signal, Wanted};
-use murphy_testkit::Sandbox;
+use murphy_testkit::{Sandbox, turn};
 use serde_json::json;
 
 fn median(mut times: Vec<Duration>) -> Duration {
@@ -18,6 +18,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 
 #[tokio::test]
 async fn a_kill_adds_little_to_the_engines_own_time() {
+    let _turn = turn();
     let Some(sandbox) = Sandbox::open("a_kill_adds_little_to_the_engines_own_time") else { return };
     let engine = connect(&sandbox).await;
     let member = sandbox.container("one", &[], json!({}));
@@ -50,6 +51,7 @@ async fn a_kill_adds_little_to_the_engines_own_time() {
 
 #[tokio::test]
 async fn many_containers_are_frozen_and_killed_together_and_all_come_back() {
+    let _turn = turn();
     let Some(sandbox) = Sandbox::open("many_containers_are_frozen_and_killed_together_and_all_come_back")
     else {
         return;
@@ -105,6 +107,7 @@ async fn many_containers_are_frozen_and_killed_together_and_all_come_back() {
 #[tokio::test]
 async fn containers_of_several_networks_come_back_in_the_order_of_undoing_each_with_its_address() {
     const SIZE: usize = 6;
+    let _turn = turn();
     let Some(sandbox) = Sandbox::open(
         "containers_of_several_networks_come_back_in_the_order_of_undoing_each_with_its_address",
     ) else {
