@@ -1,5 +1,6 @@
 //! The faults that were seen in Toxiproxy 2.12, each as a test that it is not one here. Letters are those of
-//! docs/toxiproxy.md. Descriptors (g) and memory (i) have test binaries of their own, for they are the process's.
+//! docs/toxiproxy.md. Descriptors (g) and memory (i) have test binaries of their own, for they are the process's. Those that keep a
+//! processor busy take turns: one of them holds a promise of 100 ms.
 
 mod support;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use murphy_control::{Compat, MetricsChoice, ServeError, Server, ServerConfig};
 use murphy_core::Seed;
+use murphy_testkit::turn;
 use socket2::{Domain, Socket, Type};
 use support::{Daemon, daemon, daemon_seeded, pair, passes, read_exactly, upstream, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -81,6 +83,7 @@ async fn reset_or_end(stream: &mut TcpStream) -> ErrorKind {
 
 #[tokio::test]
 async fn a_lifting_a_latency_under_a_flood_to_a_caller_that_does_not_read_hangs_nothing() {
+    let _turn = turn();
     let daemon = daemon(Compat::Better).await;
     let (listener, address) = narrow_listener();
     let proxy = daemon.proxy("p", address).await;
@@ -102,6 +105,7 @@ async fn a_lifting_a_latency_under_a_flood_to_a_caller_that_does_not_read_hangs_
 async fn a_every_call_is_answered_within_100_ms_while_1000_dead_sinks_are_under_fault() {
     const CONNECTIONS: usize = 1000;
     const PROMISE: Duration = Duration::from_millis(100);
+    let _turn = turn();
     let (soft, hard) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap();
     if hard < 5000 {
         murphy_testkit::skip(format_args!("only {hard} open files are allowed, 5000 are needed"));
@@ -158,6 +162,7 @@ async fn a_every_call_is_answered_within_100_ms_while_1000_dead_sinks_are_under_
 
 #[tokio::test]
 async fn b_a_proxy_whose_upstream_never_answers_is_disabled_and_deleted_at_once() {
+    let _turn = turn();
     let daemon = daemon(Compat::Better).await;
     let silent = silent_upstream().await;
     let proxy = daemon.proxy("p", silent.address).await;
@@ -193,6 +198,7 @@ async fn survives(daemon: &Daemon, toxic: &str) {
 
 #[tokio::test]
 async fn c_to_f_numbers_that_crash_toxiproxy_are_refused_and_when_strict_survived() {
+    let _turn = turn();
     let crashers = [
         // d: pieces below nothing
         r#"{"type":"slicer","attributes":{"average_size":10,"size_variation":20}}"#,
@@ -290,6 +296,7 @@ async fn cut(seed: u64, edits: bool) -> Vec<bool> {
 
 #[tokio::test]
 async fn k_a_seed_replays_and_edits_change_no_draw() {
+    let _turn = turn();
     let first = cut(7, false).await;
     assert_eq!(first, cut(7, true).await);
     assert_ne!(first, cut(8, false).await);
@@ -319,6 +326,7 @@ async fn l_a_connection_that_was_not_drawn_is_untouched() {
 
 #[tokio::test]
 async fn m_a_caller_does_not_wait_for_the_dial_of_another() {
+    let _turn = turn();
     // A machine that stands still may let the kernel ask again before the second has come: then the first one is served
     // before it, and the round has shown nothing. One that waited for the first would show nothing in any round.
     for _ in 0..5 {
