@@ -53,13 +53,21 @@ impl Terminal {
     /// Waits until a text is on it.
     #[track_caller]
     pub fn shows(&self, text: &str) {
+        self.until(&format!("`{text}` on this screen"), |screen| screen.contains(text));
+    }
+
+    /// Waits until a text is not on it any more.
+    #[track_caller]
+    pub fn hides(&self, text: &str) {
+        self.until(&format!("no `{text}` on this screen"), |screen| !screen.contains(text));
+    }
+
+    #[track_caller]
+    fn until(&self, what: &str, is_so: impl Fn(&str) -> bool) {
         let begun = Instant::now();
         let mut screen = self.screen();
-        while !screen.contains(text) {
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "not within {PATIENCE:?}: `{text}` on this screen:\n{screen}"
-            );
+        while !is_so(&screen) {
+            assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}:\n{screen}");
             std::thread::park_timeout(Duration::from_millis(10));
             screen = self.screen();
         }
