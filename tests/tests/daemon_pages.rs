@@ -3,7 +3,11 @@
 
 use std::process::Command;
 
+use murphy_core::Span;
 use murphy_tests::{Bench, Finished, redis_or_skip, repository, skip};
+
+/// In microseconds.
+const MINUTE: u64 = 60_000_000;
 
 /// One command of a console block, and the lines that stand below it.
 struct Typed {
@@ -39,10 +43,16 @@ fn consoles(page: &str) -> Vec<Vec<Typed>> {
     blocks
 }
 
-/// Blanks are one blank, and what a clock or the kernel chose is `#`: numbers with a point, and ports.
+/// Blanks are one blank, and what a clock or the kernel chose is `#`: numbers with a point, and ports. Of what is left of a time the
+/// minutes count, rounded up: how many seconds there are yet hangs on how long the commands before took.
 fn plain(line: &str) -> String {
     let mut plain = String::new();
     for word in line.split_whitespace() {
+        let left = word.parse::<Span>().ok().filter(|_| plain.ends_with("ends in "));
+        if let Some(left) = left {
+            plain.push_str(&format!("{}m ", left.as_micros().div_ceil(MINUTE)));
+            continue;
+        }
         let pieces = word.split_inclusive(|c: char| !(c.is_ascii_digit() || c == '.'));
         for piece in pieces {
             let digits = piece.trim_end_matches(|c: char| !(c.is_ascii_digit() || c == '.'));
@@ -73,12 +83,17 @@ fn is_shown(shown: &str, line: &str) -> bool {
     true
 }
 
+/// A Redis that goes into the background listens a little later.
+const REDIS_ANSWERS: &str =
+    "for _ in $(seq 600); do redis-cli -p 6379 ping > /dev/null 2>&1 && break; sleep 0.1; done\n";
+
 /// All of a block in one shell, alone in a network and with processes that end with it.
 fn typed(bench: &Bench, block: &[Typed]) -> Finished {
     let mut script = "ip link set lo up\n".to_owned();
     let starts = |name: &str| block.iter().any(|typed| typed.command.starts_with(name));
     if !starts("redis-server") {
         script.push_str("redis-server --port 6379 --save '' --daemonize yes > /dev/null\n");
+        script.push_str(REDIS_ANSWERS);
     }
     if !starts("murphy serve") {
         script.push_str("murphy serve --seed 7 2> /dev/null &\nmurphy proxies --wait 20s > /dev/null\n");
@@ -87,6 +102,9 @@ fn typed(bench: &Bench, block: &[Typed]) -> Finished {
         script.push_str(&format!("echo '@@ {n}'\n{command}\n"));
         if command.starts_with("murphy serve") {
             script.push_str("murphy proxies --wait 20s > /dev/null\n");
+        }
+        if command.starts_with("redis-server") {
+            script.push_str(REDIS_ANSWERS);
         }
     }
     let script = format!("exec 2>&1\n{script}");
@@ -151,5 +169,10 @@ fn only_figures_of_a_clock_may_differ() {
     assert!(is_shown("{\"ends-in\":\"599.999s\",…,\"n\":3}", "{\"ends-in\":\"600.1s\",\"x\":[1,2],\"n\":3}"));
     assert!(!is_shown("{\"chance\":\"50%\",…}", "{\"chance\":\"51%\",\"x\":1}"));
     assert!(is_shown("real 0m1.009s", "real\t0m1.012s") && !is_shown("PONG", "-ERR PONG"));
+    assert!(
+        is_shown("stands; ends in 10m", "stands; ends in 9m58s") && is_shown("ends in 10m", "ends in 599s")
+    );
+    assert!(!is_shown("ends in 10m", "ends in 8m58s") && !is_shown("ends in 10m", "ends in 11m"));
+    assert!(!is_shown("latency 10m", "latency 9m58s"), "not what is left of a time");
     assert!(is_shown("on 127.0.0.1:40112,", "on 127.0.0.1:51234,") && !is_shown("redis 10m", "redis 11m"));
 }
