@@ -34,11 +34,11 @@ expect:
     )
 }
 
-/// The events of a kind in the run's journal.
+/// The events of a kind in the journal of the last run.
 fn events(bench: &Bench, kind: &str) -> Vec<Value> {
     let journals: Vec<PathBuf> = bench.journals();
     let text =
-        journals.first().map(|path| std::fs::read_to_string(path).unwrap_or_default()).unwrap_or_default();
+        journals.last().map(|path| std::fs::read_to_string(path).unwrap_or_default()).unwrap_or_default();
     text.lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter_map(|event| event["kind"].get(kind).cloned())
@@ -60,8 +60,7 @@ fn latency_on_the_calls_of_a_container_that_knows_nothing_of_murphy() {
     bench.file("s.yaml", &text);
     let shown = get(&format!("{}:7004", stack.address(&stack.cart)), "/cart/7");
     assert_eq!(shown.expect("an answer").0, 200, "the cart's pool has a connection from now on");
-    let finished: Finished = bench.run(&["run", "s.yaml"]).expect(0);
-    finished.says("GRACEFUL");
+    bench.run_expecting(0, &["run", "s.yaml"]).says("GRACEFUL");
     let seats = events(&bench, "edge-intercepted");
     assert_eq!(seats[0]["caller"], json!(stack.cart.name));
     assert!(seats[0]["cut"].as_u64() >= Some(1), "the pool that was open before: {}", seats[0]);
