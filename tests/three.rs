@@ -16,7 +16,7 @@ use crate::wait::eventually;
 
 /// Longer than any connection takes where there is nothing in its way.
 const CONNECT: Duration = Duration::from_millis(1500);
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Three containers on one network, each of which echoes on port 7000.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use murphy_tests::{Bench, Finished, Three, eventually, finish, kill_with_watchdo
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Murphy with this in the world, seen in the network of the first container.
 fn begin(three: &Three, bench: &Bench, args: &[&str]) -> Child {

@@ -9,7 +9,7 @@ use murphy_tests::{Bench, Three, eventually, processes_with};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the journal says that the fault did.
 fn hits(journal: &str) -> u64 {
@@ -215,8 +215,11 @@ fn when_murphy_and_its_watchdog_are_dead_the_kernel_lets_traffic_flow_again() {
         kill(Pid::from_raw(watchdog as i32), Signal::SIGKILL).expect("it runs");
     }
     kill(pid, Signal::SIGKILL).expect("it runs");
+    let killed = Instant::now();
     run.wait().expect("it is dead");
-    eventually("the lease has run out", Duration::from_secs(8), || three.line(0, 1).is_ok());
+    eventually("the lease has run out", PATIENCE, || three.line(0, 1).is_ok());
+    // The term is 5 s, and a call that is cut off takes 1.5 s; the rest is the slack of a busy machine.
+    assert!(killed.elapsed() < Duration::from_secs(20), "{:?}", killed.elapsed());
     bench.run(&["undo"]).expect(0).says("taken back: delete nftables table");
     three.untouched();
 }

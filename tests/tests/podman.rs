@@ -226,11 +226,11 @@ fn a_run_breaks_podmans_containers_and_a_dead_one_leaves_nothing() {
     let (web, before) = (pair.web.name.as_str(), pair.state());
     let run = format!(
         "murphy: 1\nname: podman\nprobes: {{ up: {{ tcp: \"{}:7000\", every: 200ms, within: 500ms }} }}\n\
-         phases: {{ warm-up: 0s, baseline: 1s, fault: 7s, recovery: 2s }}\nlearn: all\nfaults:\n  \
+         phases: {{ warm-up: 0s, baseline: 1s, fault: 10s, recovery: 2s }}\nlearn: all\nfaults:\n  \
          - {{ container: {{ name: {web} }}, inject: kill, at: 0ms, for: 1s }}\n  \
-         - {{ container: {{ name: {web} }}, inject: {{ stop: 1s }}, at: 2s, for: 1s }}\n  \
-         - {{ container: {{ name: {web} }}, inject: disconnect, at: 4s, for: 1s }}\n  \
-         - {{ container: {{ name: {web} }}, inject: pause, at: 6s, for: 1s }}\n",
+         - {{ container: {{ name: {web} }}, inject: {{ stop: 1s }}, at: 3s, for: 1s }}\n  \
+         - {{ container: {{ name: {web} }}, inject: disconnect, at: 6s, for: 1s }}\n  \
+         - {{ container: {{ name: {web} }}, inject: pause, at: 9s, for: 1s }}\n",
         pair.address(&pair.db)
     );
     bench.file("s.yaml", &run);

@@ -39,11 +39,11 @@ fn each_pressure_is_there_for_its_time_and_gone_after_it() {
     for (args, is_there) in KINDS {
         let bench = Bench::new();
         let begun = Instant::now();
-        let child = bench.spawn(&with(args, &["--for", "3s", "--seed", "7"]));
+        let child = bench.spawn(&with(args, &["--for", "5s", "--seed", "7"]));
         let pid = worker(&bench);
         eventually("the pressure is there", PATIENCE, || is_there(pid));
-        let finished = finish(child).expect(0).says("this machine, for 3s").says("nothing left to take back");
-        assert!(begun.elapsed() >= Duration::from_secs(3), "{args:?}");
+        let finished = finish(child).expect(0).says("this machine, for 5s").says("nothing left to take back");
+        assert!(begun.elapsed() >= Duration::from_secs(5), "{args:?}");
         assert!(finished.stdout.contains("  taken back  end "), "{}", finished.stdout);
         assert_eq!((workers(&bench).len(), left_in(&bench).len()), (0, 0), "{args:?}");
         assert!(bench.undo_logs().is_empty(), "{args:?}");
@@ -125,7 +125,7 @@ fn the_watchdog_ends_a_worker_that_cannot_hear() {
 #[test]
 fn a_pressure_that_ends_before_its_time_is_no_success() {
     let bench = Bench::new();
-    let child = bench.spawn(&["pressure", "memory", "64MiB", "--for", "2s"]);
+    let child = bench.spawn(&["pressure", "memory", "64MiB", "--for", "5s"]);
     let pid = worker(&bench);
     eventually("the pressure is there", PATIENCE, || resident(pid) > 64 * MIB);
     kill(Pid::from_raw(pid as i32), Signal::SIGKILL).expect("the worker lives");
@@ -211,7 +211,7 @@ fn all_there(bench: &Bench) -> bool {
 #[test]
 fn a_run_presses_during_its_fault_and_leaves_nothing() {
     let bench = Bench::new();
-    bench.file("s.yaml", &scenario(&bench, "4s"));
+    bench.file("s.yaml", &scenario(&bench, "8s"));
     bench
         .run(&["plan", "s.yaml"])
         .expect(0)

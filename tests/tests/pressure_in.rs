@@ -102,7 +102,7 @@ fn a_worker_ends_with_its_container_and_does_not_hold_it() {
         return;
     };
     let bench = Bench::new();
-    let child = bench.spawn(&["pressure", "memory", "32MiB", "--in", &member.name, "--for", "5s"]);
+    let child = bench.spawn(&["pressure", "memory", "32MiB", "--in", &member.name, "--for", "10s"]);
     let pid = worker(&bench);
     eventually("it is there", PATIENCE, || resident(pid) > 32 * MIB);
     sandbox.post(&format!("/containers/{}/stop?t=1", member.id), &json!(null));
@@ -143,7 +143,7 @@ expect: {{ read: {{ success: ">= 50%" }} }}
             && pids.iter().any(|pid| resident(*pid) > 48 * MIB)
             && pids.iter().any(|pid| held_on_disk(*pid) >= 4 * MIB)
     };
-    bench.file("s.yaml", &catalogue_scenario("a container with little to spare", &more("5s")));
+    bench.file("s.yaml", &catalogue_scenario("a container with little to spare", &more("8s")));
     bench.run(&["plan", "s.yaml"]).expect(0).says("when murphy or the container dies");
     let child = bench.spawn(&["run", "s.yaml", "--inconclusive", "warn"]);
     eventually("all three are there", PATIENCE, all_there);

@@ -17,7 +17,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use relay::Relay;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The same with a stop, which takes its whole grace of 3 s if the victim is deaf.
 fn stopped_for_a_minute(victims: &Victims) -> String {

@@ -101,7 +101,7 @@ fn limit(value: &Value) -> Option<i64> {
 /// Waits until a fault of the bench's first run is in the world.
 #[allow(dead_code, reason = "not every test that shares this file asks")]
 pub fn armed(bench: &Bench) {
-    eventually("a fault is armed", Duration::from_secs(30), || {
+    eventually("a fault is armed", Duration::from_secs(60), || {
         bench.journals().first().is_some_and(|journal| {
             std::fs::read_to_string(journal).is_ok_and(|text| text.contains("\"fault-armed\""))
         })
