@@ -9,7 +9,7 @@ use murphy_docker::{
     ActError, Action, Command, Engine, EngineError, Limits, Networks, Removal, RevertError, Reverted, Signal,
     restoring_options,
 };
-use murphy_testkit::{Member, Sandbox};
+use murphy_testkit::{Member, Sandbox, free_port};
 use serde_json::{Value, json};
 
 async fn act(engine: &Engine, member: &Member, action: &Action) -> Vec<Undo> {
@@ -55,7 +55,7 @@ fn a_settled_container(sandbox: &Sandbox, octet: u8) -> Member {
         "HostConfig": {
             "NetworkMode": front,
             "RestartPolicy": { "Name": "always" },
-            "PortBindings": { "7000/tcp": [{ "HostIp": "127.0.0.1", "HostPort": (20_000 + u32::from(octet)).to_string() }] },
+            "PortBindings": { "7000/tcp": [{ "HostIp": "127.0.0.1", "HostPort": free_port().to_string() }] },
         },
         "NetworkingConfig": { "EndpointsConfig": { &front: { "Aliases": ["web", "shop"] } } },
     }));

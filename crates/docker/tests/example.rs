@@ -12,10 +12,10 @@ use murphy_core::{Seed, Span, Undo};
 use murphy_docker::{
     Action, Command, ComposeProgram, ComposeStack, Engine, Networks, Removal, Signal, UpTimes, Wanted,
 };
-use murphy_testkit::{Member, Sandbox};
+use murphy_testkit::{Member, Sandbox, free_port};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 /// For what a busy machine may take its time over.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -195,7 +195,7 @@ async fn the_example_shop_degrades_as_its_readme_says_and_is_as_before_after_eac
         }
     };
     let engine = connect(&sandbox).await;
-    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let project = sandbox.name("shop");
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/compose/compose.yaml");
     let stack = ComposeStack::new(program, &[file], Some(&project))

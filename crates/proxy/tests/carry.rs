@@ -9,7 +9,7 @@ use murphy_core::{CloseHow, EdgeName, EventKind, ExchangeEnd, Protocol, Recorder
 use murphy_proxy::{BindError, EdgeTls, Limits, Proxy, ProxyConfig};
 use support::{reset, stage, stage_to, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpSocket;
 
 #[tokio::test]
 async fn half_close_is_carried_in_both_directions() {
@@ -135,10 +135,8 @@ async fn the_meter_is_live() {
 
 #[tokio::test]
 async fn a_dependency_that_refuses_gives_a_reset_and_is_told() {
-    let target = {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        listener.local_addr().unwrap().to_string()
-    };
+    // Given to nobody else meanwhile: a port that was drawn and given back is soon that of another test.
+    let target = format!("127.0.0.1:{}", murphy_testkit::free_port());
     let stage = stage_to(&target, None, Limits::default()).await;
     let mut client = stage.dial().await;
     let error = within("reset", client.read(&mut [0; 8])).await.unwrap_err();

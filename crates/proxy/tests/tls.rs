@@ -98,7 +98,7 @@ impl Lab {
 
     /// nginx, as a server with TLS and HTTP/2 that tells what it was asked and by whom.
     async fn nginx(&self, more: &str) -> (SocketAddr, Child) {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = murphy_testkit::free_port();
         let config = format!(
             "daemon off; master_process off; pid nginx.pid; error_log stderr; worker_processes 1; events {{ worker_connections 64; }}
              http {{ access_log off; client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f;
