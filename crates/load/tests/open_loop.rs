@@ -439,19 +439,28 @@ async fn a_held_load_leaves_no_request_out_and_sends_one_alone_where_that_is_ask
     load.flow = Some(held);
     let (recorder, recording) = recorder();
     let stop = CancellationToken::new();
-    let counted = Arc::new(server);
     let (summary, alone) = tokio::join!(drive(load, recorder, stop.clone()), async {
+        let asked = || server.counts().requests;
         tokio::time::sleep(Duration::from_millis(300)).await;
         flow.send_replace(Flow::Held);
-        // What was due before is still sent.
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let before = counted.counts().requests;
+        // What was due before is still sent, and that may take a machine that stood still a while: all of it has been when nobody
+        // comes for so long.
+        let mut before = asked();
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            if asked() == before {
+                break;
+            }
+            before = asked();
+        }
         tokio::time::sleep(Duration::from_millis(500)).await;
-        assert_eq!(counted.counts().requests, before, "nobody comes");
+        assert_eq!(asked(), before, "nobody comes");
         flow.send_replace(Flow::Alone(1));
+        server.until(|counts| counts.requests > before).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let alone = counted.counts().requests - before;
+        let alone = asked() - before;
         flow.send_replace(Flow::On);
+        server.until(|counts| counts.requests > before + alone).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
         stop.cancel();
         alone
