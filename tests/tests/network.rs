@@ -215,11 +215,8 @@ fn when_murphy_and_its_watchdog_are_dead_the_kernel_lets_traffic_flow_again() {
         kill(Pid::from_raw(watchdog as i32), Signal::SIGKILL).expect("it runs");
     }
     kill(pid, Signal::SIGKILL).expect("it runs");
-    let killed = Instant::now();
     run.wait().expect("it is dead");
-    eventually("the lease has run out", PATIENCE, || three.line(0, 1).is_ok());
-    // The term is 5 s, and a call that is cut off takes 1.5 s; the rest is the slack of a busy machine.
-    assert!(killed.elapsed() < Duration::from_secs(20), "{:?}", killed.elapsed());
+    eventually("the lease has run out", Duration::from_secs(8), || three.line(0, 1).is_ok());
     bench.run(&["undo"]).expect(0).says("taken back: delete nftables table");
     three.untouched();
 }

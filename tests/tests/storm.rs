@@ -30,8 +30,6 @@ const LANES: u32 = 4;
 const USUAL: u32 = 200;
 /// How long after the kill everything may be as before without anybody's help.
 const BY_ITSELF: Duration = Duration::from_secs(5);
-/// For a watchdog that is slow and still at work beside `murphy undo`.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A process that Murphy did not start; killed at the end.
 struct Bystander(Child);
@@ -264,7 +262,7 @@ impl Lane {
         }
         // A watchdog that is slow may still be at work; both may do the same thing.
         let undo = bench.run(&["undo"]).expect(0);
-        eventually("everything is as before after murphy undo", PATIENCE, || {
+        eventually("everything is as before after murphy undo", Duration::from_secs(10), || {
             as_before() || {
                 eprintln!(
                     "killed after {:?} with {due:?} due; {} instead of {}; {:?}, {:?}\n{}",
