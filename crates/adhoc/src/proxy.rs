@@ -316,7 +316,7 @@ pub async fn sit(seat: &Seat, company: Company<'_>) -> Result<Sight, SeatError> 
             .await?;
             let (close, mut serving) = (CancellationToken::new(), JoinSet::new());
             let (hands, listen) = (EdgeHands::of(proxy.handle()), proxy.local_addr().to_string());
-            serving.spawn(proxy.serve(close.clone().cancelled_owned()));
+            serving.spawn(murphy_core::boxed(proxy.serve(close.clone().cancelled_owned())));
             (Carrier::Proxy { close, serving }, hands, Some(listen))
         }
         Route::Attach(attach) => {

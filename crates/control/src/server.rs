@@ -169,7 +169,7 @@ impl Server {
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let mut helpers = JoinSet::new();
-        helpers.spawn(self.proxies.clone().watch_leases());
+        helpers.spawn(murphy_core::boxed(self.proxies.clone().watch_leases()));
         let (events, recording, over) = (self.events.clone(), self.recording, stop.clone());
         let teller = std::thread::Builder::new().name("events".into());
         // Without the thread there are no traffic events, and everything else goes on.
@@ -183,7 +183,7 @@ impl Server {
             };
             match accepted {
                 Ok((stream, _)) => {
-                    tasks.spawn(talk(stream, Arc::clone(&self.apis), stop.clone()));
+                    tasks.spawn(murphy_core::boxed(talk(stream, Arc::clone(&self.apis), stop.clone())));
                 }
                 // Descriptors may come back at any time; the listener stays.
                 Err(_) => tokio::time::sleep(PAUSE).await,

@@ -3,6 +3,7 @@
 //! Every other crate speaks in these types. This crate does no I/O of its own, starts no task and knows no fault by
 //! name: it must stay usable from a pure function and from a test without a runtime.
 
+mod boxed;
 mod brief;
 mod clock;
 mod container;
@@ -25,6 +26,7 @@ mod undo;
 mod units;
 mod verdict;
 
+pub use boxed::{Boxed, boxed};
 pub use brief::{
     EdgeBrief, FaultBrief, Learn, LoadBrief, Phase, PhaseLengths, ProbeBrief, Protocol, Purpose, RunBrief,
     ServiceBrief,

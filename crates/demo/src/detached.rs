@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::reply::{Reply, problem};
-use crate::server::Handler;
+use crate::server::{Handler, Task};
 
 /// A handler whose answers are worked out to their end, whoever has left.
 #[derive(Debug)]
@@ -33,7 +33,8 @@ impl<H: Handler> Handler for Detached<H> {
             let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
             while work.try_join_next().is_some() {}
             // Nobody may be there to take the answer: that is the point.
-            work.spawn(async move { drop(done.send(handler.answer(request).await)) });
+            let answer: Task = Box::pin(async move { drop(done.send(handler.answer(request).await)) });
+            work.spawn(answer);
         }
         result.await.unwrap_or_else(|_| problem(StatusCode::INTERNAL_SERVER_ERROR, "the service is stopping"))
     }

@@ -38,6 +38,9 @@ pub(crate) trait Handler: Send + Sync + 'static {
 
 type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// What a task does, its type forgotten: a runtime's part in a task is compiled anew for each type.
+pub(crate) type Task = Later<'static, ()>;
+
 /// A handler whose type is forgotten: hyper's server is compiled once, and not once more for each service.
 trait AnyHandler: Send + Sync {
     fn answer_any(&self, request: Request<Incoming>) -> Later<'_, Reply>;
@@ -95,7 +98,9 @@ async fn serve_any(
         match accepted {
             Ok((stream, _)) => {
                 while connections.try_join_next().is_some() {}
-                connections.spawn(connection(stream, Arc::clone(&handler), log.clone(), stop.clone()));
+                let serving: Task =
+                    Box::pin(connection(stream, Arc::clone(&handler), log.clone(), stop.clone()));
+                connections.spawn(serving);
             }
             Err(error) => accept_failed(&error, &log).await,
         }

@@ -78,10 +78,10 @@ impl Connection {
         let _ = stream.set_nodelay(true);
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(Failure::Broken)?;
         let mut driver = JoinSet::new();
-        driver.spawn(async move {
+        driver.spawn(murphy_core::boxed(async move {
             // How it ends is told to the sender.
             let _ = connection.await;
-        });
+        }));
         Ok(Connection { sender, kept: BODY_KEPT, _driver: driver })
     }
 

@@ -39,7 +39,7 @@ pub async fn watch(
         while open.try_join_next().is_some() {}
         let (probe, question, recorder) = (probe.clone(), Arc::clone(&question), recorder.clone());
         let asked = recorder.clock().offset(Instant::now());
-        open.spawn(async move {
+        open.spawn(murphy_core::boxed(async move {
             let reply = ask(&question, within).await;
             recorder.record(EventKind::Probe {
                 probe,
@@ -48,6 +48,6 @@ pub async fn watch(
                 ok: reply.ok,
                 saw: reply.saw,
             });
-        });
+        }));
     }
 }

@@ -17,6 +17,7 @@ mod pressure_args;
 mod progress;
 mod proxy_args;
 mod request_flags;
+mod runtime;
 mod signals;
 mod style;
 mod table;

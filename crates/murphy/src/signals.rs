@@ -14,7 +14,7 @@ use crate::exit::Exit;
 pub async fn heeded(stop: &Stop, work: impl Future<Output = Exit>) -> Exit {
     // In a task of its own: a second signal must end the program also while the work keeps its thread busy.
     let mut watching = JoinSet::new();
-    watching.spawn(watch(stop.clone()));
+    watching.spawn(murphy_core::boxed(watch(stop.clone())));
     tokio::select! {
         exit = work => exit,
         Some(Ok(Err(error))) = watching.join_next() => {

@@ -151,8 +151,8 @@ impl Proxy {
     pub async fn serve(mut self, shutdown: impl Future<Output = ()> + Send) {
         let mut shutdown = pin!(shutdown);
         let mut helpers = JoinSet::new();
-        helpers.spawn(Arc::clone(&self.shared.timer).drive());
-        helpers.spawn(second_look::drive(Arc::clone(&self.shared)));
+        helpers.spawn(murphy_core::boxed(Arc::clone(&self.shared.timer).drive()));
+        helpers.spawn(murphy_core::boxed(second_look::drive(Arc::clone(&self.shared))));
         let mut links = Links::default();
         let mut state = self.state.subscribe();
         let mut failures = Failures { pause: PAUSES.0, until: None, told: None };

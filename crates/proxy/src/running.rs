@@ -36,7 +36,7 @@ impl Proxy {
         .await?;
         let (address, handle) = (proxy.local_addr(), proxy.handle());
         let mut task = JoinSet::new();
-        task.spawn(proxy.serve(std::future::pending()));
+        task.spawn(murphy_core::boxed(proxy.serve(std::future::pending())));
         Ok(RunningProxy { address, handle, _task: task })
     }
 }

@@ -157,7 +157,7 @@ impl Attachment {
         let (tasks, close) = (TaskTracker::new(), CancellationToken::new());
         let (ready, is_ready) = oneshot::channel();
         let what = self.interception(recorder.clone());
-        tasks.spawn(sit_in(Arc::clone(&site), what, hands.clone(), close.clone(), ready));
+        tasks.spawn(murphy_core::boxed(sit_in(Arc::clone(&site), what, hands.clone(), close.clone(), ready)));
         Ok(Attached { site, guarded, tasks, close: close.drop_guard(), ready: is_ready })
     }
 

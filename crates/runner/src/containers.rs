@@ -203,7 +203,7 @@ impl Containers {
         let mut watch = self.engine.watch(watched, self.recorder.clone()).await?;
         lock(&self.causes).push(watch.causes());
         let (this, end) = (Arc::clone(self), self.end_watches.clone());
-        self.watches.lock().await.spawn(async move {
+        self.watches.lock().await.spawn(murphy_core::boxed(async move {
             loop {
                 tokio::select! {
                     change = watch.change() => match change {
@@ -214,7 +214,7 @@ impl Containers {
                 }
             }
             watch.stop().await;
-        });
+        }));
         Ok(())
     }
 
@@ -250,13 +250,13 @@ impl Containers {
         let acting = act_on(self.engine.clone(), prepared, action);
         if takes_its_time(&armed.action) {
             let (recorder, fault) = (self.recorder.clone(), step.id.clone());
-            armed.acting.spawn(async move {
+            armed.acting.spawn(murphy_core::boxed(async move {
                 let answer = acting.await;
                 if let Err(not_done) = &answer {
                     recorder.record(EventKind::FaultFailed { fault, why: not_done.why.clone() });
                 }
                 answer
-            });
+            }));
             return Ok(());
         }
         match acting.await {

@@ -163,7 +163,7 @@ pub(crate) async fn begin_to_sit(
     let edge = what.edge.clone();
     let failed = |why: String| RunError::SitIn { edge, why };
     let (ready, is_ready) = oneshot::channel();
-    tasks.spawn(sit_in(site, what, hands, close, ready));
+    tasks.spawn(murphy_core::boxed(sit_in(site, what, hands, close, ready)));
     match is_ready.await {
         Ok(begun) => begun.map(drop).map_err(|error| failed(error.to_string())),
         Err(_) => Err(failed("its task has ended".into())),
@@ -332,7 +332,7 @@ impl Sitting {
         let id = self.site.log.due(None, &undo)?;
         let stop = CancellationToken::new();
         let handle = proxy.handle();
-        self.proxies.spawn(proxy.serve(stop.clone().cancelled_owned()));
+        self.proxies.spawn(murphy_core::boxed(proxy.serve(stop.clone().cancelled_owned())));
         let lease = match plan.apply().await {
             Ok(lease) => lease,
             Err(error) => {

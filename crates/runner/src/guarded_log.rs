@@ -56,7 +56,7 @@ impl GuardedLog {
         };
         let all_well = CancellationToken::new();
         let mut guards = JoinSet::new();
-        guards.spawn(watchdog.keep(all_well.clone()));
+        guards.spawn(murphy_core::boxed(watchdog.keep(all_well.clone())));
         Ok(GuardedLog { log, all_well, guards })
     }
 

@@ -131,7 +131,7 @@ impl Networks {
                 gone: Tally::default(),
                 felt: None,
             };
-            let done = self.tasks.spawn(holder.hold(lift.clone(), ready));
+            let done = self.tasks.spawn(murphy_core::boxed(holder.hold(lift.clone(), ready)));
             // Known before it stands: whatever ends the run from here on takes it back.
             self.lock().insert(step.id.clone(), Standing::Held { lift, done });
             match is_ready.await {

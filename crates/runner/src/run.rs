@@ -129,7 +129,7 @@ pub async fn run(
 
     // In a task of its own, so that a panic in it is an error here and not the end of the way out.
     let mut work = JoinSet::new();
-    work.spawn(Arc::clone(&world).carry_out(met));
+    work.spawn(murphy_core::boxed(Arc::clone(&world).carry_out(met)));
     let mut stopped = None;
     let mut error = tokio::select! {
         result = work.join_next() => match result {

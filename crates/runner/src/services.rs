@@ -169,10 +169,10 @@ impl Services {
         service.state.send_replace(State::Alive(child.identity()));
         self.supervise(&service, child);
         let this = Arc::clone(self);
-        self.supervisors.spawn(async move {
+        self.supervisors.spawn(murphy_core::boxed(async move {
             // A service that does not come back is for the judge to see, in what users saw.
             let _ = this.wait_ready(&service).await;
-        });
+        }));
         Ok(())
     }
 
@@ -254,7 +254,7 @@ impl Services {
         let service = Arc::clone(service);
         let recorder = self.recorder.clone();
         let output = self.dir.service_log(&service.plan.name);
-        self.supervisors.spawn(async move {
+        self.supervisors.spawn(murphy_core::boxed(async move {
             let status = child.wait().await;
             let cause = *service.blame.lock().unwrap_or_else(PoisonError::into_inner);
             recorder.record(EventKind::ServiceExited {
@@ -264,7 +264,7 @@ impl Services {
                 last_output: host::tail(&output, LAST_LINES),
             });
             service.state.send_replace(State::Ended(status));
-        });
+        }));
     }
 
     async fn wait_ready(&self, service: &Service) -> Result<(), RunError> {

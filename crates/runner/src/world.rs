@@ -134,10 +134,11 @@ impl World {
                 let (request, renewed) = watch::channel(None);
                 load.renewed = Some(renewed);
                 let (captured, end) = (Arc::clone(&self.captured), self.end_load.clone());
-                self.load.spawn(renew(captured, plan.clone(), load.writes.clone(), request, end));
+                let renewing = renew(captured, plan.clone(), load.writes.clone(), request, end);
+                self.load.spawn(murphy_core::boxed(renewing));
             }
             let driven = murphy_load::drive(load, self.recorder.clone(), self.end_load.clone());
-            self.load.spawn(driven);
+            self.load.spawn(murphy_core::boxed(driven));
         }
         for probe in probes {
             let setup::Probe { name, question, every, within } = probe;
@@ -153,7 +154,8 @@ impl World {
                 }
             };
             let (recorder, end) = (self.recorder.clone(), self.end_load.clone());
-            self.load.spawn(murphy_load::watch(name, question, every, within, recorder, end));
+            let watching = murphy_load::watch(name, question, every, within, recorder, end);
+            self.load.spawn(murphy_core::boxed(watching));
         }
         self.pass_time(begin, met).await?;
         self.aftermath.quiesce(&self.plan.phases, &self.recorder, &self.flow).await;
@@ -279,7 +281,7 @@ impl World {
             what: "the runner".into(),
             why: panic.to_string(),
         };
-        self.acts.spawn(act).await.map_err(failed)
+        self.acts.spawn(murphy_core::boxed(act)).await.map_err(failed)
     }
 
     async fn open_edge(&self, edge: &EdgePlan) -> Result<(), RunError> {
@@ -340,7 +342,7 @@ impl World {
             upstream: to.to_string(),
         });
         self.injector.add_edge(edge.clone(), EdgeHands::of(proxy.handle()));
-        self.edges.spawn(proxy.serve(self.close_edges.clone().cancelled_owned()));
+        self.edges.spawn(murphy_core::boxed(proxy.serve(self.close_edges.clone().cancelled_owned())));
         Ok(())
     }
 

@@ -211,7 +211,7 @@ impl Inner {
         let (failed, has_failed) = tokio::sync::oneshot::channel();
         let stop = Stop::new();
         let task = Task { order, stop: stop.clone(), name: name.clone(), progress: sender, failed };
-        self.tasks.spawn(Arc::clone(self).carry(task));
+        self.tasks.spawn(murphy_core::boxed(Arc::clone(self).carry(task)));
         let entry = Entry { stop, progress };
         state.all.insert(name.clone(), entry.clone());
         Ok((name, entry, has_failed))

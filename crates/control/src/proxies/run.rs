@@ -102,10 +102,10 @@ impl Proxies {
             Labels { proxy: name.to_owned(), listener: slot.listen.clone(), upstream: slot.upstream.clone() };
         let account = self.shared.ledger.open(labels, handle);
         let shared = Arc::clone(&self.shared);
-        self.shared.tasks.spawn(async move {
+        self.shared.tasks.spawn(murphy_core::boxed(async move {
             proxy.serve(stop.cancelled_owned()).await;
             shared.ledger.close(account);
-        });
+        }));
     }
 
     /// Stops a proxy under the turn, if it runs. Its port is free when this returns; its connections end by themselves.

@@ -19,7 +19,7 @@ use crate::jitter::Jitter;
 use crate::link::{Answer, Call, Link, LinkError};
 use crate::log::Log;
 use crate::reply::{Reply, json_reply, raw_reply, stale, stand_in, unavailable};
-use crate::server::Handler;
+use crate::server::{Handler, Task};
 use crate::shed::Shedder;
 use crate::stale::LastGood;
 
@@ -110,7 +110,8 @@ impl CarefulShop {
                 let (cache, write) =
                     (Arc::clone(&self.cache), calls::cache(id, answer.body.clone(), self.fresh_for));
                 // A failure here is counted by the guard, and costs the next reader a miss.
-                self.writes.spawn(async move { drop(cache.call(&write).await) });
+                let writing: Task = Box::pin(async move { drop(cache.call(&write).await) });
+                self.writes.spawn(writing);
                 raw_reply(StatusCode::OK, answer.body)
             }
             Ok(answer) => raw_reply(answer.status, answer.body),

@@ -87,7 +87,7 @@ impl Engine {
             began: Mark::at(since),
         };
         let mut tasks = JoinSet::new();
-        tasks.spawn(Box::pin(watcher.run()));
+        tasks.spawn(murphy_core::boxed(watcher.run()));
         Ok(Watch { tasks, changes, expected })
     }
 }
@@ -165,7 +165,8 @@ impl Watcher {
     fn follow_output(&mut self, container: ContainerIdentity) {
         let mark = self.written.get(&container.id).unwrap_or(&self.began).clone();
         self.followed.insert(container.id.clone());
-        self.outputs.spawn(output::follow(self.engine.clone(), container, mark, self.recorder.clone()));
+        let output = output::follow(self.engine.clone(), container, mark, self.recorder.clone());
+        self.outputs.spawn(murphy_core::boxed(output));
     }
 
     fn output_ended(&mut self, ended: Result<(ContainerIdentity, Mark), JoinError>) {

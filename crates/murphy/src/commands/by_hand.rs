@@ -181,7 +181,7 @@ async fn act(order: &Order, tell: &mut (dyn FnMut(Happening) + Send)) -> Exit {
     let stop = Stop::new();
     let mut agree = |planned: &Planned| ask(planned, &stop);
     let mut listening = JoinSet::new();
-    listening.spawn(signals::watch(stop.clone()));
+    listening.spawn(murphy_core::boxed(signals::watch(stop.clone())));
     tokio::select! {
         done = carry_out(order, &base, &stop, &mut agree, tell) => exit_of(done, &stop),
         Some(Ok(Err(error))) = listening.join_next() => {

@@ -94,7 +94,7 @@ pub async fn watch(
 ) -> Result<Exit, CallError> {
     let stop = Stop::new();
     let mut tasks = JoinSet::new();
-    tasks.spawn(signals::watch(stop.clone()));
+    tasks.spawn(murphy_core::boxed(signals::watch(stop.clone())));
     let screen = std::io::stdout().is_terminal();
     let mut before = None;
     loop {

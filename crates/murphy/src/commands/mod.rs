@@ -45,6 +45,7 @@ use std::io::Write;
 use murphy_runner::{Base, StateDir};
 
 use crate::exit::Exit;
+use crate::runtime::Runtime;
 
 /// Prints a result. A reader that went away (`murphy … | head`) is no error.
 pub fn print(text: &str) {
@@ -79,12 +80,9 @@ pub fn base() -> Result<Base, Exit> {
 
 /// A runtime for a command that needs one, and as many descriptors as this user may have: a load whose service hangs
 /// needs two for each user that waits.
-pub fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
+pub fn runtime() -> Result<Runtime, Exit> {
     if let Err(error) = murphy_host::raise_open_files() {
         note(&format_args!("warning: cannot raise the limit of open files: {error}"));
     }
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| fail(Exit::Failed, &format_args!("cannot start the runtime: {error}")))
+    Runtime::start().map_err(|error| fail(Exit::Failed, &format_args!("cannot start the runtime: {error}")))
 }

@@ -154,7 +154,8 @@ impl Series<'_> {
             if self.is_beside() {
                 note(&format_args!("begins: {label}"));
             }
-            let task = under_way.spawn(async move { (who, bench.carry_out(&plan, again, &label).await) });
+            let run = async move { (who, bench.carry_out(&plan, again, &label).await) };
+            let task = under_way.spawn(murphy_core::boxed(run));
             tasks.insert(task.id(), who);
         }
         for wait in self.turns.waits() {

@@ -62,7 +62,7 @@ pub fn seat_of(args: &SittingArgs, route: Route, state: StateDir) -> Result<Seat
 pub async fn sit_down(args: &SittingArgs, seat: &Seat) -> Exit {
     let stop = Stop::new();
     let mut tasks = JoinSet::new();
-    tasks.spawn(signals::watch(stop.clone()));
+    tasks.spawn(murphy_core::boxed(signals::watch(stop.clone())));
     let (presses, mut keys) = mpsc::channel(16);
     let no_more_keys = CancellationToken::new();
     let show = Show::new(args.output);
@@ -70,12 +70,12 @@ pub async fn sit_down(args: &SittingArgs, seat: &Seat) -> Exit {
     let begun = CancellationToken::new();
     if matches!(show, Show::Live(_)) {
         let (begun, ended) = (begun.clone(), no_more_keys.clone());
-        tasks.spawn(async move {
+        tasks.spawn(murphy_core::boxed(async move {
             begun.cancelled().await;
             // Without keys it carries calls all the same.
             let _ = tokio::task::spawn_blocking(move || listen_to_keys(&presses, &ended)).await;
             Ok(())
-        });
+        }));
     } else {
         drop(presses);
     }

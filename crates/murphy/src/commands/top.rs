@@ -14,7 +14,6 @@ use murphy_tui::{
     App, Daemon, EdgeSpec, Follow, Hands, Order, Own, Recorded, SavedCaller, Shared, Stack, StackConfig,
     StackOf, Via, show,
 };
-use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +24,7 @@ use super::{base, fail, note, runtime};
 use crate::args::TopArgs;
 use crate::exit::Exit;
 use crate::native_args::USUAL_API;
+use crate::runtime::Runtime;
 
 /// After a signal, the time for the screen to be given back.
 const GRACE: Duration = Duration::from_secs(2);
@@ -57,26 +57,25 @@ pub fn run(args: &TopArgs) -> Exit {
     let mut tasks = JoinSet::new();
     // A second signal ends it at once; what is not in this process is then taken back by the watchdog.
     let watched = stop.clone();
-    tasks.spawn_on(async move { drop(crate::signals::watch(watched).await) }, runtime.handle());
+    let signals = async move { drop(crate::signals::watch(watched).await) };
+    tasks.spawn_on(murphy_core::boxed(signals), runtime.handle());
     let (watched, shown) = (stop.clone(), screen.clone());
-    tasks.spawn_on(
-        async move {
-            watched.stopped().await;
-            shown.end.cancel();
-            // Until it is taken, whatever is under way ends by itself.
-            shown.taken.cancelled().await;
-            // A terminal that was closed can hold the reader of keys for ever.
-            if tokio::time::timeout(GRACE, shown.given_back.cancelled()).await.is_ok() {
-                return;
-            }
-            let code = match watched.reason() {
-                Some(StopReason::Signal { number, .. }) => 128 + number,
-                _ => 1,
-            };
-            std::process::exit(code);
-        },
-        runtime.handle(),
-    );
+    let end = async move {
+        watched.stopped().await;
+        shown.end.cancel();
+        // Until it is taken, whatever is under way ends by itself.
+        shown.taken.cancelled().await;
+        // A terminal that was closed can hold the reader of keys for ever.
+        if tokio::time::timeout(GRACE, shown.given_back.cancelled()).await.is_ok() {
+            return;
+        }
+        let code = match watched.reason() {
+            Some(StopReason::Signal { number, .. }) => 128 + number,
+            _ => 1,
+        };
+        std::process::exit(code);
+    };
+    tasks.spawn_on(murphy_core::boxed(end), runtime.handle());
     let seed = args.seed.unwrap_or(Seed(1));
     let view = View { runtime: &runtime, screen: &screen, stop: &stop, seed };
     let result = match (&args.run, &args.api) {

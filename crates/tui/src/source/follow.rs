@@ -38,7 +38,7 @@ impl Follow {
         let journal = run.join("journal.ndjson");
         let file = File::open(&journal).map_err(|source| FollowError { journal, source })?;
         let (world, stop, tasks) = (Shared::default(), CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(follow(Shared::clone(&world), BufReader::new(file), stop.clone()));
+        tasks.spawn(murphy_core::boxed(follow(Shared::clone(&world), BufReader::new(file), stop.clone())));
         Ok(Follow { world, stop, tasks })
     }
 

@@ -116,7 +116,7 @@ impl Own {
         };
         for (edge, proxy) in proxies {
             known_by(edge, Via::Listen(proxy.local_addr().to_string()), EdgeHands::of(proxy.handle()));
-            tasks.spawn(proxy.serve(stop.clone().cancelled_owned()));
+            tasks.spawn(murphy_core::boxed(proxy.serve(stop.clone().cancelled_owned())));
         }
         for edge in edges.iter().filter(|edge| matches!(edge.via, Via::From { .. })) {
             known_by(edge, edge.via.clone(), EdgeHands::default());

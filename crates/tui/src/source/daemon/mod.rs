@@ -75,8 +75,8 @@ impl Daemon {
         inner.take_in(proxies, Told::Silently);
         let (orders, given) = mpsc::unbounded_channel();
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(watch(Arc::clone(&inner), ears, stop.clone()));
-        tasks.spawn(obey(Arc::clone(&inner), given));
+        tasks.spawn(murphy_core::boxed(watch(Arc::clone(&inner), ears, stop.clone())));
+        tasks.spawn(murphy_core::boxed(obey(Arc::clone(&inner), given)));
         Ok(Daemon { inner, orders, stop, tasks })
     }
 

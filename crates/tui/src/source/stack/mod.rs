@@ -113,7 +113,7 @@ impl Stack {
     pub fn start(config: StackConfig) -> Stack {
         let inner = Arc::new(Inner { config, state: Mutex::default() });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(watch(Arc::clone(&inner), stop.clone()));
+        tasks.spawn(murphy_core::boxed(watch(Arc::clone(&inner), stop.clone())));
         Stack { inner, stop, tasks }
     }
 
@@ -125,14 +125,15 @@ impl Stack {
                 let title = blow.text(&container);
                 lock(&self.inner.config.world).proposal =
                     Some(Proposal { number, title, said: Said::Looking });
-                self.tasks.spawn(Arc::clone(&self.inner).look_whom(number, blow, container));
+                self.tasks
+                    .spawn(murphy_core::boxed(Arc::clone(&self.inner).look_whom(number, blow, container)));
             }
             StackOrder::Agree { number } => {
                 let Some(pending) = self.inner.take(number) else { return };
                 let stop = Stop::new();
                 let standing = (pending.container.clone(), stop.clone());
                 self.inner.lock().standing.insert(number, standing);
-                self.tasks.spawn(Arc::clone(&self.inner).carry(pending, stop));
+                self.tasks.spawn(murphy_core::boxed(Arc::clone(&self.inner).carry(pending, stop)));
             }
             StackOrder::Relieve { container } => {
                 let state = self.inner.lock();
