@@ -20,8 +20,8 @@ pub use containers::{Base, ContainerFaultDoc, NewContainerFault, NotTakenBack, S
 pub use events::{EventBody, Events, LiftedBy, Notice, TallyDoc, TooManyListeners};
 pub use metrics::{MetricsChoice, Served};
 pub use native::{
-    FaultDoc, FaultOrder, Guard, NewFault, NewProxy, OPENAPI, ProxyDoc, ProxyPatch, Token, TrafficDoc,
-    openapi,
+    ConnectionDoc, DecisionDoc, FaultDoc, FaultOrder, Guard, MOST_CONNECTIONS, NewFault, NewProxy, OPENAPI,
+    ProxyDoc, ProxyPatch, StageDoc, Token, TrafficDoc, openapi,
 };
 pub use proxies::{
     FaultPlan, LeaseHold, LeaseState, LiveConnection, Owner, Placed, Proxies, ProxyChange, ProxyError,

@@ -4,11 +4,26 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use murphy_core::{FaultId, Tally};
+use murphy_core::{ConnId, FaultId, Tally};
 
 use crate::armed::Armed;
 use crate::handle::ProxyHandle;
 use crate::meter::MeterSnapshot;
+use crate::roster::Connection;
+
+/// A connection among all of an edge, in the order of a list: the place of its proxy, then its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EdgeConn {
+    /// The place of its proxy, from 0.
+    pub proxy: usize,
+    /// Its number there, from 1.
+    pub conn: ConnId,
+}
+
+impl EdgeConn {
+    /// What stands before all of them.
+    pub const START: EdgeConn = EdgeConn { proxy: 0, conn: ConnId(0) };
+}
 
 /// All proxies of one edge. Clones share them.
 #[derive(Clone, Default)]
@@ -59,6 +74,19 @@ impl EdgeHands {
         Some(sum(inner.proxies.iter().filter_map(|proxy| proxy.tally(fault))))
     }
 
+    /// The open connections behind `after`, those of each proxy oldest first, at most `most`.
+    pub fn connections(&self, after: EdgeConn, most: usize) -> Vec<(EdgeConn, Connection)> {
+        // Read without the lock: a long list must not keep a fault waiting.
+        let proxies = self.lock().proxies.clone();
+        let mut list = Vec::new();
+        for (proxy, handle) in proxies.iter().enumerate().skip(after.proxy) {
+            let behind = if proxy == after.proxy { after.conn } else { EdgeConn::START.conn };
+            let read = handle.connections(behind, most.saturating_sub(list.len()));
+            list.extend(read.into_iter().map(|open| (EdgeConn { proxy, conn: open.conn }, open)));
+        }
+        list
+    }
+
     /// What has passed so far through all of the edge.
     pub fn meter(&self) -> MeterSnapshot {
         self.lock().proxies.iter().map(ProxyHandle::meter).fold(MeterSnapshot::default(), MeterSnapshot::and)
@@ -80,8 +108,10 @@ fn sum(tallies: impl Iterator<Item = Tally>) -> Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{EdgeEffect, EdgeTls, Limits, Proxy, ProxyConfig};
-    use murphy_core::{Chance, Directions, EdgeName, Protocol, Recorder, Seed};
+    use crate::{Decision, EdgeEffect, EdgeTls, Limits, Proxy, ProxyConfig, Stage};
+    use murphy_core::{Chance, Directions, EdgeName, Protocol, Recorder, Seed, Span};
+    use tokio::net::TcpStream;
+    use tokio::task::JoinSet;
 
     async fn proxy() -> Proxy {
         let config = ProxyConfig {
@@ -113,5 +143,48 @@ mod tests {
         for proxy in [first, second, third] {
             assert_eq!(proxy.handle().tally(&id), None);
         }
+    }
+
+    #[tokio::test]
+    async fn the_connections_of_all_proxies_are_one_list_that_is_read_in_parts() {
+        let hands = EdgeHands::default();
+        let (mut serving, mut callers) = (JoinSet::new(), Vec::new());
+        let id = FaultId::new("slow-open-1").unwrap();
+        // Nobody is dialled.
+        let effect = EdgeEffect::open_late(Span::from_secs(600));
+        hands.arm(Armed { id: id.clone(), effect, directions: Directions::Both, chance: Chance::ALWAYS });
+        for count in [3, 0, 2] {
+            let proxy = proxy().await;
+            let address = proxy.local_addr();
+            hands.add(proxy.handle());
+            serving.spawn(proxy.serve(std::future::pending()));
+            for _ in 0..count {
+                callers.push(TcpStream::connect(address).await.unwrap());
+            }
+        }
+        let all = loop {
+            let all = hands.connections(EdgeConn::START, 100);
+            if all.len() == callers.len() {
+                break all;
+            }
+            tokio::task::yield_now().await;
+        };
+        let places: Vec<(usize, u64)> = all.iter().map(|(at, _)| (at.proxy, at.conn.0)).collect();
+        assert_eq!(places, [(0, 1), (0, 2), (0, 3), (2, 1), (2, 2)]);
+        for (_, open) in &all {
+            assert_eq!(
+                (open.stage, open.decisions.as_slice()),
+                (Stage::Opening, &[(id.clone(), Decision::Acts)][..])
+            );
+        }
+        let (mut read, mut after) = (Vec::new(), EdgeConn::START);
+        loop {
+            let part = hands.connections(after, 2);
+            assert!(part.len() <= 2, "{part:?}");
+            let Some((last, _)) = part.last() else { break };
+            after = *last;
+            read.extend(part.iter().map(|(at, _)| (at.proxy, at.conn.0)));
+        }
+        assert_eq!(read, places);
     }
 }

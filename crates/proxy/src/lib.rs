@@ -35,7 +35,7 @@ mod tls;
 pub use armed::{Armed, Draws, EdgeTally, Standing, Table};
 pub use bind::BindError;
 pub use chunk::{Chunk, Due, Wait};
-pub use edge_hands::EdgeHands;
+pub use edge_hands::{EdgeConn, EdgeHands};
 pub use effect::{EdgeEffect, EffectFactory, Ending, Farewell, Outbox, Overflow, StreamEffect};
 pub use ground::{Dialling, Ground, OwnGround, connect};
 pub use handle::ProxyHandle;

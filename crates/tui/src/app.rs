@@ -9,6 +9,7 @@ use murphy_faults::Fault;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
 
+use crate::connections_keys::Among;
 use crate::order::{Hands, Order};
 use crate::stack_keys::Focus;
 use crate::typed::{Turn, candidates, fault, turned};
@@ -105,6 +106,7 @@ pub struct App {
     removed: BTreeSet<(EdgeName, FaultId)>,
     counter: u64,
     pub(crate) focus: Focus,
+    pub(crate) among: Among,
     pub(crate) container: usize,
     pub(crate) question: u64,
     /// What was drawn last, if it was a proposal that could be agreed to: its room and its number.
@@ -126,6 +128,7 @@ impl App {
             removed: BTreeSet::new(),
             counter: 0,
             focus: Focus::default(),
+            among: Among::default(),
             container: 0,
             question: 0,
             screen: None,
@@ -208,6 +211,7 @@ impl App {
         self.settle(world);
         match std::mem::take(&mut self.mode) {
             Mode::Browse if self.is_on_containers(world) => self.browse_stack(key, world),
+            Mode::Browse if self.is_on_connections(world) => self.browse_connections(key, world),
             Mode::Browse => self.browse(key, world),
             Mode::Adding { line, .. } => self.adding(key, line, world),
             Mode::Saving { line } => self.saving(key, line),
@@ -222,17 +226,14 @@ impl App {
         match key.code {
             KeyCode::Char('q') | KeyCode::Esc => return Reaction::Quit,
             KeyCode::Char('?' | 'h') | KeyCode::F(1) => self.mode = Mode::Help,
-            KeyCode::Down | KeyCode::Char('j') => {
-                (self.edge, self.row) = ((self.edge_index(world) + 1).min(world.edges.len().max(1) - 1), 0);
-            }
-            KeyCode::Up | KeyCode::Char('k') => {
-                (self.edge, self.row) = (self.edge_index(world).saturating_sub(1), 0);
-            }
+            KeyCode::Down | KeyCode::Char('j') => self.next_edge(world),
+            KeyCode::Up | KeyCode::Char('k') => self.previous_edge(world),
             KeyCode::Tab => self.row = (self.row_index(world) + 1) % rows.len().max(1),
             KeyCode::BackTab => {
                 self.row = (self.row_index(world) + rows.len().max(1) - 1) % rows.len().max(1)
             }
             KeyCode::Char('c') => self.focus = Focus::Containers,
+            KeyCode::Char('o') => self.focus = Focus::Connections,
             KeyCode::Char('s') if self.may_save() => self.mode = Mode::saving(),
             _ if self.hands == Hands::Tied => {}
             KeyCode::Char('a' | '+') => self.mode = Mode::Adding { line: String::new(), error: None },
@@ -253,6 +254,14 @@ impl App {
             _ => {}
         }
         Reaction::Stay
+    }
+
+    pub(crate) fn next_edge(&mut self, world: &World) {
+        (self.edge, self.row) = ((self.edge_index(world) + 1).min(world.edges.len().max(1) - 1), 0);
+    }
+
+    pub(crate) fn previous_edge(&mut self, world: &World) {
+        (self.edge, self.row) = (self.edge_index(world).saturating_sub(1), 0);
     }
 
     fn switch(&mut self, world: &World, row: Option<&Row>) -> Reaction {

@@ -3,6 +3,9 @@
 //! It must never leave a fault behind, nor a terminal in a state in which nobody can type.
 
 mod app;
+mod connections;
+mod connections_keys;
+mod connections_pane;
 mod figures;
 mod order;
 mod panes;
@@ -16,6 +19,7 @@ mod typed;
 mod world;
 
 pub use app::{App, Mode, Reaction, Row, Standing};
+pub use connections::{Behind, Listed, OpenConnection, Page, Window};
 pub use figures::{CallEnd, Figures};
 pub use order::{Hands, Order};
 pub use panes::draw;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use murphy_core::{EdgeName, FaultId};
 use murphy_faults::Fault;
 
+use crate::connections::Window;
 use crate::stack::StackOrder;
 
 /// One thing to be done.
@@ -30,6 +31,8 @@ pub enum Order {
     LiftAll,
     /// Something about containers.
     Stack(StackOrder),
+    /// Read this page of open connections until another one is wanted, or none. It touches nothing: tied hands may ask for it too.
+    Look(Option<Window>),
     /// Write what was done by hand as a scenario.
     Save {
         /// Where to.

@@ -15,6 +15,7 @@ use ratatui::widgets::{
 };
 
 use crate::app::{App, Mode, Row, Standing};
+use crate::connections_pane::draw_connections;
 use crate::order::Hands;
 use crate::stack_pane::{self, draw_asked, draw_cutting, draw_stack};
 use crate::typed::candidates;
@@ -31,12 +32,17 @@ pub fn draw(frame: &mut Frame<'_>, app: &App, world: &World) {
     let edges = u16::try_from(world.edges.len()).unwrap_or(u16::MAX);
     let most = (area.height / 2).saturating_sub(2).max(3);
     let stack = stack_pane::height(area, world);
+    // A list is worth more room than what happened.
+    let (lower, happened) = match app.is_on_connections(world) {
+        true => (Constraint::Min(8), Constraint::Length(5)),
+        false => (Constraint::Length(8), Constraint::Min(2)),
+    };
     let [title, table, containers, detail, log, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(edges.saturating_add(2).clamp(3, most)),
         Constraint::Length(stack),
-        Constraint::Length(8),
-        Constraint::Min(2),
+        lower,
+        happened,
         Constraint::Length(1),
     ])
     .areas(area);
@@ -47,6 +53,8 @@ pub fn draw(frame: &mut Frame<'_>, app: &App, world: &World) {
     }
     if stack == 0 && app.is_on_containers(world) {
         draw_stack(frame, detail, app, world);
+    } else if app.is_on_connections(world) {
+        draw_connections(frame, detail, app, world);
     } else {
         draw_detail(frame, detail, app, world);
     }
@@ -224,6 +232,11 @@ fn draw_happenings(frame: &mut Frame<'_>, area: Rect, world: &World) {
 }
 
 fn draw_keys(frame: &mut Frame<'_>, area: Rect, app: &App, world: &World) {
+    if app.is_on_connections(world) {
+        let text = " ↑↓ PgUp PgDn choose  Tab next edge  o edges  c containers  ? keys  q quit";
+        frame.render_widget(Paragraph::new(text).reversed(), area);
+        return;
+    }
     let on_containers = app.is_on_containers(world);
     let text = match (if on_containers { app.stack_hands } else { app.hands }, on_containers) {
         (Hands::Free, true) => {
@@ -231,13 +244,13 @@ fn draw_keys(frame: &mut Frame<'_>, area: Rect, app: &App, world: &World) {
         }
         (Hands::Tied, true) => " ↑↓ container  c edges  ? keys  q quit",
         (Hands::Free, false) if world.containers.is_empty() => {
-            " ↑↓ edge  a add  1-9 on/off  ←→ tune  d remove  0 all off  s save  ? keys  q"
+            " ↑↓  a add  1-9 on/off  ←→ tune  d remove  0 all off  o open  s save  ? keys  q"
         }
         (Hands::Free, false) => {
-            " ↑↓  a add  1-9 on/off  ←→ tune  d remove  0 all off  c containers  s save  ?  q"
+            " ↑↓  a add  1-9 on/off  ←→ tune  d remove  0 off  c containers  o open  s  ?  q"
         }
-        (Hands::Tied, false) if world.containers.is_empty() => " ↑↓ edge  ? help  q quit",
-        (Hands::Tied, false) => " ↑↓ edge  c containers  ? help  q quit",
+        (Hands::Tied, false) if world.containers.is_empty() => " ↑↓ edge  o open connections  ? help  q quit",
+        (Hands::Tied, false) => " ↑↓ edge  c containers  o open connections  ? help  q quit",
     };
     frame.render_widget(Paragraph::new(text).reversed(), area);
 }
@@ -292,8 +305,10 @@ fn draw_help(frame: &mut Frame<'_>) {
         "1-9        switch a fault on or off   space      switch the chosen one",
         "Left Right a tenth less or more, while traffic flows",
         "0          take off all put on here   s          save as a scenario",
-        "c          to the containers and back: K kill, P pause, C cut off from others,",
-        "           each after a question that names whom it touches; u takes back",
+        "c          to the containers and back: K kill, P pause, C cut off, each",
+        "           after a question that names whom it touches; u takes back",
+        "o          to the open connections of the edge and back: caller, age,",
+        "           bytes, what each fault decided; there Tab chooses the next edge",
         "q          quit: everything that was put on here is taken back; faults of",
         "           others stay as they were left: tuned, off, removed by d",
         "",

@@ -87,6 +87,9 @@ fn watch(
             // Drawn from a copy, so that whoever feeds the world never waits for a slow terminal.
             let seen = lock(world).clone();
             app.settle(&seen);
+            if let Some(order) = app.look(&seen) {
+                act(order);
+            }
             let area = terminal.draw(|frame| draw(frame, app, &seen))?.area;
             app.drawn_on(area, seen.proposal.as_ref().and_then(Proposal::ready));
             drawn = Some(Instant::now());

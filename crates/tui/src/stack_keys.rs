@@ -16,6 +16,8 @@ pub enum Focus {
     Edges,
     /// A container.
     Containers,
+    /// An open connection of the chosen edge.
+    Connections,
 }
 
 impl App {

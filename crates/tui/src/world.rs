@@ -10,6 +10,7 @@ use murphy_core::{
 };
 use murphy_faults::Fault;
 
+use crate::connections::Page;
 use crate::figures::{CallEnd, Figures};
 use crate::stack::{ContainerState, Proposal, Struck};
 
@@ -111,6 +112,8 @@ pub struct World {
     pub struck: Vec<Struck>,
     /// What a person is asked about.
     pub proposal: Option<Proposal>,
+    /// The open connections that are looked at; `None` while nobody looks.
+    pub connections: Option<Arc<Page>>,
     /// What happened, newest last.
     pub happenings: VecDeque<Happening>,
     /// The present of whoever feeds it.

@@ -1,11 +1,13 @@
 //! What is drawn, at the sizes of a small, a usual and a wide terminal.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use murphy_core::{ConnId, ContainerHealth, EdgeName, Event, EventKind, FaultId, Offset, Span, Tally};
+use murphy_proxy::{Decision, EdgeConn, Stage};
 use murphy_tui::{
-    App, CallEnd, ContainerState, Door, Hands, Load, Loudness, Mode, Proposal, Reaction, Said, StandingFault,
-    Struck, Touch, Whose, World, draw,
+    App, Behind, CallEnd, ContainerState, Door, Hands, Listed, Load, Loudness, Mode, OpenConnection, Page,
+    Proposal, Reaction, Said, StandingFault, Struck, Touch, Whose, Window, World, draw,
 };
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -191,17 +193,132 @@ fn a_question_that_does_not_fit_says_so_and_cannot_be_agreed_to() {
     assert!(matches!(app.key(yes, &world), Reaction::Do(_)));
 }
 
+/// A connection of the chosen edge.
+fn open(
+    conn: u64,
+    peer: &str,
+    age: u64,
+    bytes: (u64, u64),
+    decisions: &[(&str, Decision)],
+) -> OpenConnection {
+    OpenConnection {
+        place: EdgeConn { proxy: 0, conn: ConnId(conn) },
+        peer: peer.into(),
+        age: Span::from_millis(age),
+        stage: if bytes == (0, 0) { Stage::Opening } else { Stage::Carried },
+        to_upstream: bytes.0,
+        to_client: bytes.1,
+        decisions: decisions.iter().map(|(fault, decision)| ((*fault).to_owned(), *decision)).collect(),
+    }
+}
+
+/// What a source has read of the connections of `payments`.
+fn listed(listed: Listed) -> Option<Arc<Page>> {
+    let window = Window { edge: EdgeName::new("payments").unwrap(), after: EdgeConn::START };
+    Some(Arc::new(Page { window, listed }))
+}
+
+/// With open connections of the chosen edge: one on which a fault acts, one that it spares, one that waits.
+fn connected(mut world: World) -> World {
+    let rows = vec![
+        open(1, "127.0.0.1:40112", 61_200, (12_345, 7_654_321), &[("latency-1", Decision::Acts)]),
+        open(2, "127.0.0.1:40118", 12_000, (870, 0), &[("latency-1", Decision::Spares)]),
+        open(
+            9,
+            "[2001:db8::17]:51234",
+            240,
+            (0, 0),
+            &[("latency-1", Decision::Acts), ("slow-open-2", Decision::Acts)],
+        ),
+    ];
+    world.connections = listed(Listed::Rows { rows, behind: Behind::Nothing });
+    world
+}
+
+fn on_connections(world: &World) -> App {
+    use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+    let mut app = at_payments(world);
+    for code in [KeyCode::Char('o'), KeyCode::Down] {
+        app.key(KeyEvent::new(code, KeyModifiers::NONE), world);
+    }
+    app
+}
+
+#[test]
+fn open_connections_stand_in_the_place_of_the_chosen_edge_on_a_small_terminal() {
+    let world = connected(world());
+    insta::assert_snapshot!(drawn(80, 24, &on_connections(&world), &world));
+}
+
+#[test]
+fn open_connections_have_room_for_long_addresses_on_a_wide_terminal() {
+    let world = connected(world());
+    insta::assert_snapshot!(drawn(140, 32, &on_connections(&world), &world));
+}
+
+#[test]
+fn open_connections_stand_below_containers_on_a_large_terminal() {
+    let world = connected(stack());
+    insta::assert_snapshot!(drawn(200, 50, &on_connections(&world), &world));
+}
+
+#[test]
+fn connections_that_are_not_there_are_told_of_with_the_reason() {
+    let mut world = world();
+    let app = on_connections(&world);
+    let says = |world: &World, text: &str| {
+        let screen = drawn(80, 24, &app, world);
+        assert!(screen.contains(text), "{text} is not on\n{screen}");
+    };
+    says(&world, "looking …");
+    world.connections = listed(Listed::Rows { rows: Vec::new(), behind: Behind::Nothing });
+    says(&world, "none is open");
+    world.connections = listed(Listed::Untold { why: "a journal does not tell them".into() });
+    says(&world, "! a journal does not tell them");
+}
+
+#[test]
+fn of_many_connections_those_around_the_chosen_one_are_drawn() {
+    use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+    let mut world = world();
+    let row =
+        |n: u64| open(n, &format!("127.0.0.1:{}", 40_000 + n), n, (n, n), &[("latency-1", Decision::Acts)]);
+    world.connections = listed(Listed::Rows { rows: (1..=1000).map(row).collect(), behind: Behind::More });
+    let mut app = at_payments(&world);
+    let press = |app: &mut App, code: KeyCode| app.key(KeyEvent::new(code, KeyModifiers::NONE), &world);
+    press(&mut app, KeyCode::Char('o'));
+    let shows = |app: &App, first: u64, last: u64| {
+        let screen = drawn(80, 24, app, &world);
+        for (conn, is_shown) in [(first - 1, false), (first, true), (last, true), (last + 1, false)] {
+            let peer = format!(" 127.0.0.1:{} ", 40_000 + conn);
+            assert_eq!(screen.contains(&peer), is_shown, "{peer} on\n{screen}");
+        }
+    };
+    // Thirteen rows are left, of which two are the title and the heads.
+    shows(&app, 1, 11);
+    for _ in 0..2 {
+        press(&mut app, KeyCode::PageDown);
+    }
+    shows(&app, 31, 41);
+    for _ in 0..100 {
+        press(&mut app, KeyCode::PageDown);
+    }
+    shows(&app, 990, 1000);
+}
+
 #[test]
 fn no_size_panics() {
     let world = world();
     let mut helped = App::new("x", Hands::Tied);
     helped.mode = Mode::Help;
     let (stack, mut asked) = (stack(), on_containers(&stack()));
+    let connected = connected(stack.clone());
     asked.mode = Mode::Asked { number: 1 };
-    for app in [at_payments(&world), helped, on_containers(&stack), asked] {
+    for app in [at_payments(&world), helped, on_containers(&stack), asked, on_connections(&connected)] {
         for width in [1, 2, 5, 20, 79, 160] {
             for height in [1, 2, 3, 7, 11, 23, 50] {
                 drawn(width, height, &app, &world);
+                drawn(width, height, &app, &connected);
                 drawn(width, height, &app, &stack);
                 drawn(width, height, &app, &World::default());
             }

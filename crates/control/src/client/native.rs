@@ -1,11 +1,11 @@
 //! The calls of the native API, with the types that the daemon itself reads and writes.
 
 use hyper::Method;
-use murphy_core::Span;
+use murphy_core::{ConnId, Span};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::native::{FaultDoc, FaultOrder, NewFault, NewProxy, ProxyDoc, ProxyPatch};
+use crate::native::{ConnectionDoc, FaultDoc, FaultOrder, NewFault, NewProxy, ProxyDoc, ProxyPatch};
 
 use super::connection::{Client, ClientError, Listening, path};
 
@@ -62,6 +62,13 @@ impl Client {
     pub async fn lift_fault(&self, proxy: &str, fault: &str) -> Result<(), ClientError> {
         let path = path(&["v1", "proxies", proxy, "faults", fault]);
         self.exchange(Method::DELETE, &path, String::new()).await.map(|_| ())
+    }
+
+    /// The open connections of a proxy behind `after` (0 for all), oldest first: as many as one answer holds, which is
+    /// [`MOST_CONNECTIONS`](crate::MOST_CONNECTIONS).
+    pub async fn connections(&self, proxy: &str, after: ConnId) -> Result<Vec<ConnectionDoc>, ClientError> {
+        let path = path(&["v1", "proxies", proxy, "connections"]);
+        self.ask(&format!("{path}?after={after}")).await
     }
 
     /// Everything that happens from now on.

@@ -35,7 +35,7 @@ const BODY: usize = 1024 * 1024;
 /// How long a body may take.
 const BODY_TIME: Duration = Duration::from_secs(15);
 /// The most connections in one answer.
-const CONNECTIONS: usize = 1000;
+pub const MOST_CONNECTIONS: usize = 1000;
 
 /// An answer: whole, or a stream.
 pub type Answer = Response<UnsyncBoxBody<Bytes, std::convert::Infallible>>;
@@ -200,7 +200,7 @@ impl NativeApi {
             }
             Act::ListConnections => {
                 let after = after(query)?;
-                let list = proxies.connections(first, ConnId(after), CONNECTIONS)?;
+                let list = proxies.connections(first, ConnId(after), MOST_CONNECTIONS)?;
                 json(StatusCode::OK, list.into_iter().map(ConnectionDoc::from).collect::<Vec<_>>())
             }
             Act::ShowRules => json(StatusCode::OK, self.rules(name(first)?)?),

@@ -10,9 +10,12 @@ mod problem;
 mod request;
 mod types;
 
-pub use api::NativeApi;
+pub use api::{MOST_CONNECTIONS, NativeApi};
 pub use guard::{Guard, Reach, Token};
 pub use openapi::{OPENAPI, document as openapi};
 pub(crate) use problem::{Finding, Problem};
 pub(crate) use types::in_millis;
-pub use types::{FaultDoc, FaultOrder, NewFault, NewProxy, ProxyDoc, ProxyPatch, TrafficDoc};
+pub use types::{
+    ConnectionDoc, DecisionDoc, FaultDoc, FaultOrder, NewFault, NewProxy, ProxyDoc, ProxyPatch, StageDoc,
+    TrafficDoc,
+};

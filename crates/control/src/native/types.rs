@@ -345,7 +345,7 @@ impl From<(LeaseName, LeaseState)> for LeaseDoc {
 }
 
 /// How far a connection has come.
-#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StageDoc {
     /// Accepted; the dependency has not been reached yet.
@@ -355,7 +355,7 @@ pub enum StageDoc {
 }
 
 /// What a fault or a toxic decided.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct DecisionDoc {
     /// The fault, if it is one of this API.
@@ -367,7 +367,7 @@ pub struct DecisionDoc {
 }
 
 /// An open connection.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ConnectionDoc {
     /// Its number on its proxy, from 1.

@@ -303,10 +303,10 @@ fn follow(view: &View<'_>, run: &Path, stack: Option<StackOf>, hands: Hands) -> 
     let (world, recorded) = (follow.world(), (RunClock::start(), Recorded::default()));
     let shown = view.stack(stack, &world, recorded.clone()).and_then(|stack| {
         let app = App::new(run.display().to_string(), Hands::Tied).with_stack(hands);
-        view.show(app, &world, stack, &mut |order| {
-            if let Order::Save { path } = order {
-                murphy_tui::save(&world, &recorded.1, recorded.0, &path);
-            }
+        view.show(app, &world, stack, &mut |order| match order {
+            Order::Save { path } => murphy_tui::save(&world, &recorded.1, recorded.0, &path),
+            Order::Look(window) => follow.look(window),
+            _ => {}
         })
     });
     view.runtime.block_on(follow.end());

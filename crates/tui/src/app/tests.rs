@@ -40,7 +40,7 @@ fn obey(world: &mut World, orders: &[Order]) {
                 let theirs = |known: &StandingFault| known.whose == Whose::Theirs;
                 names.iter().for_each(|name| world.edge(name).faults.retain(theirs));
             }
-            Order::Save { .. } | Order::Stack(_) => {}
+            Order::Look(_) | Order::Save { .. } | Order::Stack(_) => {}
         }
     }
 }

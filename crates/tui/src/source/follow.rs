@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use murphy_core::Event;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::connections::{Page, Window};
 use crate::screen::{Shared, lock};
 use crate::world::Loudness;
 
@@ -45,6 +47,12 @@ impl Follow {
     /// What is seen.
     pub fn world(&self) -> Shared {
         Shared::clone(&self.world)
+    }
+
+    /// A journal tells of connections when they end, and not what has passed through those that are open: that is said.
+    pub fn look(&self, window: Option<Window>) {
+        let page = window.map(|window| Arc::new(Page::untold(window, "a journal does not tell them")));
+        lock(&self.world).connections = page;
     }
 
     /// Stops following.

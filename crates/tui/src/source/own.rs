@@ -2,6 +2,7 @@
 //! the end of the screen.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use murphy_adhoc::How;
@@ -12,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::connections::{LookedAt, Page};
 use crate::order::Order;
 use crate::record::{At, Recorded};
 use crate::screen::{Shared, lock, save};
@@ -75,6 +77,7 @@ pub struct Own {
     recorder: Recorder,
     hands: BTreeMap<EdgeName, EdgeHands>,
     record: Recorded,
+    looked_at: LookedAt,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -121,12 +124,17 @@ impl Own {
         for edge in edges.iter().filter(|edge| matches!(edge.via, Via::From { .. })) {
             known_by(edge, edge.via.clone(), EdgeHands::default());
         }
-        let feeding = Shared::clone(&world);
-        let meters = hands.clone();
+        let looked_at = LookedAt::default();
+        let fed = Fed {
+            world: Shared::clone(&world),
+            clock,
+            hands: hands.clone(),
+            record: record.clone(),
+            looked_at: looked_at.clone(),
+        };
         let ending = stop.clone();
-        let heard = record.clone();
-        tasks.spawn_blocking(move || feed(&feeding, recording, clock, (&meters, &heard), &ending));
-        Ok(Own { world, clock, recorder, hands, record, stop, tasks })
+        tasks.spawn_blocking(move || fed.feed(recording, &ending));
+        Ok(Own { world, clock, recorder, hands, record, looked_at, stop, tasks })
     }
 
     /// The hands on an edge: who sits in on calls for it adds the proxies there.
@@ -165,6 +173,7 @@ impl Own {
                     self.lift(now, &edge, &id);
                 }
             }
+            Order::Look(window) => self.looked_at.set(window),
             Order::Stack(_) => {}
             Order::Save { path } => save(&self.world, &self.record, self.clock, &path),
         }
@@ -226,37 +235,44 @@ impl Own {
 /// Events and counters are taken in this often.
 const STEP: Duration = Duration::from_millis(50);
 
-/// Counts events until the end, and reads the counters of proxies and faults beside them.
-fn feed(
-    world: &Shared,
-    mut recording: Recording,
+/// Who feeds the world, with all that it is fed from but the events.
+struct Fed {
+    world: Shared,
     clock: RunClock,
-    (hands, record): (&BTreeMap<EdgeName, EdgeHands>, &Recorded),
-    stop: &CancellationToken,
-) {
-    let mut events = Vec::new();
-    while !stop.is_cancelled() {
-        // A batch under one lock: a busy edge does not fight with the screen for every call.
-        let end = Instant::now() + STEP;
-        while let Some(left) = end.checked_duration_since(Instant::now())
-            && events.len() < 10_000
-        {
-            match recording.next(left) {
-                Ok(Some(event)) => events.push(event),
-                Ok(None) => {}
-                Err(()) => return,
+    hands: BTreeMap<EdgeName, EdgeHands>,
+    record: Recorded,
+    looked_at: LookedAt,
+}
+
+impl Fed {
+    /// Counts events until the end, and reads the counters of proxies and faults beside them, and the connections that are looked at.
+    fn feed(&self, mut recording: Recording, stop: &CancellationToken) {
+        let mut events = Vec::new();
+        while !stop.is_cancelled() {
+            // A batch under one lock: a busy edge does not fight with the screen for every call.
+            let end = Instant::now() + STEP;
+            while let Some(left) = end.checked_duration_since(Instant::now())
+                && events.len() < 10_000
+            {
+                match recording.next(left) {
+                    Ok(Some(event)) => events.push(event),
+                    Ok(None) => {}
+                    Err(()) => return,
+                }
             }
+            {
+                let mut record = self.record.lock();
+                events.iter().for_each(|event| record.on(event));
+            }
+            let connections = self.looked_at.get().map(|window| Arc::new(Page::read(window, &self.hands)));
+            let mut seen = lock(&self.world);
+            for event in events.drain(..) {
+                seen.see(event);
+            }
+            seen.now = self.clock.now();
+            seen.connections = connections;
+            count(&mut seen, &self.hands);
         }
-        {
-            let mut record = record.lock();
-            events.iter().for_each(|event| record.on(event));
-        }
-        let mut seen = lock(world);
-        for event in events.drain(..) {
-            seen.see(event);
-        }
-        seen.now = clock.now();
-        count(&mut seen, hands);
     }
 }
 

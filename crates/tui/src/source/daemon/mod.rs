@@ -3,6 +3,7 @@
 //! Faults that are put there stand on a lease that this process holds by an open connection: they go with it, however it ends. Whatever
 //! others put there is shown, can be steered, and is recorded too; it is theirs, and stays.
 
+mod connections;
 mod known;
 mod names;
 mod watch;
@@ -15,13 +16,14 @@ use murphy_adhoc::How;
 use murphy_control::{Client, ClientError, FaultDoc, FaultOrder, ProxyDoc};
 use murphy_core::{Directions, EdgeName, FaultId, LeaseName, Offset, RunClock, Tally};
 use murphy_faults::Fault;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::known::{Known, Sits};
 use self::names::edge_names;
 use self::watch::watch;
+use crate::connections::LookedAt;
 use crate::order::Order;
 use crate::record::{At, Recorded};
 use crate::screen::{Shared, lock, save};
@@ -60,6 +62,9 @@ struct Inner {
     client: Client,
     lease: LeaseName,
     known: Mutex<Known>,
+    looked_at: LookedAt,
+    /// Another page of connections is looked at.
+    look_now: Notify,
 }
 
 impl Daemon {
@@ -69,8 +74,7 @@ impl Daemon {
         if proxies.is_empty() {
             return Err(DaemonError::NoProxy { api: api.to_owned() });
         }
-        let (world, clock, record) = (Shared::default(), RunClock::start(), Recorded::default());
-        let inner = Arc::new(Inner { world, clock, record, client, lease, known: Mutex::default() });
+        let inner = Arc::new(Inner::new(client, lease));
         let ears = inner.listen().await?;
         inner.take_in(proxies, Told::Silently);
         let (orders, given) = mpsc::unbounded_channel();
@@ -92,12 +96,12 @@ impl Daemon {
 
     /// Carries an order out. Never waits.
     pub fn act(&mut self, order: Order) {
-        if let Order::Save { path } = &order {
-            save(&self.inner.world, &self.inner.record, self.inner.clock, path);
-            return;
+        match order {
+            Order::Save { path } => save(&self.inner.world, &self.inner.record, self.inner.clock, &path),
+            Order::Look(window) => self.inner.look_at(window),
+            // The task that takes them lives as long as this.
+            order => drop(self.orders.send(order)),
         }
-        // The task that takes them lives as long as this.
-        let _ = self.orders.send(order);
     }
 
     /// Takes off what was put there, and leaves the daemon as it is.
@@ -120,6 +124,19 @@ enum Told {
 }
 
 impl Inner {
+    fn new(client: Client, lease: LeaseName) -> Inner {
+        Inner {
+            world: Shared::default(),
+            clock: RunClock::start(),
+            record: Recorded::default(),
+            client,
+            lease,
+            known: Mutex::default(),
+            looked_at: LookedAt::default(),
+            look_now: Notify::new(),
+        }
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -264,7 +281,7 @@ async fn obey(inner: Arc<Inner>, mut given: mpsc::UnboundedReceiver<Order>) {
                 }
                 done
             }
-            Order::Save { .. } | Order::Stack(_) => Ok(()),
+            Order::Look(_) | Order::Save { .. } | Order::Stack(_) => Ok(()),
         };
         if let Err(error) = done {
             inner.note(Loudness::Trouble, error.to_string());
@@ -305,9 +322,7 @@ mod tests {
     use super::*;
 
     pub(super) fn inner(lease: &LeaseName) -> Inner {
-        let client = Client::new("http://127.0.0.1:9", None).unwrap();
-        let (world, clock, record) = (Shared::default(), RunClock::start(), Recorded::default());
-        Inner { world, clock, record, client, lease: lease.clone(), known: Mutex::default() }
+        Inner::new(Client::new("http://127.0.0.1:9", None).unwrap(), lease.clone())
     }
 
     pub(super) fn proxy(name: &str, faults: &[(&str, Option<&str>)]) -> ProxyDoc {

@@ -70,6 +70,8 @@ enum Then {
     /// Something is another than before, and more may be.
     LookSoon,
     Look,
+    /// Another page of connections is looked at.
+    Read,
 }
 
 /// Whether the next look was brought forward.
@@ -124,10 +126,15 @@ pub(super) async fn watch(inner: Arc<Inner>, ears: Ears, stop: CancellationToken
             () = stop.cancelled() => return,
             heard = events.next() => heard.map(|heard| inner.hear(&heard)),
             held = hold.next() => held.map(|_| Then::GoOn),
+            () = inner.look_now.notified() => Some(Then::Read),
             _ = beat.tick() => Some(Then::Look),
         };
         let looked = match then {
             Some(Then::GoOn) => continue,
+            Some(Then::Read) => {
+                inner.read_connections().await;
+                continue;
+            }
             // Once, so that notices without a pause do not put it off.
             Some(Then::LookSoon) => {
                 if std::mem::replace(&mut next, Beat::Soon) == Beat::Usual {
@@ -142,7 +149,10 @@ pub(super) async fn watch(inner: Arc<Inner>, ears: Ears, stop: CancellationToken
             None => None,
         };
         match looked {
-            Some(proxies) => inner.take_in(proxies, Told::Aloud),
+            Some(proxies) => {
+                inner.take_in(proxies, Told::Aloud);
+                inner.read_connections().await;
+            }
             None => {
                 ears = None;
                 inner.lose();
