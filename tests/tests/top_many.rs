@@ -1,0 +1,170 @@
+//! The live view over a daemon with ten thousand open connections: each of them is reached page by page, and a frame is drawn in time.
+//!
+//! The daemon is a process of its own, and its connections wait for the dependency to be dialled: so each costs one descriptor here and
+//! one there, and 20,000 a process are enough.
+
+use std::collections::BTreeSet;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use murphy_control::Client;
+use murphy_core::LeaseName;
+use murphy_tests::{Bench, Daemon, free_ports};
+use murphy_tui::{App, Hands, Listed, Order, Page, Window, World, draw};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+const CONNECTIONS: usize = 10_000;
+/// What a process holds open beside them.
+const BESIDE: u64 = 500;
+/// What is promised.
+const FRAME: Duration = Duration::from_millis(50);
+/// For whatever another process has to do: a machine may be busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The view without a terminal.
+struct View {
+    daemon: murphy_tui::Daemon,
+    app: App,
+    screen: Terminal<TestBackend>,
+    /// The page that was asked for last.
+    wanted: Option<Window>,
+}
+
+impl View {
+    fn seen(&self) -> World {
+        let world = self.daemon.world();
+        world.lock().expect("whole").clone()
+    }
+
+    /// Draws as the screen does, and says how long it took.
+    fn frame(&mut self) -> Duration {
+        let began = Instant::now();
+        let seen = self.seen();
+        if let Some(order) = self.app.look(&seen) {
+            if let Order::Look(window) = &order {
+                self.wanted.clone_from(window);
+            }
+            self.daemon.act(order);
+        }
+        self.screen.draw(|frame| draw(frame, &self.app, &seen)).expect("a frame");
+        began.elapsed()
+    }
+
+    /// The usual frame, so that a moment in which the machine stands still is no verdict; and the longest.
+    fn frames(&mut self) -> (Duration, Duration) {
+        let mut frames = Vec::new();
+        for _ in 0..40 {
+            std::thread::park_timeout(Duration::from_millis(25));
+            frames.push(self.frame());
+        }
+        frames.sort_unstable();
+        (frames[frames.len() / 2], frames[frames.len() - 1])
+    }
+
+    fn until<T>(&mut self, what: &str, found: impl Fn(&World) -> Option<T>) -> T {
+        let begun = Instant::now();
+        loop {
+            self.frame();
+            if let Some(found) = found(&self.seen()) {
+                return found;
+            }
+            assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    fn press(&mut self, code: KeyCode) {
+        let seen = self.seen();
+        self.app.key(KeyEvent::new(code, KeyModifiers::NONE), &seen);
+    }
+
+    /// The page that is wanted, once it has come.
+    fn page(&mut self) -> Arc<Page> {
+        self.frame();
+        let wanted = self.wanted.clone().expect("a page is looked at");
+        self.until("the page", |seen| seen.connections.clone().filter(|page| page.window == wanted))
+    }
+
+    /// Goes on until another page is wanted.
+    fn turn(&mut self) {
+        let before = self.wanted.clone();
+        for _ in 0..CONNECTIONS {
+            self.press(KeyCode::PageDown);
+            self.frame();
+            if self.wanted != before {
+                return;
+            }
+        }
+        panic!("there is no page behind {before:?}");
+    }
+
+    fn says(&mut self, text: &str) {
+        self.frame();
+        let screen = self.screen.backend().to_string();
+        assert!(screen.contains(text), "{text} is not on\n{screen}");
+    }
+}
+
+#[test]
+fn ten_thousand_connections_of_a_daemon_are_all_listed_and_a_frame_of_them_is_drawn_in_time() {
+    let files = murphy_host::raise_open_files().expect("descriptors");
+    let needed = CONNECTIONS as u64 + BESIDE;
+    if files.now < needed {
+        murphy_testkit::skip(format_args!("{needed} descriptors are needed, and there are {}", files.now));
+        return;
+    }
+    let (bench, [port]) = (Bench::new(), free_ports());
+    let daemon = Daemon::start(&bench, &["--seed", "7"]);
+    daemon.run(&bench, &format!("proxies add held 127.0.0.1:9 --listen 127.0.0.1:{port}")).expect(0);
+    daemon.run(&bench, "fault add held --slow-open 30m").expect(0);
+    let callers: Vec<TcpStream> = (0..CONNECTIONS)
+        .map(|_| TcpStream::connect(("127.0.0.1", port)).expect("the proxy listens"))
+        .collect();
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let client = Client::new(&daemon.url, None).expect("an address");
+    let lease = LeaseName::new("top-many").expect("a name");
+    let watched =
+        runtime.block_on(murphy_tui::Daemon::start(client, &daemon.url, lease)).expect("it answers");
+    let screen = Terminal::new(TestBackend::new(200, 50)).expect("a screen");
+    let mut view = View { daemon: watched, app: App::new("many", Hands::Free), screen, wanted: None };
+    view.until("all are open", |seen| {
+        let open: u64 = seen.edges.values().map(|edge| edge.open).sum();
+        (open == CONNECTIONS as u64).then_some(())
+    });
+    let edges = view.frames();
+
+    view.press(KeyCode::Char('o'));
+    let mut met = BTreeSet::new();
+    let first = view.page();
+    view.says(" 10000 open on held");
+    let on_first = view.frames();
+    let mut page = first;
+    loop {
+        let Listed::Rows { rows, .. } = &page.listed else { panic!("{:?}", page.listed) };
+        let before = met.len();
+        met.extend(rows.iter().map(|row| row.place));
+        assert_eq!(met.len(), before + rows.len(), "each is told once");
+        assert!(!rows.is_empty(), "{before} of {CONNECTIONS} were told");
+        if met.len() >= CONNECTIONS {
+            break;
+        }
+        view.turn();
+        page = view.page();
+    }
+    assert_eq!(met.len(), CONNECTIONS);
+    view.says("*slow-open");
+    let on_last = view.frames();
+
+    for (what, (usual, longest)) in [("edges", edges), ("first page", on_first), ("last page", on_last)] {
+        eprintln!(
+            "a frame over a daemon with {CONNECTIONS} connections, {what}: {usual:?}, at most {longest:?}"
+        );
+        assert!(usual < FRAME, "{what}: {usual:?}");
+    }
+    drop(callers);
+    runtime.block_on(view.daemon.end());
+}
