@@ -114,11 +114,11 @@ fn when_murphy_is_killed_its_watchdog_lets_the_process_go_on() {
     eventually("the undo log is done with", PATIENCE, || bench.undo_logs().is_empty());
 }
 
-#[test]
-fn when_the_watchdog_is_killed_too_undo_lets_the_process_go_on_and_nothing_starts_before() {
-    let (bench, victims) = (Bench::new(), Victims::new("both", 1));
+/// Freezes them by a Murphy that is then killed together with its watchdog, so that nobody is left to let them go on.
+fn left_frozen(bench: &Bench, victims: &Victims) {
+    let all = victims.children.len();
     let child = bench.spawn(&["freeze", &victims.target(), "--for", "10m"]);
-    eventually("it is frozen", PATIENCE, || victims.frozen() == 1);
+    eventually("they are frozen", PATIENCE, || victims.frozen() == all);
     let state = bench.path().join("state").display().to_string();
     let watchdogs = processes_with(&format!("watchdog {state}"));
     assert_eq!(watchdogs.len(), 1);
@@ -127,10 +127,42 @@ fn when_the_watchdog_is_killed_too_undo_lets_the_process_go_on_and_nothing_start
     kill(Pid::from_raw(watchdogs[0] as i32), Signal::SIGKILL).expect("the watchdog lives");
     send(&child, Signal::SIGKILL);
     finish(child).expect(137);
-    assert_eq!(victims.frozen(), 1, "nobody was left to let it go on");
+    assert_eq!(victims.frozen(), all, "nobody was left to let them go on");
+}
+
+#[test]
+fn when_the_watchdog_is_killed_too_undo_lets_the_process_go_on_and_nothing_starts_before() {
+    let (bench, victims) = (Bench::new(), Victims::new("both", 1));
+    left_frozen(&bench, &victims);
     bench.run(&["freeze", &victims.target(), "--for", "1s"]).expect(3).says("murphy undo");
     bench.run(&["undo"]).expect(0).says("taken back: let sleep");
     assert_eq!(victims.frozen(), 0);
+}
+
+#[test]
+fn undo_tells_a_program_what_was_left_and_what_was_taken_back() {
+    let (bench, victims) = (Bench::new(), Victims::new("told", 2));
+    left_frozen(&bench, &victims);
+    let said = bench.run(&["undo", "--output", "json"]).expect(0).stdout;
+    assert_eq!(victims.frozen(), 0);
+    let left = &events(&said, "leftover")[..];
+    let [left] = left else { panic!("{said}") };
+    assert!(left["pid"].as_i64().is_some_and(|pid| pid > 0), "{left}");
+    assert!(left["scenario"].as_str().is_some_and(|scenario| scenario.contains("freeze")), "{left}");
+    let mut due = left["undo"].as_array().expect("a list").clone();
+    assert_eq!(due.len(), 2, "{left}");
+    let mut back: Vec<_> =
+        events(&said, "taken-back").into_iter().map(|event| event["undo"].clone()).collect();
+    for list in [&mut due, &mut back] {
+        list.sort_by_key(ToString::to_string);
+    }
+    assert_eq!(back, due);
+    let ended = serde_json::json!({ "event": "ended", "leftovers": 1, "not-taken-back": 0 });
+    assert_eq!(events(&said, "ended"), [ended]);
+
+    let said = bench.run(&["undo", "--output", "json"]).expect(0).stdout;
+    let nothing = serde_json::json!({ "event": "ended", "leftovers": 0, "not-taken-back": 0 });
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&said).expect(&said), nothing);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use murphy_scenario::{Address, Single};
 
 use crate::by_hand_args::{
     BandwidthArgs, DisconnectArgs, ExecArgs, FreezeArgs, KillArgs, LatencyArgs, LimitArgs, LossArgs,
-    PauseArgs, RemoveArgs, RestartArgs, SignalArgs, StopArgs, StretchArgs,
+    OutputChoice, PauseArgs, RemoveArgs, RestartArgs, SignalArgs, StopArgs, StretchArgs,
 };
 use crate::daemon_args::{ServeArgs, ToxiproxyArgs};
 use crate::native_args::{FaultArgs, ProxiesArgs};
@@ -98,7 +98,7 @@ pub enum Command {
     /// Hold a run against an older one; or keep runs as a baseline
     Compare(CompareArgs),
     /// Take back whatever a dead run left behind
-    Undo,
+    Undo(UndoArgs),
     /// The local authority whose certificates `tls:` shows callers: made if missing, with what to hand to clients
     Ca(CaArgs),
     /// Say what works on this machine, what does not, and how to mend it; change nothing
@@ -357,6 +357,13 @@ pub struct ReportArgs {
     pub json: bool,
     #[command(flatten)]
     pub reports: NamedReports,
+}
+
+#[derive(Debug, Args)]
+pub struct UndoArgs {
+    /// Lines for a person, or one JSON object a line
+    #[arg(long, value_enum, default_value_t = OutputChoice::Text)]
+    pub output: OutputChoice,
 }
 
 #[derive(Debug, Args)]

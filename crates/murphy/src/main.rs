@@ -70,7 +70,7 @@ fn main() -> ExitCode {
         Command::Attach(args) => commands::attach::run(&args),
         Command::Compare(args) => commands::compare::run(&args, cli.color),
         Command::Ca(args) => commands::ca::run(&args),
-        Command::Undo => commands::undo::run(),
+        Command::Undo(args) => commands::undo::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Schema => commands::schema::run(),
         Command::Completions(args) => commands::completions::run(&args),
