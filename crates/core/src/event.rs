@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ConnId, ContainerIdentity, EdgeName, FaultId, HttpCall, LedgerRead, LoadName, Offset, Phase, ProbeName,
-    RunBrief, Sample, ServiceName, Span, Undo,
+    ConnId, ContainerIdentity, EdgeName, FaultId, HandDeed, HttpCall, LedgerRead, LoadName, Offset, Phase,
+    ProbeName, RunBrief, Sample, ServiceName, Span, Undo,
 };
 
 /// One thing that happened.
@@ -302,6 +302,8 @@ pub enum EventKind {
         /// Why.
         why: String,
     },
+    /// Somebody intervened by hand.
+    ByHand(Box<HandDeed>),
     /// A caller connected.
     ConnOpened {
         /// On which edge.

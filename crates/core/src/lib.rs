@@ -11,6 +11,7 @@ mod dice;
 mod event;
 mod expect;
 mod glob;
+mod hand_deed;
 mod http_call;
 mod ids;
 mod journal;
@@ -42,6 +43,7 @@ pub use event::{
 };
 pub use expect::{Expectation, Quantile, Rule, RunPart, Subject, SuccessRule};
 pub use glob::{Glob, GlobError, Slashes};
+pub use hand_deed::HandDeed;
 pub use http_call::{Answerer, AttemptOf, HttpCall};
 pub use ids::{
     ConnId, Direction, Directions, EdgeName, FaultId, LeaseName, LoadName, NameError, ProbeName, RuleSetName,

@@ -146,6 +146,7 @@ impl Progress {
             EventKind::FaultFailed { fault, why } => {
                 self.say(event.at, &format!("fault {fault} FAILED: {why}"))
             }
+            EventKind::ByHand(deed) => self.say(event.at, &format!("BY HAND: {deed}")),
             EventKind::Probe { probe, ok, saw, .. }
                 if self.probes.insert(probe.clone(), *ok) != Some(*ok) =>
             {

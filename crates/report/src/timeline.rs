@@ -461,6 +461,7 @@ fn marks(events: &[Event], brief: &RunBrief, window: WindowOf) -> (Vec<Mark>, us
             EventKind::FaultNeverArmed { fault: id, why } => {
                 (Bad, format!("fault never on: {}: {why}", fault(id)))
             }
+            EventKind::ByHand(deed) => (Fault, format!("by hand: {deed}")),
             EventKind::FaultFailed { fault: id, why } => (Bad, format!("fault failed: {}: {why}", fault(id))),
             EventKind::ServiceReady { service, took } => {
                 (Plain, format!("service {service} ready after {}", spoken(*took)))

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use murphy_core::{
-    CloseHow, ContainerHealth, EdgeName, Event, EventKind, ExchangeEnd, FaultBrief, FaultId, Offset, Side,
-    Span, Tally,
+    CloseHow, ContainerHealth, EdgeName, Event, EventKind, ExchangeEnd, FaultBrief, FaultId, HandDeed,
+    Offset, Side, Span, Tally,
 };
 use murphy_faults::Fault;
 
@@ -222,6 +222,7 @@ impl World {
             EventKind::FaultNeverArmed { fault, why } => {
                 self.note(at, Loudness::Trouble, format!("fault {fault} was never armed: {why}"));
             }
+            EventKind::ByHand(deed) => self.by_hand(at, *deed),
             EventKind::ServiceStarted { service, pid } => {
                 self.note(at, Loudness::Notice, format!("service {service} started, pid {pid}"));
             }
@@ -297,6 +298,31 @@ impl World {
         let edge = self.edge(edge);
         edge.faults.retain(|known| known.id != brief.id);
         edge.faults.push(standing);
+    }
+
+    /// Somebody did something to a run.
+    fn by_hand(&mut self, at: Offset, deed: HandDeed) {
+        self.note(at, Loudness::Deed, format!("by hand: {deed}"));
+        match deed {
+            HandDeed::Armed { edge, fault, text } | HandDeed::Changed { edge, fault, text } => {
+                let faults = &mut self.edge(&edge).faults;
+                match faults.iter_mut().find(|known| known.id == fault) {
+                    Some(known) => known.text = text,
+                    None => faults.push(StandingFault {
+                        id: fault,
+                        text,
+                        fault: None,
+                        tally: None,
+                        until: None,
+                        whose: Whose::Theirs,
+                    }),
+                }
+            }
+            HandDeed::Lifted { edge, fault, .. } => {
+                self.edge(&edge).faults.retain(|known| known.id != fault);
+            }
+            HandDeed::Done { .. } => {}
+        }
     }
 
     fn lifted(&mut self, at: Offset, fault: &FaultId, tally: Tally) {
@@ -413,6 +439,27 @@ mod tests {
         assert_eq!(world.happenings.len(), 1);
         assert_eq!(world.happenings[0].times, 500);
         assert_eq!(world.edges[&name("db")].unreachable, 500);
+    }
+
+    #[test]
+    fn what_somebody_does_to_a_run_by_hand_is_shown() {
+        let mut world = World::default();
+        let (edge, fault) = (name("db"), FaultId::new("latency-by-hand-1").unwrap());
+        let deed = |text: &str| {
+            let (edge, fault, text) = (edge.clone(), fault.clone(), text.to_owned());
+            EventKind::ByHand(Box::new(HandDeed::Armed { edge, fault, text }))
+        };
+        let shown = |world: &World| {
+            world.edges[&name("db")].faults.iter().map(|known| known.text.clone()).collect::<Vec<_>>()
+        };
+        world.see(event(1, deed("latency 300ms")));
+        world.see(event(2, deed("latency 330ms")));
+        assert_eq!(shown(&world), ["latency 330ms"]);
+        assert_eq!(world.happenings[0].text, "by hand: latency 300ms on db");
+        let (text, tally) = ("latency 330ms".to_owned(), Tally::default());
+        let lifted = HandDeed::Lifted { edge: edge.clone(), fault: fault.clone(), text, tally };
+        world.see(event(3, EventKind::ByHand(Box::new(lifted))));
+        assert_eq!(shown(&world), [""; 0]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::judgement::{Detector, FaultFact, Judgement, Reading, RowKind, RunEnd, Unit};
+use crate::judgement::{Detector, FaultFact, GateId, Judgement, Reading, RowKind, RunEnd, Unit};
 
 /// Which way is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +70,9 @@ impl Baseline {
     /// Of one run.
     pub fn of(judgement: &Judgement) -> Baseline {
         let mut measures: BTreeMap<String, Measure> = BTreeMap::new();
-        for finding in &judgement.findings {
+        // What somebody did by hand is in the facts too, and no run repeats it.
+        let steered = judgement.gate(GateId::HandsOff).is_some_and(|gate| !gate.holds);
+        for finding in judgement.findings.iter().filter(|_| !steered) {
             let param = match finding.detector {
                 Detector::Amplification => "ratio",
                 Detector::Timeout => "timeout",

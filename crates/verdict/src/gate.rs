@@ -7,7 +7,7 @@ use murphy_core::{
 
 use crate::edge::EdgeView;
 use crate::judgement::{Gate, GateId, RowKind};
-use crate::phase::{Exit, FaultView, LoadView, Point, RunView, Window, Windows, allowed};
+use crate::phase::{ByHand, Exit, FaultView, LoadView, Point, RunView, Window, Windows, allowed};
 use crate::stats::{Blocks, quantile, trend, wilson};
 use crate::words;
 
@@ -22,6 +22,7 @@ impl GateId {
             GateId::LoadOnTime => "the load was sent late",
             GateId::NothingLost => "events are missing",
             GateId::ServicesUp => "a service was down",
+            GateId::HandsOff => "it was steered by hand",
         }
     }
 
@@ -31,7 +32,8 @@ impl GateId {
             GateId::SomethingBroken
             | GateId::FaultTookEffect
             | GateId::BaselineHealthy
-            | GateId::NothingLost => kind != RowKind::Alive,
+            | GateId::NothingLost
+            | GateId::HandsOff => kind != RowKind::Alive,
             GateId::LoadSent => !matches!(kind, RowKind::Alive | RowKind::Always | RowKind::Good),
             // Latency counts from the intended time, so a late sender can only make a service look slower: a pass stands.
             GateId::LoadOnTime => matches!(kind, RowKind::Latency | RowKind::Recovery | RowKind::Isolation),
@@ -53,14 +55,17 @@ impl GateId {
 /// All gates, in the order in which a report shows them.
 pub(crate) fn gates(run: &RunView<'_>) -> Vec<Gate> {
     let Some(brief) = run.brief else { return vec![nothing_lost(run)] };
-    vec![
+    // First, where it is asked at all: whatever else is in doubt may be of somebody's own making.
+    let mut gates: Vec<Gate> = hands_off(run).into_iter().collect();
+    gates.extend([
         fault_took_effect(run, brief),
         baseline_healthy(run, brief),
         load_sent(run),
         load_on_time(run, brief),
         nothing_lost(run),
         services_up(run),
-    ]
+    ]);
+    gates
 }
 
 /// True if one of these gates fails. One that was not asked does not.
@@ -473,6 +478,18 @@ fn services_up(run: &RunView<'_>) -> Gate {
         return holds(ID, "services up");
     }
     fails(ID, crashed.join(", "), "see its last lines")
+}
+
+/// What was measured is then of what somebody did, too, and nobody can repeat it.
+fn hands_off(run: &RunView<'_>) -> Option<Gate> {
+    let ByHand { at, first, more } = run.by_hand.as_ref()?;
+    let when = words::micros(at.saturating_sub(run.first) as f64);
+    let more = match more {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let mend = "run again with hands off; `murphy top --run` only looks without --hands";
+    Some(fails(GateId::HandsOff, format!("steered by hand: {first} at {when}{more}"), mend))
 }
 
 /// `shop ended by itself (exit code 101)`.

@@ -157,6 +157,8 @@ pub enum GateId {
     NothingLost,
     /// G4: the services' processes were there.
     ServicesUp,
+    /// G5: nobody intervened by hand. Only asked where somebody did.
+    HandsOff,
 }
 
 /// One condition of trust.

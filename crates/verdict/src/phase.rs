@@ -275,6 +275,17 @@ pub(crate) struct Loss {
     pub accepts: u64,
 }
 
+/// What somebody did to the run by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ByHand {
+    /// When it was done for the first time.
+    pub at: u64,
+    /// What that was.
+    pub first: String,
+    /// How often something was done after it.
+    pub more: u64,
+}
+
 /// The run, laid out for judging.
 #[derive(Debug)]
 pub(crate) struct RunView<'a> {
@@ -300,6 +311,7 @@ pub(crate) struct RunView<'a> {
     pub starved: BTreeSet<String>,
     pub probes: BTreeMap<String, Vec<ProbeAnswer>>,
     pub loss: Loss,
+    pub by_hand: Option<ByHand>,
     pub leftovers: Vec<String>,
     pub(crate) lives: OnceCell<Vec<Life>>,
 }

@@ -12,8 +12,8 @@ use crate::edge::{EdgeView, EdgeViews};
 use crate::goodput::{QUIET, REST};
 use crate::judgement::RunEnd;
 use crate::phase::{
-    Exit, FaultView, LedgerView, LoadView, Loss, Point, ProbeAnswer, Quiesced, RunView, Window, Windows,
-    Write, micros,
+    ByHand, Exit, FaultView, LedgerView, LoadView, Loss, Point, ProbeAnswer, Quiesced, RunView, Window,
+    Windows, Write, micros,
 };
 
 /// The exit code of a process that got SIGKILL.
@@ -62,6 +62,7 @@ pub(crate) struct Reader {
     probes: BTreeMap<String, Vec<ProbeAnswer>>,
     edges: EdgeViews,
     loss: Loss,
+    by_hand: Option<ByHand>,
     leftovers: Vec<String>,
     ended: bool,
     early: Option<RunEnd>,
@@ -138,6 +139,10 @@ impl Reader {
             }
             EventKind::FaultFailed { fault, why } => self.fault(fault).failed = Some(why.clone()),
             EventKind::FaultNeverArmed { fault, why } => self.fault(fault).never = Some(why.clone()),
+            EventKind::ByHand(deed) => match &mut self.by_hand {
+                Some(known) => known.more += 1,
+                None => self.by_hand = Some(ByHand { at, first: deed.to_string(), more: 0 }),
+            },
             EventKind::AcceptFailed { .. } => self.loss.accepts += 1,
             EventKind::ConnPanicked { .. } => self.loss.panics += 1,
             EventKind::Sample(sample) => self.sample(sample),
@@ -285,6 +290,7 @@ impl Reader {
             starved,
             probes,
             loss: std::mem::take(&mut self.loss),
+            by_hand: self.by_hand.take(),
             leftovers: std::mem::take(&mut self.leftovers),
             lives: std::cell::OnceCell::new(),
         }

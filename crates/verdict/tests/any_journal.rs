@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use murphy_core::{
-    Chance, ConnId, Event, EventKind, ExchangeEnd, Offset, Phase, Quantile, Rule, Sample, SampleOutcome,
-    Served, Span, Subject, SuccessRule, Tally,
+    Chance, ConnId, Event, EventKind, ExchangeEnd, HandDeed, Offset, Phase, Quantile, Rule, Sample,
+    SampleOutcome, Served, Span, Subject, SuccessRule, Tally,
 };
 use murphy_testkit::golden::{Break, Bystander, Caller, Golden};
 use murphy_verdict::{Judgement, judge};
@@ -120,6 +120,7 @@ fn kind() -> impl Strategy<Value = EventKind> {
             in_flight_max: planned
         }),
         1 => any::<u64>().prop_map(|count| EventKind::EventsLost { count }),
+        1 => Just(EventKind::ByHand(Box::new(HandDeed::Done { text: "kill web-1".into() }))),
         1 => Just(EventKind::RunEnded),
     ]
 }

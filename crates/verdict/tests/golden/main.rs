@@ -5,8 +5,8 @@ mod probes;
 mod trust;
 
 use murphy_core::{
-    Answer, Chance, ConnId, Event, EventKind, ExchangeEnd, Offset, Quantile, Rule, RunPart, SampleOutcome,
-    Seed, Served, Span, Subject, SuccessRule, Tally, Verdict,
+    Answer, Chance, ConnId, Event, EventKind, ExchangeEnd, HandDeed, Offset, Quantile, Rule, RunPart,
+    SampleOutcome, Seed, Served, Span, Subject, SuccessRule, Tally, Verdict,
 };
 use murphy_testkit::golden::{Break, Bystander, Caller, Golden, Trouble};
 use murphy_verdict::{Cause, Detector, GateId, Judgement, RowKind, RunEnd, State, judge};

@@ -28,6 +28,37 @@ fn a_gate_that_fails_takes_answers_back_and_says_what_they_would_have_been() {
 }
 
 #[test]
+fn a_run_that_was_steered_by_hand_answers_nothing_and_says_what_was_done() {
+    let golden = recovery(p99(success(Golden::new("a", Caller::careless(), Break::Reset), 0.99), 600), 10);
+    let mut journal = golden.journal();
+    assert_eq!(answer(&judge(&journal), "browse.success"), Answer::Fail);
+    assert_eq!(judge(&journal).gate(GateId::HandsOff), None, "it is not asked where nobody did anything");
+    let fault: murphy_core::FaultId = "latency-by-hand-1".parse().unwrap();
+    let text = || "latency 300ms".to_owned();
+    let (edge, tally) = (Golden::edge(), Tally::default());
+    let lifted = HandDeed::Lifted { edge: edge.clone(), fault: fault.clone(), text: text(), tally };
+    let armed = HandDeed::Armed { edge, fault, text: text() };
+    for (n, deed) in [armed, lifted].into_iter().enumerate() {
+        let place = journal.len() / 2 + n;
+        let at = journal[place].at;
+        journal.insert(place, Event { seq: 0, at, kind: EventKind::ByHand(Box::new(deed)) });
+    }
+    for (seq, event) in (0..).zip(&mut journal) {
+        event.seq = seq;
+    }
+    let judgement = judge(&journal);
+    assert_eq!(judgement.verdict, Verdict::Inconclusive);
+    let gate = judgement.gate(GateId::HandsOff).unwrap();
+    assert!(!gate.holds);
+    assert!(
+        gate.text.starts_with("steered by hand: latency 300ms on ") && gate.text.ends_with(", and 1 more")
+    );
+    let row = judgement.row("browse.success").unwrap();
+    assert_eq!(row.gates, [GateId::HandsOff]);
+    assert_eq!(row.reason, "it was steered by hand (else FAIL)");
+}
+
+#[test]
 fn a_fault_without_effect_proves_nothing() {
     let judgement = judge(&success(Golden::new("a", Caller::careful(), Break::Nothing), 0.99).journal());
     assert!(!judgement.gate(GateId::FaultTookEffect).unwrap().holds);
