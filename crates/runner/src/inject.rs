@@ -40,10 +40,22 @@ pub(crate) struct Injector {
 /// A fault that is in the world, with what is needed to take it out.
 #[derive(Debug)]
 enum InWorld {
-    Edge(EdgeName),
-    Killed { service: ServiceName, processes: u64 },
-    Signalled { processes: u64 },
-    Frozen { processes: u64, undos: Vec<(UndoId, Undo)> },
+    Edge {
+        edge: EdgeName,
+        /// As it is now: a ramp or a hand may have changed it.
+        fault: Box<Fault>,
+    },
+    Killed {
+        service: ServiceName,
+        processes: u64,
+    },
+    Signalled {
+        processes: u64,
+    },
+    Frozen {
+        processes: u64,
+        undos: Vec<(UndoId, Undo)>,
+    },
     Containers,
     Pressed(Box<Pressed>),
 }
@@ -106,8 +118,14 @@ impl Injector {
             return Err(failed(format!("{} does not change while it lasts", fault.name())));
         };
         let is_there = {
-            let armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
-            armed.iter().any(|(id, _)| *id == step.id)
+            let mut armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = armed.iter_mut().find(|(id, _)| *id == step.id);
+            if let Some((_, InWorld::Edge { fault: current, .. })) = known {
+                **current = fault.clone();
+                true
+            } else {
+                false
+            }
         };
         if is_there {
             let handle = self.edge(edge).ok_or_else(|| failed(format!("there is no edge {edge}")))?;
@@ -130,7 +148,7 @@ impl Injector {
             (FaultTarget::Edge { edge, directions, chance, .. }, Some(Effect::Edge(effect))) => {
                 let handle = self.edge(edge).ok_or_else(|| failed(format!("there is no edge {edge}")))?;
                 handle.arm(Armed { id: step.id.clone(), effect, directions: *directions, chance: *chance });
-                armed(InWorld::Edge(edge.clone()));
+                armed(InWorld::Edge { edge: edge.clone(), fault: Box::new(step.fault.clone()) });
             }
             (FaultTarget::Service { service }, Some(Effect::Process(action))) => {
                 armed(self.act_on_service(step, service, action)?);
@@ -225,7 +243,7 @@ impl Injector {
             armed.remove(at).1
         };
         let (tally, problems) = match in_world {
-            InWorld::Edge(edge) => {
+            InWorld::Edge { edge, .. } => {
                 (self.edge(&edge).and_then(|hands| hands.lift(fault)).unwrap_or_default(), Vec::new())
             }
             InWorld::Killed { service, processes } => {
@@ -320,7 +338,18 @@ impl Injector {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn edge(&self, edge: &EdgeName) -> Option<EdgeHands> {
+    /// The faults that it has put on an edge and that stand there, as they are now.
+    pub(crate) fn standing_on(&self, edge: &EdgeName) -> Vec<(FaultId, Fault)> {
+        let armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
+        let on_edge = armed.iter().filter_map(|(id, in_world)| match in_world {
+            InWorld::Edge { edge: on, fault } if on == edge => Some((id.clone(), Fault::clone(fault))),
+            _ => None,
+        });
+        on_edge.collect()
+    }
+
+    /// The hands on an edge, once it is open.
+    pub(crate) fn edge(&self, edge: &EdgeName) -> Option<EdgeHands> {
         self.edges.lock().unwrap_or_else(PoisonError::into_inner).get(edge).cloned()
     }
 }

@@ -36,6 +36,7 @@ mod setup;
 mod site;
 mod stack;
 mod state;
+mod steer;
 mod stop;
 mod stretch_by_hand;
 mod timeline;
@@ -61,6 +62,9 @@ pub use pressure::{InsideError, inside};
 pub use run::{Outcome, RunOptions, run};
 pub use run_dir::{RunDir, RunId};
 pub use state::{Leftover, StateDir, StateError};
+pub use steer::{
+    Answer, Ask, Helm, SteerError, SteeredConnection, SteeredDecision, SteeredEdge, SteeredFault, WhoseFault,
+};
 pub use stop::{Stop, StopReason};
 pub use stretch_by_hand::{Party, StretchByHand};
 pub use turns::{Turns, Wait};

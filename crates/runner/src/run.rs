@@ -20,6 +20,7 @@ use crate::lock::Locks;
 use crate::quiesce::Aftermath;
 use crate::services::Services;
 use crate::site::Site;
+use crate::steer::Steering;
 use crate::undo::take_back_rest;
 use crate::undo_log::Owner;
 use crate::world::{World, folder_of};
@@ -127,6 +128,7 @@ pub async fn run(
         aftermath,
     ));
 
+    let steering = Steering::open(dir.path(), Arc::clone(&world));
     // In a task of its own, so that a panic in it is an error here and not the end of the way out.
     let mut work = JoinSet::new();
     work.spawn(murphy_core::boxed(Arc::clone(&world).carry_out(met)));
@@ -155,6 +157,7 @@ pub async fn run(
         Some(StopReason::Request) | None => {}
     }
     work.shutdown().await;
+    steering.close().await;
     if let Some(error) = &error {
         recorder.record(EventKind::RunFailed { why: error.to_string() });
     }

@@ -33,8 +33,8 @@ use crate::{RunError, StateDir, setup};
 
 /// Everything that a run has put up.
 pub(crate) struct World {
-    plan: Plan,
-    recorder: Recorder,
+    pub(crate) plan: Plan,
+    pub(crate) recorder: Recorder,
     pub(crate) injector: Injector,
     /// The stack, once it is on its way.
     stack: OnceLock<Stack>,

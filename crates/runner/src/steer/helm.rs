@@ -1,0 +1,71 @@
+//! The hand on a run that another process carries out.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::io::{AsyncWriteExt as _, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::words::{Answer, Ask};
+use super::{Door, line};
+
+/// The longest that an answer may take: longer than a run needs whose machine stands still for a moment.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest answer.
+const LONGEST: u64 = 16 * 1024 * 1024;
+
+/// Why a run cannot be steered.
+#[derive(Debug, thiserror::Error)]
+pub enum SteerError {
+    /// Nobody takes orders there.
+    #[error("the run in {} takes no orders: {source}; it has ended, or it is another user's", .run.display())]
+    NoRun {
+        /// Its directory.
+        run: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It did.
+    #[error("the run takes no orders any more: {why}")]
+    Lost {
+        /// What was said last.
+        why: String,
+    },
+}
+
+/// A hand on a run. What it has put there goes when it is dropped.
+#[derive(Debug)]
+pub struct Helm {
+    read: BufReader<OwnedReadHalf>,
+    write: OwnedWriteHalf,
+}
+
+impl Helm {
+    /// Of the run in this directory. Must be called inside a runtime.
+    pub async fn take(run: &Path) -> Result<Helm, SteerError> {
+        let failed = |source| SteerError::NoRun { run: run.to_owned(), source };
+        let door = Door::of(run).map_err(failed)?;
+        let stream = UnixStream::connect(door.path()).await.map_err(failed)?;
+        let (read, write) = stream.into_split();
+        Ok(Helm { read: BufReader::new(read), write })
+    }
+
+    /// Asks, and waits for the answer.
+    pub async fn ask(&mut self, ask: &Ask) -> Result<Answer, SteerError> {
+        let lost = |why: String| SteerError::Lost { why };
+        let mut said = serde_json::to_vec(ask).map_err(|error| lost(error.to_string()))?;
+        said.push(b'\n');
+        let talk = async {
+            self.write.write_all(&said).await?;
+            line(&mut self.read, LONGEST).await
+        };
+        match tokio::time::timeout(PATIENCE, talk).await {
+            Err(_) => Err(lost(format!("no answer within {} s", PATIENCE.as_secs()))),
+            Ok(Err(error)) => Err(lost(error.to_string())),
+            Ok(Ok(None)) => Err(lost("it has ended".to_owned())),
+            Ok(Ok(Some(answer))) => serde_json::from_slice(&answer).map_err(|error| lost(error.to_string())),
+        }
+    }
+}

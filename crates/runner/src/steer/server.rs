@@ -1,0 +1,112 @@
+//! The socket of a run: lets in who may steer it, and carries out what is asked.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::desk::{Desk, Hand};
+use super::words::Answer;
+use super::{Door, SOCKET, line};
+use crate::world::World;
+
+/// So many may steer at once.
+const HANDS: usize = 16;
+/// The longest order.
+const LONGEST: u64 = 64 * 1024;
+/// After an order to let somebody in that failed, as without descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Whoever may steer a run, while it goes on.
+pub(crate) struct Steering {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    socket: PathBuf,
+}
+
+impl Steering {
+    /// Opens the socket in the directory of a run. Where none can be had, the run goes on and nobody steers it. Must be called inside a
+    /// runtime.
+    pub(crate) fn open(run: &Path, world: Arc<World>) -> Steering {
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        if let Ok(listener) = Door::of(run).and_then(|door| UnixListener::bind(door.path())) {
+            let desk = Arc::new(Desk::new(world));
+            tasks.spawn(let_in(listener, desk, stop.clone(), tasks.clone()));
+        }
+        Steering { stop, tasks, socket: run.join(SOCKET) }
+    }
+
+    /// Nobody is let in any more, and what hands have put on is off when this returns.
+    pub(crate) async fn close(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        // One that was never there, or that somebody has removed, is no harm.
+        let _ = std::fs::remove_file(&self.socket);
+    }
+}
+
+async fn let_in(listener: UnixListener, desk: Arc<Desk>, stop: CancellationToken, tasks: TaskTracker) {
+    let seats = Arc::new(Semaphore::new(HANDS));
+    loop {
+        let came = tokio::select! {
+            () = stop.cancelled() => return,
+            came = listener.accept() => came,
+        };
+        let stream = match came {
+            Ok((stream, _)) => stream,
+            Err(_) => {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let seat = Arc::clone(&seats).try_acquire_owned();
+        if let (true, Ok(seat)) = (may_steer(&stream), seat) {
+            tasks.spawn(serve(stream, Arc::clone(&desk), stop.clone(), seat));
+        }
+    }
+}
+
+/// Who carries the run out may, and root: whatever the permissions of its directory are.
+fn may_steer(stream: &UnixStream) -> bool {
+    let own = nix::unistd::geteuid().as_raw();
+    stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
+}
+
+async fn serve(stream: UnixStream, desk: Arc<Desk>, stop: CancellationToken, seat: OwnedSemaphorePermit) {
+    let hand = desk.begin().await;
+    talk(stream, &desk, hand, &stop).await;
+    desk.leave(hand).await;
+    drop(seat);
+}
+
+/// Until one side ends it. An order that is begun is carried out.
+async fn talk(stream: UnixStream, desk: &Desk, hand: Hand, stop: &CancellationToken) {
+    let (read, mut write) = stream.into_split();
+    let mut read = BufReader::new(read);
+    loop {
+        let asked = tokio::select! {
+            () = stop.cancelled() => return,
+            asked = line(&mut read, LONGEST) => asked,
+        };
+        let Ok(Some(asked)) = asked else { return };
+        let answer = match serde_json::from_slice(&asked) {
+            Ok(ask) => desk.answer(hand, ask).await,
+            Err(error) => Answer::Refused { why: error.to_string() },
+        };
+        let Ok(mut said) = serde_json::to_vec(&answer) else { return };
+        said.push(b'\n');
+        let sent = tokio::select! {
+            () = stop.cancelled() => return,
+            sent = write.write_all(&said) => sent,
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+}

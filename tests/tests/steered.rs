@@ -1,0 +1,176 @@
+//! A run that is steered by hand while it goes on: what is done stands in its journal and takes the verdict back, and it goes with
+//! the hand.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use murphy_core::{EdgeName, FaultId};
+use murphy_runner::{Answer, Ask, Helm, SteeredEdge, SteeredFault, WhoseFault};
+use murphy_tests::{Bench, catalogue_scenario, finish};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+/// For whatever another process has to do: a machine may be busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What the hand puts on, each way.
+const DELAY: Duration = Duration::from_millis(600);
+
+/// Looks until it is there.
+#[track_caller]
+fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+/// The directory of the run that was begun last.
+fn run_dir(bench: &Bench) -> Option<PathBuf> {
+    bench.journals().pop()?.parent().map(PathBuf::from)
+}
+
+struct Hand<'r> {
+    runtime: &'r Runtime,
+    helm: Helm,
+}
+
+impl<'r> Hand<'r> {
+    fn on(runtime: &'r Runtime, bench: &Bench) -> Hand<'r> {
+        let take = || runtime.block_on(Helm::take(&run_dir(bench)?)).ok();
+        Hand { runtime, helm: until("the run takes orders", take) }
+    }
+
+    fn ask(&mut self, ask: &Ask) -> Answer {
+        self.runtime.block_on(self.helm.ask(ask)).expect("it answers")
+    }
+
+    fn items(&mut self) -> SteeredEdge {
+        let Answer::Edges(edges) = self.ask(&Ask::Edges) else { panic!("no edges") };
+        let [items] = <[SteeredEdge; 1]>::try_from(edges).expect("one edge");
+        items
+    }
+
+    fn arm(&mut self, fault: &str, inject: Value) -> Answer {
+        let inject = serde_json::from_value(inject).expect("a fault");
+        self.ask(&Ask::Arm { edge: edge(), fault: id(fault), inject })
+    }
+
+    fn lift(&mut self, fault: &str) -> Answer {
+        self.ask(&Ask::Lift { edge: edge(), fault: id(fault) })
+    }
+}
+
+fn edge() -> EdgeName {
+    EdgeName::new("items").expect("a name")
+}
+
+fn id(fault: &str) -> FaultId {
+    FaultId::new(fault).expect("a name")
+}
+
+fn of<'e>(edge: &'e SteeredEdge, whose: &[WhoseFault]) -> Vec<&'e SteeredFault> {
+    edge.faults.iter().filter(|fault| whose.contains(&fault.whose)).collect()
+}
+
+/// How long a call through the edge takes; nothing while it is not answered.
+fn call(listen: &str) -> Option<Duration> {
+    let begun = Instant::now();
+    let mut stream = TcpStream::connect(listen).ok()?;
+    stream.write_all(b"GET /items/1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.starts_with("HTTP/1.1 200").then(|| begun.elapsed())
+}
+
+#[test]
+fn what_a_hand_does_to_a_run_is_in_its_journal_goes_with_the_hand_and_takes_the_verdict_back() {
+    let bench = Bench::new();
+    let more = "phases: { warm-up: 200ms, baseline: 2s, fault: 20s, recovery: 2s }\n\
+        faults: [{ edge: items, inject: { latency: 40ms } }]\n\
+        expect: { read: { success: \">= 50%\" } }\n";
+    bench.file("s.yaml", &catalogue_scenario("steered", more));
+    let child = bench.spawn(&["run", "s.yaml"]);
+    let runtime = Runtime::new().expect("a runtime");
+    let mut first = Hand::on(&runtime, &bench);
+    let listen = first.items().listen.expect("callers dial it");
+    until("calls are answered", || call(&listen));
+
+    // The scenario has a `latency-1`, though it does not stand yet: another name is found.
+    assert_eq!(first.arm("latency-1", json!({ "latency": "600ms" })), Answer::Done);
+    assert!(call(&listen).expect("it is answered") >= 2 * DELAY);
+    let items = first.items();
+    let [made] = of(&items, &[WhoseFault::Yours])[..] else { panic!("{items:?}") };
+    assert_eq!((made.id.as_str(), made.text.as_str()), ("latency-by-hand-1", "latency 600ms"));
+    assert!(made.inject.is_some() && made.tally.connections > 0, "{made:?}");
+    assert_eq!(first.arm("latency-by-hand-1", json!({ "latency": "650ms" })), Answer::Done);
+
+    // What cannot be meant, and what is not there.
+    let refused = |answer: Answer, word: &str| {
+        let Answer::Refused { why } = &answer else { panic!("{answer:?} for {word}") };
+        assert!(why.contains(word), "{why}");
+    };
+    refused(first.arm("a", json!({ "abort": { "status": 503 } })), "protocol: http");
+    refused(first.arm("a", json!({ "kill": { "signal": "SIGKILL" } })), "does not sit on an edge");
+    refused(first.lift("nothing"), "does not stand");
+    let elsewhere = Ask::Lift { edge: EdgeName::new("cache").expect("a name"), fault: id("a") };
+    refused(first.ask(&elsewhere), "no edge `cache`");
+    assert_eq!(first.ask(&Ask::Tell { text: "pause web-1".into() }), Answer::Done);
+
+    // Another one sees it, and sees it go with its owner.
+    let mut second = Hand::on(&runtime, &bench);
+    assert_eq!(of(&second.items(), &[WhoseFault::Another]).len(), 1);
+    drop(first);
+    let by_hand = [WhoseFault::Yours, WhoseFault::Another];
+    until("it goes with the hand", || of(&second.items(), &by_hand).is_empty().then_some(()));
+    let Answer::Connections(open) =
+        second.ask(&Ask::Connections { edge: edge(), after: (0, murphy_core::ConnId(0)) })
+    else {
+        panic!("no connections")
+    };
+    assert!(open.iter().all(|open| open.peer.starts_with("127.0.0.1:")), "{open:?}");
+
+    // A fault of the scenario is switched off before its time, and on again.
+    let own = |hand: &mut Hand<'_>| of(&hand.items(), &[WhoseFault::Plan]).len();
+    until("the scenario's own stands", || (own(&mut second) == 1).then_some(()));
+    assert_eq!((second.lift("latency-1"), own(&mut second)), (Answer::Done, 0));
+    assert_eq!(second.arm("latency-1", json!({ "latency": "50ms" })), Answer::Done);
+    assert_eq!(own(&mut second), 1);
+    assert_eq!(second.arm("reset-1", json!({ "reset": { "after": "1h" } })), Answer::Done);
+
+    let finished = finish(child).expect(4);
+    assert!(finished.words().contains("steered by hand: latency 600ms on items at"), "{}", finished.stdout);
+    let said: Vec<String> = bench
+        .timed("by-hand")
+        .into_iter()
+        .map(|(_, deed)| {
+            let (what, of) = deed.as_object().and_then(|deed| deed.iter().next()).expect("a deed");
+            format!("{what} {}", of["text"].as_str().unwrap_or_default())
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "armed latency 600ms",
+            "changed latency 650ms",
+            "done pause web-1",
+            "lifted latency 650ms",
+            "lifted latency 40ms",
+            "armed latency 50ms",
+            "armed reset after 1h",
+            "lifted reset after 1h",
+        ],
+        "the last one at the end of the run, though its hand is still there"
+    );
+    let run = run_dir(&bench).expect("it ran");
+    assert!(!run.join("steer.sock").exists());
+    let error = runtime.block_on(Helm::take(&run)).expect_err("it has ended");
+    assert!(error.to_string().contains("takes no orders"), "{error}");
+    let again = bench.run(&["report", &run.display().to_string()]).expect(4);
+    assert!(again.words().contains("steered by hand"), "{}", again.stdout);
+}
