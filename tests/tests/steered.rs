@@ -6,8 +6,8 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use murphy_core::{EdgeName, FaultId};
-use murphy_runner::{Answer, Ask, Helm, SteeredEdge, SteeredFault, WhoseFault};
+use murphy_core::{ConnId, EdgeName, FaultId};
+use murphy_runner::{Helm, SteerAnswer, SteerAsk, SteeredEdge, SteeredFault, WhoseFault};
 use murphy_tests::{Bench, catalogue_scenario, finish};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -46,23 +46,23 @@ impl<'r> Hand<'r> {
         Hand { runtime, helm: until("the run takes orders", take) }
     }
 
-    fn ask(&mut self, ask: &Ask) -> Answer {
+    fn ask(&mut self, ask: &SteerAsk) -> SteerAnswer {
         self.runtime.block_on(self.helm.ask(ask)).expect("it answers")
     }
 
     fn items(&mut self) -> SteeredEdge {
-        let Answer::Edges(edges) = self.ask(&Ask::Edges) else { panic!("no edges") };
+        let SteerAnswer::Edges(edges) = self.ask(&SteerAsk::Edges) else { panic!("no edges") };
         let [items] = <[SteeredEdge; 1]>::try_from(edges).expect("one edge");
         items
     }
 
-    fn arm(&mut self, fault: &str, inject: Value) -> Answer {
+    fn arm(&mut self, fault: &str, inject: Value) -> SteerAnswer {
         let inject = serde_json::from_value(inject).expect("a fault");
-        self.ask(&Ask::Arm { edge: edge(), fault: id(fault), inject })
+        self.ask(&SteerAsk::Arm { edge: edge(), fault: id(fault), inject })
     }
 
-    fn lift(&mut self, fault: &str) -> Answer {
-        self.ask(&Ask::Lift { edge: edge(), fault: id(fault) })
+    fn lift(&mut self, fault: &str) -> SteerAnswer {
+        self.ask(&SteerAsk::Lift { edge: edge(), fault: id(fault) })
     }
 }
 
@@ -102,25 +102,25 @@ fn what_a_hand_does_to_a_run_is_in_its_journal_goes_with_the_hand_and_takes_the_
     until("calls are answered", || call(&listen));
 
     // The scenario has a `latency-1`, though it does not stand yet: another name is found.
-    assert_eq!(first.arm("latency-1", json!({ "latency": "600ms" })), Answer::Done);
+    assert_eq!(first.arm("latency-1", json!({ "latency": "600ms" })), SteerAnswer::Done);
     assert!(call(&listen).expect("it is answered") >= 2 * DELAY);
     let items = first.items();
     let [made] = of(&items, &[WhoseFault::Yours])[..] else { panic!("{items:?}") };
     assert_eq!((made.id.as_str(), made.text.as_str()), ("latency-by-hand-1", "latency 600ms"));
     assert!(made.inject.is_some() && made.tally.connections > 0, "{made:?}");
-    assert_eq!(first.arm("latency-by-hand-1", json!({ "latency": "650ms" })), Answer::Done);
+    assert_eq!(first.arm("latency-by-hand-1", json!({ "latency": "650ms" })), SteerAnswer::Done);
 
     // What cannot be meant, and what is not there.
-    let refused = |answer: Answer, word: &str| {
-        let Answer::Refused { why } = &answer else { panic!("{answer:?} for {word}") };
+    let refused = |answer: SteerAnswer, word: &str| {
+        let SteerAnswer::Refused { why } = &answer else { panic!("{answer:?} for {word}") };
         assert!(why.contains(word), "{why}");
     };
     refused(first.arm("a", json!({ "abort": { "status": 503 } })), "protocol: http");
     refused(first.arm("a", json!({ "kill": { "signal": "SIGKILL" } })), "does not sit on an edge");
     refused(first.lift("nothing"), "does not stand");
-    let elsewhere = Ask::Lift { edge: EdgeName::new("cache").expect("a name"), fault: id("a") };
+    let elsewhere = SteerAsk::Lift { edge: EdgeName::new("cache").expect("a name"), fault: id("a") };
     refused(first.ask(&elsewhere), "no edge `cache`");
-    assert_eq!(first.ask(&Ask::Tell { text: "pause web-1".into() }), Answer::Done);
+    assert_eq!(first.ask(&SteerAsk::Tell { text: "pause web-1".into() }), SteerAnswer::Done);
 
     // Another one sees it, and sees it go with its owner.
     let mut second = Hand::on(&runtime, &bench);
@@ -128,20 +128,17 @@ fn what_a_hand_does_to_a_run_is_in_its_journal_goes_with_the_hand_and_takes_the_
     drop(first);
     let by_hand = [WhoseFault::Yours, WhoseFault::Another];
     until("it goes with the hand", || of(&second.items(), &by_hand).is_empty().then_some(()));
-    let Answer::Connections(open) =
-        second.ask(&Ask::Connections { edge: edge(), after: (0, murphy_core::ConnId(0)) })
-    else {
-        panic!("no connections")
-    };
+    let asked = SteerAsk::Connections { edge: edge(), after: (0, ConnId(0)), most: 1000 };
+    let SteerAnswer::Connections(open) = second.ask(&asked) else { panic!("no connections") };
     assert!(open.iter().all(|open| open.peer.starts_with("127.0.0.1:")), "{open:?}");
 
     // A fault of the scenario is switched off before its time, and on again.
     let own = |hand: &mut Hand<'_>| of(&hand.items(), &[WhoseFault::Plan]).len();
     until("the scenario's own stands", || (own(&mut second) == 1).then_some(()));
-    assert_eq!((second.lift("latency-1"), own(&mut second)), (Answer::Done, 0));
-    assert_eq!(second.arm("latency-1", json!({ "latency": "50ms" })), Answer::Done);
+    assert_eq!((second.lift("latency-1"), own(&mut second)), (SteerAnswer::Done, 0));
+    assert_eq!(second.arm("latency-1", json!({ "latency": "50ms" })), SteerAnswer::Done);
     assert_eq!(own(&mut second), 1);
-    assert_eq!(second.arm("reset-1", json!({ "reset": { "after": "1h" } })), Answer::Done);
+    assert_eq!(second.arm("reset-1", json!({ "reset": { "after": "1h" } })), SteerAnswer::Done);
 
     let finished = finish(child).expect(4);
     assert!(finished.words().contains("steered by hand: latency 600ms on items at"), "{}", finished.stdout);

@@ -455,7 +455,7 @@ pub struct TopArgs {
     /// Read requests on all edges, so that faults can be put on them
     #[arg(long, conflicts_with = "run")]
     pub http: bool,
-    /// Follow the run in this directory instead; it is only looked at
+    /// Follow the run in this directory instead; it is only looked at, unless --hands is given
     #[arg(long, value_name = "DIR", conflicts_with = "edge")]
     pub run: Option<PathBuf>,
     /// The proxies of a running `murphy serve`: http://localhost:8474, or MURPHY_API, if no address is given
@@ -468,8 +468,9 @@ pub struct TopArgs {
     /// those around the callers if left out
     #[arg(long, value_name = "TARGET")]
     pub containers: Option<String>,
-    /// Strike containers by key although a run is followed
-    #[arg(long, requires_all = ["run", "containers"])]
+    /// Steer the run that is followed: put faults on its edges, and strike containers, by key. Its report says so, and answers
+    /// nothing
+    #[arg(long, requires = "run")]
     pub hands: bool,
     /// Root of all random choices
     #[arg(long)]

@@ -63,7 +63,8 @@ pub use run::{Outcome, RunOptions, run};
 pub use run_dir::{RunDir, RunId};
 pub use state::{Leftover, StateDir, StateError};
 pub use steer::{
-    Answer, Ask, Helm, SteerError, SteeredConnection, SteeredDecision, SteeredEdge, SteeredFault, WhoseFault,
+    Helm, SteerAnswer, SteerAsk, SteerError, SteeredConnection, SteeredDecision, SteeredEdge, SteeredFault,
+    WhoseFault,
 };
 pub use stop::{Stop, StopReason};
 pub use stretch_by_hand::{Party, StretchByHand};

@@ -18,7 +18,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 pub use self::helm::{Helm, SteerError};
 pub(crate) use self::server::Steering;
 pub use self::words::{
-    Answer, Ask, SteeredConnection, SteeredDecision, SteeredEdge, SteeredFault, WhoseFault,
+    SteerAnswer, SteerAsk, SteeredConnection, SteeredDecision, SteeredEdge, SteeredFault, WhoseFault,
 };
 
 /// Its name in the run's directory.

@@ -93,8 +93,6 @@ pub struct App {
     pub mode: Mode,
     /// Whether orders are taken.
     pub hands: Hands,
-    /// Whether orders on containers are taken.
-    pub stack_hands: Hands,
     /// What is watched, for the title.
     pub title: String,
     edge: usize,
@@ -119,7 +117,6 @@ impl App {
         App {
             mode: Mode::Browse,
             hands,
-            stack_hands: hands,
             title: title.into(),
             edge: 0,
             row: 0,
@@ -157,7 +154,7 @@ impl App {
 
     /// Whether there is anything of these hands that could be saved.
     pub(crate) fn may_save(&self) -> bool {
-        [self.hands, self.stack_hands].contains(&Hands::Free)
+        self.hands == Hands::Free
     }
 
     /// The selected edge.

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use murphy_core::{EdgeName, Span};
 use murphy_proxy::{Connection, Decision, EdgeConn, EdgeHands, Stage};
 
-/// The most connections on a page that is read from proxies of this process.
-const PAGE: usize = 1000;
+/// The most connections on a page that is read from proxies of this process, or asked of a run.
+pub(crate) const PAGE: usize = 1000;
 
 /// Which page is looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Table, TableState};
 use crate::app::App;
 use crate::connections::{Listed, OpenConnection};
 use crate::panes::{COOL, HOT};
-use crate::world::{World, bytes_text, span_text};
+use crate::words::{bytes_text, span_text};
+use crate::world::World;
 
 pub(crate) fn draw_connections(frame: &mut Frame<'_>, area: Rect, app: &App, world: &World) {
     let Some(name) = app.selected(world) else { return };

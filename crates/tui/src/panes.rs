@@ -19,7 +19,8 @@ use crate::connections_pane::draw_connections;
 use crate::order::Hands;
 use crate::stack_pane::{self, draw_asked, draw_cutting, draw_stack};
 use crate::typed::candidates;
-use crate::world::{Door, Edge, Loudness, World, bytes_text, span_text, tally_text};
+use crate::words::{bytes_text, span_text, tally_text};
+use crate::world::{Door, Edge, Loudness, World};
 
 /// Over which rates and quantiles are taken.
 const OVER: Duration = Duration::from_secs(10);
@@ -238,7 +239,7 @@ fn draw_keys(frame: &mut Frame<'_>, area: Rect, app: &App, world: &World) {
         return;
     }
     let on_containers = app.is_on_containers(world);
-    let text = match (if on_containers { app.stack_hands } else { app.hands }, on_containers) {
+    let text = match (app.hands, on_containers) {
         (Hands::Free, true) => {
             " ↑↓ choose  K kill  P pause  C cut off  u take back  c edges  s save  ? keys  q"
         }

@@ -37,7 +37,7 @@ pub(crate) fn lock(world: &Shared) -> std::sync::MutexGuard<'_, World> {
 }
 
 /// Writes what was done by hand as a scenario, and says so on the screen.
-pub fn save(world: &Shared, record: &Recorded, clock: RunClock, path: &Path) {
+pub(crate) fn save(world: &Shared, record: &Recorded, clock: RunClock, path: &Path) {
     let (loudness, text) = match record.lock().save(path, clock.now()) {
         Ok(()) => (Loudness::Notice, format!("saved to {}", path.display())),
         Err(error) => (Loudness::Trouble, error.to_string()),

@@ -21,12 +21,6 @@ pub enum Focus {
 }
 
 impl App {
-    /// The same, with other hands on the containers than on the edges.
-    pub fn with_stack(mut self, hands: Hands) -> App {
-        self.stack_hands = hands;
-        self
-    }
-
     /// The chosen container.
     pub fn chosen<'w>(&self, world: &'w World) -> Option<&'w str> {
         world.containers.keys().nth(self.container_index(world)).map(String::as_str)
@@ -54,7 +48,7 @@ impl App {
                 self.container = self.container_index(world).saturating_sub(1);
             }
             KeyCode::Char('s') if self.may_save() => self.mode = Mode::saving(),
-            _ if self.stack_hands == Hands::Tied => {}
+            _ if self.hands == Hands::Tied => {}
             KeyCode::Char('K') => return self.propose(world, Blow::Kill),
             KeyCode::Char('P') => return self.propose(world, Blow::Pause),
             KeyCode::Char('C') => self.mode = Mode::Cutting { line: self.others(world) },

@@ -10,7 +10,8 @@ use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Table, TableState};
 use crate::app::App;
 use crate::panes::{COOL, HOT, draw_line, popup};
 use crate::stack::{ContainerState, Load, Said, Touch};
-use crate::world::{World, bytes_text, span_text};
+use crate::words::{bytes_text, span_text};
+use crate::world::World;
 
 /// From this height on, containers are shown beside the edges and not in their place.
 const TALL: u16 = 34;

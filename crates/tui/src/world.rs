@@ -13,6 +13,7 @@ use murphy_faults::Fault;
 use crate::connections::Page;
 use crate::figures::{CallEnd, Figures};
 use crate::stack::{ContainerState, Proposal, Struck};
+use crate::words::tally_text;
 
 /// Happenings that are kept.
 const KEPT: usize = 200;
@@ -41,6 +42,16 @@ pub enum Whose {
     Ours,
     /// Somebody else's: it stays.
     Theirs,
+}
+
+/// Who says what stands on the edges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Teller {
+    /// The events that are seen.
+    #[default]
+    Events,
+    /// Whoever feeds the world, and knows it earlier: what events say of faults is only noted.
+    Source,
 }
 
 /// Whether callers can connect.
@@ -124,6 +135,8 @@ pub struct World {
     pub younger: Span,
     /// What a run is at, in a few words; empty where there is no run.
     pub stage: String,
+    /// Who says what stands on the edges.
+    pub teller: Teller,
     briefs: Vec<FaultBrief>,
 }
 
@@ -287,12 +300,18 @@ impl World {
         let Some(brief) = self.briefs.iter().find(|brief| brief.id == *fault).cloned() else { return };
         self.note(at, Loudness::Deed, format!("{} on {}", brief.text, brief.on));
         let Some(edge) = &brief.edge else { return };
+        let until = Some(at + brief.lasts);
+        if self.teller == Teller::Source {
+            let known = self.edge(edge).faults.iter_mut().find(|known| known.id == brief.id);
+            known.into_iter().for_each(|known| known.until = until);
+            return;
+        }
         let standing = StandingFault {
             id: brief.id.clone(),
             text: brief.text.clone(),
             fault: None,
             tally: None,
-            until: Some(at + brief.lasts),
+            until,
             whose: Whose::Theirs,
         };
         let edge = self.edge(edge);
@@ -303,6 +322,9 @@ impl World {
     /// Somebody did something to a run.
     fn by_hand(&mut self, at: Offset, deed: HandDeed) {
         self.note(at, Loudness::Deed, format!("by hand: {deed}"));
+        if self.teller == Teller::Source {
+            return;
+        }
         match deed {
             HandDeed::Armed { edge, fault, text } | HandDeed::Changed { edge, fault, text } => {
                 let faults = &mut self.edge(&edge).faults;
@@ -330,47 +352,14 @@ impl World {
             self.briefs.iter().find(|brief| brief.id == *fault).map_or(fault.as_str(), |brief| &brief.text);
         let words = format!("{text} lifted: {}", tally_text(tally));
         self.note(at, Loudness::Deed, words);
+        if self.teller == Teller::Source {
+            return;
+        }
         for edge in self.edges.values_mut().filter(|edge| edge.faults.iter().any(|known| known.id == *fault))
         {
             Arc::make_mut(edge).faults.retain(|known| known.id != *fault);
         }
     }
-}
-
-/// `hit 12 conns, 340×, 1.20 MB`.
-pub(crate) fn tally_text(tally: Tally) -> String {
-    if tally == Tally::default() {
-        return "hit nothing".to_owned();
-    }
-    format!("hit {} conns, {}×, {}", tally.connections, tally.hits, bytes_text(tally.bytes))
-}
-
-/// Bytes with three digits: `1.24 MB`. Decimal, as network rates are.
-pub(crate) fn bytes_text(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 999.5 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    match (unit, value) {
-        (0, _) => format!("{bytes} B"),
-        (_, value) if value < 9.995 => format!("{value:.2} {}", UNITS[unit]),
-        (_, value) if value < 99.95 => format!("{value:.1} {}", UNITS[unit]),
-        (_, value) => format!("{value:.0} {}", UNITS[unit]),
-    }
-}
-
-/// A latency with three digits at most, for a column: `1.3ms`, `240us`, `12s`.
-pub(crate) fn span_text(span: Span) -> String {
-    let micros = span.as_micros() as f64;
-    let (value, unit) = match micros {
-        m if m < 999.5 => (m, "us"),
-        m if m < 999_500.0 => (m / 1e3, "ms"),
-        m => (m / 1e6, "s"),
-    };
-    if value < 9.95 && unit != "us" { format!("{value:.1}{unit}") } else { format!("{value:.0}{unit}") }
 }
 
 #[cfg(test)]
@@ -460,6 +449,11 @@ mod tests {
         let lifted = HandDeed::Lifted { edge: edge.clone(), fault: fault.clone(), text, tally };
         world.see(event(3, EventKind::ByHand(Box::new(lifted))));
         assert_eq!(shown(&world), [""; 0]);
+        // One who knows it earlier has said what stands: an event that comes late changes nothing.
+        world.teller = Teller::Source;
+        world.see(event(4, deed("latency 300ms")));
+        assert_eq!(shown(&world), [""; 0]);
+        assert_eq!(world.happenings.len(), 4);
     }
 
     #[test]
@@ -476,19 +470,5 @@ mod tests {
         };
         world.see(event(1, closed));
         assert_eq!((world.edges[&name("db")].open, world.edges[&name("db")].bytes), (0, (3, 4)));
-    }
-
-    #[test]
-    fn figures_are_written_short() {
-        for (bytes, text) in
-            [(0, "0 B"), (999, "999 B"), (1_000, "1.00 kB"), (12_345, "12.3 kB"), (999_600, "1.00 MB")]
-        {
-            assert_eq!(bytes_text(bytes), text);
-        }
-        for (micros, text) in
-            [(0, "0us"), (999, "999us"), (1_300, "1.3ms"), (48_000, "48ms"), (1_200_000, "1.2s")]
-        {
-            assert_eq!(span_text(Span::from_micros(micros)), text);
-        }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use murphy_adhoc::{Attach, Consent, FromWhom, Kind, Planned, Wish, savable, watched};
 use murphy_core::{EdgeName, LeaseName, Protocol, RunClock, Seed};
-use murphy_runner::{Attached, Attachment, Stop, StopReason};
+use murphy_runner::{Attached, Attachment, Helm, Stop, StopReason};
 use murphy_tui::{
     App, Daemon, EdgeSpec, Follow, Hands, Order, Own, Recorded, SavedCaller, Shared, Stack, StackConfig,
     StackOf, Via, show,
@@ -162,7 +162,11 @@ impl View<'_> {
     ) -> Result<(), Exit> {
         let inside = self.runtime.enter();
         let shown = self.screen.show(app, world, |order| match (order, &stack) {
-            (Order::Stack(order), Some(stack)) => stack.act(order),
+            (Order::Stack(order), Some(stack)) => {
+                // Whoever is watched may have to know of it.
+                act(Order::Stack(order.clone()));
+                stack.act(order);
+            }
             (order, _) => act(order),
         });
         drop(inside);
@@ -296,18 +300,25 @@ fn daemon(
 }
 
 fn follow(view: &View<'_>, run: &Path, stack: Option<StackOf>, hands: Hands) -> Result<(), Exit> {
-    let follow = {
+    let mut follow = {
         let _inside = view.runtime.enter();
         Follow::start(run).map_err(|error| fail(Exit::Failed, &error))?
     };
-    let (world, recorded) = (follow.world(), (RunClock::start(), Recorded::default()));
-    let shown = view.stack(stack, &world, recorded.clone()).and_then(|stack| {
-        let app = App::new(run.display().to_string(), Hands::Tied).with_stack(hands);
-        view.show(app, &world, stack, &mut |order| match order {
-            Order::Save { path } => murphy_tui::save(&world, &recorded.1, recorded.0, &path),
-            Order::Look(window) => follow.look(window),
-            _ => {}
-        })
+    match (view.runtime.block_on(Helm::take(run)), hands) {
+        (Ok(helm), _) => {
+            let _inside = view.runtime.enter();
+            follow.steer(helm);
+        }
+        (Err(error), Hands::Free) => {
+            view.runtime.block_on(follow.end());
+            return Err(fail(Exit::Failed, &format_args!("{error}; without --hands it is only looked at")));
+        }
+        // Its journal is there all the same.
+        (Err(_), Hands::Tied) => {}
+    }
+    let shown = view.stack(stack, &follow.world(), follow.recorded()).and_then(|stack| {
+        let app = App::new(run.display().to_string(), hands);
+        view.show(app, &follow.world(), stack, &mut |order| follow.act(order))
     });
     view.runtime.block_on(follow.end());
     shown

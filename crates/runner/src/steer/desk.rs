@@ -10,7 +10,9 @@ use murphy_proxy::{Armed, Connection, Decision, EdgeConn, EdgeEffect, EdgeHands,
 use murphy_scenario::{EdgePlan, FaultStep, FaultTarget, Route};
 use tokio::sync::Mutex;
 
-use super::words::{Answer, Ask, SteeredConnection, SteeredDecision, SteeredEdge, SteeredFault, WhoseFault};
+use super::words::{
+    SteerAnswer, SteerAsk, SteeredConnection, SteeredDecision, SteeredEdge, SteeredFault, WhoseFault,
+};
 use crate::world::World;
 
 /// The most connections in one answer.
@@ -70,24 +72,24 @@ impl Desk {
         }
     }
 
-    pub(super) async fn answer(&self, hand: Hand, ask: Ask) -> Answer {
+    pub(super) async fn answer(&self, hand: Hand, ask: SteerAsk) -> SteerAnswer {
         let mut made = self.made.lock().await;
         let done = match ask {
-            Ask::Edges => return Answer::Edges(self.edges(hand, &made)),
-            Ask::Connections { edge, after } => match self.connections(&edge, after) {
-                Ok(list) => return Answer::Connections(list),
+            SteerAsk::Edges => return SteerAnswer::Edges(self.edges(hand, &made)),
+            SteerAsk::Connections { edge, after, most } => match self.connections(&edge, after, most) {
+                Ok(list) => return SteerAnswer::Connections(list),
                 Err(why) => Err(why),
             },
-            Ask::Arm { edge, fault, inject } => self.arm(hand, &mut made, edge, fault, *inject).await,
-            Ask::Lift { edge, fault } => self.lift(&mut made, &edge, fault).await,
-            Ask::Tell { text } => {
+            SteerAsk::Arm { edge, fault, inject } => self.arm(hand, &mut made, edge, fault, *inject).await,
+            SteerAsk::Lift { edge, fault } => self.lift(&mut made, &edge, fault).await,
+            SteerAsk::Tell { text } => {
                 self.tell(HandDeed::Done { text: text.chars().take(TEXT).collect() });
                 Ok(())
             }
         };
         match done {
-            Ok(()) => Answer::Done,
-            Err(why) => Answer::Refused { why },
+            Ok(()) => SteerAnswer::Done,
+            Err(why) => SteerAnswer::Refused { why },
         }
     }
 
@@ -255,8 +257,9 @@ impl Desk {
         &self,
         edge: &EdgeName,
         (proxy, conn): (usize, ConnId),
+        most: usize,
     ) -> Result<Vec<SteeredConnection>, String> {
-        let list = self.hands(edge)?.connections(EdgeConn { proxy, conn }, CONNECTIONS);
+        let list = self.hands(edge)?.connections(EdgeConn { proxy, conn }, most.min(CONNECTIONS));
         Ok(list.into_iter().map(connection).collect())
     }
 }

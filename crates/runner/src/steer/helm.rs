@@ -8,7 +8,7 @@ use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::words::{Answer, Ask};
+use super::words::{SteerAnswer, SteerAsk};
 use super::{Door, line};
 
 /// The longest that an answer may take: longer than a run needs whose machine stands still for a moment.
@@ -53,7 +53,7 @@ impl Helm {
     }
 
     /// Asks, and waits for the answer.
-    pub async fn ask(&mut self, ask: &Ask) -> Result<Answer, SteerError> {
+    pub async fn ask(&mut self, ask: &SteerAsk) -> Result<SteerAnswer, SteerError> {
         let lost = |why: String| SteerError::Lost { why };
         let mut said = serde_json::to_vec(ask).map_err(|error| lost(error.to_string()))?;
         said.push(b'\n');

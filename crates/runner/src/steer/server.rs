@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::desk::{Desk, Hand};
-use super::words::Answer;
+use super::words::SteerAnswer;
 use super::{Door, SOCKET, line};
 use crate::world::World;
 
@@ -97,7 +97,7 @@ async fn talk(stream: UnixStream, desk: &Desk, hand: Hand, stop: &CancellationTo
         let Ok(Some(asked)) = asked else { return };
         let answer = match serde_json::from_slice(&asked) {
             Ok(ask) => desk.answer(hand, ask).await,
-            Err(error) => Answer::Refused { why: error.to_string() },
+            Err(error) => SteerAnswer::Refused { why: error.to_string() },
         };
         let Ok(mut said) = serde_json::to_vec(&answer) else { return };
         said.push(b'\n');

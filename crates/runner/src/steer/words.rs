@@ -7,15 +7,17 @@ use serde::{Deserialize, Serialize};
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Ask {
+pub enum SteerAsk {
     /// The edges, with what stands on them.
     Edges,
-    /// Open connections, as many as one answer holds.
+    /// Open connections.
     Connections {
         /// Of which edge.
         edge: EdgeName,
         /// Behind which: the place of its proxy, and its number there. `(0, 0)` is before all.
         after: (usize, ConnId),
+        /// How many; 1000 at most.
+        most: usize,
     },
     /// Put a fault on an edge; one that stands there by that name is edited.
     Arm {
@@ -43,7 +45,7 @@ pub enum Ask {
 /// What is answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Answer {
+pub enum SteerAnswer {
     /// All edges of the plan, in its order.
     Edges(Vec<SteeredEdge>),
     /// Those of each proxy oldest first.
@@ -153,15 +155,15 @@ mod tests {
     fn an_order_is_a_line_that_can_be_typed() {
         let asked =
             json!({ "arm": { "edge": "db", "fault": "latency-1", "inject": { "latency": "300ms" } } });
-        let ask: Ask = serde_json::from_value(asked).unwrap();
-        let Ask::Arm { edge, fault, inject } = &ask else { panic!("{ask:?}") };
+        let ask: SteerAsk = serde_json::from_value(asked).unwrap();
+        let SteerAsk::Arm { edge, fault, inject } = &ask else { panic!("{ask:?}") };
         assert_eq!(
             (edge.as_str(), fault.as_str(), inject.text()),
             ("db", "latency-1", "latency 300ms".to_owned())
         );
         let said = serde_json::to_string(&ask).unwrap();
-        assert_eq!(serde_json::from_str::<Ask>(&said).unwrap(), ask);
-        assert_eq!(serde_json::from_str::<Ask>("\"edges\"").unwrap(), Ask::Edges);
-        assert_eq!(serde_json::to_value(Answer::Done).unwrap(), json!("done"));
+        assert_eq!(serde_json::from_str::<SteerAsk>(&said).unwrap(), ask);
+        assert_eq!(serde_json::from_str::<SteerAsk>("\"edges\"").unwrap(), SteerAsk::Edges);
+        assert_eq!(serde_json::to_value(SteerAnswer::Done).unwrap(), json!("done"));
     }
 }

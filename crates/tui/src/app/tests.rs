@@ -206,7 +206,7 @@ fn nought_leaves_what_others_put_there_and_a_new_fault_is_never_called_as_one_of
 #[test]
 fn tied_hands_only_look() {
     let mut desk = Desk::new();
-    (desk.app.hands, desk.app.stack_hands) = (Hands::Tied, Hands::Tied);
+    desk.app.hands = Hands::Tied;
     for key in "as01 d".chars() {
         assert_eq!(desk.press(KeyCode::Char(key)), Reaction::Stay, "{key}");
         assert_eq!(desk.app.mode, Mode::Browse, "{key}");

@@ -1,4 +1,4 @@
-//! A run that somebody else carries out, followed by its journal. It is only looked at.
+//! A run that somebody else carries out, followed by its journal; where it takes orders, it is asked and steered as well.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use murphy_core::Event;
+use murphy_core::{Event, RunClock};
+use murphy_runner::Helm;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::connections::{Page, Window};
-use crate::screen::{Shared, lock};
+use crate::order::Order;
+use crate::record::Recorded;
+use crate::screen::{Shared, lock, save};
+use crate::source::steer::Reins;
 use crate::world::Loudness;
 
 /// Why a run cannot be followed.
@@ -30,6 +34,9 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// A followed run.
 pub struct Follow {
     world: Shared,
+    clock: RunClock,
+    record: Recorded,
+    reins: Option<Reins>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -41,7 +48,29 @@ impl Follow {
         let file = File::open(&journal).map_err(|source| FollowError { journal, source })?;
         let (world, stop, tasks) = (Shared::default(), CancellationToken::new(), TaskTracker::new());
         tasks.spawn(murphy_core::boxed(follow(Shared::clone(&world), BufReader::new(file), stop.clone())));
-        Ok(Follow { world, stop, tasks })
+        let (clock, record) = (RunClock::start(), Recorded::default());
+        Ok(Follow { world, clock, record, reins: None, stop, tasks })
+    }
+
+    /// Also asks the run itself what is on its edges, and carries orders for them out. Must be called inside a runtime.
+    pub fn steer(&mut self, helm: Helm) {
+        let (world, record) = (Shared::clone(&self.world), self.record.clone());
+        self.reins = Some(Reins::take(helm, world, (self.clock, record), &self.stop, &self.tasks));
+    }
+
+    /// Its clock, and what was done so far.
+    pub fn recorded(&self) -> (RunClock, Recorded) {
+        (self.clock, self.record.clone())
+    }
+
+    /// Carries an order out. Never waits.
+    pub fn act(&self, order: Order) {
+        match (order, &self.reins) {
+            (Order::Save { path }, _) => save(&self.world, &self.record, self.clock, &path),
+            (order, Some(reins)) => reins.act(order),
+            (Order::Look(window), None) => self.look(window),
+            _ => {}
+        }
     }
 
     /// What is seen.
@@ -50,12 +79,12 @@ impl Follow {
     }
 
     /// A journal tells of connections when they end, and not what has passed through those that are open: that is said.
-    pub fn look(&self, window: Option<Window>) {
+    fn look(&self, window: Option<Window>) {
         let page = window.map(|window| Arc::new(Page::untold(window, "a journal does not tell them")));
         lock(&self.world).connections = page;
     }
 
-    /// Stops following.
+    /// Stops following. What was put on the run's edges goes.
     pub async fn end(self) {
         self.stop.cancel();
         self.tasks.close();

@@ -4,3 +4,4 @@ pub(crate) mod daemon;
 pub(crate) mod follow;
 pub(crate) mod own;
 pub(crate) mod stack;
+pub(crate) mod steer;

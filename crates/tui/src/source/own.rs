@@ -17,7 +17,8 @@ use crate::connections::{LookedAt, Page};
 use crate::order::Order;
 use crate::record::{At, Recorded};
 use crate::screen::{Shared, lock, save};
-use crate::world::{Loudness, StandingFault, Whose, World, tally_text};
+use crate::words::tally_text;
+use crate::world::{Loudness, StandingFault, Whose, World};
 
 /// An edge to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -28,7 +28,8 @@ use crate::order::Order;
 use crate::record::{At, Recorded};
 use crate::screen::{Shared, lock, save};
 use crate::source::own::{EdgeSpec, Via};
-use crate::world::{Door, Loudness, StandingFault, Whose, tally_text};
+use crate::words::tally_text;
+use crate::world::{Door, Loudness, StandingFault, Whose};
 
 /// How long the end waits for a daemon to answer.
 const FAREWELL: Duration = Duration::from_secs(5);
