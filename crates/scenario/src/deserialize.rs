@@ -51,8 +51,8 @@ pub(crate) struct NodeError {
 }
 
 impl NodeError {
-    fn new(wrong: Wrong) -> NodeError {
-        NodeError { wrong, at: None }
+    fn new(wrong: Wrong) -> Box<NodeError> {
+        Box::new(NodeError { wrong, at: None })
     }
 }
 
@@ -64,30 +64,31 @@ impl fmt::Display for NodeError {
 
 impl std::error::Error for NodeError {}
 
-impl de::Error for NodeError {
-    fn custom<T: fmt::Display>(message: T) -> NodeError {
+/// On the heap: an error is handed on by the code that reads each field, which would have it whole.
+impl de::Error for Box<NodeError> {
+    fn custom<T: fmt::Display>(message: T) -> Box<NodeError> {
         NodeError::new(Wrong::Custom(message.to_string()))
     }
-    fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> NodeError {
+    fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Box<NodeError> {
         NodeError::new(Wrong::Type { expected: expected.to_string() })
     }
-    fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> NodeError {
+    fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Box<NodeError> {
         NodeError::new(Wrong::Value { expected: expected.to_string() })
     }
-    fn invalid_length(length: usize, expected: &dyn Expected) -> NodeError {
-        NodeError::custom(format!("{length} values, but {expected} was expected"))
+    fn invalid_length(length: usize, expected: &dyn Expected) -> Box<NodeError> {
+        de::Error::custom(format!("{length} values, but {expected} was expected"))
     }
-    fn unknown_variant(found: &str, known: &'static [&'static str]) -> NodeError {
+    fn unknown_variant(found: &str, known: &'static [&'static str]) -> Box<NodeError> {
         NodeError::new(Wrong::Variant { found: found.to_owned(), known })
     }
-    fn unknown_field(found: &str, known: &'static [&'static str]) -> NodeError {
+    fn unknown_field(found: &str, known: &'static [&'static str]) -> Box<NodeError> {
         NodeError::new(Wrong::Field { found: found.to_owned(), known })
     }
-    fn missing_field(field: &'static str) -> NodeError {
+    fn missing_field(field: &'static str) -> Box<NodeError> {
         NodeError::new(Wrong::Missing { field })
     }
-    fn duplicate_field(field: &'static str) -> NodeError {
-        NodeError::custom(format!("the key `{field}` is written twice"))
+    fn duplicate_field(field: &'static str) -> Box<NodeError> {
+        de::Error::custom(format!("the key `{field}` is written twice"))
     }
 }
 
@@ -105,9 +106,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Gives an error its place, unless it comes from further inside and has one.
-    fn placed<T>(self, result: Result<T, NodeError>) -> Result<T, NodeError> {
-        result.map_err(|mut error| {
-            error.at.get_or_insert_with(|| match &error.wrong {
+    fn placed<T>(self, result: Result<T, Box<NodeError>>) -> Result<T, Box<NodeError>> {
+        result.map_err(|error| self.place(error))
+    }
+
+    #[cold]
+    fn place(self, mut error: Box<NodeError>) -> Box<NodeError> {
+        if error.at.is_none() {
+            error.at = Some(match &error.wrong {
                 // A key that a type reports when it looks at the whole map: a fault's name, a condition on containers.
                 Wrong::Variant { found, .. } | Wrong::Field { found, .. }
                     if let Some(entry) = self.node.entry(found) =>
@@ -121,8 +127,12 @@ impl<'a> Reader<'a> {
                 }
                 _ => At { node: self.node.id, within: self.node.id, region: self.node.region, key: self.key },
             });
-            error
-        })
+        }
+        error
+    }
+
+    fn entries(self, entries: &'a [Entry]) -> Entries<'a> {
+        Entries { rest: entries.iter(), value: None, within: self.node.id, gone: self.gone }
     }
 
     fn is_absent(self) -> bool {
@@ -131,17 +141,12 @@ impl<'a> Reader<'a> {
 }
 
 impl<'de> Deserializer<'de> for Reader<'de> {
-    type Error = NodeError;
+    type Error = Box<NodeError>;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NodeError> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Box<NodeError>> {
         self.placed(match &self.node.kind {
             Kind::List(items) => visitor.visit_seq(Items { rest: items.iter(), gone: self.gone }),
-            Kind::Map(entries) => visitor.visit_map(Entries {
-                rest: entries.iter(),
-                value: None,
-                within: self.node.id,
-                gone: self.gone,
-            }),
+            Kind::Map(entries) => visitor.visit_map(self.entries(entries)),
             Kind::Scalar(scalar) => match scalar.meaning() {
                 Meaning::Nothing => visitor.visit_unit(),
                 Meaning::Truth(truth) => visitor.visit_bool(truth),
@@ -154,7 +159,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     }
 
     /// Where a text is wanted, letters are taken as they stand: a port in `env`, a word `no`.
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NodeError> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Box<NodeError>> {
         match self.node.scalar() {
             Some(_) if self.is_absent() => self.placed(Err(NodeError::new(Wrong::Absent))),
             Some(scalar) => self.placed(visitor.visit_borrowed_str(&scalar.text)),
@@ -162,12 +167,12 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         }
     }
 
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NodeError> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Box<NodeError>> {
         self.deserialize_str(visitor)
     }
 
     /// A key without a value is not the same as no key: it is an error.
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NodeError> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Box<NodeError>> {
         if self.is_absent() {
             return self.placed(Err(NodeError::new(Wrong::Absent)));
         }
@@ -178,7 +183,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, NodeError> {
+    ) -> Result<V::Value, Box<NodeError>> {
         self.placed(visitor.visit_newtype_struct(self))
     }
 
@@ -187,34 +192,34 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, NodeError> {
+    ) -> Result<V::Value, Box<NodeError>> {
         match &self.node.kind {
             Kind::Scalar(scalar) if !scalar.is_absent() => {
-                let word: BorrowedStrDeserializer<'_, NodeError> = BorrowedStrDeserializer::new(&scalar.text);
+                let word: BorrowedStrDeserializer<'_, Box<NodeError>> =
+                    BorrowedStrDeserializer::new(&scalar.text);
                 self.placed(word.deserialize_enum(name, variants, visitor))
             }
             Kind::Scalar(_) => self.placed(Err(NodeError::new(Wrong::Absent))),
-            Kind::List(_) | Kind::Map(_) => {
-                let expected = format!("one of {}", variants.join(", "));
-                self.placed(Err(NodeError::new(Wrong::Type { expected })))
-            }
+            Kind::List(_) | Kind::Map(_) => self.placed(Err(no_word(variants))),
         }
     }
 
-    /// serde's derive would also read a struct from a list, by position: no person means that.
+    /// serde's derive would also read a struct from a list, by position: no person means that. Nor is the code for it wanted, for
+    /// which it is enough that a list could be handed over.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, NodeError> {
-        if matches!(self.node.kind, Kind::List(_)) {
-            return self.placed(Err(de::Error::invalid_type(Unexpected::Seq, &visitor)));
-        }
-        self.deserialize_any(visitor)
+    ) -> Result<V::Value, Box<NodeError>> {
+        self.placed(match &self.node.kind {
+            Kind::Map(entries) => visitor.visit_map(self.entries(entries)),
+            Kind::List(_) => Err(de::Error::invalid_type(Unexpected::Seq, &visitor)),
+            Kind::Scalar(scalar) => Err(de::Error::invalid_type(scalar.meaning().unexpected(), &visitor)),
+        })
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NodeError> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Box<NodeError>> {
         visitor.visit_unit()
     }
 
@@ -224,7 +229,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     }
 }
 
-impl<'a> IntoDeserializer<'a, NodeError> for Reader<'a> {
+impl<'a> IntoDeserializer<'a, Box<NodeError>> for Reader<'a> {
     type Deserializer = Reader<'a>;
     fn into_deserializer(self) -> Reader<'a> {
         self
@@ -237,9 +242,12 @@ struct Items<'a> {
 }
 
 impl<'a> de::SeqAccess<'a> for Items<'a> {
-    type Error = NodeError;
+    type Error = Box<NodeError>;
 
-    fn next_element_seed<T: DeserializeSeed<'a>>(&mut self, seed: T) -> Result<Option<T::Value>, NodeError> {
+    fn next_element_seed<T: DeserializeSeed<'a>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Box<NodeError>> {
         let gone = self.gone;
         let next = self.rest.find(|item| !gone.contains(&item.id));
         next.map(|node| seed.deserialize(Reader { node, key: None, gone })).transpose()
@@ -254,27 +262,18 @@ struct Entries<'a> {
 }
 
 impl<'a> de::MapAccess<'a> for Entries<'a> {
-    type Error = NodeError;
+    type Error = Box<NodeError>;
 
-    fn next_key_seed<K: DeserializeSeed<'a>>(&mut self, seed: K) -> Result<Option<K::Value>, NodeError> {
+    fn next_key_seed<K: DeserializeSeed<'a>>(&mut self, seed: K) -> Result<Option<K::Value>, Box<NodeError>> {
         let gone = self.gone;
         let next = self.rest.find(|entry| !gone.contains(&entry.value.id));
         self.value = next;
         let Some(entry) = next else { return Ok(None) };
-        let word: BorrowedStrDeserializer<'_, NodeError> = BorrowedStrDeserializer::new(&entry.key);
-        seed.deserialize(word).map(Some).map_err(|mut error| {
-            let region = entry.key_region;
-            error.at.get_or_insert(At {
-                node: entry.value.id,
-                within: self.within,
-                region,
-                key: Some(region),
-            });
-            error
-        })
+        let word: BorrowedStrDeserializer<'_, Box<NodeError>> = BorrowedStrDeserializer::new(&entry.key);
+        seed.deserialize(word).map(Some).map_err(|error| wrong_key(error, entry, self.within))
     }
 
-    fn next_value_seed<V: DeserializeSeed<'a>>(&mut self, seed: V) -> Result<V::Value, NodeError> {
+    fn next_value_seed<V: DeserializeSeed<'a>>(&mut self, seed: V) -> Result<V::Value, Box<NodeError>> {
         match self.value.take() {
             Some(entry) => {
                 let key = Some(entry.key_region);
@@ -283,4 +282,18 @@ impl<'a> de::MapAccess<'a> for Entries<'a> {
             None => Err(de::Error::custom("a value was asked for before its key")),
         }
     }
+}
+
+/// A list or a map where one of some words is wanted.
+#[cold]
+fn no_word(known: &[&str]) -> Box<NodeError> {
+    NodeError::new(Wrong::Type { expected: format!("one of {}", known.join(", ")) })
+}
+
+/// Gives an error of a key its place.
+#[cold]
+fn wrong_key(mut error: Box<NodeError>, entry: &Entry, within: NodeId) -> Box<NodeError> {
+    let region = entry.key_region;
+    error.at.get_or_insert(At { node: entry.value.id, within, region, key: Some(region) });
+    error
 }

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::de::Unexpected;
+
 use crate::source_map::Region;
 
 /// The identity of a node in its tree.
@@ -64,6 +66,20 @@ pub(crate) enum Meaning<'a> {
     Negative(i64),
     Real(f64),
     Text(&'a str),
+}
+
+impl<'a> Meaning<'a> {
+    /// In serde's terms.
+    pub(crate) fn unexpected(self) -> Unexpected<'a> {
+        match self {
+            Meaning::Nothing => Unexpected::Unit,
+            Meaning::Truth(truth) => Unexpected::Bool(truth),
+            Meaning::Whole(number) => Unexpected::Unsigned(number),
+            Meaning::Negative(number) => Unexpected::Signed(number),
+            Meaning::Real(number) => Unexpected::Float(number),
+            Meaning::Text(text) => Unexpected::Str(text),
+        }
+    }
 }
 
 impl Scalar {
