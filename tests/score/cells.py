@@ -3,43 +3,7 @@
 A cell is a function of a `random.Random` that gives a `Cell`. No constant of a detector may appear here, and no constant
 of a cell in a detector.
 """
-import json
-import os
-import sys
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-
-
-class Cell:
-    """One run: the callers, the fault, and what is true.
-
-    truth: {(detector, subject): (state, {parameter: (value, tolerance)})}; a value may be the name of a count that is known only
-    after the run (`lost`, `twice`). A state is `present`, `absent`, `trap` (anything
-    but present) or `open` (must not be decided). A tolerance is a share of the value plus an absolute part.
-    """
-
-    def __init__(self, spec, fault, truth, phases=(1, 8, 12, 8), rate=20, library=None, **more):
-        self.spec, self.fault, self.truth, self.phases, self.rate = spec, fault, truth, phases, rate
-        self.library = library
-        self.loads = more.get("loads", ["/"])
-        self.ready = more.get("ready", False)
-        self.arrivals = more.get("arrivals", "poisson")
-        self.timeout = more.get("timeout", 30)
-        self.callee = more.get("callee", "own")
-        self.front = more.get("front")
-        self.cycles = more.get("cycles")
-        self.store = more.get("store")
-        self.instances = more.get("instances", 1)
-        self.quiet = more.get("quiet")
-        self.serves = more.get("serves", {})
-
-
-EDGE = "edge"
-
-
-def close(value, share=0.05, plus=0.0):
-    return value, share * abs(value) + plus
-
+from cell import EDGE, Cell, close
 
 # ------------------------------------------------------------------- F1: timeouts
 

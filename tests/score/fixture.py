@@ -1,13 +1,14 @@
 """Small services whose behaviour is known because it was asked for: what the detectors of Murphy are held to.
 
     fixture.py callee --listen HOST:PORT
-    fixture.py caller --listen HOST:PORT --upstream HOST:PORT[,HOST:PORT…] --spec JSON [--truth FILE]
+    fixture.py caller --listen HOST:PORT --upstream HOST:PORT[,HOST:PORT…] --spec JSON [--truth FILE] [--acks FILE]
     fixture.py store --listen HOST:PORT --spec JSON --truth FILE
 
-The store keeps what it is asked for as `/write/ID`, and shows all of it as `/writes`; see `Store`. A caller hands `/write/ID` on.
+The store keeps what it is asked for as `/write/ID`, and shows all of it as `/writes`; see `Store`. A caller hands `/write/ID` on;
+those that a real library acknowledged stand in the file for acks.
 
 The caller serves `/` (asks the callee), `/free` (does not), `/live` and `/ready`. `spec` says how it treats its callee; see
-`Own` for its own loops and `LIBRARIES` for real libraries. Counts go to the truth file, not through the proxy.
+`Own` for its own loops and `libraries.py` for real libraries. Counts go to the truth file, not through the proxy.
 Needs Python 3.9 and nothing else, but for the library that a spec names.
 """
 import argparse
@@ -19,11 +20,7 @@ import sys
 import threading
 import time
 
-
-def address(text):
-    host, port = text.rsplit(":", 1)
-    return host, int(port)
-
+from libraries import LIBRARIES, address
 
 # ---------------------------------------------------------------- a small HTTP server and client, on asyncio
 
@@ -432,130 +429,6 @@ async def herd(spec, upstream):
     await asyncio.gather(*(member() for _ in range(spec["connections"])))
 
 
-# ---------------------------------------------------------------- callers made of real libraries
-
-
-def plain(upstream, timeout):
-    """A GET by the standard library; raises on anything but 200."""
-    import http.client
-
-    connection = http.client.HTTPConnection(*address(upstream), timeout=timeout)
-    try:
-        connection.request("GET", "/", headers={"Connection": "close"})
-        answer = connection.getresponse()
-        body = answer.read()
-        if answer.status != 200:
-            raise ConnectionError(f"status {answer.status}")
-        return body
-    finally:
-        connection.close()
-
-
-def with_tenacity(spec, upstream):
-    import tenacity
-
-    how = spec["wait"]
-    wait = {
-        "constant": lambda: tenacity.wait_fixed(how["base"]),
-        "linear": lambda: tenacity.wait_incrementing(start=how["base"], increment=how["base"]),
-        # tenacity waits multiplier * 2 ** (attempt - 1)
-        "exponential": lambda: tenacity.wait_exponential(multiplier=how["base"], min=0, max=how.get("cap", 60)),
-        "full": lambda: tenacity.wait_random_exponential(multiplier=how["base"], max=how.get("cap", 60)),
-    }["full" if how.get("jitter") == "full" else how["shape"]]()
-    call = tenacity.retry(stop=tenacity.stop_after_attempt(spec["attempts"]), wait=wait, reraise=True)(plain)
-    return lambda: call(upstream, spec.get("timeout", 10))
-
-
-def with_pybreaker(spec, upstream):
-    import pybreaker
-
-    limits = spec["breaker"]
-    breaker = pybreaker.CircuitBreaker(fail_max=limits["failures"], reset_timeout=limits["open"])
-    return lambda: breaker.call(plain, upstream, spec.get("timeout", 10))
-
-
-def with_urllib3(spec, upstream):
-    import urllib3
-
-    how = spec.get("wait") or {}
-    retries = urllib3.Retry(
-        total=spec.get("attempts", 1) - 1,
-        backoff_factor=how.get("base", 0),
-        backoff_jitter=how.get("jitter") or 0.0,
-        allowed_methods=None,
-    )
-    pool = urllib3.PoolManager(num_pools=1, maxsize=64, retries=retries, timeout=urllib3.Timeout(spec.get("timeout", 10)))
-
-    def call():
-        answer = pool.request("GET", f"http://{upstream}/", headers={"Connection": "close"})
-        if answer.status != 200:
-            raise ConnectionError(f"status {answer.status}")
-        return answer.data
-
-    return call
-
-
-def with_httpx(spec, upstream):
-    import httpx
-
-    client = httpx.Client(timeout=spec.get("timeout", 10), limits=httpx.Limits(max_connections=None))
-
-    def call():
-        answer = client.get(f"http://{upstream}/", headers={"Connection": "close"})
-        answer.raise_for_status()
-        return answer.content
-
-    return call
-
-
-def with_requests(spec, upstream):
-    import requests
-
-    def call():
-        answer = requests.get(f"http://{upstream}/", timeout=spec.get("timeout"), headers={"Connection": "close"})
-        answer.raise_for_status()
-        return answer.content
-
-    return call
-
-
-def with_redis(spec, upstream):
-    import redis
-    from redis.backoff import ConstantBackoff, ExponentialBackoff, FullJitterBackoff, NoBackoff
-    from redis.retry import Retry
-
-    host, port = address(upstream)
-    how = spec.get("wait")
-    if not how:
-        backoff = NoBackoff()
-    elif how.get("jitter") == "full":
-        backoff = FullJitterBackoff(cap=how.get("cap", 60), base=how["base"])
-    elif how["shape"] == "constant":
-        backoff = ConstantBackoff(how["base"])
-    else:
-        backoff = ExponentialBackoff(cap=how.get("cap", 60), base=how["base"])
-    errors = (redis.ConnectionError, redis.TimeoutError, OSError)
-    client = redis.Redis(
-        host=host,
-        port=port,
-        socket_timeout=spec.get("timeout", 10),
-        retry=Retry(backoff, spec.get("attempts", 1) - 1, supported_errors=errors),
-        max_connections=200,
-        driver_info=None,
-    )
-    return lambda: str(client.get("key")).encode()
-
-
-LIBRARIES = {
-    "tenacity": with_tenacity,
-    "pybreaker": with_pybreaker,
-    "urllib3": with_urllib3,
-    "httpx": with_httpx,
-    "requests": with_requests,
-    "redis": with_redis,
-}
-
-
 async def caller(args):
     spec, truth = json.loads(args.spec), Truth(args.truth)
 
@@ -570,16 +443,21 @@ async def caller(args):
 
         call = LIBRARIES[spec["library"]](spec, args.upstream)
         threads = ThreadPoolExecutor(max_workers=200)
+        acks = open(args.acks, "a") if args.acks else None
 
         async def handler(path):
-            if path != "/":
+            if path != "/" and not path.startswith("/write/"):
                 return 200, {}, b"{}"
             truth.count("requests")
             try:
-                return 200, {}, await asyncio.get_running_loop().run_in_executor(threads, call)
+                body = await asyncio.get_running_loop().run_in_executor(threads, call, path)
             except Exception as error:  # whatever a library makes of a failure
                 truth.count(type(error).__name__)
                 return 502, {}, b"{}"
+            if acks and path != "/":
+                acks.write(path[len("/write/"):] + "\n")
+                acks.flush()
+            return 200, {}, body
     else:
         upstreams = args.upstream.split(",")
         own = Balanced(spec, upstreams, truth) if "balance" in spec else Own(spec, args.upstream, truth)
@@ -588,7 +466,8 @@ async def caller(args):
             return await own(path)
 
         handler.cascades = bool(spec.get("cascades"))
-    holding = asyncio.ensure_future(herd(spec["herd"], args.upstream)) if spec.get("herd") else None
+    own_herd = spec.get("herd") and not spec.get("library")
+    holding = asyncio.ensure_future(herd(spec["herd"], args.upstream)) if own_herd else None
     try:
         await serve(args.listen, handler)
     finally:
@@ -604,6 +483,7 @@ def main():
     parser.add_argument("--upstream")
     parser.add_argument("--spec", default="{}")
     parser.add_argument("--truth")
+    parser.add_argument("--acks")
     args = parser.parse_args()
     try:
         asyncio.run({"callee": callee, "caller": caller, "store": store}[args.role](args))

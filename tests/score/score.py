@@ -2,138 +2,38 @@
 
     score.py --murphy target/debug/murphy [--runs 3] [--jobs 4] [--only f4] [--smoke] [--again 2] [--table docs/detectors.md]
 
-Needs Python 3.9; cells of libraries that are not installed, and of nginx, HAProxy and Redis where these are not there, are
-skipped by name. Exit code 0 if no answer is wrong, 1 otherwise, 3 if a run could not be carried out.
+Needs Python 3.9; cells of libraries that are not installed, and of nginx, HAProxy, Redis and PostgreSQL where these are not there,
+are skipped by name. Exit code 0 if no answer is wrong, 1 otherwise, 3 if a run could not be carried out.
 """
 import argparse
+import collections
 import concurrent.futures
 import json
 import math
 import os
 import random
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-from cells import CELLS, EDGE, HERE, SMOKE
-
-FIXTURE = os.path.join(HERE, "fixture.py")
-
-
-def free_ports(count):
-    held = []
-    for _ in range(count):
-        while True:
-            one = socket.socket()
-            port = random.randint(17000, 29999)  # below the range from which the system itself draws
-            try:
-                one.bind(("127.0.0.1", port))
-            except OSError:
-                one.close()
-                continue
-            held.append(one)
-            break
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
-
-
-NGINX = """daemon off; master_process off; error_log {dir}/nginx.log; pid {dir}/nginx.pid;
-events {{ worker_connections 1024; }}
-http {{
-  access_log off; client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; fastcgi_temp_path {dir}/f;
-  uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;
-  upstream callee {{ {servers} }}
-  server {{
-    listen {listen};
-    location / {{
-      proxy_pass http://callee; proxy_connect_timeout {timeout}ms; proxy_read_timeout {timeout}ms;
-      proxy_next_upstream error timeout; proxy_next_upstream_tries {attempts};
-    }}
-    location = /live {{ return 200; }}
-  }}
-}}
-"""
-
-HAPROXY = """global
-  maxconn 2000
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 60s
-  timeout server {timeout}ms
-  retries {retries}
-  {retry_on}
-frontend front
-  bind {listen}
-  http-request return status 200 if {{ path /live }}
-  default_backend callee
-backend callee
-  http-reuse never
-  {more}
-{servers}
-"""
-
-
-def front(cell, where, listen, upstreams):
-    """The command of a caller that is nginx or HAProxy, with its configuration written."""
-    spec = cell.spec
-    attempts = spec.get("attempts", 1)
-    timeout = int(spec["timeout"] * 1000)
-    if cell.front == "nginx":
-        if "max_fails" in spec:
-            # A lone server is never taken out; two of one address are.
-            named = upstreams if len(upstreams) > 1 else upstreams * 2
-            servers = "".join(f"server {one} max_fails={spec['max_fails']} fail_timeout={spec['fail_timeout']}s;" for one in named)
-        else:
-            servers = f"server {upstreams[0]} max_fails=0;" * max(attempts, 1)
-        text = NGINX.format(dir=where, servers=servers, listen=listen, timeout=timeout, attempts=attempts)
-        path = os.path.join(where, "nginx.conf")
-        command = ["nginx", "-e", os.path.join(where, "nginx.log"), "-c", path]
-    else:
-        retry_on = "retry-on all-retryable-errors" if attempts > 1 else ""
-        more, check, observe = "", "", spec.get("observe")
-        if len(upstreams) > 1:
-            more = "balance roundrobin\n  option redispatch 1"
-        if observe:
-            more += "\n  option httpchk GET /live"
-            check = f" check inter {int(observe['every'] * 1000)}ms rise {observe['rise']} fall 2 observe layer7 error-limit {observe['errors']} on-error mark-down"
-        servers = "\n".join(f"  server s{index} {one}{check}" for index, one in enumerate(upstreams))
-        text = HAPROXY.format(listen=listen, timeout=timeout, retries=attempts - 1, retry_on=retry_on, more=more, servers=servers)
-        path = os.path.join(where, "haproxy.cfg")
-        command = ["haproxy", "-db", "-f", path]
-    with open(path, "w") as file:
-        file.write(text)
-    return command
+import servers
+from cell import EDGE
+from cells import CELLS, SMOKE
 
 
 def scenario(cell, name, seed, where):
-    listen, *ports = (f"127.0.0.1:{port}" for port in free_ports(1 + 2 * cell.instances))
+    listen, *ports = (f"127.0.0.1:{port}" for port in servers.free_ports(1 + 2 * cell.instances))
     proxied, direct = ports[0], ports[1]
     all_proxied = ports[0::2]
-    if cell.callee == "redis":
-        port = direct.rsplit(":", 1)[1]
-        callee = {
-            "run": ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
-            "ready": {"tcp": direct},
-            "within": "30s",
-        }
-    elif cell.store is not None:
-        callee = [sys.executable, FIXTURE, "store", "--listen", direct, "--spec", json.dumps(cell.store)]
-        callee = {"run": callee + ["--truth", os.path.join(where, "kept")], "ready": {"tcp": direct}, "within": "30s"}
-    else:
-        callee = {"run": [sys.executable, FIXTURE, "callee", "--listen", direct, "--spec", json.dumps(cell.serves)], "ready": {"tcp": direct}, "within": "30s"}
+    callee, read = servers.callee(cell, where, direct)
     if cell.front:
-        command = front(cell, where, listen, all_proxied)
+        command = servers.front(cell, where, listen, all_proxied)
     else:
-        truth = os.path.join(where, "truth.json")
-        command = [sys.executable, FIXTURE, "caller", "--listen", listen, "--upstream", ",".join(all_proxied)]
-        command += ["--spec", json.dumps(cell.spec), "--truth", truth]
+        command = servers.own("caller", listen, cell.spec) + ["--upstream", ",".join(all_proxied)]
+        command += ["--truth", os.path.join(where, "truth.json"), "--acks", os.path.join(where, "kept.acks")]
     warm, base, fault, after = cell.phases
     loads = {}
     for path in cell.loads:
@@ -146,8 +46,9 @@ def scenario(cell, name, seed, where):
         }
         if cell.store is not None:
             loads[load]["http"] = f"POST http://{listen}/write/${{{load}.id}}"
-            loads[load]["ledger"] = {"read": {"http": f"GET http://{direct}/writes"}, "settle": "1s", "within": "15s"}
+            loads[load]["ledger"] = {"read": read, "settle": "1s", "within": "15s"}
     name_of, _, setting = cell.fault.partition(" ")
+    setting = int(setting) if setting.isdigit() else setting
     inject = {name_of: setting} if setting else name_of if name_of in ("refuse", "kill", "freeze") else {name_of: {}}
     faults = []
     cycles = cell.cycles or 1
@@ -164,7 +65,7 @@ def scenario(cell, name, seed, where):
             "callee": callee,
             "caller": {"run": command, "ready": {"http": f"GET http://{listen}/live"}, "within": "30s"},
         },
-        "edges": {EDGE: {"listen": proxied, "to": direct, "protocol": "redis" if cell.callee == "redis" else "http"}},
+        "edges": {EDGE: {"listen": proxied, "to": direct, "protocol": "http" if cell.callee == "own" else cell.callee}},
         "load": loads,
         "phases": {"warm-up": f"{warm}s", "baseline": f"{base}s", "fault": f"{fault}s", "recovery": f"{after}s"},
         "faults": faults,
@@ -172,7 +73,7 @@ def scenario(cell, name, seed, where):
     }
     for index in range(1, cell.instances):
         proxied, direct = ports[2 * index : 2 * index + 2]
-        another = {"run": [sys.executable, FIXTURE, "callee", "--listen", direct], "ready": {"tcp": direct}, "within": "30s"}
+        another, _ = servers.callee(cell, where, direct)
         document["services"] = {f"callee-{index + 1}": another, **document["services"]}
         document["edges"][f"{EDGE}-{index + 1}"] = {"listen": proxied, "to": direct, "protocol": "http"}
     if cell.instances > 1:
@@ -189,24 +90,10 @@ def scenario(cell, name, seed, where):
     return path
 
 
-def missing(cell):
-    """What a cell needs and is not there; None if it can run."""
-    library = cell.spec.get("library")
-    if library:
-        try:
-            __import__(library)
-        except ImportError:
-            return f"no {library}"
-    for program, wanted in (("nginx", cell.front == "nginx"), ("haproxy", cell.front == "haproxy"), ("redis-server", cell.callee == "redis")):
-        if wanted and not shutil.which(program):
-            return f"no {program}"
-    return None
-
-
 def run(job):
     name, seed, murphy, keep = job
     cell = CELLS[name](random.Random(f"{name}/{seed}"))
-    why = missing(cell)
+    why = servers.missing(cell)
     if why:
         return {"cell": name, "seed": seed, "skipped": why}
     where = tempfile.mkdtemp(prefix=f"murphy-score-{name}-")
@@ -229,6 +116,8 @@ def run(job):
         return {"cell": name, "seed": seed, "library": cell.library, "answers": list(answers(cell, judgement, counted(cell, where))), "late": any(gate["id"] == "load-on-time" and not gate["holds"] for gate in judgement["gates"]), "gates": [gate["text"] for gate in judgement["gates"] if not gate["holds"]], "where": where if keep else None}
     except subprocess.TimeoutExpired:
         return {"cell": name, "seed": seed, "error": "took too long"}
+    except servers.Refused as error:
+        return {"cell": name, "seed": seed, "error": str(error)}
     finally:
         if not keep:
             shutil.rmtree(where, ignore_errors=True)
@@ -243,11 +132,10 @@ def counted(cell, where):
     """What is known of the writes only now."""
     if cell.store is None:
         return {}
-    with open(os.path.join(where, "kept")) as file:
-        kept = file.read().split()
+    kept = collections.Counter(servers.kept(cell, where))
     with open(os.path.join(where, "kept.acks")) as file:
         acks = set(file.read().split())
-    return {"lost": len(acks - set(kept)), "twice": sum(kept.count(one) > 1 for one in set(kept))}
+    return {"lost": len(acks - set(kept)), "twice": sum(times > 1 for times in kept.values())}
 
 
 def answers(cell, judgement, counted):
@@ -435,7 +323,11 @@ def write(path, results):
     _, after = rest.split(END)
     runs = sum("answers" in result for result in results)
     late = sum(result.get("late", False) for result in results)
-    body = f"{BEGIN}\n{runs} runs, {late} of them on a machine so busy that requests were sent late (p99 beyond 10 ms).\n\n{table(results)}\n\n{cell_table(results)}\n{END}"
+    library = {result["cell"]: result["library"] for result in results if "answers" in result}
+    real = sum(one is not None for one in library.values())
+    cells = f"{len(library)} cells, {real} of them real libraries and servers ({100 * real / max(len(library), 1):.0f} %)."
+    told = f"{runs} runs, {late} of them on a machine so busy that requests were sent late (p99 beyond 10 ms)."
+    body = f"{BEGIN}\n{cells} {told}\n\n{table(results)}\n\n{cell_table(results)}\n{END}"
     with open(path, "w") as file:
         file.write(before + body + after)
 
