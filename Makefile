@@ -18,7 +18,7 @@ test: ## all tests; those that need Docker or a Redis say so when there is none
 	$(CARGO) build -q -p murphy
 	$(CARGO) test --workspace
 
-score: ## hold the detectors to services whose truth is known (half an hour); needs Python, nginx, HAProxy, Redis
+score: ## hold the detectors to services whose truth is known (an hour); needs Python, nginx, HAProxy, Redis, PostgreSQL
 	$(CARGO) build -q -p murphy
 	$(PYTHON) -m venv target/score-venv
 	target/score-venv/bin/pip install -q -r tests/score/requirements.txt

@@ -1,8 +1,9 @@
 """The cells of the score: services whose truth is known, each with parameters drawn at random from its seed.
 
 A cell is a function of a `random.Random` that gives a `Cell`. No constant of a detector may appear here, and no constant
-of a cell in a detector.
+of a cell in a detector. Further cells of real libraries and servers stand in `real.py`.
 """
+import real
 from cell import EDGE, Cell, close
 
 # ------------------------------------------------------------------- F1: timeouts
@@ -130,6 +131,16 @@ def f2_urllib3(rng):
     # urllib3 waits nothing before the second try, then factor * 2 ** (tries - 1).
     cell = tries(rng, "exponential", attempts=rng.randint(4, 5), base=rng.uniform(0.03, 0.06), library=("urllib3", "urllib3.Retry"))
     cell.truth[("back-off", EDGE)] = ("present", {})
+    return cell
+
+
+def f2_urllib3_jitter(rng):
+    # To each wait but the first, which is none, up to so many seconds are added.
+    base, jitter = rng.uniform(0.02, 0.035), rng.uniform(0.08, 0.16)
+    cell = tries(rng, "exponential", attempts=4, base=base, library=("urllib3", "urllib3.Retry backoff_jitter"))
+    cell.spec["wait"]["jitter"] = jitter
+    cell.truth[("back-off", EDGE)] = ("present", {})
+    cell.truth[("jitter", EDGE)] = ("present", {})
     return cell
 
 
@@ -623,6 +634,6 @@ def f11_haproxy_retries(rng):
     return instances(rng, {"attempts": 3}, "trap", library="HAProxy retries", front="haproxy")
 
 
-CELLS = {name: cell for name, cell in sorted(globals().items()) if name[:1] == "f" and name[1:2].isdigit()}
+CELLS = {name: cell for name, cell in sorted({**globals(), **vars(real)}.items()) if name[:1] == "f" and name[1:2].isdigit()}
 
 SMOKE = ["f1_deadline", "f1_cascade", "f4_breaker", "f4_none", "f5_shared", "f6_stale", "f7_shed", "f8_deep", "f10_storm_refused", "f10_written_behind", "f10_tried_again", "f11_ejects", "f11_tried_elsewhere"]
