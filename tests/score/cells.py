@@ -3,8 +3,10 @@
 A cell is a function of a `random.Random` that gives a `Cell`. No constant of a detector may appear here, and no constant
 of a cell in a detector. Further cells of real libraries and servers stand in `real.py`.
 """
+import math
+
 import real
-from cell import EDGE, Cell, close
+from cell import EDGE, NOT_SPARED, SPARED, Cell, close
 
 # ------------------------------------------------------------------- F1: timeouts
 
@@ -72,10 +74,20 @@ def f1_cascade(rng):
 
 def tries(rng, shape, jitter=None, library=None, attempts=None, base=None, callee="own", **more):
     attempts = attempts or rng.randint(4, 5)
-    base = base or rng.uniform(0.03, 0.07)
+    factor = 2.0 if library else rng.uniform(1.8, 2.6)
+    # The wait before each further try, in first ones.
+    grow = {"constant": lambda place: 1.0, "linear": lambda place: place + 1.0, "exponential": lambda place: factor**place}[shape]
+    first_ones = sum(grow(place) for place in range(attempts - 1))
+    # Waits beside which the machine's own timing is small, all of them in less than a second.
+    shortest, longest = {"constant": (0.1, 0.2), "linear": (0.05, 0.08), "exponential": (0.03, 0.07)}[shape]
+    base = base or rng.uniform(shortest, max(shortest * 1.2, min(longest, 0.95 / max(first_ones, 1.0))))
+    # A user comes when the one before is served, with all waits at their longest, and a little later: tries are told of one
+    # who is alone.
+    spread = jitter if isinstance(jitter, float) else 0.0
+    each = max(1.0, base * first_ones * (1.0 + spread) + 0.2)
     spec = {
         "attempts": attempts,
-        "wait": {"shape": shape, "base": base, "jitter": jitter, "factor": 2.0 if library else rng.uniform(1.8, 2.6)},
+        "wait": {"shape": shape, "base": base, "jitter": jitter, "factor": factor},
         **more.pop("spec", {}),
     }
     if library:
@@ -86,8 +98,8 @@ def tries(rng, shape, jitter=None, library=None, attempts=None, base=None, calle
         ("jitter", EDGE): ("present" if jitter else "absent", {}),
     }
     return Cell(
-        spec, "reset", truth, phases=(1, 25, 45, 2), rate=1, arrivals="constant", timeout=8,
-        library=library and library[1], callee=callee,
+        spec, "reset", truth, phases=(1, math.ceil(25 * each), math.ceil(45 * each), 2), rate=1 / each, arrivals="constant",
+        timeout=8, library=library and library[1], callee=callee,
     )
 
 
@@ -146,7 +158,9 @@ def f2_urllib3_jitter(rng):
 
 def f2_redis(rng):
     # redis-py counts failures from 1: the first wait is base * 2.
-    cell = tries(rng, "exponential", base=rng.uniform(0.02, 0.04), library=("redis", "redis-py ExponentialBackoff"), callee="redis")
+    attempts = rng.randint(4, 5)
+    base = rng.uniform(0.02, 0.04) if attempts == 4 else rng.uniform(0.015, 0.025)
+    cell = tries(rng, "exponential", attempts=attempts, base=base, library=("redis", "redis-py ExponentialBackoff"), callee="redis")
     cell.truth[("back-off", EDGE)] = ("present", {"shape": "exponential"})
     return cell
 
@@ -173,11 +187,10 @@ def f2_nginx(rng):
 
 
 def f2_haproxy(rng):
-    attempts = rng.randint(2, 4)
+    # After a connection that broke it waits for a second, or for none, as it takes the RST for a failure to connect or for an
+    # empty answer; an answer that is an error is tried again at once.
     cell = f2_nginx(rng)
-    cell.spec = {"attempts": attempts, "timeout": 5}
-    cell.truth[("attempts", EDGE)] = ("present", {"attempts": (attempts, 0)})
-    cell.truth[("back-off", EDGE)] = ("trap", {})
+    cell.fault = "abort 503"
     cell.front, cell.library = "haproxy", "HAProxy retries"
     return cell
 
@@ -310,7 +323,7 @@ def f5_shared(rng):
         "blackhole",
         {("pool", EDGE): ("present", {"limit": (places, 1)}), ("isolation", "free"): ("absent", {})},
         loads=["/", "/free"],
-        phases=(1, 20, 12, 6),
+        phases=NOT_SPARED,
         timeout=5,
     )
 
@@ -322,18 +335,19 @@ def f5_apart(rng):
         "blackhole",
         {("pool", EDGE): ("present", {"limit": (places, 1)}), ("isolation", "free"): ("present", {})},
         loads=["/", "/free"],
-        phases=(1, 20, 12, 6),
+        phases=SPARED,
         timeout=5,
     )
 
 
 def f5_unbounded(rng):
+    # It gives up later than its users do, and so holds more than a hundred calls.
     return Cell(
-        {},
+        {"timeout": rng.uniform(7, 9)},
         "blackhole",
         {("pool", EDGE): ("absent", {}), ("isolation", "free"): ("present", {})},
         loads=["/", "/free"],
-        phases=(1, 20, 12, 6),
+        phases=SPARED,
         timeout=rng.uniform(5, 7),
     )
 
@@ -345,7 +359,7 @@ def f5_low(rng):
         "blackhole",
         {("pool", EDGE): ("trap", {}), ("isolation", "free"): ("trap", {})},
         loads=["/", "/free"],
-        phases=(1, 20, 12, 6),
+        phases=NOT_SPARED,
         rate=15,
     )
 
@@ -448,11 +462,11 @@ def f9_closed(rng):
 def f10_cool(rng):
     wait = rng.uniform(3.0, 6.0)
     spec = {"timeout": 2.0, "cool": wait}
-    return Cell(spec, "reset", {("recovery", "user"): ("present", {"time": (wait, 1.6)}), ("metastability", "user"): ("absent", {})}, rate=30, phases=(1, 10, 6, 16))
+    return Cell(spec, "reset", {("recovery", "user"): ("present", {"time": (wait, 1.6)}), ("metastability", "user"): ("absent", {})}, rate=30, phases=(1, 10, 6, 26))
 
 
 def f10_at_once(rng):
-    return Cell({"timeout": 2.0}, "reset", {("recovery", "user"): ("present", {"time": (0, 1.6)}), ("metastability", "user"): ("absent", {})}, rate=30, phases=(1, 10, 6, 12))
+    return Cell({"timeout": 2.0}, "reset", {("recovery", "user"): ("present", {"time": (0, 1.6)}), ("metastability", "user"): ("absent", {})}, rate=30, phases=(1, 10, 6, 20))
 
 
 def queue(rng, caller, truth, load=None, **more):
@@ -465,24 +479,25 @@ def queue(rng, caller, truth, load=None, **more):
 
 
 def stormy(rng, **more):
-    return {"timeout": rng.uniform(0.3, 0.6), "attempts": 3, **more}
+    # A stall of the machine for as long as the timeout would begin the storm before the fault does.
+    return {"timeout": rng.uniform(0.6, 0.9), "attempts": 3, **more}
 
 
 def f10_storm(rng):
     """Three tries for each request are more than the callee can serve: it goes on working for those who have left."""
     truth = ("present", {"outcome": "metastable", "amplification": close(3, 0.08)})
-    return queue(rng, stormy(rng), truth, phases=(1, 12, rng.randint(7, 10), 63), quiet=(150, 12))
+    return queue(rng, stormy(rng), truth, phases=(1, 12, rng.randint(10, 13), 63), quiet=(150, 12))
 
 
 def f10_storm_budget(rng):
     truth = ("absent", {"outcome": "recovered"})
-    return queue(rng, stormy(rng, budget=0.1), truth, phases=(1, 12, rng.randint(7, 10), 20), quiet=(60, 12))
+    return queue(rng, stormy(rng, budget=0.1), truth, phases=(1, 12, rng.randint(10, 13), 20), quiet=(60, 12))
 
 
 def f10_storm_refused(rng):
     truth = ("absent", {"outcome": "recovered"})
     serves = {"queue": rng.randint(3, 6)}
-    return queue(rng, stormy(rng), truth, phases=(1, 12, rng.randint(7, 10), 20), quiet=(60, 12), serves=serves)
+    return queue(rng, stormy(rng), truth, phases=(1, 12, rng.randint(10, 13), 20), quiet=(60, 12), serves=serves)
 
 
 def drain(rng, truth, caller=None, **more):
