@@ -17,11 +17,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::connections::{Behind, Listed, LookedAt, OpenConnection, PAGE, Page};
 use crate::order::Order;
-use crate::record::{At, How, Recorded};
+use crate::record::{At, Recorded};
 use crate::screen::{Shared, lock};
 use crate::source::own::{EdgeSpec, Via};
 use crate::stack::StackOrder;
 use crate::world::{Loudness, StandingFault, Teller, Whose, World};
+use murphy_adhoc::How;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(500);
