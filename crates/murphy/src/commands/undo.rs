@@ -6,13 +6,13 @@ use std::time::Instant;
 use murphy_core::Undo;
 use murphy_runner::{Leftover, StateDir, UndoLog};
 use serde::Serialize;
-use tokio::runtime::Runtime;
 
 use super::daemon::shown;
 use super::{fail, print, runtime};
 use crate::args::UndoArgs;
 use crate::by_hand_args::OutputChoice;
 use crate::exit::Exit;
+use crate::runtime::Runtime;
 
 /// One thing that is told: with `--output json` an object a line.
 #[derive(Debug, Serialize)]

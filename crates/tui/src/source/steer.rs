@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use murphy_adhoc::How;
 use murphy_core::{Directions, EdgeName, FaultId, RunClock};
 use murphy_faults::Fault;
 use murphy_proxy::{Decision, EdgeConn, Stage};
@@ -22,7 +23,6 @@ use crate::screen::{Shared, lock};
 use crate::source::own::{EdgeSpec, Via};
 use crate::stack::StackOrder;
 use crate::world::{Loudness, StandingFault, Teller, Whose, World};
-use murphy_adhoc::How;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(500);
