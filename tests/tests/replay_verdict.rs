@@ -1,11 +1,13 @@
-//! A recording carries what callers were seen to do as an `expect:` block. By `murphy proxy` and by `murphy attach`, the same callers pass
-//! when it is replayed, and again; by `murphy proxy`, others do not.
+//! A recording carries what callers were seen to do as an `expect:` block: the same callers pass when it is replayed, and again, and others
+//! do not. By `murphy proxy`, by `murphy top`, over the API, and, for callers of a container, by `murphy attach`.
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use murphy_tests::{Bench, Caller, CartStack, Sitting, echo, eventually, lent, turn};
+use murphy_tests::{
+    Bench, Caller, CartStack, Daemon, Sitting, Terminal, echo, eventually, free_ports, lent, murphy, turn,
+};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 /// After this, the callers give up.
@@ -22,6 +24,21 @@ fn expects(bench: &Bench) {
     assert!(saved.contains("\nexpect:\n") && saved.contains("timeout: \"<= "), "{saved}");
 }
 
+/// Asserts that the same callers pass when the recording is replayed, and again, and that others do not.
+#[track_caller]
+fn replayed(bench: &Bench, listen: SocketAddr) {
+    expects(bench);
+    bench.run(&["check", "recorded.yaml"]).expect(0);
+    {
+        let _callers = Caller::of(listen, SOON);
+        for _ in 0..2 {
+            bench.run_expecting(0, &["run", "recorded.yaml"]).says("GRACEFUL");
+        }
+    }
+    let _others = Caller::of(listen, LATE);
+    bench.run_expecting(1, &["run", "recorded.yaml"]).says("NOT GRACEFUL").says("timeout");
+}
+
 #[test]
 fn what_was_done_by_a_proxy_has_the_same_verdict_again() {
     // A machine that wakes the callers late makes others of them, and no report tells that.
@@ -35,16 +52,59 @@ fn what_was_done_by_a_proxy_has_the_same_verdict_again() {
         eventually("enough calls are given up", PATIENCE, || callers.given_up() >= ENOUGH);
     }
     sitting.summary();
-    expects(&bench);
-    bench.run(&["check", "recorded.yaml"]).expect(0);
+    replayed(&bench, listen);
+}
+
+#[test]
+fn what_was_done_in_top_has_the_same_verdict_again() {
+    let _turn = turn();
+    let (bench, upstream, [port]) = (Bench::new(), echo(), free_ports());
+    let listen = SocketAddr::from(([127, 0, 0, 1], port));
+    let line = format!("{} top --edge cache {listen} {upstream}", murphy().display());
+    let Some(terminal) = Terminal::open("verdict-top", &bench, &line) else { return };
+    terminal.shows("no fault stands");
     {
-        let _callers = Caller::of(listen, SOON);
-        for _ in 0..2 {
-            bench.run_expecting(0, &["run", "recorded.yaml"]).says("GRACEFUL");
-        }
+        let callers = Caller::of(listen, SOON);
+        terminal.typed("ablackhole");
+        terminal.key("Enter");
+        terminal.shows("1 FAULT STANDS");
+        eventually("enough calls are given up", PATIENCE, || callers.given_up() >= ENOUGH);
+        terminal.typed("1");
+        terminal.shows("no fault stands");
     }
-    let _others = Caller::of(listen, LATE);
-    bench.run_expecting(1, &["run", "recorded.yaml"]).says("NOT GRACEFUL").says("timeout");
+    terminal.typed("s");
+    terminal.key("Enter");
+    terminal.shows("saved to recorded.yaml");
+    terminal.typed("q");
+    terminal.shows("ended with 0");
+    replayed(&bench, listen);
+}
+
+#[test]
+fn what_was_done_over_the_api_has_the_same_verdict_again() {
+    let _turn = turn();
+    let (bench, upstream, [port]) = (Bench::new(), echo(), free_ports());
+    let listen = SocketAddr::from(([127, 0, 0, 1], port));
+    let daemon = Daemon::start(&bench, &["--seed", "7"]);
+    daemon.run(&bench, &format!("proxies add cache {upstream} --listen {listen}")).expect(0);
+    let line = format!("{} top --api {}", murphy().display(), daemon.url);
+    let Some(terminal) = Terminal::open("verdict-api", &bench, &line) else { return };
+    terminal.shows("no fault stands");
+    {
+        let callers = Caller::of(listen, SOON);
+        daemon.run(&bench, "fault add cache --blackhole --direction both").expect(0);
+        terminal.shows("1 FAULT STANDS");
+        eventually("enough calls are given up", PATIENCE, || callers.given_up() >= ENOUGH);
+        daemon.run(&bench, "fault remove cache blackhole").expect(0);
+        terminal.shows("no fault stands");
+    }
+    terminal.typed("s");
+    terminal.key("Enter");
+    terminal.shows("saved to recorded.yaml");
+    terminal.typed("q");
+    terminal.shows("ended with 0");
+    daemon.run(&bench, "proxies remove cache").expect(0);
+    replayed(&bench, listen);
 }
 
 #[test]

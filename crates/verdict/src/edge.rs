@@ -135,6 +135,9 @@ impl EdgeView {
     }
 }
 
+/// Looks in health that are a habit: one may be a caller that changed its mind.
+const FEWEST_CHECKS: usize = 2;
+
 #[derive(Debug, Default)]
 struct Building {
     exchanges: Vec<Call>,
@@ -142,8 +145,28 @@ struct Building {
     conns: BTreeMap<ConnId, Conn>,
     /// Connections that ended badly: when, and how a call on them would have ended.
     broken: BTreeMap<ConnId, (u64, ExchangeEnd)>,
+    /// Connections that their callers opened and left without a byte either way.
+    silent: BTreeSet<ConnId>,
     /// The address that callers dial.
     listen: Option<String>,
+}
+
+impl Building {
+    /// True if somebody looks at this edge now and then whether anybody listens: connections are opened and left without a byte also
+    /// where nothing is broken, and about as often. Nothing is asked on them, and nothing given up, however long a fault held their end.
+    fn is_checked(&self, hurt: &Windows) -> bool {
+        let last = self.conns.values().filter_map(|conn| conn.closed).max().unwrap_or(0);
+        let first = self.conns.values().map(|conn| conn.opened).min().unwrap_or(0);
+        let sick: u64 = hurt.iter().map(|part| part.to.min(last).saturating_sub(part.from.max(first))).sum();
+        let well = last.saturating_sub(first).saturating_sub(sick);
+        let silent = self.silent.difference(&self.spoke);
+        let opened = silent.filter_map(|conn| self.conns.get(conn)).map(|conn| conn.opened);
+        let (in_sickness, in_health): (Vec<u64>, Vec<u64>) = opened.partition(|at| hurt.holds(*at));
+        let often = |looks: &[u64], time: u64| looks.len() as f64 / time.max(1) as f64;
+        !in_sickness.is_empty()
+            && in_health.len() >= FEWEST_CHECKS
+            && often(&in_sickness, sick) <= 2.0 * often(&in_health, well)
+    }
 }
 
 /// Collects what events tell of edges.
@@ -165,15 +188,19 @@ impl EdgeViews {
                 edge.broken.insert(*conn, (at, ExchangeEnd::Failed));
                 close(edge, *conn, at);
             }
-            EventKind::ConnClosed { edge, conn, by, how, .. } => {
-                close(self.of(edge), *conn, at);
+            EventKind::ConnClosed { edge, conn, by, how, to_upstream, to_client, .. } => {
+                let edge = self.of(edge);
+                close(edge, *conn, at);
+                if (*by, *to_upstream, *to_client) == (Side::Client, 0, 0) {
+                    edge.silent.insert(*conn);
+                }
                 let end = match (by, how) {
                     // An idle connection that is put away.
                     (Side::Client | Side::Proxy, CloseHow::Fin) => return,
                     (Side::Client, CloseHow::Rst) => ExchangeEnd::GivenUp,
                     (Side::Upstream | Side::Proxy, _) => ExchangeEnd::Failed,
                 };
-                self.of(edge).broken.entry(*conn).or_insert((at, end));
+                edge.broken.entry(*conn).or_insert((at, end));
             }
             EventKind::Exchange { edge, conn, began, answered, ended, end, touched } => {
                 let edge = self.of(edge);
@@ -260,8 +287,13 @@ fn view(
     let on_callee: Vec<&FaultBrief> = all()
         .filter(|fault| fault.edge.is_none() && told.is_some_and(|edge| names_callee(&fault.on, &edge.to)))
         .collect();
+    let hurt = Windows::union(on_edge.iter().chain(&on_callee).filter_map(|fault| window(fault)).collect());
+    let is_checked = building.is_checked(&hurt);
     let mut calls = building.exchanges;
     for (conn, (ended, end)) in &building.broken {
+        if is_checked && building.silent.contains(conn) {
+            continue;
+        }
         if let Some(Conn { opened: began, .. }) =
             building.conns.get(conn).filter(|_| !building.spoke.contains(conn))
         {
@@ -295,7 +327,6 @@ fn view(
     };
     let delays =
         !on_edge.is_empty() && on_edge.iter().all(|fault| fault.name == "latency" || fault.name == "delay");
-    let hurt = Windows::union(on_edge.iter().chain(&on_callee).filter_map(|fault| window(fault)).collect());
     let mut conns: Vec<Conn> = building.conns.into_values().collect();
     conns.sort_unstable_by_key(|conn| conn.opened);
     let instance_of = told.and_then(|edge| Some((edge.from.clone(), edge.instance_of.clone()?)));
@@ -365,6 +396,28 @@ mod tests {
         let edges = views.finish(None, &Windows::default(), &[], &[]);
         let ends: Vec<_> = edges[0].calls.iter().map(|call| call.end).collect();
         assert_eq!(ends, [ExchangeEnd::GivenUp, ExchangeEnd::Failed]);
+    }
+
+    /// Whether an edge is looked at, on which a connection without a byte was opened at each of these seconds, with a fault from the
+    /// tenth to the twentieth that holds its end for two.
+    fn is_looked_at(seconds: impl IntoIterator<Item = u64>) -> bool {
+        let mut building = Building::default();
+        for (conn, second) in (0..).map(ConnId).zip(seconds) {
+            let held = if (10..20).contains(&second) { 2_000_000 } else { 1_000 };
+            let opened = second * 1_000_000;
+            building.conns.insert(conn, Conn { opened, closed: Some(opened + held), peer: None });
+            building.silent.insert(conn);
+        }
+        building.is_checked(&Windows::union(vec![Window { from: 10_000_000, to: 20_000_000 }]))
+    }
+
+    #[test]
+    fn who_looks_whether_anybody_listens_gives_nothing_up_in_a_fault() {
+        assert!(is_looked_at(0..30) && is_looked_at(8..30));
+        assert!(!is_looked_at([12, 14, 16]), "only in the fault");
+        assert!(!is_looked_at([1, 12, 14, 16]), "one may be a caller that changed its mind");
+        assert!(!is_looked_at([1, 8, 25].into_iter().chain(10..20)), "far more often in the fault");
+        assert!(!is_looked_at([1, 2, 25]), "in health alone: nothing was held");
     }
 
     #[test]
