@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use murphy_tests::{
-    Bench, Caller, CartStack, Daemon, Sitting, Terminal, echo, eventually, free_ports, lent, murphy, turn,
+    Bench, Caller, CartStack, Daemon, Sitting, Terminal, echo, eventually, free_ports, lent, murphy,
 };
 
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -41,8 +41,6 @@ fn replayed(bench: &Bench, listen: SocketAddr) {
 
 #[test]
 fn what_was_done_by_a_proxy_has_the_same_verdict_again() {
-    // A machine that wakes the callers late makes others of them, and no report tells that.
-    let _turn = turn();
     let bench = Bench::new();
     let more = ["--blackhole", "--save", "recorded.yaml", "--output", "json", "--seed", "7"];
     let sitting = Sitting::before(&bench, echo(), &more);
@@ -57,7 +55,6 @@ fn what_was_done_by_a_proxy_has_the_same_verdict_again() {
 
 #[test]
 fn what_was_done_in_top_has_the_same_verdict_again() {
-    let _turn = turn();
     let (bench, upstream, [port]) = (Bench::new(), echo(), free_ports());
     let listen = SocketAddr::from(([127, 0, 0, 1], port));
     let line = format!("{} top --edge cache {listen} {upstream}", murphy().display());
@@ -82,7 +79,6 @@ fn what_was_done_in_top_has_the_same_verdict_again() {
 
 #[test]
 fn what_was_done_over_the_api_has_the_same_verdict_again() {
-    let _turn = turn();
     let (bench, upstream, [port]) = (Bench::new(), echo(), free_ports());
     let listen = SocketAddr::from(([127, 0, 0, 1], port));
     let daemon = Daemon::start(&bench, &["--seed", "7"]);
@@ -109,7 +105,6 @@ fn what_was_done_over_the_api_has_the_same_verdict_again() {
 
 #[test]
 fn what_was_done_to_the_calls_of_a_container_has_the_same_verdict_again() {
-    let _turn = turn();
     let Some(stack) = CartStack::up("what_was_done_to_the_calls_of_a_container") else { return };
     let bench = Bench::new();
     let redis = format!("/dev/tcp/{}/6379", stack.redis.name);
