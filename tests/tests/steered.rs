@@ -136,6 +136,12 @@ fn what_a_hand_does_to_a_run_is_in_its_journal_goes_with_the_hand_and_takes_the_
     let own = |hand: &mut Hand<'_>| of(&hand.items(), &[WhoseFault::Plan]).len();
     until("the scenario's own stands", || (own(&mut second) == 1).then_some(()));
     assert_eq!((second.lift("latency-1"), own(&mut second)), (SteerAnswer::Done, 0));
+    // For any other hand that is only a name: what it puts on is its own, and goes with it.
+    let mut third = Hand::on(&runtime, &bench);
+    assert_eq!(third.arm("latency-1", json!({ "latency": "70ms" })), SteerAnswer::Done);
+    assert_eq!((of(&third.items(), &[WhoseFault::Yours]).len(), own(&mut third)), (1, 0));
+    drop(third);
+    until("it goes with the hand", || of(&second.items(), &by_hand).is_empty().then_some(()));
     assert_eq!(second.arm("latency-1", json!({ "latency": "50ms" })), SteerAnswer::Done);
     assert_eq!(own(&mut second), 1);
     assert_eq!(second.arm("reset-1", json!({ "reset": { "after": "1h" } })), SteerAnswer::Done);
@@ -158,6 +164,8 @@ fn what_a_hand_does_to_a_run_is_in_its_journal_goes_with_the_hand_and_takes_the_
             "done pause web-1",
             "lifted latency 650ms",
             "lifted latency 40ms",
+            "armed latency 70ms",
+            "lifted latency 70ms",
             "armed latency 50ms",
             "armed reset after 1h",
             "lifted reset after 1h",

@@ -1,6 +1,8 @@
 //! Puts faults into the world and takes them out: one armed fault, one entry here, whatever it acts on.
 
-use std::collections::BTreeMap;
+mod by_hand;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -32,8 +34,11 @@ pub(crate) struct Injector {
     /// This binary, whose workers press.
     program: PathBuf,
     edges: Mutex<BTreeMap<EdgeName, EdgeHands>>,
-    /// In the order of arming.
+    /// In the order of arming. What of it stands on an edge is changed and taken off while this is held: a hand and the time line may
+    /// want the same one at once.
     armed: Mutex<Vec<(FaultId, InWorld)>>,
+    /// Those whose time in the plan is over: nothing would take them off any more.
+    over: Mutex<BTreeSet<FaultId>>,
     failures: Mutex<Vec<String>>,
 }
 
@@ -77,6 +82,7 @@ impl Injector {
             program,
             edges: Mutex::default(),
             armed: Mutex::default(),
+            over: Mutex::default(),
             failures: Mutex::default(),
         }
     }
@@ -117,21 +123,13 @@ impl Injector {
         else {
             return Err(failed(format!("{} does not change while it lasts", fault.name())));
         };
-        let is_there = {
-            let mut armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = armed.iter_mut().find(|(id, _)| *id == step.id);
-            if let Some((_, InWorld::Edge { fault: current, .. })) = known {
-                **current = fault.clone();
-                true
-            } else {
-                false
-            }
-        };
-        if is_there {
-            let handle = self.edge(edge).ok_or_else(|| failed(format!("there is no edge {edge}")))?;
-            handle.arm(Armed { id: step.id.clone(), effect, directions: *directions, chance: *chance });
-            self.recorder.record(EventKind::FaultChanged { fault: step.id.clone(), text: fault.text() });
-        }
+        let mut armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = armed.iter_mut().find(|(id, _)| *id == step.id);
+        let Some((_, InWorld::Edge { fault: current, .. })) = known else { return Ok(()) };
+        let hands = self.edge(edge).ok_or_else(|| failed(format!("there is no edge {edge}")))?;
+        hands.arm(Armed { id: step.id.clone(), effect, directions: *directions, chance: *chance });
+        **current = fault.clone();
+        self.recorder.record(EventKind::FaultChanged { fault: step.id.clone(), text: fault.text() });
         Ok(())
     }
 
@@ -235,17 +233,26 @@ impl Injector {
         })
     }
 
+    /// Takes a fault out of the world whose time is over: no hand puts it back from here on.
+    pub(crate) async fn end(&self, fault: &FaultId) {
+        self.over.lock().unwrap_or_else(PoisonError::into_inner).insert(fault.clone());
+        self.lift(fault).await;
+    }
+
     /// Takes a fault out of the world; one that is not in it is no error.
     pub(crate) async fn lift(&self, fault: &FaultId) {
-        let in_world = {
+        let (in_world, on_edge) = {
             let mut armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(at) = armed.iter().position(|(id, _)| id == fault) else { return };
-            armed.remove(at).1
+            let (_, in_world) = armed.remove(at);
+            let on_edge = match &in_world {
+                InWorld::Edge { edge, .. } => self.edge(edge).and_then(|hands| hands.lift(fault)),
+                _ => None,
+            };
+            (in_world, on_edge)
         };
         let (tally, problems) = match in_world {
-            InWorld::Edge { edge, .. } => {
-                (self.edge(&edge).and_then(|hands| hands.lift(fault)).unwrap_or_default(), Vec::new())
-            }
+            InWorld::Edge { .. } => (on_edge.unwrap_or_default(), Vec::new()),
             InWorld::Killed { service, processes } => {
                 (processes_only(processes), self.services.revive(&service).await.err().into_iter().collect())
             }
@@ -336,16 +343,6 @@ impl Injector {
     /// What could not be taken back so far.
     pub(crate) fn failures(&self) -> Vec<String> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The faults that it has put on an edge and that stand there, as they are now.
-    pub(crate) fn standing_on(&self, edge: &EdgeName) -> Vec<(FaultId, Fault)> {
-        let armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
-        let on_edge = armed.iter().filter_map(|(id, in_world)| match in_world {
-            InWorld::Edge { edge: on, fault } if on == edge => Some((id.clone(), Fault::clone(fault))),
-            _ => None,
-        });
-        on_edge.collect()
     }
 
     /// The hands on an edge, once it is open.

@@ -265,7 +265,7 @@ impl World {
         let lifted = self.whole(async move {
             let fault = &world.plan.faults[number].id;
             world.networks.lift(fault).await;
-            world.injector.lift(fault).await;
+            world.injector.end(fault).await;
         });
         lifted.await
     }

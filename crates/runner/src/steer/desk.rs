@@ -1,6 +1,6 @@
 //! The hands on the edges of a run: what they may do, what of it stands, and whose it is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -37,8 +37,9 @@ struct Made {
     hands: u64,
     /// The faults of hands, while they stand.
     standing: BTreeMap<FaultId, OfHand>,
-    /// Faults of the plan that were switched off before their time.
-    off: BTreeSet<FaultId>,
+    /// Faults of the plan that were switched off before their time, with the hand that may switch them on again: for any other one that
+    /// is a name that the plan has, and not a fault that it has seen.
+    off: BTreeMap<FaultId, Hand>,
 }
 
 /// A fault that was put on by hand.
@@ -70,6 +71,7 @@ impl Desk {
                 self.take_off(id, known);
             }
         }
+        made.off.retain(|_, by| *by != hand);
     }
 
     pub(super) async fn answer(&self, hand: Hand, ask: SteerAsk) -> SteerAnswer {
@@ -80,8 +82,8 @@ impl Desk {
                 Ok(list) => return SteerAnswer::Connections(list),
                 Err(why) => Err(why),
             },
-            SteerAsk::Arm { edge, fault, inject } => self.arm(hand, &mut made, edge, fault, *inject).await,
-            SteerAsk::Lift { edge, fault } => self.lift(&mut made, &edge, fault).await,
+            SteerAsk::Arm { edge, fault, inject } => self.arm(hand, &mut made, edge, fault, *inject),
+            SteerAsk::Lift { edge, fault } => self.lift(hand, &mut made, &edge, fault).await,
             SteerAsk::Tell { text } => {
                 self.tell(HandDeed::Done { text: text.chars().take(TEXT).collect() });
                 Ok(())
@@ -93,7 +95,7 @@ impl Desk {
         }
     }
 
-    async fn arm(
+    fn arm(
         &self,
         hand: Hand,
         made: &mut Made,
@@ -107,15 +109,16 @@ impl Desk {
         }
         let injector = &self.world.injector;
         let text = inject.text();
-        if let Some(step) = self.planned(&edge, &id) {
+        // With settings of another kind it is not that one which is meant.
+        if let Some(step) = self.planned(&edge, &id).filter(|step| step.fault.name() == inject.name()) {
             if injector.standing_on(&edge).iter().any(|(standing, _)| *standing == id) {
                 injector.change(step, &inject).map_err(|error| error.to_string())?;
                 self.tell(HandDeed::Changed { edge, fault: id, text });
                 return Ok(());
             }
-            if made.off.contains(&id) {
+            if made.off.get(&id) == Some(&hand) {
                 let step = FaultStep { fault: inject, ..step.clone() };
-                Box::pin(injector.arm(&step)).await.map_err(|error| error.to_string())?;
+                injector.switch_on(&step).map_err(|error| error.to_string())?;
                 made.off.remove(&id);
                 self.tell(HandDeed::Armed { edge, fault: id, text });
                 return Ok(());
@@ -142,7 +145,7 @@ impl Desk {
         Ok(())
     }
 
-    async fn lift(&self, made: &mut Made, edge: &EdgeName, id: FaultId) -> Result<(), String> {
+    async fn lift(&self, hand: Hand, made: &mut Made, edge: &EdgeName, id: FaultId) -> Result<(), String> {
         let hands = self.hands(edge)?;
         if made.standing.get(&id).is_some_and(|known| known.edge == *edge) {
             if let Some(known) = made.standing.remove(&id) {
@@ -156,7 +159,7 @@ impl Desk {
         };
         let tally = hands.tally(&id).unwrap_or_default();
         Box::pin(self.world.injector.lift(&id)).await;
-        made.off.insert(id.clone());
+        made.off.insert(id.clone(), hand);
         self.tell(HandDeed::Lifted { edge: edge.clone(), fault: id, text: fault.text(), tally });
         Ok(())
     }

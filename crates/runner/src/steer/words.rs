@@ -19,7 +19,8 @@ pub enum SteerAsk {
         /// How many; 1000 at most.
         most: usize,
     },
-    /// Put a fault on an edge; one that stands there by that name is edited.
+    /// Put a fault on an edge; one that stands there by that name is edited, and one of the plan that whoever asks has taken off is put
+    /// back until its time is over.
     Arm {
         /// Which edge.
         edge: EdgeName,
