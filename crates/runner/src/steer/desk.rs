@@ -85,7 +85,7 @@ impl Desk {
             SteerAsk::Arm { edge, fault, inject } => self.arm(hand, &mut made, edge, fault, *inject),
             SteerAsk::Lift { edge, fault } => self.lift(hand, &mut made, &edge, fault).await,
             SteerAsk::Tell { text } => {
-                self.tell(HandDeed::Done { text: text.chars().take(TEXT).collect() });
+                self.tell(HandDeed::Done { text: plain(&text) });
                 Ok(())
             }
         };
@@ -209,6 +209,7 @@ impl Desk {
 
     fn sight(&self, hand: Hand, made: &Made, plan: &EdgePlan) -> SteeredEdge {
         let hands = self.world.injector.edge(&plan.name).unwrap_or_default();
+        let shown = |text: &str| self.world.plan.secrets.hide(text).into_owned();
         let of_plan = self.world.injector.standing_on(&plan.name).into_iter();
         let of_plan = of_plan.map(|(id, fault)| (id, fault, WhoseFault::Plan));
         let of_hands = made.standing.iter().filter(|(_, known)| known.edge == plan.name);
@@ -217,7 +218,7 @@ impl Desk {
             (id.clone(), known.fault.clone(), whose)
         });
         let faults = of_plan.chain(of_hands).map(|(id, fault, whose)| SteeredFault {
-            text: self.world.plan.secrets.hide(&fault.text()).into_owned(),
+            text: shown(&fault.text()),
             tally: hands.tally(&id).unwrap_or_default(),
             inject: self.without_secrets(fault),
             id,
@@ -225,8 +226,8 @@ impl Desk {
         });
         let faults = faults.collect();
         let (listen, from) = match &plan.route {
-            Route::Listen { listen, .. } => (Some(listen.to_string()), None),
-            Route::Intercept { from, .. } => (None, Some(from.to_string())),
+            Route::Listen { listen, .. } => (Some(shown(&listen.to_string())), None),
+            Route::Intercept { from, .. } => (None, Some(shown(&from.to_string()))),
         };
         let meter = hands.meter();
         SteeredEdge {
@@ -234,7 +235,7 @@ impl Desk {
             protocol: plan.protocol,
             listen,
             from,
-            to: plan.route.to().to_string(),
+            to: shown(&plan.route.to().to_string()),
             accepted: meter.accepted,
             open: meter.open,
             dial_failed: meter.dial_failed,
@@ -295,5 +296,22 @@ fn effect(edge: &EdgePlan, fault: &Fault) -> Result<EdgeEffect, String> {
     match fault.effect() {
         Effect::Edge(effect) => Ok(effect),
         _ => Err(format!("`{name}` does not sit on an edge")),
+    }
+}
+
+/// What somebody says, as a line for the journal and for whoever reads it: it steers no terminal.
+fn plain(text: &str) -> String {
+    text.chars().take(TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_is_one_short_line_that_steers_no_terminal() {
+        assert_eq!(plain("kill web-1"), "kill web-1");
+        assert_eq!(plain("kill\u{1b}[2J\r\nweb-1\u{85}"), "kill [2J  web-1 ");
+        assert_eq!(plain(&"ü".repeat(10 * TEXT)).chars().count(), TEXT);
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
+use tokio::task::JoinSet;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::desk::{Desk, Hand};
@@ -24,9 +25,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Whoever may steer a run, while it goes on.
 pub(crate) struct Steering {
-    stop: CancellationToken,
+    stop: DropGuard,
     tasks: TaskTracker,
-    socket: PathBuf,
+    /// Where it was made.
+    socket: Option<PathBuf>,
 }
 
 impl Steering {
@@ -34,20 +36,24 @@ impl Steering {
     /// runtime.
     pub(crate) fn open(run: &Path, world: Arc<World>) -> Steering {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        if let Ok(listener) = Door::of(run).and_then(|door| UnixListener::bind(door.path())) {
+        let listener = Door::of(run).and_then(|door| UnixListener::bind(door.path()));
+        let socket = listener.ok().map(|listener| {
             let desk = Arc::new(Desk::new(world));
-            tasks.spawn(let_in(listener, desk, stop.clone(), tasks.clone()));
-        }
-        Steering { stop, tasks, socket: run.join(SOCKET) }
+            tasks.spawn(murphy_core::boxed(let_in(listener, desk, stop.clone(), tasks.clone())));
+            run.join(SOCKET)
+        });
+        Steering { stop: stop.drop_guard(), tasks, socket }
     }
 
     /// Nobody is let in any more, and what hands have put on is off when this returns.
     pub(crate) async fn close(self) {
-        self.stop.cancel();
+        drop(self.stop);
         self.tasks.close();
         self.tasks.wait().await;
-        // One that was never there, or that somebody has removed, is no harm.
-        let _ = std::fs::remove_file(&self.socket);
+        if let Some(socket) = self.socket {
+            // One that somebody has removed is no harm.
+            let _ = std::fs::remove_file(socket);
+        }
     }
 }
 
@@ -67,7 +73,7 @@ async fn let_in(listener: UnixListener, desk: Arc<Desk>, stop: CancellationToken
         };
         let seat = Arc::clone(&seats).try_acquire_owned();
         if let (true, Ok(seat)) = (may_steer(&stream), seat) {
-            tasks.spawn(serve(stream, Arc::clone(&desk), stop.clone(), seat));
+            tasks.spawn(murphy_core::boxed(serve(stream, Arc::clone(&desk), stop.clone(), seat)));
         }
     }
 }
@@ -80,13 +86,16 @@ fn may_steer(stream: &UnixStream) -> bool {
 
 async fn serve(stream: UnixStream, desk: Arc<Desk>, stop: CancellationToken, seat: OwnedSemaphorePermit) {
     let hand = desk.begin().await;
-    talk(stream, &desk, hand, &stop).await;
+    let mut talking = JoinSet::new();
+    talking.spawn(murphy_core::boxed(talk(stream, Arc::clone(&desk), hand, stop)));
+    // What the hand has put on goes, however that ends: by a panic too.
+    drop(talking.join_next().await);
     desk.leave(hand).await;
     drop(seat);
 }
 
 /// Until one side ends it. An order that is begun is carried out.
-async fn talk(stream: UnixStream, desk: &Desk, hand: Hand, stop: &CancellationToken) {
+async fn talk(stream: UnixStream, desk: Arc<Desk>, hand: Hand, stop: CancellationToken) {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     loop {
