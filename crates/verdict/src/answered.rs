@@ -29,7 +29,7 @@ impl Answered {
         let gates = gate::gates(run);
         // A mild level may well have no effect that is worth the name, and a small baseline is no sick one. But what was never
         // in the world was not held out against; of a run that ended early under its faults the bad answers tell.
-        let telling = [GateId::LoadSent, GateId::NothingLost];
+        let telling = [GateId::HandsOff, GateId::LoadSent, GateId::NothingLost];
         let unfit = gates.iter().find(|gate| !gate.holds && telling.contains(&gate.id));
         let unfit = unfit.map(|gate| gate.text.clone()).or_else(|| {
             gate::never_in_world(run).filter(|_| run.is_complete() || run.first_armed().is_none())

@@ -70,9 +70,7 @@ impl Baseline {
     /// Of one run.
     pub fn of(judgement: &Judgement) -> Baseline {
         let mut measures: BTreeMap<String, Measure> = BTreeMap::new();
-        // What somebody did by hand is in the facts too, and no run repeats it.
-        let steered = judgement.gate(GateId::HandsOff).is_some_and(|gate| !gate.holds);
-        for finding in judgement.findings.iter().filter(|_| !steered) {
+        for finding in &judgement.findings {
             let param = match finding.detector {
                 Detector::Amplification => "ratio",
                 Detector::Timeout => "timeout",
@@ -248,6 +246,9 @@ pub fn compare(old: &Baseline, new: &Judgement, slack: f64) -> Result<Comparison
     }
     if new.run.end != RunEnd::Complete {
         doubts.push("the newer run did not end as planned".to_owned());
+    }
+    if let Some(steered) = new.gate(GateId::HandsOff).filter(|gate| !gate.holds) {
+        doubts.push(format!("of the newer run nothing is compared: {}", steered.text));
     }
     let mut measures = Vec::new();
     for measure in &old.measures {

@@ -67,7 +67,7 @@ fn judged(run: RunView<'_>) -> Judgement {
         faults: faults(&run),
         unknown: unknown(&run, &gates, &rows, &findings),
         notes: notes(&run, &gates, &rows, verdict),
-        learned: learned(&run, &findings),
+        learned: learned(&run, &gates, &findings),
         gates,
         rows,
         findings,
@@ -265,17 +265,18 @@ fn faults(run: &RunView<'_>) -> Vec<FaultFact> {
         .collect()
 }
 
-fn learned(run: &RunView<'_>, findings: &[Finding]) -> String {
-    if run.brief.is_none_or(|brief| brief.learn.is_none()) {
+/// Of a run that was steered nothing is: no other one would hold to it.
+fn learned(run: &RunView<'_>, gates: &[Gate], findings: &[Finding]) -> String {
+    if run.brief.is_none_or(|brief| brief.learn.is_none()) || gate::any_fails(gates, &[GateId::HandsOff]) {
         return String::new();
     }
     crate::learn::expect_block(run, findings)
 }
 
 /// Rows that could not be answered, then facts that could not be found. Of the finer facts only one that is asserted is
-/// missed; the findings hold them all. Where events are missing nothing is known, which the gate says once.
+/// missed; the findings hold them all. Where events are missing or somebody steered nothing is known, which the gate says once.
 fn unknown(run: &RunView<'_>, gates: &[Gate], rows: &[Row], findings: &[Finding]) -> Vec<Unknown> {
-    let lost = gate::any_fails(gates, &[GateId::NothingLost]);
+    let lost = gate::any_fails(gates, &[GateId::NothingLost, GateId::HandsOff]);
     let undecided = rows.iter().filter(|row| row.answer == Answer::Inconclusive).map(|row| Unknown {
         what: row.label.clone(),
         why: row.reason.clone(),

@@ -1,8 +1,10 @@
 //! Expectations about facts, and what `learn: all` proposes, from journals whose truth is known.
 
-use murphy_core::{Answer, Event, EventKind, FaultId, Learn, Offset, Phase, Rule, Span, Subject, Verdict};
+use murphy_core::{
+    Answer, Event, EventKind, FaultId, HandDeed, Learn, Offset, Phase, Rule, Span, Subject, Verdict,
+};
 use murphy_testkit::golden::{Break, Bystander, Caller, Golden, Trouble};
-use murphy_verdict::{Detector, Finding, Hearing, Judgement, State, judge};
+use murphy_verdict::{Baseline, Detector, Finding, Hearing, Judgement, State, compare, judge};
 
 /// A caller whose requests are alone: one every three seconds or so.
 fn slowly(caller: Caller, broken: Break) -> Golden {
@@ -222,6 +224,44 @@ fn facts_of_a_journal_with_lost_events_are_taken_back() {
     let golden = Golden::new("facts", Caller::careful(), Break::Reset).with(Trouble::LostEvents(3));
     let decided = |finding: &&Finding| matches!(finding.state, State::Present { .. } | State::Absent { .. });
     assert_eq!(judge(&golden.journal()).findings.iter().filter(decided).count(), 0);
+}
+
+/// With something that was done by hand in the middle of it.
+fn steered(mut journal: Vec<Event>) -> Vec<Event> {
+    let middle = journal.len() / 2;
+    let (at, deed) = (journal[middle].at, HandDeed::Done { text: "kill web-1".to_owned() });
+    journal.insert(middle, Event { seq: 0, at, kind: EventKind::ByHand(Box::new(deed)) });
+    for (seq, event) in (0..).zip(&mut journal) {
+        event.seq = seq;
+    }
+    journal
+}
+
+#[test]
+fn a_run_that_was_steered_states_no_fact_and_is_neither_a_lesson_nor_a_level_nor_a_baseline() {
+    let whole = Golden::new("facts", Caller::careful(), Break::Latency(Span::from_millis(800))).journal();
+    let (alone, touched) = (judge(&learning(whole.clone())), judge(&learning(steered(whole.clone()))));
+    let decided = |judgement: &Judgement| {
+        let is = |finding: &&Finding| matches!(finding.state, State::Present { .. } | State::Absent { .. });
+        judgement.findings.iter().filter(is).count()
+    };
+    assert!(decided(&alone) > 0 && !alone.learned.is_empty());
+    assert_eq!((decided(&touched), touched.learned.as_str()), (0, ""));
+
+    let baseline = Baseline::of(&alone);
+    assert!(!baseline.measures.is_empty() && Baseline::of(&touched).measures.is_empty());
+    let compared = compare(&baseline, &touched, 0.0).unwrap();
+    assert!(!compared.is_worse() && compared.is_doubtful());
+    assert!(compared.doubts[0].contains("steered by hand: kill web-1"), "{:?}", compared.doubts);
+
+    let unfit = |events: &[Event]| {
+        let mut hearing = Hearing::default();
+        events.iter().for_each(|event| hearing.take(event));
+        hearing.answered(&Golden::load(), None).unfit
+    };
+    assert_eq!(unfit(&whole), None);
+    let why = unfit(&steered(whole)).expect("nothing is decided");
+    assert!(why.contains("steered by hand: kill web-1"), "{why}");
 }
 
 #[test]

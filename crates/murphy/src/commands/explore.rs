@@ -135,11 +135,13 @@ struct Exploration<'a> {
 
 /// Why a run with nothing broken does not show that users are served well.
 fn unwell(judgement: &Judgement) -> Option<String> {
-    match (&judgement.run.end, judgement.gate(GateId::BaselineHealthy)) {
-        (RunEnd::Aborted { rule }, _) => Some(format!("abort-if {rule}")),
-        (_, Some(gate)) if !gate.holds => Some(format!("{}; {}", gate.text, gate.mend)),
-        _ => None,
+    if let RunEnd::Aborted { rule } = &judgement.run.end {
+        return Some(format!("abort-if {rule}"));
     }
+    // How users fared under somebody's hand is not how they fare.
+    let gates = [GateId::HandsOff, GateId::BaselineHealthy].into_iter();
+    let failed = gates.filter_map(|id| judgement.gate(id)).find(|gate| !gate.holds);
+    failed.map(|gate| format!("{}; {}", gate.text, gate.mend))
 }
 
 /// Why a run with nothing broken is nothing to hold others against, by its end and what was lost in it. How it was ended comes before
@@ -362,5 +364,21 @@ mod tests {
         for lost in [None, Some("2 writes")] {
             assert!(not_a_control(Exit::Signal(2), lost).unwrap().starts_with("interrupted"));
         }
+    }
+
+    #[test]
+    fn a_run_with_nothing_broken_that_was_steered_by_hand_is_held_against_nothing() {
+        let mut judgement = murphy_verdict::judge(&[]);
+        let gate = |holds| murphy_verdict::Gate {
+            id: GateId::HandsOff,
+            holds,
+            text: "steered by hand: kill web-1 at 1.2s".to_owned(),
+            mend: "run again with hands off".to_owned(),
+        };
+        judgement.gates = vec![gate(true)];
+        assert_eq!(unwell(&judgement), None);
+        judgement.gates = vec![gate(false)];
+        let why = unwell(&judgement).unwrap();
+        assert!(why.contains("kill web-1") && why.contains("hands off"), "{why}");
     }
 }

@@ -179,14 +179,19 @@ pub(crate) fn all(run: &RunView<'_>, gates: &[Gate]) -> Vec<Finding> {
             doubt(finding, "the load was sent late, and lateness looks like slowness");
         }
     }
-    if any_fails(gates, &[GateId::NothingLost]) {
+    let untold = [
         // What is missing may be just what would have told otherwise.
+        (GateId::NothingLost, "events are missing from the journal"),
+        // And what was seen, just what somebody did.
+        (GateId::HandsOff, "it was steered by hand"),
+    ];
+    for (_, why) in untold.iter().filter(|(gate, _)| any_fails(gates, &[*gate])) {
         let may_be_otherwise = |finding: &&mut Finding| {
             let certain = matches!(finding.detector, Detector::Lost | Detector::Duplicates);
             !(certain && finding.is_present())
         };
         for finding in all.iter_mut().filter(may_be_otherwise) {
-            doubt(finding, "events are missing from the journal");
+            doubt(finding, why);
         }
     }
     all
