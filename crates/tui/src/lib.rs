@@ -22,7 +22,7 @@ mod world;
 pub use app::{App, Mode, Reaction, Row, Standing};
 pub use connections::{Behind, Listed, OpenConnection, Page, Window};
 pub use figures::{CallEnd, Figures};
-pub use order::{Hands, Order};
+pub use order::{Hands, Heard, Order};
 pub use panes::draw;
 pub use record::{At, Record, Recorded, SaveError};
 pub use screen::{Shared, show};

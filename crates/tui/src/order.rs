@@ -40,6 +40,15 @@ pub enum Order {
     },
 }
 
+/// Whether whoever is watched knows of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// It does, or need not.
+    Yes,
+    /// It does not: nothing must be done.
+    No,
+}
+
 /// Whether a source takes orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hands {

@@ -44,13 +44,13 @@ pub enum Whose {
     Theirs,
 }
 
-/// Who says what stands on the edges.
+/// Who says what stands on the edges and what passes there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Teller {
     /// The events that are seen.
     #[default]
     Events,
-    /// Whoever feeds the world, and knows it earlier: what events say of faults is only noted.
+    /// Whoever feeds the world, and knows it earlier: what events say of faults and of connections is only noted.
     Source,
 }
 
@@ -135,7 +135,7 @@ pub struct World {
     pub younger: Span,
     /// What a run is at, in a few words; empty where there is no run.
     pub stage: String,
-    /// Who says what stands on the edges.
+    /// Who says what stands on the edges and what passes there.
     pub teller: Teller,
     briefs: Vec<FaultBrief>,
 }
@@ -184,22 +184,26 @@ impl World {
                 let end = if call.is_good() { CallEnd::Answered } else { CallEnd::Failed };
                 self.edge(&call.edge).figures.call(here(call.ended), took, end);
             }
-            EventKind::ConnOpened { edge, .. } => {
+            EventKind::ConnOpened { edge, .. } if self.teller == Teller::Events => {
                 let edge = self.edge(&edge);
                 edge.open += 1;
                 edge.accepted += 1;
             }
             EventKind::ConnClosed { edge, by, how, to_upstream, to_client, .. } => {
-                let known = self.edge(&edge);
-                known.open = known.open.saturating_sub(1);
-                known.bytes.0 += to_upstream;
-                known.bytes.1 += to_client;
+                if self.teller == Teller::Events {
+                    let known = self.edge(&edge);
+                    known.open = known.open.saturating_sub(1);
+                    known.bytes.0 += to_upstream;
+                    known.bytes.1 += to_client;
+                }
                 if how == CloseHow::Rst && by == Side::Upstream {
                     self.note(at, Loudness::Trouble, format!("{edge}: reset by the dependency"));
                 }
             }
             EventKind::DialFailed { edge, why, .. } => {
-                self.edge(&edge).unreachable += 1;
+                if self.teller == Teller::Events {
+                    self.edge(&edge).unreachable += 1;
+                }
                 self.note(at, Loudness::Trouble, format!("{edge}: cannot reach the dependency: {why}"));
             }
             EventKind::EdgeListening { edge, listen, upstream } => {
@@ -468,7 +472,11 @@ mod tests {
             to_client: 4,
             age: Span::ZERO,
         };
-        world.see(event(1, closed));
+        world.see(event(1, closed.clone()));
         assert_eq!((world.edges[&name("db")].open, world.edges[&name("db")].bytes), (0, (3, 4)));
+        // One who reads the counters has counted it already, however late a journal tells of it.
+        world.teller = Teller::Source;
+        world.see(event(2, closed));
+        assert_eq!(world.edges[&name("db")].bytes, (3, 4));
     }
 }

@@ -11,8 +11,8 @@ use murphy_adhoc::{Attach, Consent, FromWhom, Kind, Planned, Wish, savable, watc
 use murphy_core::{EdgeName, LeaseName, Protocol, RunClock, Seed};
 use murphy_runner::{Attached, Attachment, Helm, Stop, StopReason};
 use murphy_tui::{
-    App, Daemon, EdgeSpec, Follow, Hands, Order, Own, Recorded, SavedCaller, Shared, Stack, StackConfig,
-    StackOf, Via, show,
+    App, Daemon, EdgeSpec, Follow, Hands, Heard, Order, Own, Recorded, SavedCaller, Shared, Stack,
+    StackConfig, StackOf, Via, show,
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -158,16 +158,19 @@ impl View<'_> {
         app: App,
         world: &Shared,
         stack: Option<Stack>,
-        act: &mut dyn FnMut(Order),
+        act: &mut dyn FnMut(Order) -> Heard,
     ) -> Result<(), Exit> {
         let inside = self.runtime.enter();
         let shown = self.screen.show(app, world, |order| match (order, &stack) {
             (Order::Stack(order), Some(stack)) => {
                 // Whoever is watched may have to know of it.
-                act(Order::Stack(order.clone()));
-                stack.act(order);
+                if act(Order::Stack(order.clone())) == Heard::Yes {
+                    stack.act(order);
+                }
             }
-            (order, _) => act(order),
+            (order, _) => {
+                act(order);
+            }
         });
         drop(inside);
         self.relieve(stack).and(shown)
@@ -260,7 +263,10 @@ fn own(
     let stack = view.stack(stack, &own.world(), own.recorded());
     let shown = stack.and_then(|stack| {
         let app = App::new(format!("seed {seed}"), Hands::Free);
-        view.show(app, &own.world(), stack, &mut |order| own.act(order))
+        view.show(app, &own.world(), stack, &mut |order| {
+            own.act(order);
+            Heard::Yes
+        })
     });
     own.end(runtime.handle());
     let left = attached.map_or(Ok(()), |attached| leave(runtime, attached));
@@ -293,7 +299,10 @@ fn daemon(
     let stack = view.stack(stack, &daemon.world(), daemon.recorded());
     let shown = stack.and_then(|stack| {
         let app = App::new(api.trim_start_matches("http://"), Hands::Free);
-        view.show(app, &daemon.world(), stack, &mut |order| daemon.act(order))
+        view.show(app, &daemon.world(), stack, &mut |order| {
+            daemon.act(order);
+            Heard::Yes
+        })
     });
     view.runtime.block_on(daemon.end());
     shown

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::connections::{Page, Window};
-use crate::order::Order;
+use crate::order::{Heard, Order};
 use crate::record::Recorded;
 use crate::screen::{Shared, lock, save};
 use crate::source::steer::Reins;
@@ -64,13 +64,14 @@ impl Follow {
     }
 
     /// Carries an order out. Never waits.
-    pub fn act(&self, order: Order) {
+    pub fn act(&self, order: Order) -> Heard {
         match (order, &self.reins) {
             (Order::Save { path }, _) => save(&self.world, &self.record, self.clock, &path),
-            (order, Some(reins)) => reins.act(order),
+            (order, Some(reins)) => return reins.act(order),
             (Order::Look(window), None) => self.look(window),
-            _ => {}
+            _ => return Heard::No,
         }
+        Heard::Yes
     }
 
     /// What is seen.
