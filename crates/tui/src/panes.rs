@@ -82,9 +82,21 @@ fn draw_title(frame: &mut Frame<'_>, area: Rect, app: &App, world: &World) {
     };
     let stage = if world.stage.is_empty() { String::new() } else { format!(" · {}", world.stage) };
     let tied = if app.hands == Hands::Tied { " · watching only" } else { "" };
-    let text = format!(" murphy top · {}{stage}{tied} · {} · {faults}", app.title, clock(world.now));
+    let (head, rest) = (" murphy top · ", format!("{stage}{tied} · {} · {faults}", clock(world.now)));
+    let taken = head.chars().count() + rest.chars().count();
+    let title = end_of(&app.title, usize::from(area.width).saturating_sub(taken));
+    let text = format!("{head}{title}{rest}");
     let style = if standing > 0 { Style::new().fg(Color::Black).bg(HOT) } else { Style::new().reversed() };
     frame.render_widget(Paragraph::new(text).style(style.add_modifier(Modifier::BOLD)), area);
+}
+
+/// What there is room for of a title, from its end: there paths differ. What stands behind it is never pushed out by it.
+fn end_of(title: &str, room: usize) -> String {
+    const LEAST: usize = 8;
+    match title.chars().count().saturating_sub(room.max(LEAST)) {
+        0 => title.to_owned(),
+        over => std::iter::once('…').chain(title.chars().skip(over + 1)).collect(),
+    }
 }
 
 fn clock(now: Offset) -> String {

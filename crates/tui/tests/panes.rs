@@ -307,6 +307,16 @@ fn of_many_connections_those_around_the_chosen_one_are_drawn() {
 }
 
 #[test]
+fn a_long_title_is_cut_and_never_what_stands() {
+    let world = world();
+    let app = App::new(format!("{}20260101-120000-shop-s7-4242", "a/long/way/".repeat(9)), Hands::Tied);
+    let screen = drawn(80, 24, &app, &world);
+    for part in [" murphy top · …", "-s7-4242 · ", "watching only", "1 FAULT STANDS"] {
+        assert!(screen.contains(part), "{part} is not on\n{screen}");
+    }
+}
+
+#[test]
 fn no_size_panics() {
     let world = world();
     let mut helped = App::new("x", Hands::Tied);
