@@ -95,7 +95,7 @@ def run(job):
     cell = CELLS[name](random.Random(f"{name}/{seed}"))
     why = servers.missing(cell)
     if why:
-        return {"cell": name, "seed": seed, "skipped": why}
+        return {"cell": name, "seed": seed, "library": cell.library, "skipped": why}
     where = tempfile.mkdtemp(prefix=f"murphy-score-{name}-")
     try:
         path = scenario(cell, name, seed, where)
@@ -116,8 +116,8 @@ def run(job):
         return {"cell": name, "seed": seed, "library": cell.library, "answers": list(answers(cell, judgement, counted(cell, where))), "late": any(gate["id"] == "load-on-time" and not gate["holds"] for gate in judgement["gates"]), "gates": [gate["text"] for gate in judgement["gates"] if not gate["holds"]], "where": where if keep else None}
     except subprocess.TimeoutExpired:
         return {"cell": name, "seed": seed, "error": "took too long"}
-    except servers.Refused as error:
-        return {"cell": name, "seed": seed, "error": str(error)}
+    except Exception as error:  # one run that cannot be carried out must not cost all others
+        return {"cell": name, "seed": seed, "error": f"{type(error).__name__}: {error}"}
     finally:
         if not keep:
             shutil.rmtree(where, ignore_errors=True)
@@ -309,7 +309,7 @@ def carry_out(args):
 
 def proves_nothing(result):
     """True if this machine sent the requests late, and something was left open. What is wrong is wrong, however late."""
-    verdicts = [verdict(answer) for answer in result["answers"]]
+    verdicts = [verdict(answer) for answer in result.get("answers", [])]
     return result.get("late", False) and "open" in verdicts and "wrong" not in verdicts
 
 
