@@ -5,8 +5,9 @@ class Cell:
     """One run: the callers, the fault, and what is true.
 
     truth: {(detector, subject): (state, {parameter: (value, tolerance)})}; a value may be the name of a count that is known only
-    after the run (`lost`, `twice`). A state is `present`, `absent`, `trap` (anything
-    but present) or `open` (must not be decided). A tolerance is a share of the value plus an absolute part.
+    after the run (`lost`, `twice`). A state is `present`, `absent`, `trap` (anything but present), `counted` (present, but absent
+    where its count is 0: what is likely to happen and may not) or `open` (must not be decided). A tolerance is a share of the value
+    plus an absolute part.
     """
 
     def __init__(self, spec, fault, truth, phases=(1, 8, 12, 8), rate=20, library=None, **more):

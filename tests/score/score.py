@@ -138,8 +138,21 @@ def counted(cell, where):
     return {"lost": len(acks - set(kept)), "twice": sum(times > 1 for times in kept.values())}
 
 
+def known(truth, counted):
+    """A truth with its counts filled in."""
+    wanted, parameters = truth
+    counts = {name: expected for name, expected in parameters.items() if isinstance(expected, tuple) and isinstance(expected[0], str)}
+    filled = {name: (counted[count], tolerance) for name, (count, tolerance) in counts.items()}
+    if wanted == "counted":
+        if any(count == 0 for count, _ in filled.values()):
+            return "absent", {}
+        wanted = "present"
+    return wanted, {**parameters, **filled}
+
+
 def answers(cell, judgement, counted):
-    for (detector, about), (wanted, parameters) in cell.truth.items():
+    for (detector, about), truth in cell.truth.items():
+        wanted, parameters = known(truth, counted)
         found = [f for f in judgement["findings"] if f["detector"] == detector and subject(f) == about]
         if not found:
             yield {"detector": detector, "wanted": wanted, "said": "nothing", "text": "", "parameters": {}}
@@ -150,8 +163,6 @@ def answers(cell, judgement, counted):
         checked = {}
         for parameter, expected in parameters.items():
             reading = told.get(parameter)
-            if isinstance(expected, tuple) and isinstance(expected[0], str):
-                expected = counted[expected[0]], expected[1]
             if isinstance(expected, str):
                 # `growing` and `unresolved` leave a shape open; they do not name a wrong one.
                 text = reading["text"] if reading else None
