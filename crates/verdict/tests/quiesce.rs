@@ -1,11 +1,13 @@
 //! A service that stays down until its load is stopped and begun again, told from one that is broken for good, and the two
 //! phases in which that is tried kept out of everything else.
 
+use std::collections::BTreeMap;
+
 use murphy_core::{
-    Answer, ConnId, Event, EventKind, ExchangeEnd, ExitCause, Offset, Phase, ProcessStatus, Rule,
+    Answer, ConnId, Event, EventKind, ExchangeEnd, ExitCause, LoadName, Offset, Phase, ProcessStatus, Rule,
     SampleOutcome, ServiceName, Span, Subject,
 };
-use murphy_testkit::golden::{Break, Caller, Golden, Trouble};
+use murphy_testkit::golden::{Break, Bystander, Caller, Golden, Trouble};
 use murphy_verdict::{Cause, Detector, Finding, Judgement, State, judge};
 
 const WATCHED: u64 = 62_000_000;
@@ -30,7 +32,7 @@ fn stopped(events: &[Event]) -> u64 {
     lifted.expect("it is lifted").at.as_micros() + WATCHED
 }
 
-/// In order, and with each request and event numbered, as the runner does it.
+/// In order, and with each event numbered, and each request of its load, as the runner does it.
 fn in_order(mut events: Vec<Event>) -> Vec<Event> {
     events.sort_by_key(|event| event.at);
     let mut samples: Vec<&mut murphy_core::Sample> = events
@@ -41,12 +43,16 @@ fn in_order(mut events: Vec<Event>) -> Vec<Event> {
         })
         .collect();
     samples.sort_by_key(|sample| sample.n);
-    let count = samples.len() as u64;
-    samples.into_iter().zip(0..).for_each(|(sample, n)| sample.n = n);
+    let mut counts: BTreeMap<LoadName, u64> = BTreeMap::new();
+    for sample in samples {
+        let count = counts.entry(sample.load.clone()).or_default();
+        sample.n = *count;
+        *count += 1;
+    }
     for (event, seq) in events.iter_mut().zip(0..) {
         event.seq = seq;
-        if let EventKind::LoadEnded { planned, .. } = &mut event.kind {
-            *planned = count;
+        if let EventKind::LoadEnded { load, planned, .. } = &mut event.kind {
+            *planned = counts.get(load).copied().unwrap_or(0);
         }
     }
     events
@@ -97,8 +103,14 @@ fn quiesced(golden: &Golden, calls: u64) -> Vec<Event> {
 
 /// What is found of the load.
 fn metastability(judgement: &Judgement) -> &Finding {
+    metastability_of(judgement, Golden::load())
+}
+
+fn metastability_of(judgement: &Judgement, load: LoadName) -> &Finding {
+    let subject = Subject::Load(load);
     let mut all = judgement.findings.iter();
-    all.find(|finding| finding.detector == Detector::Metastability).expect("every detector answers")
+    let found = all.find(|found| found.detector == Detector::Metastability && found.subject == subject);
+    found.expect("every detector answers")
 }
 
 fn outcome(finding: &Finding) -> Option<&str> {
@@ -214,6 +226,44 @@ fn what_comes_back_without_more_calls_than_in_health_may_have_been_a_backlog() {
         assert!(matches!(found.state, State::Inconclusive { .. }) && !found.keeps_failing(), "{found:?}");
         assert_eq!(judgement.row("browse.metastability").expect("asserted").answer, Answer::Inconclusive);
     }
+}
+
+#[test]
+fn what_another_load_multiplies_keeps_none_down_that_never_makes_those_calls() {
+    let mut golden = bad_for(70);
+    golden.bystander = Bystander::Apart;
+    let mut events = quiesced(&golden, 3);
+    let lifted = stopped(&events) - WATCHED;
+    for event in &mut events {
+        if let EventKind::Sample(sample) = &mut event.kind
+            && sample.load == Golden::bystander()
+            && (lifted..lifted + 70_000_000).contains(&sample.intended.as_micros())
+        {
+            (sample.outcome, sample.status) = (SampleOutcome::Status, Some(502));
+        }
+    }
+    let judgement = judge(&events);
+    assert!(metastability(&judgement).is_present(), "its calls are seen: {:?}", metastability(&judgement));
+    let apart = metastability_of(&judgement, Golden::bystander());
+    assert!(matches!(apart.state, State::Inconclusive { .. }), "{apart:?}");
+    assert!(apart.text.contains("no edge shows how many calls were made"), "{}", apart.text);
+}
+
+#[test]
+fn a_fault_in_which_nobody_asked_is_no_proof_that_no_trouble_lasts() {
+    let golden = Golden::new("quiesce", Caller::careful(), Break::Latency(Span::from_millis(100)));
+    let golden = golden.expect("browse.metastability", users(), Rule::NotMetastable, "none");
+    let mut events = golden.journal();
+    let from = golden.phases.warm_up.as_micros() + golden.phases.baseline.as_micros();
+    let fault = from..from + golden.phases.fault.as_micros() + 1_000_000;
+    events.retain(|event| match &event.kind {
+        EventKind::Sample(sample) => !fault.contains(&sample.intended.as_micros()),
+        _ => true,
+    });
+    let judgement = judge(&in_order(events));
+    assert!(matches!(metastability(&judgement).state, State::NotApplicable { .. }));
+    let row = judgement.row("browse.metastability").expect("asserted");
+    assert!(row.answer == Answer::Inconclusive && row.gates.is_empty(), "{row:?}");
 }
 
 #[test]
