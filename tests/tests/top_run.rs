@@ -22,7 +22,7 @@ fn run_dir(bench: &Bench) -> PathBuf {
 fn a_run_is_only_looked_at_unless_told_and_says_what_was_done_to_it_by_key() {
     let bench = Bench::new();
     // Nothing is broken by the scenario: whatever stands was put there by key.
-    let more = "control: true\nphases: { warm-up: 200ms, baseline: 1s, fault: 30s, recovery: 1s }\n\
+    let more = "control: true\nphases: { warm-up: 200ms, baseline: 1s, fault: 45s, recovery: 1s }\n\
         expect: { read: { success: \">= 50%\" } }\n";
     bench.file("s.yaml", &catalogue_scenario("s", more));
     let child = bench.spawn(&["run", "s.yaml"]);
