@@ -38,8 +38,9 @@ pub async fn watch(
         }
         while open.try_join_next().is_some() {}
         let (probe, question, recorder) = (probe.clone(), Arc::clone(&question), recorder.clone());
-        let asked = recorder.clock().offset(Instant::now());
         open.spawn(murphy_core::boxed(async move {
+            // Read here: a task may begin late, and what is asked after a fault began is not to look as if it was answered before.
+            let asked = recorder.clock().offset(Instant::now());
             let reply = ask(&question, within).await;
             recorder.record(EventKind::Probe {
                 probe,

@@ -291,3 +291,32 @@ async fn a_slow_answer_does_not_delay_the_next_question() {
     assert!(asked_at.iter().any(|first| on_beat(*first) * 2 >= asked_at.len()), "{asked_at:?}");
     server.until(|counts| counts.open == 0).await;
 }
+
+#[tokio::test]
+async fn a_question_is_asked_when_it_is_sent_however_late_a_busy_machine_comes_to_it() {
+    const BUSY: Duration = Duration::from_millis(30);
+    let (recorder, mut recording) = Recorder::new(RunClock::start(), 1_000);
+    let stop = CancellationToken::new();
+    let question = Question::Tcp { address: refused_address() };
+    let every = Span::from_millis(50);
+    let watching = watch(ProbeName::new("ready").unwrap(), question, every, LONG, recorder, stop.clone());
+    let mut unaccounted = Vec::new();
+    tokio::join!(biased; watching, async {
+        while unaccounted.len() < 9 {
+            // Whatever was begun in this turn of the only thread waits.
+            let begun = Instant::now();
+            while begun.elapsed() < BUSY {}
+            tokio::task::yield_now().await;
+            while let Ok(Some(event)) = recording.next(Duration::ZERO) {
+                let EventKind::Probe { asked, took, .. } = event.kind else { panic!("{event:?}") };
+                unaccounted.push(event.at.as_micros() - asked.as_micros() - took.as_micros());
+            }
+        }
+        stop.cancel();
+    });
+    unaccounted.sort_unstable();
+    assert!(
+        u128::from(unaccounted[4]) < BUSY.as_micros() / 2,
+        "{unaccounted:?} us until the answer was told"
+    );
+}
