@@ -3,22 +3,11 @@
 A cell is a function of a `random.Random` that gives a `Cell`. No constant of a detector may appear here, and no constant
 of a cell in a detector. Further cells of real libraries and servers stand in `real.py`.
 """
-import math
-
 import real
 from cell import EDGE, NOT_SPARED, SPARED, Cell, close
+from shapes import breaker, deadline, tries
 
 # ------------------------------------------------------------------- F1: timeouts
-
-
-def deadline(rng, **more):
-    wait = rng.uniform(0.15, 0.9)
-    return Cell(
-        {"timeout": wait, **more.pop("spec", {})},
-        "blackhole",
-        {("timeout", EDGE): ("present", {"timeout": close(wait, 0.03, 0.025)})},
-        **more,
-    )
 
 
 def f1_deadline(rng):
@@ -70,37 +59,6 @@ def f1_cascade(rng):
 
 
 # ------------------------------------------------------------------- F2: tries, waits, jitter
-
-
-def tries(rng, shape, jitter=None, library=None, attempts=None, base=None, callee="own", **more):
-    attempts = attempts or rng.randint(4, 5)
-    factor = 2.0 if library else rng.uniform(1.8, 2.6)
-    # The wait before each further try, in first ones.
-    grow = {"constant": lambda place: 1.0, "linear": lambda place: place + 1.0, "exponential": lambda place: factor**place}[shape]
-    first_ones = sum(grow(place) for place in range(attempts - 1))
-    # Waits beside which the machine's own timing is small, all of them in less than a second.
-    shortest, longest = {"constant": (0.1, 0.2), "linear": (0.05, 0.08), "exponential": (0.03, 0.07)}[shape]
-    base = base or rng.uniform(shortest, max(shortest * 1.2, min(longest, 0.95 / max(first_ones, 1.0))))
-    # A user comes when the one before is served, with all waits at their longest, and a little later: tries are told of one
-    # who is alone.
-    spread = jitter if isinstance(jitter, float) else 0.0
-    each = max(1.0, base * first_ones * (1.0 + spread) + 0.2)
-    spec = {
-        "attempts": attempts,
-        "wait": {"shape": shape, "base": base, "jitter": jitter, "factor": factor},
-        **more.pop("spec", {}),
-    }
-    if library:
-        spec["library"] = library[0]
-    truth = {
-        ("attempts", EDGE): ("present", {"attempts": (attempts, 0)}),
-        ("back-off", EDGE): ("present", {"shape": shape, "first": close(base if jitter != "full" else base / 2, 0.1 if not jitter else 0.5, 0.012)}),
-        ("jitter", EDGE): ("present" if jitter else "absent", {}),
-    }
-    return Cell(
-        spec, "reset", truth, phases=(1, math.ceil(25 * each), math.ceil(45 * each), 2), rate=1 / each, arrivals="constant",
-        timeout=8, library=library and library[1], callee=callee,
-    )
 
 
 def f2_constant(rng):
@@ -246,17 +204,6 @@ def f3_none(rng):
 
 
 # ------------------------------------------------------------------- F4: breakers
-
-
-def breaker(rng, library=None, **more):
-    failures, window = rng.randint(3, 9), rng.uniform(1.5, 3.5)
-    spec = {"breaker": {"failures": failures, "open": window}}
-    if library:
-        spec["library"] = library[0]
-    truth = {
-        ("breaker", EDGE): ("present", {"calls-to-open": (failures, 1), "silence": close(window, 0.05, 0.12)}),
-    }
-    return Cell(spec, "reset", truth, phases=(1, 8, 16, 6), library=library and library[1], **more)
 
 
 def f4_breaker(rng):
