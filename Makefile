@@ -20,6 +20,7 @@ test: ## all tests; those that need Docker or a Redis say so when there is none
 
 score: ## hold the detectors to services whose truth is known (an hour); needs Python, nginx, HAProxy, Redis, PostgreSQL
 	$(CARGO) build -q -p murphy
+	$(CARGO) build -q -p murphy-tests --example score_service
 	$(PYTHON) -m venv target/score-venv
 	target/score-venv/bin/pip install -q -r tests/score/requirements.txt
 	target/score-venv/bin/python -B tests/score/score.py --murphy target/debug/murphy --table docs/detectors.md

@@ -19,6 +19,7 @@ class Cell:
         self.timeout = more.get("timeout", 30)
         self.callee = more.get("callee", "own")
         self.front = more.get("front")
+        self.example = more.get("example")
         self.cycles = more.get("cycles")
         self.store = more.get("store")
         self.instances = more.get("instances", 1)

@@ -2,8 +2,9 @@
 
     score.py --murphy target/debug/murphy [--runs 3] [--jobs 4] [--only f4] [--smoke] [--again 2] [--table docs/detectors.md]
 
-Needs Python 3.9; cells of libraries that are not installed, and of nginx, HAProxy, Redis and PostgreSQL where these are not there,
-are skipped by name. Exit code 0 if no answer is wrong, 1 otherwise, 3 if a run could not be carried out.
+Needs Python 3.9; cells of libraries that are not installed, of nginx, HAProxy, Redis and PostgreSQL where these are not there, and of
+Rust where `cargo build -p murphy-tests --example score_service` has not put their service beside murphy, are skipped by name. Exit
+code 0 if no answer is wrong, 1 otherwise, 3 if a run could not be carried out.
 """
 import argparse
 import collections
@@ -24,13 +25,16 @@ from cell import EDGE
 from cells import CELLS, SMOKE
 
 
-def scenario(cell, name, seed, where):
+def scenario(cell, name, seed, where, murphy):
     listen, *ports = (f"127.0.0.1:{port}" for port in servers.free_ports(1 + 2 * cell.instances))
     proxied, direct = ports[0], ports[1]
     all_proxied = ports[0::2]
     callee, read = servers.callee(cell, where, direct)
     if cell.front:
         command = servers.front(cell, where, listen, all_proxied)
+    elif cell.example:
+        command = [servers.example(cell, murphy), "--listen", listen, "--upstream", proxied, "--spec", json.dumps(cell.spec)]
+        command += ["--truth", os.path.join(where, "truth.json")]
     else:
         command = servers.own("caller", listen, cell.spec) + ["--upstream", ",".join(all_proxied)]
         command += ["--truth", os.path.join(where, "truth.json"), "--acks", os.path.join(where, "kept.acks")]
@@ -93,12 +97,12 @@ def scenario(cell, name, seed, where):
 def run(job):
     name, seed, murphy, keep = job
     cell = CELLS[name](random.Random(f"{name}/{seed}"))
-    why = servers.missing(cell)
+    why = servers.missing(cell, murphy)
     if why:
         return {"cell": name, "seed": seed, "library": cell.library, "skipped": why}
     where = tempfile.mkdtemp(prefix=f"murphy-score-{name}-")
     try:
-        path = scenario(cell, name, seed, where)
+        path = scenario(cell, name, seed, where, murphy)
         out = os.path.join(where, "out.json")
         environment = dict(os.environ, MURPHY_STATE_DIR=os.path.join(where, "state"))
         done = subprocess.run(

@@ -271,8 +271,15 @@ def kept_by_postgres(where):
     return [line.split('"')[1] for line in lines if line.strip().startswith("1: id = ")]
 
 
-def missing(cell):
+def example(cell, murphy):
+    """A caller that Cargo builds as an example, beside murphy."""
+    return os.path.join(os.path.dirname(murphy), "examples", cell.example)
+
+
+def missing(cell, murphy):
     """What a cell needs and is not there; None if it can run."""
+    if cell.example and not os.path.exists(example(cell, murphy)):
+        return f"no {cell.example}"
     library = cell.spec.get("library")
     if library:
         try:
