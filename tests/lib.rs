@@ -41,4 +41,4 @@ pub use murphy_testkit::{Turn, turn};
 pub use sitting::Sitting;
 pub use terminal::Terminal;
 pub use three::Three;
-pub use wait::{eventually, processes_with};
+pub use wait::{eventually, processes_with, until};

@@ -5,8 +5,17 @@ use std::time::{Duration, Instant};
 /// Looks again and again until `condition` holds; fails with `what` after `patience`.
 #[track_caller]
 pub fn eventually(what: &str, patience: Duration, mut condition: impl FnMut() -> bool) {
+    until(what, patience, || condition().then_some(()));
+}
+
+/// The same for something that is found.
+#[track_caller]
+pub fn until<T>(what: &str, patience: Duration, mut found: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
-    while !condition() {
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
         assert!(begun.elapsed() < patience, "not within {patience:?}: {what}");
         // A pause between two looks at another process; nothing in this one could be awaited.
         std::thread::park_timeout(Duration::from_millis(10));

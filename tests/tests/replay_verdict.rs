@@ -39,6 +39,16 @@ fn replayed(bench: &Bench, listen: SocketAddr) {
     bench.run_expecting(1, &["run", "recorded.yaml"]).says("NOT GRACEFUL").says("timeout");
 }
 
+/// Saves what was done by hand in top, and leaves it.
+#[track_caller]
+fn save(terminal: &Terminal) {
+    terminal.typed("s");
+    terminal.key("Enter");
+    terminal.shows("saved to recorded.yaml");
+    terminal.typed("q");
+    terminal.shows("ended with 0");
+}
+
 #[test]
 fn what_was_done_by_a_proxy_has_the_same_verdict_again() {
     let bench = Bench::new();
@@ -69,11 +79,7 @@ fn what_was_done_in_top_has_the_same_verdict_again() {
         terminal.typed("1");
         terminal.shows("no fault stands");
     }
-    terminal.typed("s");
-    terminal.key("Enter");
-    terminal.shows("saved to recorded.yaml");
-    terminal.typed("q");
-    terminal.shows("ended with 0");
+    save(&terminal);
     replayed(&bench, listen);
 }
 
@@ -94,11 +100,7 @@ fn what_was_done_over_the_api_has_the_same_verdict_again() {
         daemon.run(&bench, "fault remove cache blackhole").expect(0);
         terminal.shows("no fault stands");
     }
-    terminal.typed("s");
-    terminal.key("Enter");
-    terminal.shows("saved to recorded.yaml");
-    terminal.typed("q");
-    terminal.shows("ended with 0");
+    save(&terminal);
     daemon.run(&bench, "proxies remove cache").expect(0);
     replayed(&bench, listen);
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use murphy_core::{ConnId, EdgeName, FaultId};
 use murphy_runner::{Helm, SteerAnswer, SteerAsk, SteeredEdge, SteeredFault, WhoseFault};
-use murphy_tests::{Bench, catalogue_scenario, finish};
+use murphy_tests::{Bench, catalogue_scenario, eventually, finish, until};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -16,19 +16,6 @@ use tokio::runtime::Runtime;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What the hand puts on, each way.
 const DELAY: Duration = Duration::from_millis(600);
-
-/// Looks until it is there.
-#[track_caller]
-fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = found() {
-            return found;
-        }
-        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
-}
 
 /// The directory of the run that was begun last.
 fn run_dir(bench: &Bench) -> Option<PathBuf> {
@@ -43,7 +30,7 @@ struct Hand<'r> {
 impl<'r> Hand<'r> {
     fn on(runtime: &'r Runtime, bench: &Bench) -> Hand<'r> {
         let take = || runtime.block_on(Helm::take(&run_dir(bench)?)).ok();
-        Hand { runtime, helm: until("the run takes orders", take) }
+        Hand { runtime, helm: until("the run takes orders", PATIENCE, take) }
     }
 
     fn ask(&mut self, ask: &SteerAsk) -> SteerAnswer {
@@ -99,7 +86,7 @@ fn what_a_hand_does_to_a_run_is_in_its_journal_goes_with_the_hand_and_takes_the_
     let runtime = Runtime::new().expect("a runtime");
     let mut first = Hand::on(&runtime, &bench);
     let listen = first.items().listen.expect("callers dial it");
-    until("calls are answered", || call(&listen));
+    until("calls are answered", PATIENCE, || call(&listen));
 
     // The scenario has a `latency-1`, though it does not stand yet: another name is found.
     assert_eq!(first.arm("latency-1", json!({ "latency": "600ms" })), SteerAnswer::Done);
@@ -127,21 +114,21 @@ fn what_a_hand_does_to_a_run_is_in_its_journal_goes_with_the_hand_and_takes_the_
     assert_eq!(of(&second.items(), &[WhoseFault::Another]).len(), 1);
     drop(first);
     let by_hand = [WhoseFault::Yours, WhoseFault::Another];
-    until("it goes with the hand", || of(&second.items(), &by_hand).is_empty().then_some(()));
+    eventually("it goes with the hand", PATIENCE, || of(&second.items(), &by_hand).is_empty());
     let asked = SteerAsk::Connections { edge: edge(), after: (0, ConnId(0)), most: 1000 };
     let SteerAnswer::Connections(open) = second.ask(&asked) else { panic!("no connections") };
     assert!(open.iter().all(|open| open.peer.starts_with("127.0.0.1:")), "{open:?}");
 
     // A fault of the scenario is switched off before its time, and on again.
     let own = |hand: &mut Hand<'_>| of(&hand.items(), &[WhoseFault::Plan]).len();
-    until("the scenario's own stands", || (own(&mut second) == 1).then_some(()));
+    eventually("the scenario's own stands", PATIENCE, || own(&mut second) == 1);
     assert_eq!((second.lift("latency-1"), own(&mut second)), (SteerAnswer::Done, 0));
     // For any other hand that is only a name: what it puts on is its own, and goes with it.
     let mut third = Hand::on(&runtime, &bench);
     assert_eq!(third.arm("latency-1", json!({ "latency": "70ms" })), SteerAnswer::Done);
     assert_eq!((of(&third.items(), &[WhoseFault::Yours]).len(), own(&mut third)), (1, 0));
     drop(third);
-    until("it goes with the hand", || of(&second.items(), &by_hand).is_empty().then_some(()));
+    eventually("it goes with the hand", PATIENCE, || of(&second.items(), &by_hand).is_empty());
     assert_eq!(second.arm("latency-1", json!({ "latency": "50ms" })), SteerAnswer::Done);
     assert_eq!(own(&mut second), 1);
     assert_eq!(second.arm("reset-1", json!({ "reset": { "after": "1h" } })), SteerAnswer::Done);
