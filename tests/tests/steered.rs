@@ -4,11 +4,13 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use murphy_core::{ConnId, EdgeName, FaultId};
 use murphy_runner::{Helm, SteerAnswer, SteerAsk, SteeredEdge, SteeredFault, WhoseFault};
-use murphy_tests::{Bench, catalogue_scenario, eventually, finish, until};
+use murphy_tests::{Bench, catalogue_scenario, eventually, finish, send, until};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -63,6 +65,30 @@ fn id(fault: &str) -> FaultId {
 
 fn of<'e>(edge: &'e SteeredEdge, whose: &[WhoseFault]) -> Vec<&'e SteeredFault> {
     edge.faults.iter().filter(|fault| whose.contains(&fault.whose)).collect()
+}
+
+/// All that was done by hand, as the journal has it.
+fn deeds(bench: &Bench) -> Vec<String> {
+    let said = bench.timed("by-hand").into_iter().map(|(_, deed)| {
+        let (what, of) = deed.as_object().and_then(|deed| deed.iter().next()).expect("a deed");
+        format!("{what} {}", of["text"].as_str().unwrap_or_default())
+    });
+    said.collect()
+}
+
+/// A run that goes on for long, with one fault that stands for most of it.
+fn long_run(bench: &Bench) -> Child {
+    let more = "phases: { warm-up: 200ms, baseline: 1s, fault: 300s, recovery: 1s }\n\
+        faults: [{ edge: items, inject: { latency: 40ms } }]\n\
+        expect: { read: { success: \">= 50%\" } }\n";
+    bench.file("s.yaml", &catalogue_scenario("steered", more));
+    bench.spawn(&["run", "s.yaml"])
+}
+
+/// Ends it before its time.
+fn interrupt(child: Child) {
+    send(&child, Signal::SIGINT);
+    finish(child).expect(130);
 }
 
 /// How long a call through the edge takes; nothing while it is not answered.
@@ -135,16 +161,8 @@ fn what_a_hand_does_to_a_run_is_in_its_journal_goes_with_the_hand_and_takes_the_
 
     let finished = finish(child).expect(4);
     assert!(finished.words().contains("steered by hand: latency 600ms on items at"), "{}", finished.stdout);
-    let said: Vec<String> = bench
-        .timed("by-hand")
-        .into_iter()
-        .map(|(_, deed)| {
-            let (what, of) = deed.as_object().and_then(|deed| deed.iter().next()).expect("a deed");
-            format!("{what} {}", of["text"].as_str().unwrap_or_default())
-        })
-        .collect();
     assert_eq!(
-        said,
+        deeds(&bench),
         [
             "armed latency 600ms",
             "changed latency 650ms",
@@ -165,4 +183,46 @@ fn what_a_hand_does_to_a_run_is_in_its_journal_goes_with_the_hand_and_takes_the_
     assert!(error.to_string().contains("takes no orders"), "{error}");
     let again = bench.run(&["report", &run.display().to_string()]).expect(4);
     assert!(again.words().contains("steered by hand"), "{}", again.stdout);
+}
+
+#[test]
+fn what_a_hand_has_made_of_a_fault_of_the_scenario_goes_with_the_hand_while_its_time_lasts() {
+    let bench = Bench::new();
+    let child = long_run(&bench);
+    let runtime = Runtime::new().expect("a runtime");
+    let mut other = Hand::on(&runtime, &bench);
+    let mut stands = || -> Vec<String> {
+        of(&other.items(), &[WhoseFault::Plan]).iter().map(|fault| fault.text.clone()).collect()
+    };
+    let planned = "it is as the scenario has it";
+    eventually(planned, PATIENCE, || stands() == ["latency 40ms"]);
+
+    let mut hand = Hand::on(&runtime, &bench);
+    assert_eq!(hand.lift("latency-1"), SteerAnswer::Done);
+    assert_eq!(stands(), [""; 0]);
+    drop(hand);
+    eventually(planned, PATIENCE, || stands() == ["latency 40ms"]);
+
+    let mut hand = Hand::on(&runtime, &bench);
+    assert_eq!(hand.arm("latency-1", json!({ "latency": "50ms" })), SteerAnswer::Done);
+    assert_eq!(stands(), ["latency 50ms"]);
+    // Not because just anybody goes.
+    drop(Hand::on(&runtime, &bench));
+    assert_eq!(stands(), ["latency 50ms"]);
+    drop(hand);
+    eventually(planned, PATIENCE, || stands() == ["latency 40ms"]);
+
+    // With the run itself nothing is put back.
+    assert_eq!(other.lift("latency-1"), SteerAnswer::Done);
+    interrupt(child);
+    assert_eq!(
+        deeds(&bench),
+        [
+            "lifted latency 40ms",
+            "armed latency 40ms",
+            "changed latency 50ms",
+            "changed latency 40ms",
+            "lifted latency 40ms",
+        ]
+    );
 }

@@ -10,7 +10,7 @@ use crate::{EdgeName, FaultId, Tally};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HandDeed {
-    /// A fault was put on an edge, or switched on again.
+    /// A fault was put on an edge, or switched on again; also because whoever had switched one of the plan off has left.
     Armed {
         /// Which edge.
         edge: EdgeName,
@@ -19,7 +19,7 @@ pub enum HandDeed {
         /// The fault with its main settings, as printed: `latency 300ms`.
         text: String,
     },
-    /// A fault that stands on an edge has other settings from now on.
+    /// A fault that stands on an edge has other settings from now on; also because whoever had tuned one of the plan has left.
     Changed {
         /// Which edge.
         edge: EdgeName,

@@ -2,7 +2,7 @@
 
 mod by_hand;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -13,6 +13,7 @@ use murphy_host::Signal;
 use murphy_proxy::{Armed, EdgeHands};
 use murphy_scenario::{FaultStep, FaultTarget};
 
+pub(crate) use self::by_hand::GivenBack;
 use crate::RunError;
 use crate::containers::Containers;
 use crate::lock::Locks;
@@ -37,8 +38,9 @@ pub(crate) struct Injector {
     /// In the order of arming. What of it stands on an edge is changed and taken off while this is held: a hand and the time line may
     /// want the same one at once.
     armed: Mutex<Vec<(FaultId, InWorld)>>,
-    /// Those whose time in the plan is over: nothing would take them off any more.
-    over: Mutex<BTreeSet<FaultId>>,
+    /// The faults on edges whose time in the plan it is, each as the plan has it by now, whatever a hand has made of it. Nothing
+    /// would take any other one off any more. Locked before `armed`.
+    due: Mutex<BTreeMap<FaultId, Fault>>,
     failures: Mutex<Vec<String>>,
 }
 
@@ -82,7 +84,7 @@ impl Injector {
             program,
             edges: Mutex::default(),
             armed: Mutex::default(),
-            over: Mutex::default(),
+            due: Mutex::default(),
             failures: Mutex::default(),
         }
     }
@@ -115,8 +117,18 @@ impl Injector {
         }
     }
 
-    /// Gives a fault on an edge other settings. What it has drawn and counted stays. One that is not there is left alone.
+    /// The plan has a fault on an edge with other settings from now on. One that is off stays so, and comes back with these.
     pub(crate) fn change(&self, step: &FaultStep, fault: &Fault) -> Result<(), RunError> {
+        // Held until it has them: so a hand gives it back before all of this, or behind it and with these.
+        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(planned) = due.get_mut(&step.id) {
+            *planned = fault.clone();
+        }
+        self.tune(step, fault)
+    }
+
+    /// Gives a fault on an edge other settings. What it has drawn and counted stays. One that is not there is left alone.
+    pub(crate) fn tune(&self, step: &FaultStep, fault: &Fault) -> Result<(), RunError> {
         let failed = |why: String| RunError::Inject { fault: step.id.clone(), why };
         let (FaultTarget::Edge { edge, directions, chance, .. }, Some(Effect::Edge(effect))) =
             (&step.target, effect_of(step, fault))
@@ -145,6 +157,9 @@ impl Injector {
         match (&step.target, effect) {
             (FaultTarget::Edge { edge, directions, chance, .. }, Some(Effect::Edge(effect))) => {
                 let handle = self.edge(edge).ok_or_else(|| failed(format!("there is no edge {edge}")))?;
+                let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+                due.insert(step.id.clone(), step.fault.clone());
+                drop(due);
                 handle.arm(Armed { id: step.id.clone(), effect, directions: *directions, chance: *chance });
                 armed(InWorld::Edge { edge: edge.clone(), fault: Box::new(step.fault.clone()) });
             }
@@ -235,7 +250,7 @@ impl Injector {
 
     /// Takes a fault out of the world whose time is over: no hand puts it back from here on.
     pub(crate) async fn end(&self, fault: &FaultId) {
-        self.over.lock().unwrap_or_else(PoisonError::into_inner).insert(fault.clone());
+        self.due.lock().unwrap_or_else(PoisonError::into_inner).remove(fault);
         self.lift(fault).await;
     }
 

@@ -1,7 +1,8 @@
 //! Steering a run by hand while it goes on: a socket in its directory takes orders for faults on its edges.
 //!
-//! Every change is an event of the run's journal. What somebody has put on goes with his connection, however that ends, and all of
-//! it at the end of the run. Only who carries the run out, and root, may.
+//! Every change is an event of the run's journal. What somebody has done goes with his connection, however that ends: what he has put
+//! on is off, and a fault of the plan is as the plan has it by then. All of it goes at the end of the run. Only who carries the run
+//! out, and root, may.
 
 mod desk;
 mod helm;

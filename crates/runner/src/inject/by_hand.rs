@@ -1,4 +1,5 @@
-//! What hands see of the faults that the plan has put on edges, and how one of them is put back.
+//! What hands see of the faults that the plan has put on edges, and how one of them is put back: by whoever has taken it off, or
+//! because he has gone.
 
 use std::sync::PoisonError;
 use std::time::Instant;
@@ -10,6 +11,23 @@ use murphy_scenario::{FaultStep, FaultTarget};
 
 use super::{InWorld, Injector, effect_of};
 use crate::RunError;
+
+/// What a fault was of which a hand has let go, if it is still its time.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum GivenBack {
+    /// As the plan has it, or over.
+    AsItWas,
+    /// Off: it stands again.
+    Armed {
+        /// With its main settings, as printed.
+        text: String,
+    },
+    /// Tuned: it has other settings again.
+    Changed {
+        /// With its main settings, as printed.
+        text: String,
+    },
+}
 
 impl Injector {
     /// The faults that it has put on an edge and that stand there, as they are now.
@@ -24,6 +42,44 @@ impl Injector {
 
     /// Puts a fault back on its edge that a hand has taken off there. One whose time is over stays off.
     pub(crate) fn switch_on(&self, step: &FaultStep) -> Result<(), RunError> {
+        // Held until it stands: so its end comes before all of this, or behind it and takes it off.
+        let due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        if !due.contains_key(&step.id) {
+            let why = "its time in the scenario is over".to_owned();
+            return Err(RunError::Inject { fault: step.id.clone(), why });
+        }
+        self.put_back(step)
+    }
+
+    /// Has a fault on an edge stand there as the plan has it by now, whatever a hand has made of it. One whose time is over stays off.
+    pub(crate) fn give_back(&self, step: &FaultStep) -> Result<GivenBack, RunError> {
+        // As above; and no step of its ramp comes in between.
+        let due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(planned) = due.get(&step.id) else { return Ok(GivenBack::AsItWas) };
+        let text = planned.text();
+        match self.stands_as(&step.id) {
+            Some(current) if current == *planned => Ok(GivenBack::AsItWas),
+            Some(_) => {
+                self.tune(step, planned)?;
+                Ok(GivenBack::Changed { text })
+            }
+            None => {
+                self.put_back(&FaultStep { fault: planned.clone(), ..step.clone() })?;
+                Ok(GivenBack::Armed { text })
+            }
+        }
+    }
+
+    fn stands_as(&self, id: &FaultId) -> Option<Fault> {
+        let armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
+        armed.iter().find_map(|(standing, in_world)| match in_world {
+            InWorld::Edge { fault, .. } if standing == id => Some(Fault::clone(fault)),
+            _ => None,
+        })
+    }
+
+    /// Only of one that is due, and while that is held.
+    fn put_back(&self, step: &FaultStep) -> Result<(), RunError> {
         let failed = |why: &str| RunError::Inject { fault: step.id.clone(), why: why.to_owned() };
         let (FaultTarget::Edge { edge, directions, chance, .. }, Some(Effect::Edge(effect))) =
             (&step.target, effect_of(step, &step.fault))
@@ -31,11 +87,6 @@ impl Injector {
             return Err(failed("it does not sit on an edge"));
         };
         let hands = self.edge(edge).ok_or_else(|| failed("its edge is not open"))?;
-        // Held until it stands: so its end comes before all of this, or behind it and takes it off.
-        let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
-        if over.contains(&step.id) {
-            return Err(failed("its time in the scenario is over"));
-        }
         // Read before the act: whatever meets the fault ends after this.
         let felt = Instant::now();
         let mut armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,6 +174,39 @@ mod tests {
         let error = injector.switch_on(&tuned).unwrap_err();
         assert!(error.to_string().contains("its time in the scenario is over"), "{error}");
         injector.change(&planned, &tuned.fault).unwrap();
+        assert_eq!((hands.tally(id), injector.standing_on(&edge)), (None, Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn what_a_hand_has_let_go_of_is_as_the_plan_has_it_by_then_until_its_time_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let (injector, edge) = (injector(folder.path()), EdgeName::new("db").unwrap());
+        let hands = EdgeHands::default();
+        injector.add_edge(edge.clone(), hands.clone());
+        let (planned, tuned, later) = (step(&edge, "40ms"), step(&edge, "50ms"), step(&edge, "60ms"));
+        let id = &planned.id;
+        let text = |of: &FaultStep| of.fault.text();
+
+        injector.arm(&planned).await.unwrap();
+        assert_eq!(injector.give_back(&planned).unwrap(), GivenBack::AsItWas);
+        injector.tune(&planned, &tuned.fault).unwrap();
+        let given_back = injector.give_back(&planned).unwrap();
+        assert_eq!(given_back, GivenBack::Changed { text: text(&planned) });
+        assert_eq!(injector.standing_on(&edge), [(id.clone(), planned.fault.clone())]);
+
+        // Its ramp goes on while it is off.
+        injector.lift(id).await;
+        injector.change(&planned, &later.fault).unwrap();
+        assert_eq!((hands.tally(id), injector.standing_on(&edge)), (None, Vec::new()));
+        let given_back = injector.give_back(&planned).unwrap();
+        assert_eq!(given_back, GivenBack::Armed { text: text(&later) });
+        assert!(hands.tally(id).is_some());
+        assert_eq!(injector.standing_on(&edge), [(id.clone(), later.fault.clone())]);
+
+        // And its end comes.
+        injector.lift(id).await;
+        injector.end(id).await;
+        assert_eq!(injector.give_back(&planned).unwrap(), GivenBack::AsItWas);
         assert_eq!((hands.tally(id), injector.standing_on(&edge)), (None, Vec::new()));
     }
 }

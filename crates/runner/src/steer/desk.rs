@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use super::words::{
     SteerAnswer, SteerAsk, SteeredConnection, SteeredDecision, SteeredEdge, SteeredFault, WhoseFault,
 };
+use crate::inject::GivenBack;
 use crate::world::World;
 
 /// The most connections in one answer.
@@ -37,9 +38,31 @@ struct Made {
     hands: u64,
     /// The faults of hands, while they stand.
     standing: BTreeMap<FaultId, OfHand>,
-    /// Faults of the plan that were switched off before their time, with the hand that may switch them on again: for any other one that
-    /// is a name that the plan has, and not a fault that it has seen.
-    off: BTreeMap<FaultId, Hand>,
+    /// Faults of the plan that were switched off or tuned before their time was over, each with the hand that came to it last.
+    touched: BTreeMap<FaultId, Touched>,
+}
+
+/// What was made of a fault of the plan.
+struct Touched {
+    hand: Hand,
+    left: Left,
+}
+
+/// How a hand has left a fault of the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// That hand may switch it on again: for any other one it is a name that the plan has, and not a fault that it has seen.
+    Off,
+    Tuned,
+}
+
+/// Why a hand is not there any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parting {
+    /// It has gone by itself: the run goes on as the plan has it.
+    OfTheHand,
+    /// The run is taken down: nothing is put into the world any more.
+    OfTheRun,
 }
 
 /// A fault that was put on by hand.
@@ -61,8 +84,8 @@ impl Desk {
         Hand(made.hands)
     }
 
-    /// One has gone: what he has put on goes too.
-    pub(super) async fn leave(&self, hand: Hand) {
+    /// One has gone: what he has put on goes too, and what he has made of the plan's faults.
+    pub(super) async fn leave(&self, hand: Hand, parting: Parting) {
         let mut made = self.made.lock().await;
         let his = |(id, known): (&FaultId, &OfHand)| (known.hand == hand).then(|| id.clone());
         let gone: Vec<FaultId> = made.standing.iter().filter_map(his).collect();
@@ -71,7 +94,14 @@ impl Desk {
                 self.take_off(id, known);
             }
         }
-        made.off.retain(|_, by| *by != hand);
+        let his = |(id, touched): (&FaultId, &Touched)| (touched.hand == hand).then(|| id.clone());
+        let let_go: Vec<FaultId> = made.touched.iter().filter_map(his).collect();
+        for id in let_go {
+            made.touched.remove(&id);
+            if parting == Parting::OfTheHand {
+                self.give_back(id);
+            }
+        }
     }
 
     pub(super) async fn answer(&self, hand: Hand, ask: SteerAsk) -> SteerAnswer {
@@ -112,14 +142,16 @@ impl Desk {
         // With settings of another kind it is not that one which is meant.
         if let Some(step) = self.planned(&edge, &id).filter(|step| step.fault.name() == inject.name()) {
             if injector.standing_on(&edge).iter().any(|(standing, _)| *standing == id) {
-                injector.change(step, &inject).map_err(|error| error.to_string())?;
+                injector.tune(step, &inject).map_err(|error| error.to_string())?;
+                made.touched.insert(id.clone(), Touched { hand, left: Left::Tuned });
                 self.tell(HandDeed::Changed { edge, fault: id, text });
                 return Ok(());
             }
-            if made.off.get(&id) == Some(&hand) {
+            let is_off = |known: &Touched| known.hand == hand && known.left == Left::Off;
+            if made.touched.get(&id).is_some_and(is_off) {
                 let step = FaultStep { fault: inject, ..step.clone() };
                 injector.switch_on(&step).map_err(|error| error.to_string())?;
-                made.off.remove(&id);
+                made.touched.insert(id.clone(), Touched { hand, left: Left::Tuned });
                 self.tell(HandDeed::Armed { edge, fault: id, text });
                 return Ok(());
             }
@@ -159,7 +191,7 @@ impl Desk {
         };
         let tally = hands.tally(&id).unwrap_or_default();
         Box::pin(self.world.injector.lift(&id)).await;
-        made.off.insert(id.clone(), hand);
+        made.touched.insert(id.clone(), Touched { hand, left: Left::Off });
         self.tell(HandDeed::Lifted { edge: edge.clone(), fault: id, text: fault.text(), tally });
         Ok(())
     }
@@ -167,6 +199,19 @@ impl Desk {
     fn take_off(&self, id: FaultId, OfHand { edge, fault, .. }: OfHand) {
         let tally = self.world.injector.edge(&edge).and_then(|hands| hands.lift(&id)).unwrap_or_default();
         self.tell(HandDeed::Lifted { edge, fault: id, text: fault.text(), tally });
+    }
+
+    /// A fault of the plan of which its hand has let go.
+    fn give_back(&self, id: FaultId) {
+        let Some(step) = self.world.plan.faults.iter().find(|step| step.id == id) else { return };
+        let FaultTarget::Edge { edge, .. } = &step.target else { return };
+        let edge = edge.clone();
+        match self.world.injector.give_back(step) {
+            Ok(GivenBack::AsItWas) => {}
+            Ok(GivenBack::Armed { text }) => self.tell(HandDeed::Armed { edge, fault: id, text }),
+            Ok(GivenBack::Changed { text }) => self.tell(HandDeed::Changed { edge, fault: id, text }),
+            Err(error) => self.tell(HandDeed::Done { text: format!("{id} stays as it was left: {error}") }),
+        }
     }
 
     fn tell(&self, deed: HandDeed) {

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::desk::{Desk, Hand};
+use super::desk::{Desk, Hand, Parting};
 use super::words::SteerAnswer;
 use super::{Door, SOCKET, line};
 use crate::world::World;
@@ -87,10 +87,11 @@ fn may_steer(stream: &UnixStream) -> bool {
 async fn serve(stream: UnixStream, desk: Arc<Desk>, stop: CancellationToken, seat: OwnedSemaphorePermit) {
     let hand = desk.begin().await;
     let mut talking = JoinSet::new();
-    talking.spawn(murphy_core::boxed(talk(stream, Arc::clone(&desk), hand, stop)));
-    // What the hand has put on goes, however that ends: by a panic too.
+    talking.spawn(murphy_core::boxed(talk(stream, Arc::clone(&desk), hand, stop.clone())));
+    // What the hand has done goes, however that ends: by a panic too.
     drop(talking.join_next().await);
-    desk.leave(hand).await;
+    let parting = if stop.is_cancelled() { Parting::OfTheRun } else { Parting::OfTheHand };
+    desk.leave(hand, parting).await;
     drop(seat);
 }
 
