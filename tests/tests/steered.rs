@@ -226,3 +226,20 @@ fn what_a_hand_has_made_of_a_fault_of_the_scenario_goes_with_the_hand_while_its_
         ]
     );
 }
+
+#[test]
+fn a_hand_too_many_is_told_how_many_there_are_and_finds_room_when_one_has_gone() {
+    let bench = Bench::new();
+    let child = long_run(&bench);
+    let runtime = Runtime::new().expect("a runtime");
+    let first = Hand::on(&runtime, &bench);
+    let run = run_dir(&bench).expect("it runs");
+    let take = || runtime.block_on(Helm::take(&run));
+    let others: Vec<Helm> = (1..16).map(|_| take().expect("there is room")).collect();
+    let error = take().expect_err("there is none").to_string();
+    assert!(error.contains("16 hands are already on this run"), "{error}");
+    drop(first);
+    let last = until("there is room again", PATIENCE, || take().ok());
+    drop((others, last));
+    interrupt(child);
+}

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use murphy_tests::{Bench, Terminal, catalogue_scenario, eventually, finish, murphy, send};
+use murphy_runner::Helm;
+use murphy_tests::{Bench, Terminal, catalogue_scenario, eventually, finish, murphy, send, until};
 use nix::sys::signal::Signal;
+use tokio::runtime::Runtime;
 
 /// For whatever another process has to do: a machine may be busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -74,4 +76,25 @@ fn a_run_is_only_looked_at_unless_told_and_says_what_was_done_to_it_by_key() {
     let Some(terminal) = Terminal::open("run-over", &bench, &format!("{line} --hands")) else { return };
     terminal.shows("takes no orders");
     terminal.shows("ended with 3");
+}
+
+#[test]
+fn a_view_for_which_there_is_no_room_says_how_many_hands_are_there() {
+    let bench = Bench::new();
+    let more = "control: true\nphases: { warm-up: 200ms, baseline: 1s, fault: 300s, recovery: 1s }\n\
+        expect: { read: { success: \">= 50%\" } }\n";
+    bench.file("s.yaml", &catalogue_scenario("s", more));
+    let child = bench.spawn(&["run", "s.yaml"]);
+    let run = run_dir(&bench);
+    let runtime = Runtime::new().expect("a runtime");
+    let take = || until("there is room", PATIENCE, || runtime.block_on(Helm::take(&run)).ok());
+    let helms: Vec<Helm> = (0..16).map(|_| take()).collect();
+    let line = format!("{} top --run {} --hands", murphy().display(), run.display());
+    if let Some(terminal) = Terminal::open("run-full", &bench, &line) {
+        terminal.shows("16 hands are already on this run");
+        terminal.shows("ended with 3");
+    }
+    drop(helms);
+    send(&child, Signal::SIGINT);
+    finish(child).expect(130);
 }

@@ -27,7 +27,13 @@ pub enum SteerError {
         /// What the system said.
         source: io::Error,
     },
-    /// It did.
+    /// It takes no more than it has.
+    #[error("turned away: {why}")]
+    TurnedAway {
+        /// What it said.
+        why: String,
+    },
+    /// It took orders, and takes none any more.
     #[error("the run takes no orders any more: {why}")]
     Lost {
         /// What was said last.
@@ -43,18 +49,28 @@ pub struct Helm {
 }
 
 impl Helm {
-    /// Of the run in this directory. Must be called inside a runtime.
+    /// Of the run in this directory, once that has let it in. Must be called inside a runtime.
     pub async fn take(run: &Path) -> Result<Helm, SteerError> {
         let failed = |source| SteerError::NoRun { run: run.to_owned(), source };
         let door = Door::of(run).map_err(failed)?;
         let stream = UnixStream::connect(door.path()).await.map_err(failed)?;
         let (read, write) = stream.into_split();
-        Ok(Helm { read: BufReader::new(read), write })
+        let mut helm = Helm { read: BufReader::new(read), write };
+        match tokio::time::timeout(PATIENCE, line(&mut helm.read, LONGEST)).await {
+            Err(_) => Err(lost(late())),
+            Ok(Err(error)) => Err(failed(error)),
+            Ok(Ok(None)) => Err(failed(io::Error::new(io::ErrorKind::UnexpectedEof, "it hangs up"))),
+            Ok(Ok(Some(said))) => match serde_json::from_slice(&said) {
+                Ok(SteerAnswer::Welcome) => Ok(helm),
+                Ok(SteerAnswer::Refused { why }) => Err(SteerError::TurnedAway { why }),
+                Ok(_) => Err(lost("it says something else".to_owned())),
+                Err(error) => Err(lost(error.to_string())),
+            },
+        }
     }
 
     /// Asks, and waits for the answer.
     pub async fn ask(&mut self, ask: &SteerAsk) -> Result<SteerAnswer, SteerError> {
-        let lost = |why: String| SteerError::Lost { why };
         let mut said = serde_json::to_vec(ask).map_err(|error| lost(error.to_string()))?;
         said.push(b'\n');
         let talk = async {
@@ -62,10 +78,18 @@ impl Helm {
             line(&mut self.read, LONGEST).await
         };
         match tokio::time::timeout(PATIENCE, talk).await {
-            Err(_) => Err(lost(format!("no answer within {} s", PATIENCE.as_secs()))),
+            Err(_) => Err(lost(late())),
             Ok(Err(error)) => Err(lost(error.to_string())),
             Ok(Ok(None)) => Err(lost("it has ended".to_owned())),
             Ok(Ok(Some(answer))) => serde_json::from_slice(&answer).map_err(|error| lost(error.to_string())),
         }
     }
+}
+
+fn lost(why: String) -> SteerError {
+    SteerError::Lost { why }
+}
+
+fn late() -> String {
+    format!("no answer within {} s", PATIENCE.as_secs())
 }

@@ -1,10 +1,11 @@
 //! The socket of a run: lets in who may steer it, and carries out what is asked.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -71,11 +72,33 @@ async fn let_in(listener: UnixListener, desk: Arc<Desk>, stop: CancellationToken
                 continue;
             }
         };
-        let seat = Arc::clone(&seats).try_acquire_owned();
-        if let (true, Ok(seat)) = (may_steer(&stream), seat) {
-            tasks.spawn(murphy_core::boxed(serve(stream, Arc::clone(&desk), stop.clone(), seat)));
+        if !may_steer(&stream) {
+            continue;
         }
+        match Arc::clone(&seats).try_acquire_owned() {
+            Ok(seat) => tasks.spawn(murphy_core::boxed(serve(stream, Arc::clone(&desk), stop.clone(), seat))),
+            Err(_) => tasks.spawn(murphy_core::boxed(turn_away(stream, stop.clone()))),
+        };
     }
+}
+
+/// Says that there is no room.
+async fn turn_away(mut stream: UnixStream, stop: CancellationToken) {
+    let why = format!(
+        "{HANDS} hands are already on this run, with those that only look: end one of these views and try again"
+    );
+    let full = SteerAnswer::Refused { why };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        // Whoever does not wait for it need not know.
+        _ = say(&mut stream, &full) => {}
+    }
+}
+
+async fn say(to: &mut (impl AsyncWrite + Unpin), answer: &SteerAnswer) -> io::Result<()> {
+    let mut said = serde_json::to_vec(answer)?;
+    said.push(b'\n');
+    to.write_all(&said).await
 }
 
 /// Who carries the run out may, and root: whatever the permissions of its directory are.
@@ -99,24 +122,23 @@ async fn serve(stream: UnixStream, desk: Arc<Desk>, stop: CancellationToken, sea
 async fn talk(stream: UnixStream, desk: Arc<Desk>, hand: Hand, stop: CancellationToken) {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
+    let mut answer = SteerAnswer::Welcome;
     loop {
+        let sent = tokio::select! {
+            () = stop.cancelled() => return,
+            sent = say(&mut write, &answer) => sent,
+        };
+        if sent.is_err() {
+            return;
+        }
         let asked = tokio::select! {
             () = stop.cancelled() => return,
             asked = line(&mut read, LONGEST) => asked,
         };
         let Ok(Some(asked)) = asked else { return };
-        let answer = match serde_json::from_slice(&asked) {
+        answer = match serde_json::from_slice(&asked) {
             Ok(ask) => desk.answer(hand, ask).await,
             Err(error) => SteerAnswer::Refused { why: error.to_string() },
         };
-        let Ok(mut said) = serde_json::to_vec(&answer) else { return };
-        said.push(b'\n');
-        let sent = tokio::select! {
-            () = stop.cancelled() => return,
-            sent = write.write_all(&said) => sent,
-        };
-        if sent.is_err() {
-            return;
-        }
     }
 }

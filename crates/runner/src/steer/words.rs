@@ -47,13 +47,15 @@ pub enum SteerAsk {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SteerAnswer {
+    /// Said before anything is asked, to whoever is let in.
+    Welcome,
     /// All edges of the plan, in its order.
     Edges(Vec<SteeredEdge>),
     /// Those of each proxy oldest first.
     Connections(Vec<SteeredConnection>),
     /// It is done.
     Done,
-    /// It is not done.
+    /// It is not done; said before anything is asked, nothing will be.
     Refused {
         /// Why.
         why: String,
@@ -166,5 +168,6 @@ mod tests {
         assert_eq!(serde_json::from_str::<SteerAsk>(&said).unwrap(), ask);
         assert_eq!(serde_json::from_str::<SteerAsk>("\"edges\"").unwrap(), SteerAsk::Edges);
         assert_eq!(serde_json::to_value(SteerAnswer::Done).unwrap(), json!("done"));
+        assert_eq!(serde_json::to_value(SteerAnswer::Welcome).unwrap(), json!("welcome"));
     }
 }

@@ -266,7 +266,7 @@ impl Steered {
                 Page { window, listed: Listed::Rows { rows: list.into_iter().map(row).collect(), behind } }
             }
             SteerAnswer::Refused { why } => Page::untold(window, why),
-            SteerAnswer::Edges(_) | SteerAnswer::Done => {
+            SteerAnswer::Edges(_) | SteerAnswer::Done | SteerAnswer::Welcome => {
                 Page::untold(window, "the run answers something else")
             }
         };
