@@ -1,16 +1,21 @@
 //! A run that is steered by hand while it goes on: what is done stands in its journal and takes the verdict back, and it goes with
 //! the hand.
 
-use std::io::{Read, Write};
+use std::fs::Permissions;
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
-use std::process::Child;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use murphy_core::{ConnId, EdgeName, FaultId};
 use murphy_runner::{Helm, SteerAnswer, SteerAsk, SteeredEdge, SteeredFault, WhoseFault};
-use murphy_tests::{Bench, catalogue_scenario, eventually, finish, send, until};
+use murphy_testkit::skip;
+use murphy_tests::{Bench, Finished, catalogue_scenario, eventually, finish, send, until};
 use nix::sys::signal::Signal;
+use nix::unistd::Uid;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -23,6 +28,21 @@ const DELAY: Duration = Duration::from_millis(600);
 fn run_dir(bench: &Bench) -> Option<PathBuf> {
     bench.journals().pop()?.parent().map(PathBuf::from)
 }
+
+/// One who has nothing to do with a run.
+const STRANGER: u32 = 65534;
+/// Calls at the socket of a run and says how that went.
+const CALL: &str = r#"
+import socket
+caller = socket.socket(socket.AF_UNIX)
+caller.settimeout(60)
+try:
+    caller.connect("steer.sock")
+except PermissionError:
+    print("shut")
+else:
+    print("heard", caller.makefile().readline().strip())
+"#;
 
 struct Hand<'r> {
     runtime: &'r Runtime,
@@ -89,6 +109,17 @@ fn long_run(bench: &Bench) -> Child {
 fn interrupt(child: Child) {
     send(&child, Signal::SIGINT);
     finish(child).expect(130);
+}
+
+/// What somebody finds who calls at the socket of a run.
+fn called_by(user: u32, run: &Path) -> io::Result<String> {
+    let mut python = Command::new("python3");
+    let output = python.args(["-c", CALL]).uid(user).gid(user).current_dir(run).output()?;
+    Ok(Finished::from(output).expect(0).stdout.trim().to_owned())
+}
+
+fn permit(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is ours");
 }
 
 /// How long a call through the edge takes; nothing while it is not answered.
@@ -242,4 +273,33 @@ fn a_hand_too_many_is_told_how_many_there_are_and_finds_room_when_one_has_gone()
     let last = until("there is room again", PATIENCE, || take().ok());
     drop((others, last));
     interrupt(child);
+}
+
+#[test]
+fn whoever_is_not_of_the_run_is_shut_out_and_hears_nothing_where_the_socket_is_open_to_all() {
+    let test = "whoever_is_not_of_the_run_is_shut_out_and_hears_nothing_where_the_socket_is_open_to_all";
+    if !Uid::effective().is_root() {
+        return skip(format_args!("this is not root: {test}"));
+    }
+    let bench = Bench::new();
+    let child = long_run(&bench);
+    let runtime = Runtime::new().expect("a runtime");
+    let _hand = Hand::on(&runtime, &bench);
+    let run = run_dir(&bench).expect("it runs");
+    let socket = run.join("steer.sock");
+    // So that it is the socket that shuts them out.
+    [bench.path(), &bench.path().join("murphy-runs"), &run].iter().for_each(|folder| permit(folder, 0o755));
+    let called = || -> io::Result<[String; 3]> {
+        let (own, shut) = (called_by(0, &run)?, called_by(STRANGER, &run)?);
+        permit(&socket, 0o666);
+        Ok([own, shut, called_by(STRANGER, &run)?])
+    };
+    let called = called();
+    interrupt(child);
+    match called {
+        Ok(called) => assert_eq!(called, ["heard \"welcome\"", "shut", "heard"]),
+        Err(error) => {
+            skip(format_args!("no python3 runs in {} for another user: {error}: {test}", run.display()))
+        }
+    }
 }

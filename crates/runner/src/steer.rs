@@ -9,12 +9,15 @@ mod helm;
 mod server;
 mod words;
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
+use tokio::net::UnixListener;
 
 pub use self::helm::{Helm, SteerError};
 pub(crate) use self::server::Steering;
@@ -24,6 +27,10 @@ pub use self::words::{
 
 /// Its name in the run's directory.
 const SOCKET: &str = "steer.sock";
+/// Who may call there: whose it is. Root may everywhere.
+const MODE: u32 = 0o600;
+/// Callers who may wait to be let in.
+const WAITING: i32 = 128;
 
 /// The way to the socket of a run. The address of a socket has room for 108 bytes, and the path of a run directory may be longer: so
 /// it leads through the open directory.
@@ -40,6 +47,22 @@ impl Door {
     fn path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", self.folder.as_raw_fd()))
     }
+
+    /// Makes the socket. Whatever the umask is, it has its mode before it listens, and until then nobody reaches it. Must be called
+    /// inside a runtime.
+    fn listen(&self) -> io::Result<UnixListener> {
+        let path = self.path();
+        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+        socket.bind(&SockAddr::unix(&path)?)?;
+        let listens = std::fs::set_permissions(&path, Permissions::from_mode(MODE))
+            .and_then(|()| socket.listen(WAITING))
+            .and_then(|()| UnixListener::from_std(OwnedFd::from(socket).into()));
+        if listens.is_err() {
+            // It is nobody's any more.
+            let _ = std::fs::remove_file(&path);
+        }
+        listens
+    }
 }
 
 /// Reads one line, and gives it without its end; `None` where nothing comes any more.
@@ -55,7 +78,7 @@ async fn line(from: &mut (impl AsyncBufRead + Unpin), longest: u64) -> io::Resul
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::{UnixListener, UnixStream};
+    use tokio::net::UnixStream;
 
     use super::*;
 
@@ -75,10 +98,18 @@ mod tests {
         let run = folder.path().join("a".repeat(200));
         std::fs::create_dir(&run).unwrap();
         let door = Door::of(&run).unwrap();
-        let listener = UnixListener::bind(door.path()).unwrap();
+        let listener = door.listen().unwrap();
         assert!(UnixListener::bind(run.join("other")).is_err(), "the path is too long");
         let (connected, accepted) = tokio::join!(UnixStream::connect(door.path()), listener.accept());
         connected.unwrap();
         accepted.unwrap();
+    }
+
+    #[tokio::test]
+    async fn only_its_owner_may_call_at_a_socket_that_listens() {
+        let folder = tempfile::tempdir().unwrap();
+        let _listener = Door::of(folder.path()).unwrap().listen().unwrap();
+        let mode = std::fs::metadata(folder.path().join(SOCKET)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o600);
     }
 }

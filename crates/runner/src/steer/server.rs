@@ -37,7 +37,7 @@ impl Steering {
     /// runtime.
     pub(crate) fn open(run: &Path, world: Arc<World>) -> Steering {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let listener = Door::of(run).and_then(|door| UnixListener::bind(door.path()));
+        let listener = Door::of(run).and_then(|door| door.listen());
         let socket = listener.ok().map(|listener| {
             let desk = Arc::new(Desk::new(world));
             tasks.spawn(murphy_core::boxed(let_in(listener, desk, stop.clone(), tasks.clone())));
@@ -101,7 +101,7 @@ async fn say(to: &mut (impl AsyncWrite + Unpin), answer: &SteerAnswer) -> io::Re
     to.write_all(&said).await
 }
 
-/// Who carries the run out may, and root: whatever the permissions of its directory are.
+/// Who carries the run out may, and root: whatever the permissions of its directory and of the socket are by now.
 fn may_steer(stream: &UnixStream) -> bool {
     let own = nix::unistd::geteuid().as_raw();
     stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
