@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use murphy_core::{EdgeName, FaultId};
 use murphy_faults::Fault;
+use tokio::sync::oneshot;
 
 use crate::connections::Window;
 use crate::stack::StackOrder;
@@ -41,10 +42,12 @@ pub enum Order {
 }
 
 /// Whether whoever is watched knows of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Heard {
     /// It does, or need not.
     Yes,
+    /// It is being told: nothing must be done before this comes, and nothing at all if it is dropped.
+    OnceTold(oneshot::Receiver<()>),
     /// It does not: nothing must be done.
     No,
 }

@@ -164,9 +164,8 @@ impl View<'_> {
         let shown = self.screen.show(app, world, |order| match (order, &stack) {
             (Order::Stack(order), Some(stack)) => {
                 // Whoever is watched may have to know of it.
-                if act(Order::Stack(order.clone())) == Heard::Yes {
-                    stack.act(order);
-                }
+                let heard = act(Order::Stack(order.clone()));
+                stack.act(order, heard);
             }
             (order, _) => {
                 act(order);

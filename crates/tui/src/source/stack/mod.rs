@@ -18,11 +18,13 @@ use murphy_faults::{Fault, Place};
 use murphy_runner::{Base, Stop, StopReason};
 use murphy_scenario::{Caller, CallerError, Stretch, StretchError};
 use serde_json::Map;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::sight::StackOf;
 use self::sight::watch;
+use crate::order::Heard;
 use crate::record::{At, Recorded};
 use crate::screen::{Shared, lock};
 use crate::stack::{Blow, ContainerState, Proposal, Said, StackOrder, Struck, Touch};
@@ -117,8 +119,13 @@ impl Stack {
         Stack { inner, stop, tasks }
     }
 
-    /// Carries an order out. Never waits.
-    pub fn act(&self, order: StackOrder) {
+    /// Carries an order out; a blow as soon as whoever is watched has been told of it. Never waits.
+    pub fn act(&self, order: StackOrder, heard: Heard) {
+        let told = match heard {
+            Heard::Yes => None,
+            Heard::OnceTold(told) => Some(told),
+            Heard::No => return,
+        };
         match order {
             StackOrder::Propose { number, blow, container } => {
                 self.inner.lock().asked = number;
@@ -133,7 +140,7 @@ impl Stack {
                 let stop = Stop::new();
                 let standing = (pending.container.clone(), stop.clone());
                 self.inner.lock().standing.insert(number, standing);
-                self.tasks.spawn(murphy_core::boxed(Arc::clone(&self.inner).carry(pending, stop)));
+                self.tasks.spawn(murphy_core::boxed(Arc::clone(&self.inner).carry(pending, stop, told)));
             }
             StackOrder::Relieve { container } => {
                 let state = self.inner.lock();
@@ -253,8 +260,19 @@ impl Inner {
         lines
     }
 
-    async fn carry(self: Arc<Self>, pending: Pending, stop: Stop) {
+    async fn carry(self: Arc<Self>, pending: Pending, stop: Stop, told: Option<oneshot::Receiver<()>>) {
         let number = pending.number;
+        if let Some(told) = told {
+            let is_untold = tokio::select! {
+                told = told => told.is_err(),
+                () = stop.stopped() => true,
+            };
+            if is_untold {
+                let deed = &pending.planned.deed;
+                self.note(Loudness::Trouble, format!("{deed} was not done: the run was not told of it"));
+                return self.forget(number);
+            }
+        }
         let shown = pending.planned.targets.clone();
         let mut agree = |planned: &Planned| agreed(&shown, &planned.targets);
         let mut tell = |happening: Happening| self.told(&pending, &happening);
@@ -272,6 +290,11 @@ impl Inner {
             };
             self.note(Loudness::Trouble, format!("{} was not done: {why}", pending.planned.deed));
         }
+        self.forget(number);
+    }
+
+    /// It does not stand any more.
+    fn forget(&self, number: u64) {
         self.lock().standing.remove(&number);
         lock(&self.config.world).struck.retain(|struck| struck.number != number);
     }
@@ -341,8 +364,11 @@ fn calls_to(world: &World, name: &str, known: &ContainerState) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use murphy_adhoc::Kind;
     use murphy_core::EdgeName;
+    use murphy_runner::StateDir;
 
     use super::*;
 
@@ -390,6 +416,36 @@ mod tests {
         state.keep(pending(2));
         state.keep(pending(1));
         assert_eq!(state.pending.as_ref().map(|pending| pending.number), Some(2));
+    }
+
+    #[tokio::test]
+    async fn a_blow_that_the_run_is_not_told_of_is_not_struck() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::at(folder.path().join("state")).unwrap();
+        let config = StackConfig {
+            world: Shared::default(),
+            clock: RunClock::start(),
+            record: Recorded::default(),
+            base: Base { state, program: PathBuf::new() },
+            which: StackOf::Around(Vec::new()),
+            seed: Seed(1),
+        };
+        let inner = Arc::new(Inner { config, state: Mutex::default() });
+        let stack = Stack { inner, stop: CancellationToken::new(), tasks: TaskTracker::new() };
+        stack.inner.lock().pending = Some(pending(1));
+        stack.act(StackOrder::Agree { number: 1 }, Heard::No);
+        assert!(stack.inner.lock().pending.is_some(), "it may be agreed to again");
+
+        let (told, once_told) = oneshot::channel();
+        stack.act(StackOrder::Agree { number: 1 }, Heard::OnceTold(once_told));
+        assert_eq!(stack.inner.lock().standing.len(), 1);
+        drop(told);
+        stack.tasks.close();
+        stack.tasks.wait().await;
+        assert!(stack.inner.lock().standing.is_empty());
+        let world = lock(&stack.inner.config.world);
+        let notes: Vec<&str> = world.happenings.iter().map(|happening| happening.text.as_str()).collect();
+        assert_eq!(notes, ["pause was not done: the run was not told of it"]);
     }
 
     #[test]

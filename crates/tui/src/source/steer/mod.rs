@@ -11,7 +11,7 @@ use std::time::Duration;
 use murphy_core::{EdgeName, FaultId, RunClock};
 use murphy_faults::Fault;
 use murphy_runner::{Helm, SteerAnswer, SteerAsk, SteerError, SteeredEdge, WhoseFault};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -60,20 +60,13 @@ impl Reins {
         Reins { given, world, looked_at, look_now }
     }
 
-    /// What the run cannot be told of must not be done; taking back is no such thing.
+    /// What the run cannot be told of must not be done.
     pub(crate) fn act(&self, order: Order) -> Heard {
-        let unheard = match &order {
-            Order::Stack(StackOrder::Relieve { .. }) => Heard::Yes,
-            _ => Heard::No,
-        };
         let given = match order {
             Order::Arm { edge, id, fault } => Given::Ask(SteerAsk::Arm { edge, fault: id, inject: fault }),
             Order::Lift { edge, id } => Given::Ask(SteerAsk::Lift { edge, fault: id }),
             Order::LiftAll => Given::LiftAll,
-            Order::Stack(order) => match deed(&lock(&self.world), &order) {
-                Some(text) => Given::Ask(SteerAsk::Tell { text }),
-                None => return Heard::Yes,
-            },
+            Order::Stack(order) => return self.act_on_stack(&order),
             Order::Look(window) => {
                 self.looked_at.set(window);
                 self.look_now.notify_one();
@@ -81,37 +74,59 @@ impl Reins {
             }
             Order::Save { .. } => return Heard::Yes,
         };
-        if self.given.send(given).is_ok() {
-            return Heard::Yes;
+        match self.given.send(given) {
+            Ok(()) => Heard::Yes,
+            Err(_) => self.unheard(),
         }
-        if unheard == Heard::No {
-            let mut world = lock(&self.world);
-            let now = world.now;
-            world.note(now, Loudness::Trouble, "the run takes no orders any more: nothing was done");
+    }
+
+    /// What is done to containers is told for the journal of the run: a blow before it is struck, and what is taken back all the same.
+    fn act_on_stack(&self, order: &StackOrder) -> Heard {
+        match order {
+            StackOrder::Propose { .. } => Heard::Yes,
+            StackOrder::Agree { number } => {
+                // Read before another question can take the place of the one that was agreed to.
+                let text = blow(&lock(&self.world), *number);
+                let (told, once_told) = oneshot::channel();
+                match self.given.send(Given::Blow { text, told }) {
+                    Ok(()) => Heard::OnceTold(once_told),
+                    Err(_) => self.unheard(),
+                }
+            }
+            StackOrder::Relieve { container } => {
+                let text = format!("give {container} back");
+                // A run that is over need not know.
+                let _ = self.given.send(Given::Ask(SteerAsk::Tell { text }));
+                Heard::Yes
+            }
         }
-        unheard
+    }
+
+    fn unheard(&self) -> Heard {
+        let mut world = lock(&self.world);
+        let now = world.now;
+        world.note(now, Loudness::Trouble, "the run takes no orders any more: nothing was done");
+        Heard::No
     }
 }
 
 /// What is to be asked of the run.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 enum Given {
     Ask(SteerAsk),
+    /// To be told of a blow to a container that waits for it.
+    Blow {
+        text: String,
+        told: oneshot::Sender<()>,
+    },
     /// To take off all that was put on from here.
     LiftAll,
 }
 
-/// What is done to containers, for the journal of the run; nothing while it is only looked at. Told of before another question can
-/// take the place of the one that was agreed to.
-fn deed(world: &World, order: &StackOrder) -> Option<String> {
-    match order {
-        StackOrder::Propose { .. } => None,
-        StackOrder::Agree { number } => {
-            let agreed = world.proposal.as_ref().filter(|proposal| proposal.number == *number);
-            Some(agreed.map_or("a blow to a container", |proposal| proposal.title.as_str()).to_owned())
-        }
-        StackOrder::Relieve { container } => Some(format!("give {container} back")),
-    }
+/// A blow that was agreed to, in words.
+fn blow(world: &World, number: u64) -> String {
+    let agreed = world.proposal.as_ref().filter(|proposal| proposal.number == number);
+    agreed.map_or("a blow to a container", |proposal| proposal.title.as_str()).to_owned()
 }
 
 /// What was put on from here and stands. What the scenario and others have put there is theirs.
@@ -199,6 +214,12 @@ impl Steered {
     async fn obey(&mut self, given: Given) -> Result<(), SteerError> {
         match given {
             Given::Ask(ask) => self.order(ask).await?,
+            Given::Blow { text, told } => match self.helm.ask(&SteerAsk::Tell { text }).await? {
+                // Whoever waited for it may have left.
+                SteerAnswer::Done => told.send(()).unwrap_or_default(),
+                SteerAnswer::Refused { why } => self.note(Loudness::Trouble, why),
+                SteerAnswer::Welcome | SteerAnswer::Edges(_) | SteerAnswer::Connections(_) => {}
+            },
             Given::LiftAll => {
                 let ours = put_here(&lock(&self.world));
                 for (edge, fault) in ours {
@@ -277,33 +298,88 @@ impl Steered {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+    use tokio::net::UnixListener;
+
     use super::*;
     use crate::stack::{Proposal, Said};
     use crate::world::StandingFault;
+
+    fn strike() -> Order {
+        Order::Stack(StackOrder::Agree { number: 1 })
+    }
+
+    fn asked(title: &str) -> Option<Proposal> {
+        Some(Proposal { number: 1, title: title.to_owned(), said: Said::Looking })
+    }
+
+    fn once_told(heard: Heard) -> oneshot::Receiver<()> {
+        match heard {
+            Heard::OnceTold(told) => told,
+            other => panic!("{other:?}"),
+        }
+    }
 
     #[test]
     fn a_run_that_takes_no_orders_has_nothing_done_to_its_containers_but_what_gives_them_back() {
         let (given, mut taken) = mpsc::unbounded_channel();
         let look_now = Arc::new(Notify::new());
         let reins = Reins { given, world: Shared::default(), looked_at: LookedAt::default(), look_now };
-        let proposal = Proposal { number: 1, title: "kill web-1".into(), said: Said::Looking };
-        lock(&reins.world).proposal = Some(proposal);
-        let strike = || Order::Stack(StackOrder::Agree { number: 1 });
+        lock(&reins.world).proposal = asked("kill web-1");
         let give_back = || Order::Stack(StackOrder::Relieve { container: "web-1".into() });
-        assert_eq!(reins.act(strike()), Heard::Yes);
+        let _waits = once_told(reins.act(strike()));
         // Whatever is asked next, it was this that was agreed to.
         lock(&reins.world).proposal = None;
-        let tell = |text: &str| Given::Ask(SteerAsk::Tell { text: text.to_owned() });
-        assert_eq!(taken.try_recv().unwrap(), tell("kill web-1"));
-        assert_eq!(reins.act(give_back()), Heard::Yes);
-        assert_eq!(taken.try_recv().unwrap(), tell("give web-1 back"));
+        let Given::Blow { text, .. } = taken.try_recv().unwrap() else { panic!("no blow is told of") };
+        assert_eq!(text, "kill web-1");
+        assert!(matches!(reins.act(give_back()), Heard::Yes));
+        let Given::Ask(SteerAsk::Tell { text }) = taken.try_recv().unwrap() else {
+            panic!("nothing is told")
+        };
+        assert_eq!(text, "give web-1 back");
 
         drop(taken);
-        assert_eq!((reins.act(strike()), reins.act(Order::LiftAll)), (Heard::No, Heard::No));
-        assert_eq!(reins.act(give_back()), Heard::Yes);
-        let notes: Vec<String> =
-            lock(&reins.world).happenings.iter().map(|happening| happening.text.clone()).collect();
+        assert!(matches!((reins.act(strike()), reins.act(Order::LiftAll)), (Heard::No, Heard::No)));
+        assert!(matches!(reins.act(give_back()), Heard::Yes));
+        let notes: Vec<String> = lock(&reins.world).happenings.iter().map(|one| one.text.clone()).collect();
         assert_eq!(notes, ["the run takes no orders any more: nothing was done"]);
+    }
+
+    /// A run that answers until it is told of `last`, and is gone then.
+    async fn answering(listener: UnixListener, last: &str) {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = BufReader::new(stream);
+        let mut answer = SteerAnswer::Welcome;
+        loop {
+            let said = serde_json::to_string(&answer).unwrap() + "\n";
+            stream.write_all(said.as_bytes()).await.unwrap();
+            let mut line = String::new();
+            stream.read_line(&mut line).await.unwrap();
+            answer = match serde_json::from_str(&line).unwrap() {
+                SteerAsk::Tell { text } if text == last => return,
+                SteerAsk::Edges => SteerAnswer::Edges(Vec::new()),
+                _ => SteerAnswer::Done,
+            };
+        }
+    }
+
+    #[tokio::test]
+    async fn a_blow_may_be_struck_when_the_run_says_that_it_knows_and_not_if_it_never_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("steer.sock")).unwrap();
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let steering = async {
+            let helm = Helm::take(folder.path()).await.unwrap();
+            let kept = (RunClock::start(), Recorded::default());
+            let reins = Reins::take(helm, Shared::default(), kept, &stop, &tasks);
+            lock(&reins.world).proposal = asked("kill web-1");
+            assert!(once_told(reins.act(strike())).await.is_ok());
+            lock(&reins.world).proposal = asked("kill web-2");
+            assert!(once_told(reins.act(strike())).await.is_err());
+        };
+        tokio::join!(answering(listener, "kill web-2"), steering);
+        tasks.close();
+        tasks.wait().await;
     }
 
     #[test]
