@@ -39,9 +39,10 @@ pub struct Calls {
 pub struct CallsSeen {
     /// Connections by the caller's address.
     pub callers: BTreeMap<String, u64>,
-    /// Calls that were answered.
+    /// Calls that the dependency answered, where requests are read without an error.
     pub answered: u64,
-    /// Calls that the dependency, or a fault in its stead, ended without an answer.
+    /// Calls that the dependency ended without an answer or answered with an error, and those that a fault ended or answered in its
+    /// stead.
     pub failed: u64,
     /// Calls that the caller gave up.
     pub given_up: u64,

@@ -75,10 +75,54 @@ pub struct HttpCall {
 }
 
 impl HttpCall {
-    /// True if the caller got an answer of use to it: it came whole, it is no server error and no "too many requests",
-    /// and no fault broke it.
+    /// True if the caller got the service's own answer, of use to it: it came whole, it is no server error and no "too many
+    /// requests", no fault broke it, and none was put in its place. Its status tells nothing of the last: an injected error may be a
+    /// 404, or one of gRPC, which comes with 200.
     pub fn is_good(&self) -> bool {
         let refused = self.status.is_some_and(|status| status >= 500 || status == 429);
-        self.end == ExchangeEnd::Answered && !refused && self.answerer != Answerer::Altered
+        let own = match self.answerer {
+            Answerer::Service | Answerer::Nobody => true,
+            Answerer::Altered | Answerer::Murphy => false,
+        };
+        self.end == ExchangeEnd::Answered && !refused && own
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_services_own_answer_is_good_and_only_if_it_is_no_error() {
+        let good = |status: u16, answerer: Answerer| {
+            let call = HttpCall {
+                edge: EdgeName::new("orders").unwrap(),
+                conn: ConnId(1),
+                method: "GET".to_owned(),
+                route: "/".to_owned(),
+                began: Offset::ZERO,
+                answered: Some(Offset::ZERO),
+                ended: Offset::ZERO,
+                end: ExchangeEnd::Answered,
+                by: None,
+                status: Some(status),
+                service_status: None,
+                answerer,
+                reached: false,
+                faults: Vec::new(),
+                touched: false,
+                attempt_of: None,
+            };
+            let cut = HttpCall { end: ExchangeEnd::Cut, ..call.clone() };
+            assert!(!cut.is_good());
+            call.is_good()
+        };
+        assert!(good(200, Answerer::Service) && good(404, Answerer::Service));
+        assert!(!good(429, Answerer::Service) && !good(503, Answerer::Service));
+        // With 200 come the errors of gRPC.
+        for status in [200, 404, 503] {
+            assert!(!good(status, Answerer::Murphy), "{status}");
+            assert!(!good(status, Answerer::Altered), "{status}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use murphy_core::{
 };
 
 use crate::phase::{Exit, FaultView, Window, Windows, micros};
+use crate::worth::{AnswerWorth, all_are_failures};
 
 /// One call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,22 +37,6 @@ fn is_done_unknown(call: &HttpCall) -> bool {
     done && !told && repeats && !matches!(call.attempt_of, Some(AttemptOf::Key(_)))
 }
 
-/// Whether an answer was of use to the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AnswerWorth {
-    Good,
-    /// An error of the callee, or one that a fault put in its place, or an answer that a fault broke.
-    Bad,
-}
-
-impl AnswerWorth {
-    fn of(call: &HttpCall) -> Option<AnswerWorth> {
-        let status = call.status?;
-        let bad = status >= 500 || status == 429 || call.answerer == Answerer::Altered;
-        Some(if bad { AnswerWorth::Bad } else { AnswerWorth::Good })
-    }
-}
-
 impl Call {
     /// How long the caller waited: to the last byte of the answer, or to the end without one.
     pub fn wait(&self) -> u64 {
@@ -61,6 +46,11 @@ impl Call {
     /// True if the caller ended it.
     pub fn is_given_up(&self) -> bool {
         matches!(self.end, ExchangeEnd::GivenUp | ExchangeEnd::Cut)
+    }
+
+    /// True if Murphy answered, and with what no caller need take for a failure.
+    pub fn is_made_up(&self) -> bool {
+        self.answer == Some(AnswerWorth::MadeUp)
     }
 }
 
@@ -123,7 +113,7 @@ impl EdgeView {
         (self.within(&self.hurt).count() as f64) < rate * self.hurt.length() as f64 * 0.5
     }
 
-    /// A call of no use to the caller.
+    /// A call that every caller must take for a failed one.
     pub fn is_failing(&self, call: &Call) -> bool {
         match call.end {
             ExchangeEnd::Answered => match call.answer {
@@ -132,6 +122,11 @@ impl EdgeView {
             },
             ExchangeEnd::GivenUp | ExchangeEnd::Cut | ExchangeEnd::Failed | ExchangeEnd::Open => true,
         }
+    }
+
+    /// A call that the callee itself answered well. One that Murphy answered in its stead never is, and need not be failing either.
+    pub fn is_good(&self, call: &Call) -> bool {
+        !self.is_failing(call) && !call.is_made_up()
     }
 }
 
@@ -313,6 +308,11 @@ fn view(
     for call in &mut calls {
         // A frozen or killed callee answers late or never; nothing sat on the bytes.
         call.touched |= callee_gone.iter().any(|gone| call.began < gone.to && gone.from < call.ended);
+    }
+    if all_are_failures(&on_edge) {
+        for call in calls.iter_mut().filter(|call| call.touched && call.is_made_up()) {
+            call.answer = Some(AnswerWorth::Bad);
+        }
     }
     let from = told.and_then(|edge| edge.from.clone()).or_else(|| dials(brief?, building.listen.as_deref()?));
     forgive_a_dying_caller(&mut calls, from.as_deref(), exits);

@@ -22,6 +22,7 @@ pub mod stats;
 mod turns;
 mod why;
 mod words;
+mod worth;
 
 pub use answered::Answered;
 pub use compare::{Baseline, Better, Change, Compared, Comparison, Incomparable, Measure, compare};

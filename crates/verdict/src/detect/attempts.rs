@@ -28,7 +28,7 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
             "use `reset` or `hang` instead of `refuse`",
         );
     }
-    let failing = edge.within(&edge.hurt).filter(|call| call.touched && edge.is_failing(call)).count();
+    let failing = edge.within(&edge.hurt).filter(|call| call.touched && !edge.is_good(call)).count();
     if failing < FEWEST_FAILED {
         return Found::not_applicable(
             "fewer than 5 calls failed or were given up: there was little to try again",
@@ -152,7 +152,7 @@ fn bounded(run: &RunView<'_>, edge: &EdgeView, lives: &[Life], each: u64) -> Fou
 /// around it would have the same mean; callers that are configured once do not mix.)
 fn whole_policy(edge: &EdgeView, ratio: Option<&Reading>, each: u64) -> Option<u64> {
     let (value, low, high) = ratio.and_then(|ratio| Some((ratio.value?, ratio.low?, ratio.high?)))?;
-    let all_failed = edge.within(&edge.hurt).all(|call| call.touched && edge.is_failing(call));
+    let all_failed = edge.within(&edge.hurt).all(|call| call.touched && !edge.is_good(call));
     let whole = value.round();
     let sure = (value - whole).abs() <= 0.15 && high - low <= 0.5;
     (all_failed && each == 1 && whole >= 2.0 && sure).then_some(whole as u64)
@@ -188,7 +188,7 @@ fn chain(edge: &EdgeView, calls: &[Call], life: &Life) -> u64 {
         }
         length += 1;
         // Nothing is tried again after a success.
-        if !edge.is_failing(call) {
+        if edge.is_good(call) {
             break;
         }
         free = call.ended;

@@ -115,12 +115,12 @@ pub(super) fn waits(run: &RunView<'_>, edge: &EdgeView) -> Result<Vec<Vec<f64>>,
     let lives = run.lives();
     let failing: Vec<_> = alone(lives, edge, &edge.hurt)
         .into_iter()
-        .filter(|solo| solo.calls.first().is_some_and(|call| call.touched && edge.is_failing(call)))
+        .filter(|solo| solo.calls.first().is_some_and(|call| call.touched && !edge.is_good(call)))
         .collect();
     let sequences: Vec<Vec<f64>> = failing
         .iter()
         .map(|solo| {
-            let failed = |pair: &&[crate::edge::Call]| edge.is_failing(&pair[0]);
+            let failed = |pair: &&[crate::edge::Call]| !edge.is_good(&pair[0]);
             // A try that begins before the last one has ended is a hedge; it waits for nothing.
             let gap =
                 |pair: &[crate::edge::Call]| pair[1].began.checked_sub(pair[0].ended).map(|gap| gap as f64);

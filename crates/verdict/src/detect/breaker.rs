@@ -26,7 +26,7 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
         );
     }
     let calls: Vec<&Call> = edge.within(&edge.hurt).collect();
-    let failed = calls.iter().filter(|call| edge.is_failing(call)).count();
+    let failed = calls.iter().filter(|call| !edge.is_good(call)).count();
     if failed < 3 {
         return match edge.harm {
             Harm::Slow => Found::not_applicable(
@@ -49,7 +49,7 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
     }
     let due = edge.hurt.iter().map(|window| expected.due(run, window)).sum::<f64>();
     let kept = calls.len() as f64 / due.max(1.0);
-    let longest = longest_failing(edge, &calls);
+    let longest = longest_run(&calls, |call| edge.is_failing(call));
     if longest >= FEWEST_FAILED && kept >= 0.8 {
         let text = format!("no silent interval in {} failed calls", longest);
         return Found::absent(
@@ -63,21 +63,26 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
             "a higher rate, so that a short silence can be told from a thinning",
         );
     }
+    if longest_run(&calls, |call| !edge.is_good(call)) >= FEWEST_FAILED {
+        return Found::inconclusive(
+            "no silent interval, but what was answered in the callee's stead is nothing that a breaker must count",
+            "an `abort` with 500 or more, or for gRPC with `grpc-status: UNAVAILABLE`",
+        );
+    }
     Found::inconclusive(
         format!("no silent interval, but only {longest} failed calls in a row"),
         format!("{FEWEST_FAILED} failed calls: a longer fault or a higher rate"),
     )
 }
 
-fn longest_failing(edge: &EdgeView, calls: &[&Call]) -> usize {
-    calls.split(|call| !edge.is_failing(call)).map(<[_]>::len).max().unwrap_or(0)
+fn longest_run(calls: &[&Call], is_meant: impl Fn(&Call) -> bool) -> usize {
+    calls.split(|&call| !is_meant(call)).map(<[_]>::len).max().unwrap_or(0)
 }
 
 fn open(edge: &EdgeView, calls: &[&Call], silences: &[Window], first: Window) -> Found {
-    let start = calls.iter().find(|call| edge.is_failing(call)).map_or(first.from, |call| call.began);
+    let start = calls.iter().find(|call| !edge.is_good(call)).map_or(first.from, |call| call.began);
     // A call that was under way when the fault struck failed like those that were begun later.
-    let fails =
-        |call: &&Call| edge.is_failing(call) && edge.hurt.holds(call.ended) && call.ended <= first.from;
+    let fails = |call: &&Call| !edge.is_good(call) && edge.hurt.holds(call.ended) && call.ended <= first.from;
     let before = edge.calls.iter().filter(fails).count() as u64;
     let n = silences.len() as u64;
     // The last silence may have been cut short by the end of the fault; with one alone it is a lower limit.

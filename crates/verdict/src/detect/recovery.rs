@@ -76,6 +76,6 @@ pub(super) fn detect(run: &RunView<'_>, load: &LoadView) -> Found {
 /// From the lift to the end of the first call made after it that was answered well.
 fn first_answer(edge: &EdgeView, lifted: u64) -> Option<u64> {
     let from = edge.calls.partition_point(|call| call.began < lifted);
-    let good = edge.calls[from..].iter().filter(|call| !call.touched && !edge.is_failing(call));
+    let good = edge.calls[from..].iter().filter(|call| !call.touched && edge.is_good(call));
     good.map(|call| call.ended - lifted).min()
 }

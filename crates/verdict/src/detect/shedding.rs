@@ -130,12 +130,12 @@ fn made_a_call(run: &RunView<'_>, load: &LoadView, refused: &[&Point]) -> Option
             edge.calls[from..]
                 .iter()
                 .take_while(|call| call.began <= point.ended)
-                .any(|call| call.ended <= point.ended + 1_000 && edge.is_failing(call))
+                .any(|call| call.ended <= point.ended + 1_000 && !edge.is_good(call))
         };
         let made = refused.iter().filter(own).count() as f64 / refused.len().max(1) as f64;
         // How often would that be so by chance? As often as failing calls lie in a stretch of that length anyway.
         let length: u64 = refused.iter().map(|point| point.service_time()).sum();
-        let failing = edge.within(&edge.hurt).filter(|call| edge.is_failing(call)).count() as f64;
+        let failing = edge.within(&edge.hurt).filter(|call| !edge.is_good(call)).count() as f64;
         let density = failing / edge.hurt.length().max(1) as f64;
         let by_chance = 1.0 - (-density * length as f64 / refused.len().max(1) as f64).exp();
         (load.sent > 0 && made > by_chance + 0.3).then_some(made)

@@ -15,7 +15,7 @@ pub(super) struct EdgeFacts<'a> {
     pub edge: &'a EdgeView,
     /// Touched calls.
     pub touched: u64,
-    /// Those that failed or were given up.
+    /// Those that failed or were given up, or that Murphy answered.
     pub failed: u64,
     /// Touched calls that ended because their user had left.
     pub left: u64,
@@ -77,7 +77,7 @@ impl<'a> EdgeFacts<'a> {
         EdgeFacts {
             edge,
             touched: touched.len() as u64,
-            failed: touched.iter().filter(|call| edge.is_failing(call)).count() as u64,
+            failed: touched.iter().filter(|call| !edge.is_good(call)).count() as u64,
             left: gone,
             wait: at(&waits, 0.5),
             longest: own.iter().map(|age| age.0).max().unwrap_or(0) as f64,
