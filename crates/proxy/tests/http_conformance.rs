@@ -71,17 +71,51 @@ async fn the_first_event_of_a_stream_is_not_kept_back() {
 
 #[tokio::test]
 async fn a_body_that_is_sent_in_chunks_and_its_trailers_arrive() {
-    let (_stage, mut caller, mut service) = pair().await;
-    let request = b"POST / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let (stage, mut caller, mut service) = pair().await;
+    let request = b"POST / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 5\r\n\r\n";
     caller.write_all(request).await.unwrap();
-    let heard = read_until(&mut service, b"0\r\n\r\n").await;
-    assert!(heard.ends_with(b"5\r\nhello\r\n0\r\n\r\n"), "{}", String::from_utf8_lossy(&heard));
+    let heard = read_until(&mut service, b"x-sum: 5\r\n\r\n").await;
+    assert!(heard.ends_with(b"5\r\nhello\r\n0\r\nx-sum: 5\r\n\r\n"), "{}", String::from_utf8_lossy(&heard));
     service
         .write_all(b"HTTP/1.1 200 OK\r\nTrailer: x-sum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nx-sum: 7\r\n\r\n")
         .await
         .unwrap();
     let answer = read_until(&mut caller, b"x-sum: 7\r\n\r\n").await;
     assert!(answer.ends_with(b"2\r\nhi\r\n0\r\nx-sum: 7\r\n\r\n"), "{}", String::from_utf8_lossy(&answer));
+    drop(caller);
+    stage.empty().await;
+    let calls = calls(stage).await;
+    assert_eq!((calls.len(), calls[0].end, calls[0].by), (1, ExchangeEnd::Answered, None));
+}
+
+#[tokio::test]
+async fn trailers_that_were_not_announced_or_not_asked_for_are_left_out_and_shift_nothing() {
+    let (stage, mut caller, mut service) = pair().await;
+    for (asks, announces) in [
+        ("", ""),
+        ("TE: trailers\r\n", ""),
+        ("TE: trailers\r\nTrailer: x-other\r\n", "Trailer: x-other\r\n"),
+        ("", "Trailer: x-sum\r\n"),
+    ] {
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: a\r\n{asks}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx-sum: 5\r\n\r\n"
+        );
+        caller.write_all(request.as_bytes()).await.unwrap();
+        let heard = read_until(&mut service, b"0\r\n\r\n").await;
+        let wanted = b"\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+        assert!(heard.ends_with(wanted), "{asks:?}: {}", heard.escape_ascii());
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\n{announces}Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nx-sum: 7\r\n\r\n"
+        );
+        service.write_all(answer.as_bytes()).await.unwrap();
+        let told = read_until(&mut caller, b"0\r\n\r\n").await;
+        let wanted = b"\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+        assert!(told.ends_with(wanted), "{announces:?}: {}", told.escape_ascii());
+    }
+    drop(caller);
+    stage.empty().await;
+    let ends: Vec<_> = calls(stage).await.into_iter().map(|call| call.end).collect();
+    assert_eq!(ends, [ExchangeEnd::Answered; 4]);
 }
 
 #[tokio::test]

@@ -300,7 +300,11 @@ impl Body for ReplyBody {
                     this.shaped(data)
                 }
                 Ok(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
-                Err(frame) => Poll::Ready(Some(Ok(frame))),
+                Err(trailers) => {
+                    // They are the end, after which the HTTP layer does not ask again.
+                    this.ticket.finish();
+                    Poll::Ready(Some(Ok(trailers)))
+                }
             },
             Poll::Ready(Some(Err(error))) => {
                 if this.hub.speaks == Speaks::Two {
