@@ -91,6 +91,20 @@ fn faults_on_requests_take_the_words_that_choose_requests_and_keep_them() {
         said("fault edit shop no --abort 429"),
         "no on shop: abort 429 on POST /orders, the first 3, to-client, all requests; stays until it is removed\n"
     );
+    assert_eq!(
+        said("fault add shop --name some --abort 503 --path /orders --chance 20%"),
+        "some on shop: abort 503 on /orders, to-client, 20% of requests; stays until it is removed\n"
+    );
+    assert_eq!(
+        said("fault edit shop some --abort 429 --first 3"),
+        "some on shop: abort 429 on /orders, the first 3, to-client, 20% of requests; stays until it is removed\n"
+    );
+    let faults = json(&daemon, &bench, "fault list shop");
+    assert_eq!(faults[1]["fault"]["which"], serde_json::json!({ "chance": "20%", "first": 3 }), "{faults}");
+    assert_eq!(
+        said("fault edit shop some --chance 100%"),
+        "some on shop: abort 429 on /orders, the first 3, to-client, all requests; stays until it is removed\n"
+    );
     assert!(said("proxies list shop").contains("http"));
 }
 

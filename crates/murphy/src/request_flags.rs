@@ -1,5 +1,7 @@
 //! Which requests the faults of a proxy by hand are for: the words of `match:` and `which:` as flags.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use murphy_faults::{Match, PathPattern, Per, Problems, TextPattern, Which};
 
@@ -47,13 +49,14 @@ pub struct RequestFlags {
 }
 
 impl RequestFlags {
-    /// The requests that are meant, and which of these. Refuses what cannot be meant, with what to type.
+    /// The requests that are meant, and which of these, without a chance: that is a flag of faults on connections too.
+    /// Refuses what cannot be meant, with what to type.
     pub fn requests(&self) -> Result<(Match, Which), String> {
         let matching = Match {
             method: self.method.clone(),
             path: self.path.clone(),
-            header: self.header.iter().cloned().collect(),
-            query: self.query.iter().cloned().collect(),
+            header: by_name("header", &self.header)?,
+            query: by_name("query", &self.query)?,
             host: self.host.clone(),
             source: self.source.clone(),
         };
@@ -76,6 +79,19 @@ impl RequestFlags {
     }
 }
 
+/// One pattern for each name: of two, one would be forgotten.
+fn by_name(flag: &str, pairs: &[(String, TextPattern)]) -> Result<BTreeMap<String, TextPattern>, String> {
+    let mut all = BTreeMap::new();
+    for (name, pattern) in pairs {
+        if all.insert(name.clone(), pattern.clone()).is_some() {
+            return Err(format!(
+                "`{name}` stands in two --{flag}; write both values in one, as {{7,8}} if either will do"
+            ));
+        }
+    }
+    Ok(all)
+}
+
 fn header(text: &str) -> Result<(String, TextPattern), String> {
     pair(text, ':', "x-user: 7")
 }
@@ -88,4 +104,84 @@ fn pair(text: &str, between: char, example: &str) -> Result<(String, TextPattern
     let (name, value) = text.split_once(between).ok_or_else(|| format!("write for example \"{example}\""))?;
     let value = value.trim().parse::<TextPattern>().map_err(|error| error.to_string())?;
     Ok((name.trim().to_owned(), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{Command, FromArgMatches as _};
+    use serde_json::{Value, json};
+
+    fn typed(flags: &[&str]) -> Result<(Match, Which), String> {
+        let words = ["murphy"].iter().chain(flags);
+        let matches = RequestFlags::augment_args(Command::new("murphy")).try_get_matches_from(words);
+        let matches = matches.map_err(|error| error.to_string())?;
+        RequestFlags::from_arg_matches(&matches).map_err(|error| error.to_string())?.requests()
+    }
+
+    /// As a scenario or the API says it.
+    fn written(matching: &Value, which: &Value) -> (Match, Which) {
+        let matching = serde_json::from_value(matching.clone()).unwrap();
+        (matching, serde_json::from_value(which.clone()).unwrap())
+    }
+
+    #[test]
+    fn each_flag_means_what_its_word_means_in_a_scenario() {
+        for (flags, matching, which) in [
+            (&[] as &[&str], json!({}), json!({})),
+            (&["--method", "{GET,HEAD}"], json!({ "method": "{GET,HEAD}" }), json!({})),
+            (&["--path", "/items/*"], json!({ "path": "/items/*" }), json!({})),
+            (&["--header", "x-user: 7"], json!({ "header": { "x-user": "7" } }), json!({})),
+            (&["--header", "x-when:12:00"], json!({ "header": { "x-when": "12:00" } }), json!({})),
+            (
+                &["--header", "x-user: 7", "--header", "x-shard: a*"],
+                json!({ "header": { "x-user": "7", "x-shard": "a*" } }),
+                json!({}),
+            ),
+            (
+                &["--query", "user=7", "--query", "dry=/^$/"],
+                json!({ "query": { "user": "7", "dry": "/^$/" } }),
+                json!({}),
+            ),
+            (&["--host", "shop"], json!({ "host": "shop" }), json!({})),
+            (&["--source", "10.0.0.0/8"], json!({ "source": "10.0.0.0/8" }), json!({})),
+            (&["--first", "3"], json!({}), json!({ "first": 3 })),
+            (&["--every", "4"], json!({}), json!({ "every": 4 })),
+            (&["--after", "2"], json!({}), json!({ "after": 2 })),
+            (&["--fail", "3", "--pass", "5"], json!({}), json!({ "fail": 3, "pass": 5 })),
+            (&["--per", "path"], json!({}), json!({ "per": "path" })),
+            (&["--per", "source"], json!({}), json!({ "per": "source" })),
+            (&["--per", "header X-User"], json!({}), json!({ "per": "header x-user" })),
+            (&["--per", "query user"], json!({}), json!({ "per": "query user" })),
+            (
+                &["--path", "/a", "--method", "POST", "--first", "9", "--after", "1", "--every", "2"],
+                json!({ "path": "/a", "method": "POST" }),
+                json!({ "first": 9, "after": 1, "every": 2 }),
+            ),
+        ] {
+            assert_eq!(typed(flags), Ok(written(&matching, &which)), "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_says_what_to_type() {
+        for (flags, wanted) in [
+            (&["--fail", "3"][..], "pass: 5"),
+            (&["--pass", "3"], "fail: 3"),
+            (&["--every", "2", "--fail", "1", "--pass", "1"], "keep one of them"),
+            (&["--first", "0"], "first: 1"),
+            (&["--first", "some"], "--first"),
+            (&["--source", "10.0.0.0/64"], "10.0.0.0/8"),
+            (&["--path", "items"], "/items"),
+            (&["--header", "x-user"], "x-user: 7"),
+            (&["--header", "x user: 7"], "not the name of a header"),
+            (&["--query", "user"], "user=7"),
+            (&["--per", "cookie user"], "header x-user"),
+            (&["--header", "x-user: 7", "--header", "x-user: 8"], "{7,8}"),
+            (&["--query", "user=7", "--query", "user=8"], "`user` stands in two --query"),
+        ] {
+            let why = typed(flags).unwrap_err();
+            assert!(why.contains(wanted), "{flags:?}: {why}");
+        }
+    }
 }

@@ -65,11 +65,12 @@ async fn add(client: &Client, args: &AddFaultArgs) -> Result<FaultDoc, CallError
     let faults = wanted.faults.faults().map_err(|error| CallError::Usage(error.to_string()))?;
     let inject = only(faults)?;
     let (matching, which) = requests(wanted, &inject)?;
+    let (which, chance) = sharing(&inject, which, wanted.chance.unwrap_or(Chance::ALWAYS));
     let order = NewFault {
         name: args.name.clone(),
         inject,
         directions: wanted.direction.map(DirectionChoice::directions).unwrap_or_default(),
-        chance: wanted.chance.unwrap_or(Chance::ALWAYS),
+        chance,
         matching,
         which,
         lasts: wanted.lasts,
@@ -91,12 +92,14 @@ async fn edit(client: &Client, args: &EditFaultArgs) -> Result<FaultDoc, CallErr
     let inject = only(faults.map_err(|error| CallError::Usage(error.to_string()))?)?;
     let (matching, which) = requests(wanted, &inject)?;
     let keep = inject.acts_on_requests();
+    let share = wanted.chance.unwrap_or_else(|| share_of(&standing));
     let matching = if keep && matching.is_empty() { *standing.matching } else { matching };
     let which = if keep && which.is_empty() { standing.which } else { which };
+    let (which, chance) = sharing(&inject, which, share);
     let order = FaultOrder {
         inject,
         directions: wanted.direction.map_or(standing.directions, DirectionChoice::directions),
-        chance: wanted.chance.unwrap_or(standing.chance),
+        chance,
         matching,
         which,
         lasts: wanted.lasts.or(standing.ends_in),
@@ -136,15 +139,30 @@ fn requests(wanted: &WantedFlags, fault: &Fault) -> Result<(Match, Which), CallE
     Ok((matching, which))
 }
 
+/// Where the share of a fault stands: with the requests that are chosen, or with the connections.
+fn sharing(fault: &Fault, which: Which, share: Chance) -> (Which, Chance) {
+    if !fault.acts_on_requests() {
+        return (which, share);
+    }
+    let chance = (share != Chance::ALWAYS).then_some(share);
+    (Which { chance, ..which }, Chance::ALWAYS)
+}
+
+/// The share of what a fault acts on, wherever it stands.
+fn share_of(fault: &FaultDoc) -> Chance {
+    fault.which.chance.unwrap_or(fault.chance)
+}
+
 fn sentence(proxy: &str, fault: &FaultDoc) -> String {
     let FaultDoc { name, .. } = fault;
     format!("{name} on {proxy}: {}, {}, {}; {}\n", what(fault), way(fault), share(fault), end(fault))
 }
 
-/// `abort 503 on POST /orders, the first 3`.
+/// `abort 503 on POST /orders, the first 3`, without its share.
 fn what(fault: &FaultDoc) -> String {
     let mut text = fault.text.clone();
-    for (between, words) in [(" on ", fault.matching.text()), (", ", fault.which.text())] {
+    let which = Which { chance: None, ..fault.which.clone() };
+    for (between, words) in [(" on ", fault.matching.text()), (", ", which.text())] {
         if !words.is_empty() {
             text += between;
             text += &words;
@@ -163,7 +181,8 @@ fn way(fault: &FaultDoc) -> &'static str {
 
 fn share(fault: &FaultDoc) -> String {
     let of = if fault.inject.acts_on_requests() { "requests" } else { "connections" };
-    if fault.chance == Chance::ALWAYS { format!("all {of}") } else { format!("{} of {of}", fault.chance) }
+    let share = share_of(fault);
+    if share == Chance::ALWAYS { format!("all {of}") } else { format!("{share} of {of}") }
 }
 
 fn end(fault: &FaultDoc) -> String {
