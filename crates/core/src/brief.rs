@@ -112,9 +112,9 @@ pub enum Protocol {
     Tcp,
     /// HTTP/1.1 or h2c.
     Http,
-    /// Redis (RESP).
+    /// Redis: a label of scenarios; such an edge is carried, broken and counted as with `tcp`.
     Redis,
-    /// PostgreSQL.
+    /// PostgreSQL: a label of scenarios; such an edge is carried, broken and counted as with `tcp`.
     Postgres,
 }
 
