@@ -1,6 +1,9 @@
 //! Several scenarios in one call, and runs held against older ones: through the real binary.
 
+use murphy_core::{Rule, Seed, Span, Subject, write_line};
+use murphy_testkit::golden::{Break, Caller, Golden, Trouble};
 use murphy_tests::{Bench, catalogue_scenario, long_scenario};
+use serde_json::Value;
 
 /// `delay` on the one edge.
 fn scenario(name: &str, delay: &str, limit: &str) -> String {
@@ -101,4 +104,71 @@ fn a_slower_run_is_worse_and_an_equal_one_is_not() {
     bench.file("future.json", &kept.replace("\"format\": 1", "\"format\": 9"));
     bench.run(&["compare", "future.json", &slow]).expect(2).says("form 9");
     bench.run(&["compare", &old]).expect(2).says("OLD NEW");
+}
+
+/// The directory of a run whose truth is known, in which a dependency was reset and recovery and amplification were asked for.
+fn simulated(bench: &Bench, name: &str, caller: Caller, seed: Seed, bad_for: Option<Span>) -> String {
+    let mut golden = Golden { seed, ..Golden::new("compared", caller, Break::Reset) }
+        .expect("recovery", Subject::Run, Rule::Recovery { at_most: Span::from_secs(60) }, "<= 60s")
+        .expect(
+            "cart-cache.amplification",
+            Subject::Edge(Golden::edge()),
+            Rule::Amplification { at_most: 9.0 },
+            "<= 9",
+        );
+    if let Some(bad_for) = bad_for {
+        golden = golden.with(Trouble::SlowRecovery(bad_for));
+    }
+    let mut journal = Vec::new();
+    for event in golden.journal() {
+        write_line(&mut journal, &event).expect("an event is JSON");
+    }
+    std::fs::create_dir(bench.path().join(name)).expect("a directory can be made");
+    std::fs::write(bench.path().join(name).join("journal.ndjson"), journal)
+        .expect("a journal can be written");
+    name.to_owned()
+}
+
+/// What became of one measure, and that the gate says nothing but that.
+fn change(bench: &Bench, [old, new]: [&str; 2], measure: &str, code: i32) -> String {
+    let said = bench.run(&["compare", old, new, "--json"]).expect(code).stdout;
+    let compared: Value = serde_json::from_str(&said).expect("one document");
+    let changes = compared["measures"].as_array().expect("measures");
+    let others = changes.iter().filter(|change| change["id"] != measure && change["change"] == "worse");
+    assert_eq!(others.count(), 0, "{said}");
+    let of = changes.iter().find(|change| change["id"] == measure).unwrap_or_else(|| panic!("{said}"));
+    of["change"].as_str().expect("a word").to_owned()
+}
+
+#[test]
+fn a_later_recovery_fails_the_gate_only_where_the_intervals_are_apart() {
+    let bench = Bench::new();
+    let bad_for = |name: &str, seconds| {
+        simulated(&bench, name, Caller::careless(), Seed(7), Some(Span::from_secs(seconds)))
+    };
+    // Recovery is seen in windows of a second: 4 s lie in [3, 5], 5 s in [4, 6], 9 s in [8, 10]; 60 s are never.
+    let (four, five, nine, never) =
+        (bad_for("four", 4), bad_for("five", 5), bad_for("nine", 9), bad_for("never", 60));
+    assert_eq!(change(&bench, [&four, &five], "recovery", 0), "same");
+    assert_eq!(change(&bench, [&four, &nine], "recovery", 1), "worse");
+    assert_eq!(change(&bench, [&four, &never], "recovery", 1), "worse");
+    assert_eq!(change(&bench, [&nine, &four], "recovery", 0), "better");
+    // Kept in one file, two runs make an interval that holds both, and what lies within it is no regression.
+    bench.run(&["compare", "--save", "kept.json", &four, &nine]).expect(0);
+    assert_eq!(change(&bench, ["kept.json", &nine], "recovery", 0), "same");
+    assert_eq!(change(&bench, ["kept.json", &never], "recovery", 1), "worse");
+}
+
+#[test]
+fn more_calls_for_each_user_fail_the_gate_only_where_the_intervals_are_apart() {
+    let bench = Bench::new();
+    let tries = |name: &str, attempts, seed| {
+        let caller = Caller { attempts, back_off: Span::from_millis(300), ..Caller::careless() };
+        simulated(&bench, name, caller, Seed(seed), None)
+    };
+    let (once, twice, again) = (tries("once", 1, 7), tries("twice", 2, 7), tries("again", 2, 8));
+    let measure = "cart-cache.amplification";
+    assert_eq!(change(&bench, [&once, &twice], measure, 1), "worse");
+    assert_eq!(change(&bench, [&twice, &again], measure, 0), "same");
+    assert_eq!(change(&bench, [&twice, &once], measure, 0), "better");
 }
