@@ -1,6 +1,8 @@
 //! What the scenario language makes of one file, through the real binary: combinations, faults that come again, and what
 //! an answer's JSON must say.
 
+use std::ops::Range;
+
 use murphy_tests::{Bench, catalogue_scenario};
 
 fn scenario(more: &str) -> String {
@@ -73,6 +75,54 @@ fn a_fault_comes_again_and_again_and_goes_each_time() {
         off.iter().zip(&on[1..]).flat_map(|((off, _), (on, _))| waits(&bench, *off, *on)).collect();
     let quick = between.iter().filter(|wait| **wait < 90_000).count();
     assert!(between.len() > 40 && quick * 3 > between.len(), "{between:?}");
+}
+
+/// How long those waited who were sent in a part of the last run, in microseconds.
+fn waits_of(bench: &Bench, part: Range<u64>) -> Vec<u64> {
+    let samples = events(bench, "sample");
+    let times = samples.iter().filter_map(|of| Some((of["sent"].as_u64()?, of["ended"].as_u64()?)));
+    times.filter(|(sent, _)| part.contains(sent)).map(|(sent, ended)| ended - sent).collect()
+}
+
+#[test]
+fn two_faults_on_one_edge_act_together_while_they_overlap_and_each_goes_in_its_time() {
+    let bench = Bench::new();
+    let text = catalogue_scenario(
+        "two at once",
+        "phases: { warm-up: 300ms, baseline: 1s, fault: 4s, recovery: 300ms }\n\
+         faults:\n\
+         \x20 - { edge: items, inject: { latency: 400ms }, for: 2200ms }\n\
+         \x20 - { edge: items, inject: { latency: 200ms }, direction: to-upstream, at: 1s, for: 2200ms }\n\
+         expect: { read: { success: \">= 90%\" } }\n",
+    );
+    bench.file("s.yaml", &text);
+    // Whether so short a run can be judged is not the question here.
+    bench.run_expecting(0, &["run", "s.yaml", "--inconclusive", "warn"]);
+    let (on, off) = (bench.timed("fault-armed"), bench.timed("fault-lifted"));
+    for faults in [&on, &off] {
+        let names: Vec<&str> = faults.iter().filter_map(|(_, event)| event["fault"].as_str()).collect();
+        assert_eq!(names, ["latency-1", "latency-2"]);
+    }
+    assert!(on[1].0 < off[0].0, "they overlap: {on:?} {off:?}");
+    for ((on, _), (off, fault)) in on.iter().zip(&off) {
+        assert!(off - on >= 2_000_000 && fault["tally"]["hits"].as_u64() > Some(50), "{on} {off} {fault}");
+    }
+    // Of each part those who are answered within it: what a fault still holds at its end is let go.
+    let phases = bench.timed("phase-started");
+    let over = phases.iter().find(|(_, event)| event["phase"] == "recovery").expect("a recovery").0;
+    for (what, part, least, below) in [
+        ("the first alone", on[0].0..on[1].0 - 100_000, 399_000, 600_000),
+        ("both", on[1].0..off[0].0 - 700_000, 599_000, u64::MAX),
+        ("the second alone", off[0].0..off[1].0 - 300_000, 199_000, 400_000),
+        ("neither", off[1].0..over, 0, 199_000),
+    ] {
+        let waits = waits_of(&bench, part);
+        let held = waits.iter().filter(|wait| **wait >= least).count();
+        assert!(waits.len() > 25 && held * 4 > waits.len() * 3, "{what}: {waits:?}");
+        // No longer than that: what a machine that stood still adds is not in all of them.
+        let in_time = waits.iter().filter(|wait| **wait < below).count();
+        assert!(in_time * 3 > waits.len(), "{what}: {waits:?}");
+    }
 }
 
 #[test]
