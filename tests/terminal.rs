@@ -50,6 +50,12 @@ impl Terminal {
         String::from_utf8_lossy(&self.tmux(&["capture-pane", "-p"]).stdout).into_owned()
     }
 
+    /// True while a program has its other screen, or hides the cursor.
+    pub fn is_taken(&self) -> bool {
+        let out = self.tmux(&["list-panes", "-F", "#{alternate_on} #{cursor_flag}"]);
+        String::from_utf8_lossy(&out.stdout).trim() != "0 1"
+    }
+
     /// Waits until a text is on it.
     #[track_caller]
     pub fn shows(&self, text: &str) {

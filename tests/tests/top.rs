@@ -11,6 +11,9 @@ use nix::unistd::Pid;
 
 /// For whatever another process has to do: a machine may be busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A shell line: says `good-42` where what is typed is shown and lines end where they should.
+const CAN_TYPE: &str =
+    "case $(stty -a) in *-opost*|*-icanon*|*-echo\\ *) echo bad;; *) echo good-$((40+2));; esac";
 
 #[test]
 fn a_fault_is_put_on_tuned_saved_and_gone_at_the_end_by_keys_alone() {
@@ -79,6 +82,32 @@ fn a_signal_gives_the_terminal_back_and_its_own_code() {
     terminal.shows("ended with 143");
 }
 
+/// A build for development panics when a test asks it to; a release has no word for that.
+#[cfg(debug_assertions)]
+#[test]
+fn a_panic_gives_the_terminal_back_takes_its_faults_off_and_is_told() {
+    // Where the screen is drawn, and in a thread beside it.
+    for (key, says) in [("F12", "asked to by a test"), ("F11", "asked to beside the screen")] {
+        let bench = Bench::new();
+        let (upstream, [port]) = (echo(), free_ports());
+        let top = format!("{} top --edge cache 127.0.0.1:{port} {upstream}", murphy().display());
+        let line = format!("MURPHY_TEST_PANIC=1 {top}; code=$?; {CAN_TYPE}; (exit $code)");
+        let Some(terminal) = Terminal::open(&format!("panic-{key}"), &bench, &line) else { return };
+        terminal.shows("no fault stands");
+        terminal.typed("ablackhole");
+        terminal.key("Enter");
+        terminal.shows("1 FAULT STANDS");
+        assert!(terminal.is_taken());
+        terminal.key(key);
+        terminal.shows("ended with 3");
+        let screen = terminal.screen();
+        assert!(screen.contains(says) && screen.contains("good-42"), "{key}:\n{screen}");
+        assert!(!screen.contains("murphy top ·") && !terminal.is_taken(), "{key}:\n{screen}");
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "{key}: the proxy is gone");
+        assert!(bench.undo_logs().is_empty(), "{key}: {:?}", bench.undo_logs());
+    }
+}
+
 #[test]
 fn a_killed_shell_leaves_a_terminal_in_which_one_can_type() {
     for (test, shell) in [("killed-bash", "bash --norc --noprofile -i"), ("killed-sh", "sh -i")] {
@@ -95,10 +124,8 @@ fn a_killed_shell_leaves_a_terminal_in_which_one_can_type() {
         eventually("it ends with the shell that started it", PATIENCE, gone);
         let ends = || processes_with(&format!("top --edge cache 127.0.0.1:{port}")).is_empty();
         eventually("its process is gone", PATIENCE, ends);
-        // What is typed is shown, lines end where they should, and the picture is gone.
-        terminal.typed(
-            "case $(stty -a) in *-opost*|*-icanon*|*-echo\\ *) echo bad;; *) echo good-$((40+2));; esac",
-        );
+        // And the picture is gone.
+        terminal.typed(CAN_TYPE);
         terminal.key("Enter");
         terminal.shows("good-42");
         assert!(!terminal.screen().contains("murphy top ·"), "{shell}:\n{}", terminal.screen());
@@ -137,6 +164,17 @@ fn the_calls_of_a_running_container_are_slowed_by_key_and_its_own_again_at_the_e
     drop(terminal);
     let gone = || stack.tables_of_murphy(&stack.cart) == 0 && bench.undo_logs().is_empty();
     eventually("nothing is left after the terminal is closed", PATIENCE, gone);
+
+    if cfg!(debug_assertions) {
+        let line = format!("MURPHY_TEST_PANIC=1 {line}");
+        let Some(terminal) = Terminal::open("attached-panic", &bench, &line) else { return };
+        terminal.shows("calls: sits in on");
+        terminal.key("F12");
+        terminal.shows("ended with 3");
+        assert!(terminal.screen().contains("taken back"), "{}", terminal.screen());
+        assert_eq!(stack.tables_of_murphy(&stack.cart), 0);
+        assert!(bench.undo_logs().is_empty(), "{:?}", bench.undo_logs());
+    }
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn its_edges_are_steered_by_key_what_others_put_there_stays_and_all_of_it_is_rec
 }
 
 #[test]
-fn a_view_that_is_killed_takes_its_faults_with_it() {
+fn a_view_that_is_killed_or_panics_takes_its_faults_with_it() {
     let (bench, upstream, [port]) = (Bench::new(), echo(), free_ports());
     let daemon = Daemon::start(&bench, &["--seed", "7"]);
     daemon.run(&bench, &format!("proxies add cache {upstream} --listen 127.0.0.1:{port}")).expect(0);
@@ -110,6 +110,20 @@ fn a_view_that_is_killed_takes_its_faults_with_it() {
     eventually("its lease went with its connection", PATIENCE, || {
         faults(&daemon, &bench, "cache").is_empty()
     });
+    if cfg!(debug_assertions) {
+        let line = format!("MURPHY_TEST_PANIC=1 {line}");
+        let Some(terminal) = Terminal::open("daemon-panic", &bench, &line) else { return };
+        terminal.shows("no fault stands");
+        terminal.typed("ablackhole");
+        terminal.key("Enter");
+        terminal.shows("1 FAULT STANDS");
+        terminal.key("F12");
+        terminal.shows("ended with 3");
+        assert!(
+            faults(&daemon, &bench, "cache").is_empty(),
+            "a panic ends the lease before it ends the view"
+        );
+    }
 }
 
 #[test]

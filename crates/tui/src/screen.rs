@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::unix::process::parent_id;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{App, Reaction};
 use crate::order::Order;
 use crate::panes::draw;
+use crate::panics::{Panics, on_demand};
 use crate::record::Recorded;
 use crate::stack::Proposal;
 use crate::world::{Loudness, World};
@@ -47,18 +49,39 @@ pub(crate) fn save(world: &Shared, record: &Recorded, clock: RunClock, path: &Pa
     seen.note(now, loudness, text);
 }
 
-/// Shows the world until a key or `stop` ends it. Blocks; `act` carries orders out and must not wait.
+/// Why the screen ended though nobody asked for it.
+#[derive(Debug, thiserror::Error)]
+pub enum ShowError {
+    /// The terminal.
+    #[error("the terminal: {0}")]
+    Terminal(#[from] io::Error),
+    /// Something panicked, here or in any other thread.
+    #[error("a mistake in murphy, please report it: {what}")]
+    Panicked {
+        /// Where, and what it said.
+        what: String,
+    },
+}
+
+/// Shows the world until a key, `stop` or a panic anywhere ends it. Blocks; `act` carries orders out and must not wait.
 pub fn show(
     mut app: App,
     world: &Shared,
     stop: &CancellationToken,
     act: impl FnMut(Order),
-) -> io::Result<()> {
-    // `init` also sets a panic hook that restores the terminal.
+) -> Result<(), ShowError> {
     let mut terminal = ratatui::try_init()?;
-    let result = watch(&mut terminal, &mut app, world, stop, act);
-    give_back()?;
-    result
+    // In place of ratatui's own, which gives the terminal back while it is drawn upon when another thread panics.
+    let panics = Panics::heard();
+    // The caller takes back what was done by hand, in order, also after a panic. Locks give what they hold to whoever is next.
+    let watched =
+        catch_unwind(AssertUnwindSafe(|| watch(&mut terminal, &mut app, world, (stop, &panics), act)));
+    let given_back = give_back();
+    if let Some(what) = panics.first() {
+        return Err(ShowError::Panicked { what: what.to_owned() });
+    }
+    given_back?;
+    Ok(watched.unwrap_or_else(|panic| resume_unwind(panic))?)
 }
 
 /// Gives the terminal back as it was; where somebody else has set it to his liking since, only the picture goes.
@@ -73,12 +96,12 @@ fn watch(
     terminal: &mut DefaultTerminal,
     app: &mut App,
     world: &Shared,
-    stop: &CancellationToken,
+    (stop, panics): (&CancellationToken, &Panics),
     mut act: impl FnMut(Order),
 ) -> io::Result<()> {
     let mut drawn: Option<Instant> = None;
     let parent = parent_id();
-    while !stop.is_cancelled() {
+    while !stop.is_cancelled() && panics.first().is_none() {
         // The shell that started it was killed: whoever has the terminal now shall not be drawn over.
         if parent_id() != parent {
             return Ok(());
@@ -99,6 +122,7 @@ fn watch(
         }
         match event::read()? {
             Event::Key(key) if key.kind != KeyEventKind::Release => {
+                on_demand(key.code);
                 let seen = lock(world).clone();
                 match app.key(key, &seen) {
                     Reaction::Quit => return Ok(()),

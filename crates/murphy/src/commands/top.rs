@@ -125,7 +125,7 @@ impl Screen {
         self.taken.cancel();
         let shown = show(app, world, &self.end, act);
         self.given_back.cancel();
-        shown.map_err(|error| fail(Exit::Failed, &format_args!("the terminal: {error}")))
+        shown.map_err(|error| fail(Exit::Failed, &error))
     }
 }
 
