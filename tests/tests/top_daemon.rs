@@ -63,15 +63,21 @@ fn its_edges_are_steered_by_key_what_others_put_there_stays_and_all_of_it_is_rec
     terminal.shows("3 FAULTS STAND");
     daemon.run(&bench, "fault remove cache later").expect(0);
     terminal.shows("2 FAULTS STAND");
+    // And by those who speak Toxiproxy's.
+    daemon.cli(&bench, "toxic add -t latency -a latency=40 -n slow cache").expect(0);
+    terminal.shows("toxic slow: latency 40ms");
+    daemon.cli(&bench, "toxic remove -n slow cache").expect(0);
+    terminal.shows("2 FAULTS STAND");
     daemon.run(&bench, &format!("proxies add second {upstream}")).expect(0);
     terminal.shows("second listens on");
 
     terminal.typed("s");
     terminal.key("Enter");
     terminal.shows("saved to recorded.yaml");
-    bench.run(&["check", "recorded.yaml"]).expect(0).says("6 faults");
+    bench.run(&["check", "recorded.yaml"]).expect(0).says("7 faults");
     let saved = std::fs::read_to_string(bench.path().join("recorded.yaml")).expect("a recording");
     assert_eq!(saved.matches("direction: both").count(), 3, "those of this hand alone\n{saved}");
+    assert!(saved.contains("{ delay: 40ms, jitter: 0s }"), "a toxic, in the words of the catalogue\n{saved}");
 
     terminal.typed("d");
     terminal.shows("1 FAULT STANDS");

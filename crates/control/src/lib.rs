@@ -21,7 +21,7 @@ pub use events::{EventBody, Events, LiftedBy, Notice, TallyDoc, TooManyListeners
 pub use metrics::{MetricsChoice, Served};
 pub use native::{
     ConnectionDoc, DecisionDoc, FaultDoc, FaultOrder, Guard, MOST_CONNECTIONS, NewFault, NewProxy, OPENAPI,
-    ProxyDoc, ProxyPatch, StageDoc, Token, TrafficDoc, openapi,
+    ProxyDoc, ProxyPatch, StageDoc, Token, ToxicDoc, TrafficDoc, openapi,
 };
 pub use proxies::{
     FaultPlan, LeaseHold, LeaseState, LiveConnection, Owner, Placed, Proxies, ProxyChange, ProxyError,

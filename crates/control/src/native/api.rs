@@ -27,7 +27,7 @@ use super::request::{
 };
 use super::types::{
     ConnectionDoc, FaultDoc, FaultOrder, LeaseDoc, LeaseOrder, NewFault, NewProxy, ProxyDoc, ProxyPatch,
-    RuleDoc, RuleSetDoc, RuleSetOrder, VersionDoc,
+    RuleDoc, RuleSetDoc, RuleSetOrder, ToxicDoc, VersionDoc,
 };
 
 /// The longest body that is read; a set of a thousand rules is shorter.
@@ -271,7 +271,9 @@ impl NativeApi {
     fn proxy(&self, spec: ProxySpec) -> Result<ProxyDoc, Problem> {
         let faults = self.faults(&spec.name)?;
         let traffic = self.proxies.traffic(&spec.name);
-        Ok(ProxyDoc::new(spec, faults, traffic))
+        let translated = self.proxies.translated(&spec.toxics).into_iter();
+        let toxics = translated.map(|(name, toxic)| ToxicDoc::new(name, toxic)).collect();
+        Ok(ProxyDoc::new(spec, toxics, faults, traffic))
     }
 
     fn rules(&self, set: RuleSetName) -> Result<RuleSetDoc, Problem> {

@@ -17,5 +17,5 @@ pub(crate) use problem::{Finding, Problem};
 pub(crate) use types::in_millis;
 pub use types::{
     ConnectionDoc, DecisionDoc, FaultDoc, FaultOrder, NewFault, NewProxy, ProxyDoc, ProxyPatch, StageDoc,
-    TrafficDoc,
+    ToxicDoc, TrafficDoc,
 };

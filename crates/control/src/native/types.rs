@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::events::TallyDoc;
 use crate::proxies::{LeaseState, LiveConnection, ProxySpec, Source, StandingFault};
+use crate::toxiproxy::Translated;
 
 fn yes() -> bool {
     true
@@ -232,15 +233,47 @@ pub struct ProxyDoc {
     pub enabled: bool,
     /// The names of its toxics, which the API of Toxiproxy put there.
     pub toxics: Vec<String>,
+    /// The same toxics in the words of the catalogue; without those that change nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub toxic_faults: Vec<ToxicDoc>,
     /// Its faults, in the order in which bytes pass them.
     pub faults: Vec<FaultDoc>,
     /// What has passed; none while it has not run.
     pub traffic: Option<TrafficDoc>,
 }
 
+/// A toxic as a fault of the catalogue.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct ToxicDoc {
+    /// Its name.
+    pub name: String,
+    /// What happens.
+    pub inject: Fault,
+    /// The same in words.
+    pub text: String,
+    /// On which ways.
+    pub directions: Directions,
+    /// On which share of connections.
+    pub chance: Chance,
+}
+
+impl ToxicDoc {
+    /// Of a toxic and what it is in the words of the catalogue.
+    pub fn new(name: String, translated: Translated) -> ToxicDoc {
+        let Translated { fault, directions, chance } = translated;
+        ToxicDoc { name, text: fault.text(), inject: fault, directions, chance }
+    }
+}
+
 impl ProxyDoc {
     /// Of its parts.
-    pub fn new(spec: ProxySpec, faults: Vec<FaultDoc>, traffic: Option<MeterSnapshot>) -> ProxyDoc {
+    pub fn new(
+        spec: ProxySpec,
+        toxic_faults: Vec<ToxicDoc>,
+        faults: Vec<FaultDoc>,
+        traffic: Option<MeterSnapshot>,
+    ) -> ProxyDoc {
         ProxyDoc {
             name: spec.name,
             listen: spec.listen,
@@ -249,6 +282,7 @@ impl ProxyDoc {
             tls: spec.tls,
             enabled: spec.enabled,
             toxics: spec.toxics.into_iter().map(|toxic| toxic.name).collect(),
+            toxic_faults,
             faults,
             traffic: traffic.map(TrafficDoc::from),
         }

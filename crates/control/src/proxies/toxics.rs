@@ -1,7 +1,7 @@
 //! The toxics of a proxy: every edit takes a lock for a moment, changes what connections watch, and waits for none.
 
 use crate::events::Notice;
-use crate::toxiproxy::{Toxic, armed, fault_id};
+use crate::toxiproxy::{Toxic, Translated, armed, fault_id, translated};
 
 use super::error::ProxyError;
 use super::set::Proxies;
@@ -15,6 +15,13 @@ impl Proxies {
     /// One toxic.
     pub fn toxic(&self, proxy: &str, name: &str) -> Result<Toxic, ProxyError> {
         self.toxics(proxy)?.into_iter().find(|toxic| toxic.name == name).ok_or(ProxyError::NoToxic)
+    }
+
+    /// Toxics in the words of the catalogue, by name; those that change nothing are left out.
+    pub fn translated(&self, toxics: &[Toxic]) -> Vec<(String, Translated)> {
+        // Each was checked when it was put there.
+        let known = |toxic: &Toxic| translated(toxic, self.shared.compat).ok().flatten();
+        toxics.iter().filter_map(|toxic| Some((toxic.name.clone(), known(toxic)?))).collect()
     }
 
     /// Puts a toxic on a proxy, for open connections too. `fill` completes it once its name is known to be free.

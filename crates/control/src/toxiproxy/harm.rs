@@ -4,9 +4,9 @@
 
 use murphy_core::{Chance, Directions, FaultId, Rate, Seed, Size, Span};
 use murphy_faults::{
-    Bandwidth, Effect, FaultSpec, Latency, Limit, Loss, Reset, Scope, Slice, SlowClose, Then, Timeout,
+    Bandwidth, Effect, Fault, Latency, Limit, Loss, Reset, Scope, Slice, SlowClose, Then, Timeout,
 };
-use murphy_proxy::{Armed, EdgeEffect};
+use murphy_proxy::Armed;
 
 use super::compat::Compat;
 use super::toxic::{Attributes, Stream, Toxic, ToxicType};
@@ -105,34 +105,40 @@ fn share(name: &'static str, value: f64, compat: Compat) -> Result<Chance, Nonse
     }
 }
 
-/// A fault of the catalogue as an effect; `None` for one that is not of an edge.
-fn of(fault: &impl FaultSpec) -> Option<EdgeEffect> {
-    match fault.effect() {
-        Effect::Edge(effect) => Some(effect),
-        _ => None,
-    }
+/// A toxic as a fault of the catalogue, and how that sits on the edge.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Translated {
+    /// What it does.
+    pub fault: Fault,
+    /// The ways on which it sits.
+    pub directions: Directions,
+    /// The share of connections on which it acts.
+    pub chance: Chance,
 }
 
-/// The effect of a toxic's numbers; `None` for those that change nothing.
-fn effect(attributes: &Attributes, compat: Compat) -> Result<Option<EdgeEffect>, Nonsense> {
+/// The fault of a toxic's numbers; `None` for those that change nothing.
+fn fault(attributes: &Attributes, compat: Compat) -> Result<Option<Fault>, Nonsense> {
+    fn some(fault: impl Into<Fault>) -> Option<Fault> {
+        Some(fault.into())
+    }
     let numbers = Numbers { attributes, compat };
     Ok(match attributes.kind() {
-        ToxicType::Latency => of(&Latency {
+        ToxicType::Latency => some(Latency {
             jitter: Some(numbers.millis("jitter")?),
             ..Latency::of(numbers.millis("latency")?)
         }),
-        ToxicType::Bandwidth => of(&Bandwidth {
+        ToxicType::Bandwidth => some(Bandwidth {
             // A kilobyte is 1000 bytes here, as Toxiproxy measures it.
             rate: Rate::from_bytes_per_sec(numbers.count("rate")?.saturating_mul(1000)),
             burst: None,
             scope: Scope::Connection,
         }),
-        ToxicType::SlowClose => of(&SlowClose { delay: numbers.millis("delay")? }),
+        ToxicType::SlowClose => some(SlowClose { delay: numbers.millis("delay")? }),
         ToxicType::Timeout => {
             let after = numbers.millis("timeout")?;
-            of(&Timeout { after: (!after.is_zero()).then_some(after) })
+            some(Timeout { after: (!after.is_zero()).then_some(after) })
         }
-        ToxicType::ResetPeer => of(&Reset { after: Some(numbers.millis("timeout")?), after_bytes: None }),
+        ToxicType::ResetPeer => some(Reset { after: Some(numbers.millis("timeout")?), after_bytes: None }),
         ToxicType::Slicer => {
             let (average, variation) = (numbers.count("average_size")?, numbers.count("size_variation")?);
             let gap = numbers.micros("delay")?;
@@ -145,14 +151,12 @@ fn effect(attributes: &Attributes, compat: Compat) -> Result<Option<EdgeEffect>,
             }
             let variation = Some(Size::from_bytes(variation.min(average)));
             // Pieces of no size: there is nothing to cut.
-            (average > 0)
-                .then(|| of(&Slice { size: Size::from_bytes(average), variation, gap: Some(gap) }))
-                .flatten()
+            (average > 0).then(|| Slice { size: Size::from_bytes(average), variation, gap: Some(gap) }.into())
         }
         ToxicType::LimitData => {
-            of(&Limit { bytes: Size::from_bytes(numbers.count("bytes")?), then: Then::Close })
+            some(Limit { bytes: Size::from_bytes(numbers.count("bytes")?), then: Then::Close })
         }
-        ToxicType::PacketLoss => of(&loss(numbers.share("loss_rate")?, numbers.share("correlation")?)),
+        ToxicType::PacketLoss => some(loss(numbers.share("loss_rate")?, numbers.share("correlation")?)),
         ToxicType::Noop => None,
     })
 }
@@ -184,16 +188,25 @@ pub fn fault_id(toxic: &str) -> FaultId {
     })
 }
 
-/// The fault of a toxic; `None` if its numbers change nothing.
-pub fn armed(toxic: &Toxic, compat: Compat) -> Result<Option<Armed>, Nonsense> {
+/// A toxic in the words of the catalogue; `None` if its numbers change nothing.
+pub fn translated(toxic: &Toxic, compat: Compat) -> Result<Option<Translated>, Nonsense> {
     let chance = share("toxicity", f64::from(toxic.toxicity), compat)?;
     let directions = match toxic.stream {
         Stream::Upstream => Directions::ToUpstream,
         Stream::Both => Directions::Both,
         Stream::Downstream => Directions::ToClient,
     };
-    let effect = effect(&toxic.attributes, compat)?;
-    Ok(effect.map(|effect| Armed { id: fault_id(&toxic.name), effect, directions, chance }))
+    let fault = fault(&toxic.attributes, compat)?;
+    Ok(fault.map(|fault| Translated { fault, directions, chance }))
+}
+
+/// What stands on the edge for a toxic; `None` if its numbers change nothing.
+pub fn armed(toxic: &Toxic, compat: Compat) -> Result<Option<Armed>, Nonsense> {
+    let id = fault_id(&toxic.name);
+    Ok(translated(toxic, compat)?.and_then(|Translated { fault, directions, chance }| match fault.effect() {
+        Effect::Edge(effect) => Some(Armed { id, effect, directions, chance }),
+        _ => None,
+    }))
 }
 
 #[cfg(test)]

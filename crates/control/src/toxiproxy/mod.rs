@@ -12,7 +12,7 @@ mod toxic;
 pub use api::{Api, VERSION};
 pub use body::proxies as read_config;
 pub use compat::Compat;
-pub use harm::{Nonsense, armed, fault_id};
+pub use harm::{Nonsense, Translated, armed, fault_id, translated};
 pub use refusal::Refusal;
 pub use route::percent_decode;
 pub use toxic::{Attributes, Stream, Toxic, ToxicType};

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use murphy_adhoc::How;
 use murphy_core::{Directions, EdgeName, FaultId, LeaseName, Span, Tally};
+use murphy_faults::Fault;
 
 /// What the daemon has, as far as was seen.
 #[derive(Default)]
@@ -17,6 +18,8 @@ pub(super) struct Known {
     pub(super) faults: BTreeMap<(EdgeName, FaultId), Sits>,
     /// Toxics of Toxiproxy's API.
     pub(super) toxics: BTreeSet<(EdgeName, FaultId)>,
+    /// The same as they are recorded: by name, in the words of the catalogue.
+    pub(super) toxic_faults: BTreeMap<(EdgeName, String), (Fault, How)>,
     /// What was taken off from here, and may be switched on again.
     pub(super) lifted: BTreeSet<(EdgeName, FaultId)>,
     /// Faults that stand, as they are recorded.

@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use murphy_adhoc::How;
-use murphy_control::{Client, ClientError, FaultDoc, FaultOrder, ProxyDoc};
+use murphy_control::{Client, ClientError, FaultDoc, FaultOrder, ProxyDoc, ToxicDoc};
 use murphy_core::{Directions, EdgeName, FaultId, LeaseName, Offset, RunClock, Tally};
-use murphy_faults::Fault;
+use murphy_faults::{Fault, Problems};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -156,6 +156,7 @@ impl Inner {
         let known = &mut *known;
         let mut standing = BTreeMap::new();
         let mut edges = BTreeMap::new();
+        let mut toxic_faults = BTreeMap::new();
         known.toxics.clear();
         let names =
             edge_names(&proxies.iter().map(|proxy| proxy.name.as_str()).collect::<Vec<_>>(), known.before());
@@ -183,12 +184,24 @@ impl Inner {
                     protocol: proxy.protocol,
                 });
             }
+            for toxic in &proxy.toxic_faults {
+                let key = (name.clone(), toxic.name.clone());
+                let sits = (toxic.inject.clone(), toxic_how(toxic));
+                if known.toxic_faults.get(&key) != Some(&sits) {
+                    self.record_toxic(now, &name, &toxic.name, &sits);
+                }
+                toxic_faults.insert(key, sits);
+            }
             for toxic in &proxy.toxics {
                 known.toxics.extend(FaultId::new(toxic).ok().map(|id| (name.clone(), id)));
             }
             edges.insert(name, proxy);
         }
         known.names = names;
+        for (edge, toxic) in known.toxic_faults.keys().filter(|key| !toxic_faults.contains_key(*key)) {
+            self.record.lock().lifted(now, &At::Edge(edge.clone()), &toxic_id(toxic));
+        }
+        known.toxic_faults = toxic_faults;
         let mut world = lock(&self.world);
         world.now = world.now.max(now);
         for (key, (text, _)) in &standing {
@@ -229,6 +242,21 @@ impl Inner {
         }
     }
 
+    /// The numbers of toxics have wider bounds than the settings of faults: one that `murphy check` would refuse is told of instead.
+    fn record_toxic(&self, now: Offset, edge: &EdgeName, toxic: &str, (fault, how): &(Fault, How)) {
+        let (at, id) = (At::Edge(edge.clone()), toxic_id(toxic));
+        let mut problems = Problems::new();
+        fault.check(&mut problems);
+        match problems.iter().next() {
+            None => self.record.lock().armed(now, &at, &id, fault, how),
+            Some(problem) => {
+                self.record.lock().lifted(now, &at, &id);
+                let text = format!("toxic {toxic} on {edge} is not recorded: {}", problem.message);
+                self.note(Loudness::Trouble, text);
+            }
+        }
+    }
+
     /// The daemon is away: nothing stands there. What its proxies are called is kept for when it is back.
     fn lose(&self) {
         let before = self.known().before().clone();
@@ -246,6 +274,15 @@ fn how(fault: &FaultDoc) -> How {
     }
 }
 
+fn toxic_how(toxic: &ToxicDoc) -> How {
+    How { directions: toxic.directions, chance: toxic.chance, ..How::plain() }
+}
+
+/// Its name in the recording: no fault has one with a blank in it.
+fn toxic_id(toxic: &str) -> String {
+    format!("toxic {toxic}")
+}
+
 fn tally(fault: &FaultDoc) -> Tally {
     Tally { connections: fault.tally.connections, hits: fault.tally.hits, bytes: fault.tally.bytes }
 }
@@ -261,7 +298,9 @@ fn shown(proxy: &ProxyDoc, now: Offset, ours: &LeaseName) -> Vec<StandingFault> 
     });
     let toxics = proxy.toxics.iter().filter_map(|toxic| {
         let id = FaultId::new(toxic).ok()?;
-        let (text, whose) = (format!("toxic {toxic}"), Whose::Theirs);
+        let known = proxy.toxic_faults.iter().find(|known| known.name == *toxic);
+        let does = known.map(|known| format!(": {}", known.text)).unwrap_or_default();
+        let (text, whose) = (format!("toxic {toxic}{does}"), Whose::Theirs);
         Some(StandingFault { id, text, fault: None, tally: None, until: None, whose })
     });
     faults.chain(toxics).collect()
