@@ -48,6 +48,8 @@ pub enum Command {
     /// Carry scenarios out and say whether the services degraded gracefully
     Run(RunArgs),
     /// Find the level of a fault at which users are not served any more
+    // `limit` alone gives containers less.
+    #[command(visible_alias = "find-limit")]
     BreakingPoint(BreakingPointArgs),
     /// Try every kind of fault on every edge, one at a time: what each does to the users
     Explore(ExploreArgs),

@@ -377,6 +377,42 @@ mod tests {
         assert_eq!(search.decided().len(), 1);
     }
 
+    /// Answers each level as `broken` says, who is told the level and how many were decided before; the answer of the search.
+    fn answered(broken: impl Fn(f64, usize) -> bool) -> (Limit, Vec<Decided>) {
+        let mut search = Search::new(BOUNDS, Goal::of_success(0.99), 20.0);
+        loop {
+            match search.next() {
+                Next::Done(answer) => return (answer, search.decided().to_vec()),
+                Next::Try(level) => {
+                    let bad = if broken(level, search.decided().len()) { 1_000 } else { 0 };
+                    search.take(Trial { n: 1_000, bad });
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_service_that_fails_where_it_held_again_and_again_has_no_one_limit() {
+        // It breaks at 640, and then at milder and milder levels, all of which held on the way up.
+        let (answer, decided) = answered(|level, before| level >= 640.0 || before > 5);
+        assert_eq!(answer, Limit::NotMonotone);
+        let held = |held: Held| {
+            decided.iter().filter(move |decided| decided.held == held).map(|decided| decided.level)
+        };
+        let best = held(Held::Yes).fold(0.0, f64::max);
+        assert!(held(Held::No).any(|level| level < best), "{decided:?}");
+        // Once is chance, and widens the answer.
+        let (answer, _) = answered(|level, before| level >= 640.0 || before == 10);
+        assert!(matches!(answer, Limit::Between { .. }), "{answer:?}");
+    }
+
+    #[test]
+    fn a_service_that_holds_where_it_broke_again_and_again_has_no_one_limit() {
+        // As one behind a breaker that opened meanwhile: whatever is worse is answered at once, and well.
+        let (answer, _) = answered(|level, before| level >= 640.0 && before < 12);
+        assert_eq!(answer, Limit::NotMonotone);
+    }
+
     #[test]
     fn walds_test_takes_as_many_requests_as_theory_says() {
         // Without a bad answer each good one adds ln((1 - .02) / (1 - .002)) = -0.0182: 202 of them reach -3.66.
