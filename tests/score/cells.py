@@ -599,4 +599,4 @@ def f11_haproxy_retries(rng):
 
 CELLS = {name: cell for name, cell in sorted({**globals(), **vars(real), **vars(crates)}.items()) if name[:1] == "f" and name[1:2].isdigit()}
 
-SMOKE = ["f1_deadline", "f1_cascade", "f4_breaker", "f4_none", "f5_shared", "f6_stale", "f7_shed", "f8_deep", "f10_storm_refused", "f10_written_behind", "f10_tried_again", "f11_ejects", "f11_tried_elsewhere"]
+SMOKE = ["f1_deadline", "f1_cascade", "f1_nginx", "f1_tower", "f4_breaker", "f4_none", "f5_shared", "f6_stale", "f7_shed", "f8_deep", "f10_storm_refused", "f10_written_behind", "f10_tried_again", "f11_ejects", "f11_tried_elsewhere"]

@@ -4,7 +4,9 @@
 
 Needs Python 3.9; cells of libraries that are not installed, of nginx, HAProxy, Redis and PostgreSQL where these are not there, and of
 Rust where `cargo build -p murphy-tests --example score_service` has not put their service beside murphy, are skipped by name. Exit
-code 0 if no answer is wrong, 1 otherwise, 3 if a run could not be carried out.
+code 0 if no answer is wrong, 1 otherwise, 3 if a run could not be carried out. A whole score (all cells, three runs or more of each,
+or --from-results) ends with 1 also where a detector misses one of its bars (see BARS); --smoke also where an answer is open though
+the truth is clear, unless the requests of that run were sent late.
 """
 import argparse
 import collections
@@ -206,34 +208,77 @@ def share(good, n):
     return f"{good}/{n} [{low:.2f}, {high:.2f}]"
 
 
-def table(results):
+# Shares at most, of the answers that were decided and of those on cells whose truth is clear. Every parameter that is told must
+# be within its tolerance, and no trap may be called present.
+MOST_WRONG, MOST_OPEN = 0.02, 0.10
+BARS = f"wrong when decided at most {MOST_WRONG * 100:.0f} %, open on clean cells at most {MOST_OPEN * 100:.0f} %, each parameter within its tolerance, no trap called present"
+
+
+class Measured:
+    """The answers of one detector, counted."""
+
+    def __init__(self, answers):
+        of = lambda keep: [answer for answer in answers if keep(answer)]
+        self.answers = answers
+        self.present = of(lambda a: a["wanted"] == "present")
+        self.not_present = of(lambda a: a["wanted"] in ("absent", "trap"))
+        self.clean = of(lambda a: a["wanted"] != "trap")
+        self.open = [a for a in self.clean if verdict(a) == "open"]
+        self.decided = of(lambda a: verdict(a) != "open" and a["said"] in ("present", "absent"))
+        self.wrong = [a for a in self.decided if verdict(a) == "wrong"]
+        self.trapped = of(lambda a: a["wanted"] == "trap" and a["said"] == "present")
+        self.parameters = [p for a in answers for p in a["parameters"].values() if a["said"] == a["wanted"] and not p["open"]]
+        self.off = [p for p in self.parameters if not p["good"]]
+
+    def missed(self):
+        """The bars that it misses, in words; none if it meets all."""
+        missed = []
+        if len(self.wrong) > MOST_WRONG * len(self.decided) + 1e-9:
+            missed.append(f"wrong {len(self.wrong)} of {len(self.decided)}")
+        if len(self.open) > MOST_OPEN * len(self.clean) + 1e-9:
+            missed.append(f"open {len(self.open)} of {len(self.clean)}")
+        if self.off:
+            missed.append(f"parameters off {len(self.off)} of {len(self.parameters)}")
+        if self.trapped:
+            missed.append(f"traps called present {len(self.trapped)}")
+        return missed
+
+
+def measured(results):
+    """What each detector answered, by its name."""
     by = {}
     for result in results:
         for answer in result.get("answers", []):
-            by.setdefault(answer["detector"], []).append((result, answer))
+            by.setdefault(answer["detector"], []).append(answer)
+    return {detector: Measured(by[detector]) for detector in sorted(by)}
+
+
+def table(results):
     lines = [
-        "| detector | runs | sensitivity | specificity | wrong when decided | open on clean cells | parameters within tolerance | median error |",
-        "|---|---|---|---|---|---|---|---|",
+        "| detector | runs | sensitivity | specificity | wrong when decided | open on clean cells | parameters within tolerance | median error | bars |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    for detector in sorted(by):
-        rows = by[detector]
-        of = lambda keep: [answer for _, answer in rows if keep(answer)]
-        present = of(lambda a: a["wanted"] == "present")
-        not_present = of(lambda a: a["wanted"] in ("absent", "trap"))
-        clean = of(lambda a: a["wanted"] != "trap")
-        decided = of(lambda a: verdict(a) != "open" and a["said"] in ("present", "absent"))
-        wrong = [a for a in decided if verdict(a) == "wrong"]
-        parameters = [p for _, a in rows for p in a["parameters"].values() if a["said"] == a["wanted"] and not p["open"]]
-        errors = [abs(p["told"] - p["true"]) / p["true"] for p in parameters if isinstance(p["true"], (int, float)) and p["true"]]
+    for detector, seen in measured(results).items():
+        errors = [abs(p["told"] - p["true"]) / p["true"] for p in seen.parameters if isinstance(p["true"], (int, float)) and p["true"]]
         error = f"{statistics.median(errors) * 100:.1f} %" if errors else "-"
+        missed = ", ".join(seen.missed())
         lines.append(
-            f"| {detector} | {len(rows)} | {share(sum(a['said'] == 'present' for a in present), len(present))} "
-            f"| {share(sum(a['said'] != 'present' for a in not_present), len(not_present))} "
-            f"| {share(len(wrong), len(decided))} "
-            f"| {share(sum(verdict(a) == 'open' for a in clean), len(clean))} "
-            f"| {share(sum(p['good'] for p in parameters), len(parameters))} | {error} |"
+            f"| {detector} | {len(seen.answers)} | {share(sum(a['said'] == 'present' for a in seen.present), len(seen.present))} "
+            f"| {share(sum(a['said'] != 'present' for a in seen.not_present), len(seen.not_present))} "
+            f"| {share(len(seen.wrong), len(seen.decided))} "
+            f"| {share(len(seen.open), len(seen.clean))} "
+            f"| {share(len(seen.parameters) - len(seen.off), len(seen.parameters))} | {error} "
+            f"| {f'**missed**: {missed}' if missed else 'met'} |"
         )
     return "\n".join(lines)
+
+
+def bars(results):
+    """Which detectors meet every bar, in a sentence."""
+    all_of_them = measured(results)
+    missing = [detector for detector, seen in all_of_them.items() if seen.missed()]
+    tail = f"; {', '.join(missing)} {'does' if len(missing) == 1 else 'do'} not" if missing else ""
+    return f"Bars: {BARS}. {len(all_of_them) - len(missing)} of {len(all_of_them)} detectors meet all of them{tail}."
 
 
 def cell_table(results):
@@ -251,6 +296,18 @@ def cell_table(results):
     return "\n".join(lines)
 
 
+# Seeds of each cell below which one answer decides a bar.
+FEWEST_RUNS = 3
+
+
+def left_open(results):
+    """Answers that say nothing where the truth is clear, in runs that were not sent late: those have no excuse."""
+    for result in results:
+        for answer in result.get("answers", []):
+            if verdict(answer) == "open" and not result.get("late", False):
+                yield result, answer
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--murphy", required=True)
@@ -259,7 +316,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=4)
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--smoke", action="store_true")
-    parser.add_argument("--again", type=int, default=0, help="make a run whose requests were sent late, and that left something open, again so often, alone")
+    parser.add_argument("--again", type=int, default=0, help="make a run that left something open, and whose requests were sent late, again so often, alone; with --smoke also one that was not late")
     parser.add_argument("--keep", action="store_true", help="keep the directories of all runs")
     parser.add_argument("--results", help="append one JSON line a run to this file")
     parser.add_argument("--table", help="write the tables into this file, between its markers")
@@ -282,7 +339,15 @@ def main():
             bad |= wrong
             if wrong or off:
                 print(f"{'WRONG' if wrong else 'off'} {result['cell']}/{result['seed']} {answer['detector']}: wanted {answer['wanted']}, said {answer['said']} ({answer['text']}) {'; '.join(off)}")
+    whole = args.from_results or not (args.smoke or args.only) and args.runs >= FEWEST_RUNS
+    bad |= whole and any(seen.missed() for seen in measured(results).values())
+    if args.smoke:
+        for result, answer in left_open(results):
+            print(f"OPEN {result['cell']}/{result['seed']} {answer['detector']}: wanted {answer['wanted']}, said {answer['said']} ({answer['text']}); gates that fail: {'; '.join(result.get('gates', [])) or 'none'}")
+            bad = True
     print(table(results))
+    print()
+    print(bars(results))
     print()
     print(cell_table(results))
     if args.table:
@@ -314,18 +379,19 @@ def carry_out(args):
                 log.flush()
     # It proves nothing either way; with the machine for itself it may.
     for index, result in enumerate(results):
-        for _ in range(args.again if proves_nothing(result) else 0):
-            print(f"again, for its requests were sent late: {result['cell']}/{result['seed']}", file=sys.stderr)
+        for _ in range(args.again if proves_nothing(result, args.smoke) else 0):
+            print(f"again, for it left something open: {result['cell']}/{result['seed']}", file=sys.stderr)
             results[index] = run((result["cell"], result["seed"], murphy, args.keep))
-            if not proves_nothing(results[index]):
+            if not proves_nothing(results[index], args.smoke):
                 break
     return sorted(results, key=lambda result: (result["cell"], result["seed"]))
 
 
-def proves_nothing(result):
-    """True if this machine sent the requests late, and something was left open. What is wrong is wrong, however late."""
+def proves_nothing(result, smoke):
+    """True if something was left open and this machine sent the requests late; in the smoke, whose runs stand beside too many others
+    and must all decide, also where it did not. What is wrong is wrong, however late."""
     verdicts = [verdict(answer) for answer in result.get("answers", [])]
-    return result.get("late", False) and "open" in verdicts and "wrong" not in verdicts
+    return (smoke or result.get("late", False)) and "open" in verdicts and "wrong" not in verdicts
 
 
 BEGIN, END = "<!-- score -->", "<!-- /score -->"
@@ -342,7 +408,7 @@ def write(path, results):
     real = sum(one is not None for one in library.values())
     cells = f"{len(library)} cells, {real} of them real libraries and servers ({100 * real / max(len(library), 1):.0f} %)."
     told = f"{runs} runs, {late} of them on a machine so busy that requests were sent late (p99 beyond 10 ms)."
-    body = f"{BEGIN}\n{cells} {told}\n\n{table(results)}\n\n{cell_table(results)}\n{END}"
+    body = f"{BEGIN}\n{cells} {told}\n\n{table(results)}\n\n{bars(results)}\n\n{cell_table(results)}\n{END}"
     with open(path, "w") as file:
         file.write(before + body + after)
 

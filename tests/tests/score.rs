@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use murphy_tests::murphy;
+use murphy_tests::{Bench, murphy};
+use serde_json::json;
 
 /// The score of the tested binary, with these options for Python; `None` where there is no Python for it.
 fn score(options: &[&str]) -> Option<Command> {
@@ -31,12 +32,51 @@ fn said(score: &mut Command) -> String {
 }
 
 #[test]
-fn no_detector_is_wrong_about_a_service_whose_truth_is_known() {
+fn every_detector_is_right_about_a_service_whose_truth_is_known() {
     let Some(mut score) = score(&[]) else { return };
-    // Each is three programs. Eight of them at once are more than two processors have for them.
+    // Each is three programs. Eight of them at once are more than two processors have for them. What is left open is tried again
+    // alone, and then has no excuse but requests that were sent late.
     let said = said(score.args(["--smoke", "--jobs", "5", "--again", "2"]));
     // A harness that ran nothing would be content as well.
     assert!(said.contains("| f4_breaker | own loop | 1 | 1 | 0 | 0 |"), "{said}");
+    // Others' code as well, where it is there.
+    assert!(said.contains("| f1_nginx | nginx") && said.contains("| f1_tower | tower"), "{said}");
+}
+
+/// Ten runs of a cell whose truth is `wanted`, each with what its detector said.
+fn ten_runs(wanted: &str, said: [&str; 10]) -> String {
+    let run = |(seed, said): (usize, &str)| {
+        let answer =
+            json!({ "detector": "timeout", "wanted": wanted, "said": said, "text": "", "parameters": {} });
+        json!({ "cell": "f1_made_up", "seed": seed, "library": null, "late": false, "gates": [], "answers": [answer] })
+    };
+    said.into_iter().enumerate().map(|(seed, said)| format!("{}\n", run((seed, said)))).collect()
+}
+
+#[test]
+fn a_score_in_which_a_detector_misses_a_bar_is_not_passed() {
+    const OPEN: &str = "inconclusive";
+    let bench = Bench::new();
+    let held = |results: &str| {
+        let mut score = score(&[])?;
+        let file = bench.file("results", results);
+        let done = score.arg("--from-results").arg("--results").arg(file).output().expect("python3 runs");
+        Some((done.status.code(), String::from_utf8_lossy(&done.stdout).into_owned()))
+    };
+    let mut said = ["present"; 10];
+    said[0] = OPEN;
+    let Some((code, told)) = held(&ten_runs("present", said)) else { return };
+    assert!(code == Some(0) && told.contains("1 of 1 detectors meet all of them."), "{told}");
+    said[1] = OPEN;
+    let (code, told) = held(&ten_runs("present", said)).expect("Python");
+    assert!(code == Some(1) && told.contains("**missed**: open 2 of 10"), "{told}");
+    // Open about a trap is right, and to call it present is never made good by other answers.
+    said = [OPEN; 10];
+    let (code, told) = held(&ten_runs("trap", said)).expect("Python");
+    assert!(code == Some(0) && told.contains("| met |"), "{told}");
+    said[9] = "present";
+    let (code, told) = held(&ten_runs("trap", said)).expect("Python");
+    assert!(code == Some(1) && told.contains("traps called present 1"), "{told}");
 }
 
 #[test]
