@@ -3,16 +3,20 @@ CARGO ?= cargo
 
 PYTHON ?= python3
 
-.PHONY: storm fuzz compose help demo score test ci lint fmt bench soak doc schema reference build clean
+.PHONY: storm fuzz compose help demo demo-ten score test ci lint fmt bench soak doc schema reference build clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 build: ## the release binary: target/release/murphy
 	$(CARGO) build --release -p murphy
 
 demo: ## build, then run the embedded example: two shops, the same faults, both verdicts
 	$(CARGO) run --release -q -p murphy -- demo
+
+demo-ten: ## the demo ten times beside a busy program: each weakness of the careless shop named, none of the careful one (five minutes)
+	$(CARGO) build -q -p murphy
+	MURPHY_DEMO=$${MURPHY_DEMO:-10} $(CARGO) test -q -p murphy-tests --test demo -- --nocapture
 
 test: ## all tests; those that need Docker or a Redis say so when there is none
 	$(CARGO) build -q -p murphy
