@@ -21,6 +21,10 @@ const SLOWEST_JUDGING: Duration = Duration::from_secs(2);
 const JUDGING_MOST: f64 = 300.0;
 const FILES: usize = 60;
 const IDLE: usize = 10_000;
+/// KiB of a connection that carries bytes and says nothing.
+const IDLE_MOST: f64 = 6.0;
+/// MiB of a daemon that has carried nothing yet.
+const BASE_MOST: f64 = 12.0;
 /// The word by which this program, started anew, is the dependency of idle connections.
 const ANSWERS: &str = "--answers";
 /// What a daemon has open beside its connections, and more.
@@ -65,20 +69,21 @@ fn main() -> ExitCode {
         "murphy check, plan        {many:.2?} for {FILES} files, checked in one call and planned one by one"
     );
     let judged = judging();
-    for (what, words) in [("idle through murphy serve", BYTES), ("kept alive, HTTP         ", HTTP)] {
-        let (held, daemons, each) = idle(words);
-        println!("{what} {held} open, {each:.1} KiB resident each (processes: {daemons})");
-    }
+    let base = base();
+    println!("murphy serve              {base:.1} MiB resident before the first connection");
+    let idle_each =
+        [("idle through murphy serve", BYTES), ("kept alive, HTTP         ", HTTP)].map(|(what, words)| {
+            let (held, daemons, each) = idle(words);
+            println!("{what} {held} open, {each:.1} KiB resident each (processes: {daemons})");
+            each
+        });
     let (peak, sent) = flood();
     println!(
         "flood under latency 60s   {peak:.1} MiB at most, {FLOODED} connections, {sent:.0} MiB taken until they stood"
     );
     let quick = version < SLOWEST && long < SLOWEST_CHECK && many < SLOWEST_MANY;
-    if size < LARGEST && quick && judged && peak < FLOODED_MOST {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    let small = size < LARGEST && peak < FLOODED_MOST && base <= BASE_MOST && idle_each[0] <= IDLE_MOST;
+    if small && quick && judged { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// How long `murphy check` takes for a scenario of 5,000 lines, and how many they are.
@@ -161,6 +166,13 @@ const HTTP: Words = Words {
     question: b"GET /items/7 HTTP/1.1\r\nHost: shop\r\n\r\n",
     answer: b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
 };
+
+/// Resident memory of a daemon that has carried nothing, in MiB.
+fn base() -> f64 {
+    let bench = Bench::new();
+    let daemon = Daemon::start(&bench, &[]);
+    memory(daemon.pid().as_raw().unsigned_abs(), "VmRSS:") / 1024.0
+}
 
 /// Opens [`IDLE`] connections, asks on each, and once more on each when all are open: how many they are, through how many
 /// daemons, and what each costs in KiB while it is idle. There is one daemon, unless a process may not have twice as many

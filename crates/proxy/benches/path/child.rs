@@ -18,6 +18,9 @@ pub fn run(args: &[String]) {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         std::process::exit(0);
     });
+    if kind == "busy" {
+        return keep_busy();
+    }
     if kind == "copy8-percore" {
         return yardstick::copy_on_each_processor(upstream);
     }
@@ -27,6 +30,22 @@ pub fn run(args: &[String]) {
         serve.join_all().await;
     });
     let _ = watcher.join();
+}
+
+/// Takes every processor until the watcher ends the process.
+fn keep_busy() {
+    fn spin() {
+        loop {
+            std::hint::spin_loop();
+        }
+    }
+    println!("busy");
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..processors {
+            scope.spawn(spin);
+        }
+    });
 }
 
 async fn serve(kind: String, upstream: String, fault: String) {

@@ -3,7 +3,7 @@
 
 use crate::bars::Bars;
 use crate::process::{Child, Kind};
-use crate::{Plan, client, median};
+use crate::{Plan, against, client, median};
 
 const RIVALS: [(&str, Kind); 6] = [
     ("copy 8 KiB", Kind::Copy8),
@@ -60,9 +60,4 @@ pub fn table(plan: &Plan, bars: &mut Bars) {
     bars.at_least("murphy / copy 8 KiB per core, connections a second", a_second, 0.95);
     let micros = against(murphy, copy, |round| round.micros_each);
     bars.at_most("murphy / copy 8 KiB, CPU a connection", micros, 1.15);
-}
-
-/// The median of the ratios of each round, so that a slow round slows both sides of one.
-fn against(mine: &[Round], others: &[Round], take: fn(&Round) -> f64) -> f64 {
-    median(&mut mine.iter().zip(others).map(|(mine, other)| take(mine) / take(other)).collect::<Vec<f64>>())
 }

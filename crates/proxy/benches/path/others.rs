@@ -15,7 +15,7 @@ pub struct Invocation {
 
 /// `None` for what is a role of this program.
 pub fn invocation(kind: Kind, upstream: &str) -> Option<Invocation> {
-    if !matches!(kind, Kind::Nginx | Kind::NginxStream | Kind::HaProxy) {
+    if !matches!(kind, Kind::Nginx | Kind::NginxStream | Kind::HaProxy | Kind::HaProxyHttp) {
         return None;
     }
     let address = free_address();
@@ -24,11 +24,8 @@ pub fn invocation(kind: Kind, upstream: &str) -> Option<Invocation> {
     let (text, command) = match kind {
         Kind::Nginx => (nginx_http(config.path(), &address, upstream), nginx(&file)),
         Kind::NginxStream => (nginx_stream(config.path(), &address, upstream), nginx(&file)),
-        Kind::HaProxy => {
-            let mut command = Command::new("haproxy");
-            command.args(["-db", "-q", "-f"]).arg(&file);
-            (haproxy(&address, upstream), command)
-        }
+        Kind::HaProxy => (haproxy("tcp", &address, upstream), haproxy_command(&file)),
+        Kind::HaProxyHttp => (haproxy("http", &address, upstream), haproxy_command(&file)),
         _ => return None,
     };
     fs::write(&file, text).expect("a file");
@@ -84,10 +81,16 @@ fn nginx_stream(at: &Path, address: &str, upstream: &str) -> String {
     )
 }
 
-/// A thread for each processor, which is its default.
-fn haproxy(address: &str, upstream: &str) -> String {
+fn haproxy_command(file: &Path) -> Command {
+    let mut command = Command::new("haproxy");
+    command.args(["-db", "-q", "-f"]).arg(file);
+    command
+}
+
+/// A thread for each processor, which is its default, and connections that are kept on both sides, as is also.
+fn haproxy(mode: &str, address: &str, upstream: &str) -> String {
     format!(
-        "defaults\n mode tcp\n timeout connect 5s\n timeout client 1h\n timeout server 1h\n\
+        "defaults\n mode {mode}\n timeout connect 5s\n timeout client 1h\n timeout server 1h\n\
          listen bench\n bind {address} backlog 4096\n server shop {upstream}\n"
     )
 }

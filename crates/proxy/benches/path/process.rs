@@ -22,9 +22,12 @@ pub enum Kind {
     HaProxy,
     Murphy,
     Recorded,
+    /// A thread for each processor that never sleeps.
+    Busy,
     HttpUpstream,
     Hyper,
     Nginx,
+    HaProxyHttp,
     MurphyHttp,
     RecordedHttp,
 }
@@ -42,9 +45,11 @@ impl Kind {
             Kind::HaProxy => "haproxy",
             Kind::Murphy => "murphy",
             Kind::Recorded => "recorded",
+            Kind::Busy => "busy",
             Kind::HttpUpstream => "http-upstream",
             Kind::Hyper => "hyper",
             Kind::Nginx => "nginx",
+            Kind::HaProxyHttp => "haproxy-http",
             Kind::MurphyHttp => "murphy-http",
             Kind::RecordedHttp => "recorded-http",
         }
@@ -127,6 +132,12 @@ impl Child {
             let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("a resident size");
             line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).expect("a number")
         };
+        self.pids().into_iter().map(of).sum()
+    }
+
+    /// Descriptors that are open.
+    pub fn descriptors(&self) -> usize {
+        let of = |pid: u32| fs::read_dir(format!("/proc/{pid}/fd")).expect("the child lives").count();
         self.pids().into_iter().map(of).sum()
     }
 }

@@ -105,8 +105,8 @@ async fn lazily(from: &TcpStream, to: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// Answers by the first byte of a connection: `e` echo, `b` bytes without end, `n` so many bytes, `m` messages with the
-/// time at which they were sent.
+/// Answers by the first byte of a connection: `e` echo, `b` bytes without end, `d` the same in both directions, `n` so many
+/// bytes, `m` messages with the time at which they were sent, one in so many milliseconds.
 pub async fn upstream(listener: TcpListener) {
     use tokio::io::AsyncReadExt;
     let mut links = JoinSet::new();
@@ -123,6 +123,19 @@ pub async fn upstream(listener: TcpListener) {
                     let block = vec![1; 256 * 1024];
                     while stream.write_all(&block).await.is_ok() {}
                 }
+                Ok(b'd') => {
+                    let (mut read, mut write) = stream.into_split();
+                    let mut ways = JoinSet::new();
+                    ways.spawn(async move {
+                        let block = vec![1; 256 * 1024];
+                        while write.write_all(&block).await.is_ok() {}
+                    });
+                    ways.spawn(async move {
+                        let mut sink = vec![0; 256 * 1024];
+                        while let Ok(1..) = read.read(&mut sink).await {}
+                    });
+                    while ways.join_next().await.is_some() {}
+                }
                 Ok(b'n') => {
                     let Ok(mut left) = stream.read_u64().await else { return };
                     let block = vec![1; 256 * 1024];
@@ -135,7 +148,9 @@ pub async fn upstream(listener: TcpListener) {
                     }
                 }
                 Ok(b'm') => {
-                    let mut beat = tokio::time::interval(std::time::Duration::from_millis(5));
+                    let Ok(millis) = stream.read_u8().await else { return };
+                    let beat = std::time::Duration::from_millis(millis.max(1).into());
+                    let mut beat = tokio::time::interval(beat);
                     loop {
                         beat.tick().await;
                         if stream.write_u64(crate::client::clock()).await.is_err() {
