@@ -10,10 +10,11 @@ use murphy_scenario::{Address, Single};
 
 use crate::by_hand_args::{
     BandwidthArgs, DisconnectArgs, ExecArgs, FreezeArgs, KillArgs, LatencyArgs, LimitArgs, LossArgs,
-    OutputChoice, PauseArgs, RemoveArgs, RestartArgs, SignalArgs, StopArgs, StretchArgs,
+    PauseArgs, RemoveArgs, RestartArgs, SignalArgs, StopArgs, StretchArgs,
 };
 use crate::daemon_args::{ServeArgs, ToxiproxyArgs};
 use crate::native_args::{FaultArgs, ProxiesArgs};
+use crate::output_args::{AnswerArgs, AnswerOrJsonArgs, NamedReports, OutputArgs, OutputChoice, ReportFiles};
 use crate::pressure_args::PressureArgs;
 use crate::proxy_args::{AttachArgs, OpenChoice, ProxyArgs};
 
@@ -173,6 +174,8 @@ pub struct RunArgs {
     pub scenario: ScenarioArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+    #[command(flatten)]
+    pub answer: AnswerArgs,
     /// Only scenarios whose name or file holds this text; may be given several times
     #[arg(long, value_name = "TEXT")]
     pub only: Vec<String>,
@@ -229,6 +232,8 @@ pub struct BreakingPointArgs {
     /// Where run directories are made
     #[arg(long, default_value = "murphy-runs", value_name = "DIR")]
     pub report_dir: PathBuf,
+    #[command(flatten)]
+    pub answer: AnswerArgs,
 }
 
 /// The exploration.
@@ -263,6 +268,8 @@ pub struct ExploreArgs {
     pub json: Option<PathBuf>,
     #[command(flatten)]
     pub reports: NamedReports,
+    #[command(flatten)]
+    pub answer: AnswerArgs,
 }
 
 impl ExploreArgs {
@@ -272,70 +279,14 @@ impl ExploreArgs {
     }
 }
 
-/// Where results go.
-#[derive(Debug, Clone, Default, Args)]
-pub struct OutputArgs {
-    /// Where run directories are made
-    #[arg(long, default_value = "murphy-runs", value_name = "DIR")]
-    pub report_dir: PathBuf,
-    /// Also write the judgement as JSON to this file
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    #[command(flatten)]
-    pub reports: NamedReports,
-}
-
-impl OutputArgs {
-    /// Every report that is asked for by file name.
-    pub fn files(&self) -> ReportFiles {
-        ReportFiles { json: self.json.clone(), ..self.reports.files() }
-    }
-}
-
-/// Reports for other readers.
-#[derive(Debug, Clone, Default, Args)]
-pub struct NamedReports {
-    /// Also write the reports as Markdown to this file, as for $GITHUB_STEP_SUMMARY
-    #[arg(long, value_name = "FILE")]
-    pub markdown: Option<PathBuf>,
-    /// Also write JUnit XML to this file: one test case for each expectation
-    #[arg(long, value_name = "FILE")]
-    pub junit: Option<PathBuf>,
-    /// Also write one self-contained HTML file with charts
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
-}
-
-impl NamedReports {
-    /// The same, without JSON.
-    pub fn files(&self) -> ReportFiles {
-        ReportFiles {
-            json: None,
-            markdown: self.markdown.clone(),
-            junit: self.junit.clone(),
-            html: self.html.clone(),
-        }
-    }
-}
-
-/// Reports that are asked for by file name.
-#[derive(Debug, Clone, Default)]
-pub struct ReportFiles {
-    pub json: Option<PathBuf>,
-    pub markdown: Option<PathBuf>,
-    pub junit: Option<PathBuf>,
-    pub html: Option<PathBuf>,
-}
-
 #[derive(Debug, Args)]
 pub struct PlanArgs {
     /// A scenario file
     pub file: PathBuf,
     #[command(flatten)]
     pub scenario: ScenarioArgs,
-    /// Print the plan as JSON
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub answer: AnswerOrJsonArgs,
 }
 
 #[derive(Debug, Args)]
@@ -345,18 +296,16 @@ pub struct CheckArgs {
     pub files: Vec<PathBuf>,
     #[command(flatten)]
     pub scenario: ScenarioArgs,
-    /// Print the problems as JSON
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub answer: AnswerOrJsonArgs,
 }
 
 #[derive(Debug, Args)]
 pub struct ReportArgs {
     /// A run directory, as `murphy run` names it at its end
     pub run: PathBuf,
-    /// Print JSON instead of the terminal report
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub answer: AnswerOrJsonArgs,
     #[command(flatten)]
     pub reports: NamedReports,
 }
@@ -371,15 +320,16 @@ pub struct UndoArgs {
 #[derive(Debug, Args)]
 pub struct CaArgs {
     /// Print only the path of its certificate, for scripts
-    #[arg(long)]
+    #[arg(long, conflicts_with = "output")]
     pub path: bool,
+    #[command(flatten)]
+    pub answer: AnswerArgs,
 }
 
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// Print the findings as JSON
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub answer: AnswerOrJsonArgs,
 }
 
 #[derive(Debug, Args)]
@@ -390,6 +340,8 @@ pub struct InitArgs {
     /// Where to write: a file, or with --compose a directory [default: murphy.yaml, or murphy/]
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub answer: AnswerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -405,7 +357,7 @@ pub struct CompareArgs {
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
     /// Keep the numbers of these runs in a small file that can be committed, instead of comparing
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["slack", "json"])]
+    #[arg(long, value_name = "FILE", conflicts_with = "slack")]
     pub save: Option<PathBuf>,
     /// How much worse a number may be, as 10%, before it counts
     #[arg(long, value_name = "SHARE", default_value = "0%")]
@@ -413,9 +365,8 @@ pub struct CompareArgs {
     /// What a comparison that cannot tell does to the exit code
     #[arg(long, value_enum, default_value_t = InconclusiveChoice::Fail)]
     pub inconclusive: InconclusiveChoice,
-    /// Print the comparison as JSON
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub answer: AnswerOrJsonArgs,
 }
 
 #[derive(Debug, Args)]
@@ -423,6 +374,8 @@ pub struct ExplainArgs {
     /// A fault's or a detector's name, an exit code, `faults`, `detectors` or `exit-codes`; nothing for a list
     #[arg(value_parser = PossibleValuesParser::new(crate::commands::explain::topics()), hide_possible_values = true)]
     pub topic: Option<String>,
+    #[command(flatten)]
+    pub answer: AnswerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -435,6 +388,8 @@ pub struct CompletionsArgs {
 pub struct DemoArgs {
     #[command(flatten)]
     pub output: OutputArgs,
+    #[command(flatten)]
+    pub answer: AnswerArgs,
     /// Write the two scenarios to this directory instead of running them
     #[arg(long, value_name = "DIR")]
     pub write: Option<PathBuf>,

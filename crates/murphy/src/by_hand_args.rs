@@ -1,9 +1,11 @@
 //! What can be typed to break things by hand. Only the words; what they mean is in `murphy-adhoc`.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use murphy_core::{Cpus, Seed, Size, Span};
 use murphy_docker::Pick;
 use murphy_host::Signal;
+
+use crate::output_args::OutputChoice;
 
 /// What the help of each command ends with.
 pub const CONTAINERS: &str = "\
@@ -79,13 +81,6 @@ pub struct WhenArgs {
     /// Lines for a person, or one JSON object a line
     #[arg(long, value_enum, default_value_t = OutputChoice::Text)]
     pub output: OutputChoice,
-}
-
-/// How results are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum OutputChoice {
-    Text,
-    Json,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use murphy_core::Seed;
 
+use crate::output_args::OutputChoice;
+
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// Host on which the control API listens; proxies listen where they are told
@@ -37,6 +39,9 @@ pub struct ServeArgs {
     /// How close to Toxiproxy the answers keep
     #[arg(long, value_enum, default_value_t = CompatChoice::Better)]
     pub compat: CompatChoice,
+    /// Lines for a person, on standard error; or beside them one JSON object a line, on standard output
+    #[arg(long, value_enum, default_value_t = OutputChoice::Text)]
+    pub output: OutputChoice,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -56,6 +61,9 @@ pub struct ToxiproxyArgs {
     /// The daemon's token, if it wants one
     #[arg(long, global = true, env = "MURPHY_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
+    /// Lines as toxiproxy-cli prints them, or JSON on one line
+    #[arg(long, global = true, value_enum, default_value_t = OutputChoice::Text)]
+    pub output: OutputChoice,
     /// Print help
     #[arg(long, global = true, action = ArgAction::Help)]
     pub help: Option<bool>,

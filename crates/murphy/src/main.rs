@@ -13,6 +13,7 @@ mod documented;
 mod exit;
 mod fault_flags;
 mod native_args;
+mod output_args;
 mod pressure_args;
 mod progress;
 mod proxy_args;

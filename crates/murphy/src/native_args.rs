@@ -3,8 +3,8 @@
 use clap::{Args, Subcommand};
 use murphy_core::{Chance, EdgeName, FaultId, LeaseName, Span};
 
-use crate::by_hand_args::OutputChoice;
 use crate::fault_flags::FaultFlags;
+use crate::output_args::OutputChoice;
 use crate::proxy_args::DirectionChoice;
 use crate::proxy_args::TlsChoice;
 use crate::request_flags::RequestFlags;

@@ -8,8 +8,8 @@ use murphy_docker::Pick;
 use murphy_scenario::{Address, OpenConnections};
 use murphy_tls::{TlsMode, TlsSettings, Verify};
 
-use crate::by_hand_args::OutputChoice;
 use crate::fault_flags::FaultFlags;
+use crate::output_args::OutputChoice;
 use crate::request_flags::RequestFlags;
 
 const HELP: &str = "\

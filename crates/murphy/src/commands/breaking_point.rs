@@ -5,22 +5,25 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use murphy_core::{Chance, LoadName, Rate, Span};
+use murphy_core::{Chance, LoadName, Rate, Seed, Span};
 use murphy_runner::{StopReason, read_events};
 use murphy_scenario::Loaded;
-use murphy_verdict::limit::{Bounds, Goal, Held, Limit, Next, Search};
+use murphy_verdict::limit::{Bounds, Goal, Next, Search};
 use murphy_verdict::{Answered, Hearing};
 
 use super::again::again;
+use super::answer::answer;
+use super::breaking_point_told::{Ended, Found, Level, LimitFound};
 use super::experiment::{Bench, settings};
-use super::{check, fail, murmur, print, runtime};
-use crate::args::{BreakingPointArgs, ColourChoice, OutputArgs};
+use super::{check, fail, murmur, runtime};
+use crate::args::{BreakingPointArgs, ColourChoice};
 use crate::exit::Exit;
+use crate::output_args::OutputArgs;
 use crate::signals;
 
 /// What is varied: a number with its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Axis {
+pub enum Axis {
     /// A delay, in milliseconds.
     Time,
     /// A share, in percent.
@@ -43,7 +46,7 @@ impl Axis {
     }
 
     /// As a scenario writes it.
-    fn text(self, level: f64) -> String {
+    pub fn text(self, level: f64) -> String {
         match self {
             Axis::Time if level < 10.0 => format!("{}us", (level * 1e3).round().max(1.0)),
             Axis::Time => format!("{}ms", level.round()),
@@ -107,7 +110,13 @@ pub fn run(args: &BreakingPointArgs, colour: ColourChoice) -> Exit {
     else {
         return fail(Exit::Usage, &"the scenario has no such load: see `--load`");
     };
-    let asked = Asked { axis, load: load.name.clone(), within };
+    let asked = Asked {
+        axis,
+        load: load.name.clone(),
+        within,
+        scenario: first.plan.name.clone(),
+        seed: first.plan.seed,
+    };
     let bounds = Bounds { from, to, finest: axis.finest(), share: 0.05 };
     let search = Search::new(bounds, Goal::of_success(success), load.rate.as_per_second());
     let runtime = match runtime() {
@@ -121,6 +130,8 @@ struct Asked {
     axis: Axis,
     load: LoadName,
     within: Option<Span>,
+    scenario: String,
+    seed: Seed,
 }
 
 fn at_level(args: &BreakingPointArgs, axis: Axis, level: f64, colour: ColourChoice) -> Result<Loaded, Exit> {
@@ -182,7 +193,7 @@ async fn search_on(
         }
         longest = longest.max(start.elapsed());
     }
-    told(args, asked, &search, began.elapsed(), runs, Ended::Whole)
+    told(args, asked, &search, began.elapsed(), runs, Ended::Complete)
 }
 
 /// The exit of a search that ends with this run. The run may have been past all that a signal can end: then it is the search that
@@ -206,14 +217,7 @@ fn count(journal: &Path, asked: &Asked) -> Result<Answered, Exit> {
     Ok(hearing.answered(&asked.load, asked.within))
 }
 
-/// How the search came to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ended {
-    Whole,
-    Budget,
-    Early,
-}
-
+/// Prints what is known now. Only a whole search with an answer ends well.
 fn told(
     args: &BreakingPointArgs,
     asked: &Asked,
@@ -223,44 +227,22 @@ fn told(
     ended: Ended,
 ) -> Exit {
     let axis = asked.axis;
-    let rate = asked.load.as_str();
-    let mut text = String::from("level        held  requests\n");
-    for decided in search.decided() {
-        let held = match decided.held {
-            Held::Yes => "yes",
-            Held::No => "NO",
-        };
-        text += &format!("{:<12} {held:<5} {}\n", axis.text(decided.level), decided.n);
-    }
-    let answer = search.so_far();
-    let sentence = match answer {
-        Some(Limit::Between { holds, breaks }) => {
-            format!("tolerates <= {}, breaks by {}", axis.text(holds), axis.text(breaks))
-        }
-        Some(Limit::NoneUpTo(level)) => format!("no break up to {}", axis.text(level)),
-        Some(Limit::BelowAll(level)) => format!("breaks at {} already", axis.text(level)),
-        Some(Limit::NotMonotone) => "no one limit: a worse level did better than a milder one".to_owned(),
-        None => "nothing was decided".to_owned(),
+    let found = Found {
+        format: Found::FORMAT,
+        scenario: asked.scenario.clone(),
+        seed: asked.seed,
+        vary: args.vary.clone(),
+        load: asked.load.clone(),
+        goal: args.goal.clone(),
+        limit: search.so_far().map(|limit| LimitFound::of(limit, axis)),
+        levels: search.decided().iter().map(|decided| Level::of(decided, axis)).collect(),
+        runs,
+        took: Span::from_millis(took.as_millis() as u64),
+        ended,
     };
-    let how = match ended {
-        Ended::Whole => "both ends tried again",
-        Ended::Budget => "the budget is used up: not confirmed, and wider than need be",
-        Ended::Early => "ended early: not confirmed",
-    };
-    text += &format!(
-        "{}: {sentence} (goal {} of {rate}; {runs} runs, {} levels, {:.0}s; {how})\n",
-        args.vary,
-        args.goal,
-        search.decided().len(),
-        took.as_secs_f64()
-    );
-    print(&text);
-    match (ended, answer) {
-        (Ended::Whole, Some(Limit::Between { .. } | Limit::NoneUpTo(_) | Limit::BelowAll(_))) => {
-            Exit::Graceful
-        }
-        _ => Exit::Inconclusive,
-    }
+    let told = answer(args.answer.output, &found, || found.text());
+    let exit = if found.is_settled() { Exit::Graceful } else { Exit::Inconclusive };
+    exit.worst(told)
 }
 
 #[cfg(test)]

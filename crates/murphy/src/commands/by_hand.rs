@@ -12,11 +12,12 @@ use murphy_faults::Fault;
 use murphy_runner::{StateDir, Stop, StopReason};
 use tokio::task::JoinSet;
 
+use super::answer::shown;
 use super::asking::ask;
 use super::{base, fail, print, runtime};
 use crate::by_hand_args::{
-    ChoiceArgs, DisconnectArgs, ExecArgs, FreezeArgs, KillArgs, LimitArgs, OutputChoice, PauseArgs,
-    RemoveArgs, RestartArgs, SignalArgs, StopArgs, WhenArgs,
+    ChoiceArgs, DisconnectArgs, ExecArgs, FreezeArgs, KillArgs, LimitArgs, PauseArgs, RemoveArgs,
+    RestartArgs, SignalArgs, StopArgs, WhenArgs,
 };
 use crate::exit::Exit;
 use crate::signals;
@@ -150,7 +151,7 @@ pub(super) fn carry_order(deed: Deed, whom: Whom, hold: Option<Span>, choice: &W
         Err(exit) => return exit,
     };
     let output = choice.output;
-    let mut tell = move |happening: Happening| print(&shown(&happening, output));
+    let mut tell = move |happening: Happening| print(&shown(output, &happening, || happening.text()));
     if choice.dry_run {
         let state = match StateDir::from_environment() {
             Ok(state) => state,
@@ -162,15 +163,6 @@ pub(super) fn carry_order(deed: Deed, whom: Whom, hold: Option<Span>, choice: &W
         };
     }
     runtime.block_on(act(&order, &mut tell))
-}
-
-/// As lines for a person, or as one of JSON.
-pub fn shown(happening: &Happening, output: OutputChoice) -> String {
-    match output {
-        OutputChoice::Text => happening.text(),
-        // Of plain texts and numbers: this cannot fail.
-        OutputChoice::Json => serde_json::to_string(happening).unwrap_or_default() + "\n",
-    }
 }
 
 async fn act(order: &Order, tell: &mut (dyn FnMut(Happening) + Send)) -> Exit {

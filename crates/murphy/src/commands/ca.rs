@@ -2,7 +2,9 @@
 
 use murphy_runner::StateDir;
 use murphy_tls::Authority;
+use serde_json::json;
 
+use super::answer::answer;
 use super::{fail, print};
 use crate::args::CaArgs;
 use crate::exit::Exit;
@@ -22,13 +24,14 @@ pub fn run(args: &CaArgs) -> Exit {
         print(&format!("{path}\n"));
         return Exit::Graceful;
     }
-    print(&format!(
-        "certificate  {path}\n\
-         one client   curl --cacert {path} https://...\n\
-         \x20            SSL_CERT_FILE={path} for OpenSSL and Go, REQUESTS_CA_BUNDLE for Python's requests,\n\
-         \x20            NODE_EXTRA_CA_CERTS for Node.js\n\
-         all clients  sudo cp {path} /usr/local/share/ca-certificates/murphy-ca.crt && sudo update-ca-certificates\n\
-         Its key stays beside it, for you alone: whoever has it can pretend to be any host to those who trust it.\n"
-    ));
-    Exit::Graceful
+    answer(args.answer.output, &json!({ "certificate": path.to_string() }), || {
+        format!(
+            "certificate  {path}\n\
+             one client   curl --cacert {path} https://...\n\
+             \x20            SSL_CERT_FILE={path} for OpenSSL and Go, REQUESTS_CA_BUNDLE for Python's requests,\n\
+             \x20            NODE_EXTRA_CA_CERTS for Node.js\n\
+             all clients  sudo cp {path} /usr/local/share/ca-certificates/murphy-ca.crt && sudo update-ca-certificates\n\
+             Its key stays beside it, for you alone: whoever has it can pretend to be any host to those who trust it.\n"
+        )
+    })
 }

@@ -3,18 +3,20 @@
 use std::path::Path;
 
 use murphy_core::plural;
-use murphy_scenario::{Colour, Loaded, Settings};
+use murphy_scenario::{Colour, Diagnostics, Loaded, Settings};
+use serde_json::Value;
 
 use super::experiment::settings;
 use super::scenario_files::scenario_files;
 use super::{fail, murmur, print};
 use crate::args::{CheckArgs, ColourChoice};
 use crate::exit::Exit;
+use crate::output_args::OutputChoice;
 use crate::style;
 
 /// Checks them all.
 pub fn run(args: &CheckArgs, colour: ColourChoice) -> Exit {
-    let settings = settings(&args.scenario);
+    let (settings, output) = (settings(&args.scenario), args.answer.output());
     let mut exit = Exit::Graceful;
     let mut problems = Vec::new();
     let files = match scenario_files(&args.files) {
@@ -22,11 +24,11 @@ pub fn run(args: &CheckArgs, colour: ColourChoice) -> Exit {
         Err(exit) => return exit,
     };
     for file in &files {
-        if args.json {
+        if output == OutputChoice::Json {
             match murphy_scenario::load_all(file, &settings) {
-                Ok(all) => problems.extend(all[0].warnings.list.iter().map(as_json)),
+                Ok(all) => problems.extend(as_json(&all[0].warnings)),
                 Err(diagnostics) => {
-                    problems.extend(diagnostics.list.iter().map(as_json));
+                    problems.extend(as_json(&diagnostics));
                     exit = Exit::Usage;
                 }
             }
@@ -47,14 +49,21 @@ pub fn run(args: &CheckArgs, colour: ColourChoice) -> Exit {
             Err(worse) => exit = exit.worst(worse),
         }
     }
-    if args.json {
-        print(&(serde_json::Value::Array(problems).to_string() + "\n"));
+    if output == OutputChoice::Json {
+        print(&(Value::Array(problems).to_string() + "\n"));
     }
     exit
 }
 
-fn as_json(diagnostic: &murphy_scenario::Diagnostic) -> serde_json::Value {
-    serde_json::to_value(diagnostic).unwrap_or_default()
+/// All of a file, each with the file.
+fn as_json(diagnostics: &Diagnostics) -> impl Iterator<Item = Value> {
+    diagnostics.list.iter().map(move |diagnostic| {
+        let mut told = serde_json::to_value(diagnostic).unwrap_or_default();
+        if let Some(fields) = told.as_object_mut() {
+            fields.insert("file".to_owned(), diagnostics.file.as_str().into());
+        }
+        told
+    })
 }
 
 /// Reads a file that must hold one scenario.

@@ -4,17 +4,20 @@ use std::path::Path;
 
 use murphy_report::comparison;
 use murphy_verdict::{Baseline, compare};
+use serde::Serialize;
 
+use super::answer::answer;
 use super::experiment::judged;
-use super::{fail, print};
+use super::fail;
 use crate::args::{ColourChoice, CompareArgs, InconclusiveChoice};
 use crate::exit::Exit;
+use crate::output_args::OutputChoice;
 use crate::style;
 
 /// Compares, or saves.
 pub fn run(args: &CompareArgs, colour: ColourChoice) -> Exit {
     match (&args.save, args.runs.as_slice()) {
-        (Some(file), runs) => save(file, runs),
+        (Some(file), runs) => save(file, runs, args.answer.output()),
         (None, [old, new]) => two(old, new, args, colour),
         (None, _) => fail(
             Exit::Usage,
@@ -32,18 +35,32 @@ fn two(old: &Path, new: &Path, args: &CompareArgs, colour: ColourChoice) -> Exit
         Ok(compared) => compared,
         Err(error) => return fail(Exit::Usage, &error),
     };
-    if args.json {
-        match serde_json::to_string_pretty(&compared) {
-            Ok(text) => print(&(text + "\n")),
-            Err(error) => return fail(Exit::Failed, &error),
-        }
-    } else {
-        print(&comparison(&compared, style::report(colour)));
-    }
-    match (compared.is_worse(), compared.is_doubtful(), args.inconclusive) {
+    let told = answer(args.answer.output(), &compared, || comparison(&compared, style::report(colour)));
+    let exit = match (compared.is_worse(), compared.is_doubtful(), args.inconclusive) {
         (true, ..) => Exit::NotGraceful,
         (false, true, InconclusiveChoice::Fail) => Exit::Inconclusive,
         (false, ..) => Exit::Graceful,
+    };
+    exit.worst(told)
+}
+
+/// A baseline that was kept.
+#[derive(Debug, Serialize)]
+struct Saved<'a> {
+    /// Where.
+    file: String,
+    /// Whose numbers they are.
+    scenario: &'a str,
+    /// How many numbers there are,
+    measures: usize,
+    /// of so many runs.
+    runs: u32,
+}
+
+impl Saved<'_> {
+    fn text(&self) -> String {
+        let Saved { file, measures, runs, .. } = self;
+        format!("{file}: {measures} numbers of {runs} runs\n")
     }
 }
 
@@ -58,7 +75,7 @@ fn baseline(path: &Path) -> Result<Baseline, Exit> {
     serde_json::from_str(&text).map_err(|error| failed(&format_args!("not a baseline: {error}")))
 }
 
-fn save(file: &Path, runs: &[std::path::PathBuf]) -> Exit {
+fn save(file: &Path, runs: &[std::path::PathBuf], output: OutputChoice) -> Exit {
     let mut all: Option<Baseline> = None;
     for run in runs {
         let one = match baseline(run) {
@@ -90,8 +107,9 @@ fn save(file: &Path, runs: &[std::path::PathBuf]) -> Exit {
     };
     match std::fs::write(file, text) {
         Ok(()) => {
-            print(&format!("{}: {} numbers of {} runs\n", file.display(), all.measures.len(), all.runs));
-            Exit::Graceful
+            let file = file.display().to_string();
+            let saved = Saved { scenario: &all.scenario, measures: all.measures.len(), runs: all.runs, file };
+            answer(output, &saved, || saved.text())
         }
         Err(error) => fail(Exit::Failed, &format_args!("cannot write {}: {error}", file.display())),
     }

@@ -1,17 +1,16 @@
-//! What `murphy proxies` and `murphy fault` have in common: finding the daemon, showing its answers, watching.
+//! What `murphy proxies` and `murphy fault` have in common: finding the daemon, watching.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use murphy_control::{Client, ClientError, ProxyDoc, Token};
 use murphy_runner::Stop;
-use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::{fail, print, runtime};
-use crate::by_hand_args::OutputChoice;
 use crate::exit::Exit;
 use crate::native_args::ApiFlags;
+use crate::output_args::OutputChoice;
 use crate::signals;
 
 /// Between two looks of `--watch`.
@@ -69,14 +68,6 @@ pub fn with_daemon(api: &ApiFlags, act: impl AsyncFnOnce(&Client) -> Result<Exit
     }
 }
 
-/// What was asked for, for a person or a program.
-pub fn shown(output: OutputChoice, value: &impl Serialize, text: impl FnOnce() -> String) -> String {
-    match output {
-        OutputChoice::Text => text(),
-        OutputChoice::Json => serde_json::to_string(value).unwrap_or_default() + "\n",
-    }
-}
-
 /// All proxies with their faults, or the one that is named.
 pub async fn proxies(client: &Client, proxy: Option<&str>) -> Result<Vec<ProxyDoc>, ClientError> {
     match proxy {
@@ -86,16 +77,17 @@ pub async fn proxies(client: &Client, proxy: Option<&str>) -> Result<Vec<ProxyDo
 }
 
 /// Prints what `text` makes of the proxies whenever something has changed, until a signal. That a fault's end comes nearer
-/// is no change, but a screen shows it. A daemon that goes away is an error.
+/// is no change, but a screen shows it; a program has none. A daemon that goes away is an error.
 pub async fn watch(
     client: &Client,
     proxy: Option<&str>,
+    output: OutputChoice,
     text: impl Fn(&[ProxyDoc]) -> String,
 ) -> Result<Exit, CallError> {
     let stop = Stop::new();
     let mut tasks = JoinSet::new();
     tasks.spawn(murphy_core::boxed(signals::watch(stop.clone())));
-    let screen = std::io::stdout().is_terminal();
+    let screen = output == OutputChoice::Text && std::io::stdout().is_terminal();
     let mut before = None;
     loop {
         let mut now = proxies(client, proxy).await?;

@@ -2,13 +2,17 @@
 
 use murphy_report::{Came, Outcome};
 use murphy_scenario::Settings;
+use serde_json::json;
 
+use super::answer::answer;
 use super::experiment::{Bench, Finished};
+use super::outcomes::Told;
 use super::report_files::write_reports;
-use super::run::show;
+use super::run::{keep, show};
 use super::{fail, murmur, note, print, runtime};
 use crate::args::{ColourChoice, DemoArgs};
 use crate::exit::Exit;
+use crate::output_args::OutputChoice;
 use crate::{signals, style};
 
 const SHOPS: [(&str, &str); 2] = [("careful", murphy_demo::CAREFUL), ("careless", murphy_demo::CARELESS)];
@@ -16,7 +20,7 @@ const SHOPS: [(&str, &str); 2] = [("careful", murphy_demo::CAREFUL), ("careless"
 /// Runs both shops side by side. Ends with 0 if the demo went as it should: one graceful, one not.
 pub fn run(args: &DemoArgs, colour: ColourChoice) -> Exit {
     if let Some(dir) = &args.write {
-        return write(dir);
+        return write(dir, args.answer.output);
     }
     let (bench, runtime) = match (Bench::new(&args.output), runtime()) {
         (Ok(bench), Ok(runtime)) => (bench, runtime),
@@ -25,16 +29,18 @@ pub fn run(args: &DemoArgs, colour: ColourChoice) -> Exit {
     runtime.block_on(signals::heeded(&bench.stop, both(args, &bench, colour)))
 }
 
-fn write(dir: &std::path::Path) -> Exit {
+fn write(dir: &std::path::Path, output: OutputChoice) -> Exit {
+    let (mut written, mut exit) = (Vec::new(), Exit::Graceful);
     for (name, text) in SHOPS {
         let path = dir.join(format!("{name}.yaml"));
-        let written = std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&path, text));
-        if let Err(error) = written {
-            return fail(Exit::Failed, &format_args!("cannot write {}: {error}", path.display()));
+        if let Err(error) = std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&path, text)) {
+            exit = fail(Exit::Failed, &format_args!("cannot write {}: {error}", path.display()));
+            break;
         }
-        print(&format!("{}\n", path.display()));
+        written.push(path.display().to_string());
     }
-    Exit::Graceful
+    let lines = || -> String { written.iter().map(|path| format!("{path}\n")).collect() };
+    exit.worst(answer(output, &json!({ "written": written }), lines))
 }
 
 async fn both(args: &DemoArgs, bench: &Bench, colour: ColourChoice) -> Exit {
@@ -44,15 +50,25 @@ async fn both(args: &DemoArgs, bench: &Bench, colour: ColourChoice) -> Exit {
     let (careful, careless) = tokio::join!(one(bench, SHOPS[0]), one(bench, SHOPS[1]));
     let style = style::report(colour);
     for finished in [&careful, &careless] {
-        print("\n");
-        show(finished, style);
+        match args.answer.output {
+            OutputChoice::Text => {
+                print("\n");
+                show(finished, style);
+            }
+            OutputChoice::Json => keep(finished),
+        }
     }
+    let told =
+        [&careful, &careless].map(|shop| Told::of(&shop.outcome, shop.dir.as_ref().map(|dir| dir.path())));
+    let told = answer(args.answer.output, &told, String::new);
     let difference = difference(&careful, &careless);
     let written = write_reports(&args.output.files(), &[careful.outcome, careless.outcome]);
     let exit = match (careful.exit, careless.exit) {
         (Exit::Graceful, Exit::NotGraceful) => {
-            print(&difference);
-            print(NEXT);
+            if args.answer.output == OutputChoice::Text {
+                print(&difference);
+                print(NEXT);
+            }
             Exit::Graceful
         }
         (signal @ Exit::Signal(_), _) | (_, signal @ Exit::Signal(_)) => signal,
@@ -62,7 +78,7 @@ async fn both(args: &DemoArgs, bench: &Bench, colour: ColourChoice) -> Exit {
               on a very busy machine, try again",
         )),
     };
-    exit.worst(written)
+    exit.worst(told).worst(written)
 }
 
 async fn one(bench: &Bench, (name, text): (&str, &str)) -> Finished {

@@ -2,7 +2,8 @@
 
 use murphy_runner::{Examined, Need, examine};
 
-use super::{fail, print, runtime};
+use super::answer::answer;
+use super::runtime;
 use crate::args::DoctorArgs;
 use crate::exit::Exit;
 
@@ -13,14 +14,7 @@ pub fn run(args: &DoctorArgs) -> Exit {
         Err(exit) => return exit,
     };
     let all = runtime.block_on(examine());
-    if args.json {
-        match serde_json::to_string_pretty(&all) {
-            Ok(text) => print(&(text + "\n")),
-            Err(error) => return fail(Exit::Failed, &error),
-        }
-    } else {
-        all.iter().for_each(|one| print(&format!("{one}\n")));
-    }
+    let told = answer(args.answer.output(), &all, || all.iter().map(|one| format!("{one}\n")).collect());
     let basics = all.iter().filter(|one| one.need == Need::Basic).all(Examined::works);
-    if basics { Exit::Graceful } else { Exit::Failed }
+    if basics { told } else { Exit::Failed }
 }

@@ -11,8 +11,9 @@ use murphy_verdict::{Hearing, Judgement};
 
 use super::fail;
 use super::note;
-use crate::args::{OutputArgs, ProfileChoice, ScenarioArgs};
+use crate::args::{ProfileChoice, ScenarioArgs};
 use crate::exit::Exit;
+use crate::output_args::OutputArgs;
 use crate::progress::{Progress, Show};
 
 /// How scenarios are read, from what was typed.

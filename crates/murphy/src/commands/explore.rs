@@ -10,13 +10,15 @@ use murphy_scenario::{Loaded, Plan, Single, StackKeep};
 use murphy_verdict::{Finding, GateId, Judgement, RunEnd};
 
 use super::again::again;
+use super::answer::answer;
 use super::experiment::{Bench, settings};
 use super::explore_edges;
 use super::explore_files::OpenFiles;
 use super::run::keep;
-use super::{check, fail, note, print, runtime};
-use crate::args::{ColourChoice, ExploreArgs, OutputArgs};
+use super::{check, fail, note, runtime};
+use crate::args::{ColourChoice, ExploreArgs};
 use crate::exit::Exit;
+use crate::output_args::OutputArgs;
 use crate::{signals, style};
 
 /// Explores.
@@ -337,8 +339,8 @@ impl Exploration<'_> {
         let mut both: Vec<(Cell, Outcome)> = cells.into_iter().zip(std::mem::take(&mut self.runs)).collect();
         both.sort_by(|(one, _), (other, _)| one.edge.cmp(&other.edge));
         (self.matrix.cells, self.runs) = both.into_iter().unzip();
-        print(&self.matrix.text(style::report(colour)));
-        let exit = self.exit.worst(files.write(&self.matrix, &self.runs));
+        let told = answer(self.args.answer.output, &self.matrix, || self.matrix.text(style::report(colour)));
+        let exit = self.exit.worst(told).worst(files.write(&self.matrix, &self.runs));
         // Nothing tried is nothing known.
         if self.matrix.cells.is_empty() { exit.worst(Exit::Inconclusive) } else { exit }
     }

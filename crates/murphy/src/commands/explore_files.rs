@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use murphy_report::{Came, Matrix, Outcome, html_explored, junit};
 
 use super::fail;
-use crate::args::ReportFiles;
 use crate::exit::Exit;
+use crate::output_args::ReportFiles;
 
 /// In which form the matrix is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

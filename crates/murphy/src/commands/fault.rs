@@ -5,11 +5,12 @@ use murphy_core::{Chance, Directions, Span};
 use murphy_faults::{Fault, Match, Which};
 use serde_json::json;
 
-use super::daemon::{CallError, proxies, shown, watch, with_daemon};
+use super::answer::shown;
+use super::daemon::{CallError, proxies, watch, with_daemon};
 use super::print;
-use crate::by_hand_args::OutputChoice;
 use crate::exit::Exit;
 use crate::native_args::{AddFaultArgs, EditFaultArgs, FaultArgs, FaultCommand, WantedFlags};
+use crate::output_args::OutputChoice;
 use crate::proxy_args::DirectionChoice;
 use crate::table::columns;
 
@@ -20,7 +21,7 @@ pub fn run(args: &FaultArgs) -> Exit {
         match &args.command {
             None => print(&list(&proxies(client, None).await?, output)),
             Some(FaultCommand::List { proxy, watch: true }) => {
-                return watch(client, proxy.as_deref(), |proxies| list(proxies, output)).await;
+                return watch(client, proxy.as_deref(), output, |proxies| list(proxies, output)).await;
             }
             Some(FaultCommand::List { proxy, watch: false }) => {
                 print(&list(&proxies(client, proxy.as_deref()).await?, output));

@@ -1,76 +1,141 @@
 //! `murphy init`: a first scenario; with a compose file, scenarios for each dependency in it.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
-use murphy_propose::{Compose, dependencies, first, scenarios};
+use murphy_propose::{Compose, ComposeError, Dependency, dependencies, first, scenarios};
+use serde::Serialize;
 
-use super::{fail, print};
+use super::answer::answer;
+use super::fail;
 use crate::args::InitArgs;
 use crate::exit::Exit;
 
+/// What was found, and what was written.
+#[derive(Debug, Default, Serialize)]
+struct Proposed {
+    /// The calls in a compose file, where one was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calls: Option<Vec<Call>>,
+    /// The files, as they are named from here.
+    written: Vec<String>,
+}
+
+/// One service calls another.
+#[derive(Debug, Serialize)]
+struct Call {
+    from: String,
+    to: String,
+    port: Option<u16>,
+    /// What it was guessed from: `environment CACHE`, `depends_on`.
+    because: Vec<String>,
+}
+
+/// Why no more is written.
+#[derive(Debug, thiserror::Error)]
+enum InitError {
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{}: {source}", path.display())]
+    Compose { path: PathBuf, source: ComposeError },
+    #[error("{} is there already: move it away, or write elsewhere with --out", path.display())]
+    Exists { path: PathBuf },
+    #[error("cannot write {}: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+}
+
 /// Writes what is proposed. A file that is there is never written over.
 pub fn run(args: &InitArgs) -> Exit {
-    match &args.compose {
-        Some(compose) => from_compose(compose, args.out.as_deref().unwrap_or(Path::new("murphy"))),
-        None => one(args.out.as_deref().unwrap_or(Path::new("murphy.yaml"))),
+    let mut proposed = Proposed::default();
+    let done = match &args.compose {
+        Some(compose) => {
+            from_compose(compose, args.out.as_deref().unwrap_or(Path::new("murphy")), &mut proposed)
+        }
+        None => one(args.out.as_deref().unwrap_or(Path::new("murphy.yaml")), &mut proposed),
+    };
+    let next = done.as_deref().unwrap_or_default();
+    // What stands on the disk is told, also where it is not all.
+    let told = answer(args.answer.output, &proposed, || proposed.text() + next);
+    match done {
+        Ok(_) => told,
+        Err(error) => fail(error.exit(), &error).worst(told),
     }
 }
 
-fn one(file: &Path) -> Exit {
-    if let Err(exit) = write(file, first()) {
-        return exit;
-    }
-    print(&format!("{}\n\nnext:  murphy run {}\n", file.display(), file.display()));
+/// Writes the first scenario, and says what comes next.
+fn one(file: &Path, proposed: &mut Proposed) -> Result<String, InitError> {
+    write(file, first())?;
+    let file = file.display().to_string();
+    let mut next = format!("\nnext:  murphy run {file}\n");
+    proposed.written.push(file);
     let usual = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
     if let Some(found) = usual.into_iter().find(|name| Path::new(name).is_file()) {
-        print(&format!("there is a {found} here:  murphy init --compose {found}\n"));
+        next += &format!("there is a {found} here:  murphy init --compose {found}\n");
     }
-    Exit::Graceful
+    Ok(next)
 }
 
-fn from_compose(file: &Path, folder: &Path) -> Exit {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) => return fail(Exit::Usage, &format_args!("cannot read {}: {error}", file.display())),
-    };
-    let compose = match Compose::read(&text) {
-        Ok(compose) => compose,
-        Err(error) => return fail(Exit::Usage, &format_args!("{}: {error}", file.display())),
-    };
-    let found = dependencies(&compose);
-    for dependency in &found {
-        let port = dependency.port.map_or_else(String::new, |port| format!(":{port}"));
-        let because = dependency.because.join(", ");
-        print(&format!("{} calls {}{port}    ({because})\n", dependency.from, dependency.to));
-    }
-    if found.is_empty() {
-        print(
-            "no calls between services were found: neither depends_on nor an environment value names another one\n",
-        );
-    }
-    print("\n");
+/// Writes scenarios for each call in a compose file, and says what comes next.
+fn from_compose(file: &Path, folder: &Path, proposed: &mut Proposed) -> Result<String, InitError> {
+    let text =
+        std::fs::read_to_string(file).map_err(|source| InitError::Read { path: file.to_owned(), source })?;
+    let compose =
+        Compose::read(&text).map_err(|source| InitError::Compose { path: file.to_owned(), source })?;
+    proposed.calls = Some(dependencies(&compose).into_iter().map(Call::of).collect());
     for proposal in scenarios(&compose, &seen_from(folder, file)) {
         let path = folder.join(&proposal.file);
-        if let Err(exit) = write(&path, &proposal.text) {
-            return exit;
-        }
-        print(&format!("{}\n", path.display()));
+        write(&path, &proposal.text)?;
+        proposed.written.push(path.display().to_string());
     }
-    print(&format!(
+    Ok(format!(
         "\nnext:  read one of them, then  murphy check {0}  and  murphy run {0}\nor try every fault on all of these calls:  murphy explore {0}/FILE\n",
         folder.display()
-    ));
-    Exit::Graceful
+    ))
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Exit> {
+impl Proposed {
+    fn text(&self) -> String {
+        let mut text = match self.calls.as_deref() {
+            None => String::new(),
+            Some([]) => {
+                "no calls between services were found: neither depends_on nor an environment value names another one\n\n"
+                    .to_owned()
+            }
+            Some(calls) => calls.iter().map(Call::text).collect::<String>() + "\n",
+        };
+        for file in &self.written {
+            text += &format!("{file}\n");
+        }
+        text
+    }
+}
+
+impl Call {
+    fn of(dependency: Dependency) -> Call {
+        let Dependency { from, to, port, because, .. } = dependency;
+        Call { from, to, port, because }
+    }
+
+    fn text(&self) -> String {
+        let port = self.port.map_or_else(String::new, |port| format!(":{port}"));
+        format!("{} calls {}{port}    ({})\n", self.from, self.to, self.because.join(", "))
+    }
+}
+
+impl InitError {
+    fn exit(&self) -> Exit {
+        match self {
+            InitError::Read { .. } | InitError::Compose { .. } | InitError::Exists { .. } => Exit::Usage,
+            InitError::Write { .. } => Exit::Failed,
+        }
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), InitError> {
     use std::io::Write;
-    let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => fail(
-            Exit::Usage,
-            &format_args!("{} is there already: move it away, or write elsewhere with --out", path.display()),
-        ),
-        _ => fail(Exit::Failed, &format_args!("cannot write {}: {error}", path.display())),
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::AlreadyExists => InitError::Exists { path: path.to_owned() },
+        _ => InitError::Write { path: path.to_owned(), source },
     };
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(failed)?;

@@ -153,6 +153,8 @@ mod tests {
             ("attach --from", Some(Asked::Containers)),
             ("top --containers", Some(Asked::Containers)),
             ("explain", Some(Asked::Topics)),
+            ("explain --output json", Some(Asked::Topics)),
+            ("explain --output", None),
             ("kill --dry-run", Some(Asked::Containers)),
             ("kill --dry-run --yes", Some(Asked::Containers)),
             ("kill --dry-run --for 5s", Some(Asked::Containers)),

@@ -1,9 +1,11 @@
 //! One file a command: from typed words to an exit code.
 
 pub mod again;
+mod answer;
 mod asking;
 pub mod attach;
 pub mod breaking_point;
+mod breaking_point_told;
 pub mod by_hand;
 pub mod by_hand_network;
 pub mod ca;
@@ -23,6 +25,7 @@ pub mod fault;
 pub mod init;
 pub mod known;
 pub mod man;
+mod outcomes;
 pub mod plan;
 pub mod pressure;
 pub mod proxies;

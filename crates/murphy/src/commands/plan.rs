@@ -4,6 +4,7 @@ use super::experiment::settings;
 use super::{check, fail, print};
 use crate::args::{ColourChoice, PlanArgs};
 use crate::exit::Exit;
+use crate::output_args::OutputChoice;
 
 /// Prints the plan.
 pub fn run(args: &PlanArgs, colour: ColourChoice) -> Exit {
@@ -12,7 +13,7 @@ pub fn run(args: &PlanArgs, colour: ColourChoice) -> Exit {
         Err(exit) => return exit,
     };
     for (number, loaded) in all.iter().enumerate() {
-        if args.json {
+        if args.answer.output() == OutputChoice::Json {
             match loaded.plan.to_json() {
                 Ok(text) => print(&(text + "\n")),
                 Err(error) => return fail(Exit::Failed, &error),

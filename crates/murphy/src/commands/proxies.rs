@@ -5,11 +5,12 @@ use murphy_core::Protocol;
 use murphy_tls::TlsSettings;
 use serde_json::json;
 
-use super::daemon::{proxies, shown, watch, with_daemon};
+use super::answer::shown;
+use super::daemon::{proxies, watch, with_daemon};
 use super::print;
-use crate::by_hand_args::OutputChoice;
 use crate::exit::Exit;
 use crate::native_args::{ProxiesArgs, ProxiesCommand};
+use crate::output_args::OutputChoice;
 use crate::table::columns;
 
 /// Does one thing and prints what there is afterwards.
@@ -19,7 +20,7 @@ pub fn run(args: &ProxiesArgs) -> Exit {
         match &args.command {
             None => print(&list(&proxies(client, None).await?, output)),
             Some(ProxiesCommand::List { proxy, watch: true }) => {
-                return watch(client, proxy.as_deref(), |proxies| list(proxies, output)).await;
+                return watch(client, proxy.as_deref(), output, |proxies| list(proxies, output)).await;
             }
             Some(ProxiesCommand::List { proxy, watch: false }) => {
                 print(&list(&proxies(client, proxy.as_deref()).await?, output));

@@ -2,9 +2,9 @@
 
 use murphy_report::{Came, Outcome};
 
+use super::answer::answer;
 use super::experiment::judged;
 use super::report_files::write_reports;
-use super::{fail, print};
 use crate::args::{ColourChoice, ReportArgs};
 use crate::exit::Exit;
 use crate::style;
@@ -15,15 +15,10 @@ pub fn run(args: &ReportArgs, colour: ColourChoice) -> Exit {
         Ok(judged) => judged,
         Err(exit) => return exit,
     };
-    if args.json {
-        match murphy_report::json(&judgement) {
-            Ok(text) => print(&text),
-            Err(error) => return fail(Exit::Failed, &error),
-        }
-    } else {
-        print(&murphy_report::terminal(&judgement, style::report(colour)));
-    }
-    let exit = Exit::of(judgement.verdict);
+    let told = answer(args.answer.output(), &judgement, || {
+        murphy_report::terminal(&judgement, style::report(colour))
+    });
+    let exit = Exit::of(judgement.verdict).worst(told);
     let outcome = Outcome {
         scenario: judgement.run.scenario.clone(),
         source: judgement.run.source.clone(),

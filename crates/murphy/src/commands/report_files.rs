@@ -6,8 +6,8 @@ use murphy_report::{Came, Outcome, html, junit, markdown};
 use murphy_verdict::Judgement;
 
 use super::fail;
-use crate::args::ReportFiles;
 use crate::exit::Exit;
+use crate::output_args::ReportFiles;
 
 /// Writes every report that has a file name.
 pub fn write_reports(files: &ReportFiles, outcomes: &[Outcome]) -> Exit {

@@ -1,7 +1,7 @@
 //! `murphy run FILE…`: carries scenarios out, one after the other or beside each other, and ends with the worst verdict.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,12 +11,15 @@ use murphy_scenario::Loaded;
 use tokio::task::{Id, JoinSet};
 
 use super::again::again;
+use super::answer::answer;
 use super::experiment::{Bench, Finished, not_carried_out, settings};
+use super::outcomes::Told;
 use super::report_files::write_reports;
 use super::scenario_files::scenario_files;
 use super::{check, fail, note, print, runtime};
 use crate::args::{ColourChoice, InconclusiveChoice, RunArgs};
 use crate::exit::Exit;
+use crate::output_args::OutputChoice;
 use crate::progress::Show;
 use crate::{signals, style};
 
@@ -56,6 +59,7 @@ pub fn run(args: &RunArgs, colour: ColourChoice) -> Exit {
     let series = Series {
         turns: Turns::new(claims, args.parallel),
         outcomes: loaded.iter().map(|_| None).collect(),
+        runs: loaded.iter().map(|_| None).collect(),
         loaded: &loaded,
         args,
         bench: Arc::new(bench),
@@ -96,6 +100,8 @@ struct Series<'a> {
     turns: Turns,
     /// What came of each, once it is known.
     outcomes: Vec<Option<Outcome>>,
+    /// The directory of each one's run, where there is one.
+    runs: Vec<Option<PathBuf>>,
     exit: Exit,
     /// Why no further one is begun.
     over: Option<String>,
@@ -124,11 +130,15 @@ impl Series<'_> {
                 }
             }
         }
-        let outcomes: Vec<Outcome> = self.outcomes.into_iter().flatten().collect();
-        if outcomes.len() > 1 {
-            print(&overview(&outcomes));
-        }
-        self.exit.worst(write_reports(&self.args.output.files(), &outcomes))
+        let all = self.outcomes.into_iter().zip(self.runs);
+        let all = all.filter_map(|(outcome, run)| Some((outcome?, run)));
+        let (outcomes, runs): (Vec<Outcome>, Vec<Option<PathBuf>>) = all.unzip();
+        let told: Vec<Told<'_>> =
+            outcomes.iter().zip(&runs).map(|(outcome, run)| Told::of(outcome, run.as_deref())).collect();
+        let told = answer(self.args.answer.output, &told, || {
+            if outcomes.len() > 1 { overview(&outcomes) } else { String::new() }
+        });
+        self.exit.worst(told).worst(write_reports(&self.args.output.files(), &outcomes))
     }
 
     /// Begins all whose turn it is.
@@ -187,7 +197,7 @@ impl Series<'_> {
         Some(why)
     }
 
-    /// One is over: its report is printed whole.
+    /// One is over: its report is printed whole. A program is told of all together, at the end.
     fn take(&mut self, who: usize, finished: Finished) {
         self.turns.over(who);
         let counted = match (finished.exit, self.args.inconclusive) {
@@ -195,11 +205,17 @@ impl Series<'_> {
             (exit, _) => exit,
         };
         self.exit = self.exit.worst(counted);
-        if self.shown > 0 {
-            print("\n");
+        match self.args.answer.output {
+            OutputChoice::Text => {
+                if self.shown > 0 {
+                    print("\n");
+                }
+                self.shown += 1;
+                show(&finished, style::report(self.colour));
+            }
+            OutputChoice::Json => keep(&finished),
         }
-        self.shown += 1;
-        show(&finished, style::report(self.colour));
+        self.runs[who] = finished.dir.map(|dir| dir.path().to_owned());
         self.outcomes[who] = Some(finished.outcome);
         if self.args.fail_fast && counted != Exit::Graceful {
             let name = &self.loaded[who].1.plan.name;

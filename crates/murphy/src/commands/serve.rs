@@ -7,11 +7,46 @@ use murphy_control::{
     Compat, MetricsChoice, NotTakenBack, ProxySpec, Served, Server, ServerConfig, Token, read_config,
 };
 use murphy_core::Seed;
+use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{base, fail, note, runtime};
+use super::answer::shown;
+use super::{base, fail, note, print, runtime};
 use crate::daemon_args::{CompatChoice, ServeArgs};
 use crate::exit::Exit;
+
+/// What a program is told: with `--output json` an object a line. A person reads it on standard error.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+enum Told<'a> {
+    /// The API answers, and the proxies of the configuration carry calls.
+    Listening {
+        /// Its address, with the port that was picked.
+        api: String,
+        /// How many proxies there are.
+        proxies: usize,
+        /// Root of all choices.
+        seed: Seed,
+        /// The token that was made because none was given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        token: Option<&'a str>,
+    },
+    /// A signal came.
+    Interrupted {
+        /// Which.
+        signal: &'a str,
+    },
+    /// A fault on containers may not be taken back whole.
+    NotTakenBack {
+        /// Its name.
+        fault: String,
+    },
+    /// That was all.
+    Ended {
+        /// Faults that may not be taken back whole.
+        not_taken_back: usize,
+    },
+}
 
 /// Serves until told to end; a taken port or a bad configuration ends it at once.
 pub fn run(args: &ServeArgs) -> Exit {
@@ -84,6 +119,7 @@ async fn serve(args: &ServeArgs, compat: Compat, specs: Vec<ProxySpec>) -> Exit 
     if let Err(error) = server.populate(specs).await {
         return fail(Exit::Failed, &error);
     }
+    let tell = |told: &Told<'_>| print(&shown(args.output, told, String::new));
     let proxies = if count == 1 { "1 proxy".to_owned() } else { format!("{count} proxies") };
     let address = server.local_addr();
     note(&format_args!("murphy serve: control API on http://{address}, {proxies}, seed {seed}"));
@@ -91,12 +127,23 @@ async fn serve(args: &ServeArgs, compat: Compat, specs: Vec<ProxySpec>) -> Exit 
         let why = if args.containers { "it acts on containers" } else { "not on loopback only" };
         note(&format_args!("murphy serve: {why}, so /v1 wants the token {}", token.reveal()));
     }
+    tell(&Told::Listening {
+        api: format!("http://{address}"),
+        proxies: count,
+        seed,
+        token: server.made_token().map(Token::reveal),
+    });
     let left = server
         .serve(async {
             let name = ended.await;
             note(&format_args!("murphy serve: {name}, ending"));
+            tell(&Told::Interrupted { signal: name });
         })
         .await;
+    for NotTakenBack(fault) in &left {
+        tell(&Told::NotTakenBack { fault: fault.to_string() });
+    }
+    tell(&Told::Ended { not_taken_back: left.len() });
     match left.first() {
         None => Exit::Graceful,
         Some(NotTakenBack(fault)) => {

@@ -14,11 +14,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::answer::shown;
 use super::asking::ask;
-use super::by_hand::shown;
 use super::{fail, note, print};
-use crate::by_hand_args::OutputChoice;
 use crate::exit::Exit;
+use crate::output_args::OutputChoice;
 use crate::proxy_args::{DirectionChoice, SittingArgs};
 use crate::signals;
 
@@ -184,7 +184,9 @@ impl Show {
     /// Shows one thing that is told.
     pub fn tell(&self, told: &Told) {
         match (self, told) {
-            (Show::Json, Told::Happened(happening)) => print(&shown(happening, OutputChoice::Json)),
+            (Show::Json, Told::Happened(happening)) => {
+                print(&shown(OutputChoice::Json, happening, String::new));
+            }
             (Show::Lines, Told::Happened(happening)) => print(&happening.text()),
             (Show::Live(bar), Told::Happened(happening)) => bar.println(happening.text().trim_end()),
             (Show::Json, Told::Begun(sight)) => {

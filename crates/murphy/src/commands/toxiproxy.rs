@@ -1,16 +1,59 @@
 //! `murphy toxiproxy`: the commands of toxiproxy-cli on a running daemon. Tabs between fields when standard output is not
-//! a terminal, columns when it is.
+//! a terminal, columns when it is; with `--output json` what the API told.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use murphy_control::{Client, ClientError, ProxyView, ToxicOrder, ToxicSettings, ToxicView};
+use serde::Serialize;
+use serde_json::{Value, json};
 
+use super::answer::shown;
 use super::daemon::client;
 use super::{fail, print, runtime};
 use crate::daemon_args::{ToxicCommand, ToxicSettingsArgs, ToxiproxyArgs, ToxiproxyCommand};
 use crate::exit::Exit;
+use crate::output_args::OutputChoice;
 use crate::table::columns;
+
+/// A proxy in the words of the API.
+#[derive(Debug, Serialize)]
+struct ProxyTold<'a> {
+    name: &'a str,
+    listen: &'a str,
+    upstream: &'a str,
+    enabled: bool,
+    toxics: Vec<ToxicTold<'a>>,
+}
+
+/// A toxic in the words of the API.
+#[derive(Debug, Serialize)]
+struct ToxicTold<'a> {
+    name: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    stream: &'a str,
+    toxicity: f32,
+    attributes: BTreeMap<&'a str, Value>,
+}
+
+impl<'a> ProxyTold<'a> {
+    fn of(proxy: &'a ProxyView) -> ProxyTold<'a> {
+        let ProxyView { name, listen, upstream, enabled, toxics } = proxy;
+        let toxics = toxics.iter().map(ToxicTold::of).collect();
+        ProxyTold { name, listen, upstream, enabled: *enabled, toxics }
+    }
+}
+
+impl<'a> ToxicTold<'a> {
+    fn of(toxic: &'a ToxicView) -> ToxicTold<'a> {
+        let ToxicView { name, kind, stream, toxicity, attributes } = toxic;
+        let number = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
+        let attributes = attributes.iter().map(|(name, text)| (name.as_str(), number(text))).collect();
+        ToxicTold { name, kind, stream, toxicity: *toxicity, attributes }
+    }
+}
 
 /// Does one thing and prints what was done.
 pub fn run(args: &ToxiproxyArgs) -> Exit {
@@ -22,7 +65,7 @@ pub fn run(args: &ToxiproxyArgs) -> Exit {
         Ok(runtime) => runtime,
         Err(exit) => return exit,
     };
-    match runtime.block_on(act(&client, &args.command)) {
+    match runtime.block_on(act(&client, &args.command, args.output)) {
         Ok(text) => {
             print(&text);
             Exit::Graceful
@@ -34,40 +77,49 @@ pub fn run(args: &ToxiproxyArgs) -> Exit {
     }
 }
 
-async fn act(client: &Client, command: &ToxiproxyCommand) -> Result<String, ClientError> {
+async fn act(
+    client: &Client,
+    command: &ToxiproxyCommand,
+    output: OutputChoice,
+) -> Result<String, ClientError> {
     let terminal = std::io::stdout().is_terminal();
     Ok(match command {
         ToxiproxyCommand::List => {
             let proxies = client.list().await?;
-            if terminal { table(&proxies) } else { proxies.iter().map(proxy_line).collect() }
+            let told: Vec<ProxyTold<'_>> = proxies.iter().map(ProxyTold::of).collect();
+            shown(output, &told, || match terminal {
+                true => table(&proxies),
+                false => proxies.iter().map(proxy_line).collect(),
+            })
         }
         ToxiproxyCommand::Inspect { proxy } => {
             let proxy = client.show(proxy).await?;
             let lines: String = proxy.toxics.iter().map(toxic_line).collect();
-            match terminal {
+            shown(output, &ProxyTold::of(&proxy), || match terminal {
                 true if lines.is_empty() => table(std::slice::from_ref(&proxy)) + "no toxics\n",
                 true => table(std::slice::from_ref(&proxy)) + &lines,
                 false => lines,
-            }
+            })
         }
         ToxiproxyCommand::Create { proxy, listen, upstream } => {
             let made = client.create(proxy, listen, upstream).await?;
-            format!("Created new proxy {}\n", made.name)
+            shown(output, &ProxyTold::of(&made), || format!("Created new proxy {}\n", made.name))
         }
         ToxiproxyCommand::Toggle { proxy } => {
             let enabled = !client.show(proxy).await?.enabled;
             client.set_enabled(proxy, enabled).await?;
-            format!("Proxy {proxy} is now {}\n", state(enabled))
+            let told = json!({ "name": proxy, "enabled": enabled });
+            shown(output, &told, || format!("Proxy {proxy} is now {}\n", state(enabled)))
         }
         ToxiproxyCommand::Delete { proxy } => {
             client.delete(proxy).await?;
-            format!("Deleted proxy {proxy}\n")
+            shown(output, &json!({ "removed": proxy }), || format!("Deleted proxy {proxy}\n"))
         }
-        ToxiproxyCommand::Toxic(command) => toxic(client, command).await?,
+        ToxiproxyCommand::Toxic(command) => toxic(client, command, output).await?,
     })
 }
 
-async fn toxic(client: &Client, command: &ToxicCommand) -> Result<String, ClientError> {
+async fn toxic(client: &Client, command: &ToxicCommand, output: OutputChoice) -> Result<String, ClientError> {
     Ok(match command {
         ToxicCommand::Add { proxy, kind, name, settings, upstream, .. } => {
             let order = ToxicOrder {
@@ -77,15 +129,18 @@ async fn toxic(client: &Client, command: &ToxicCommand) -> Result<String, Client
                 settings: given(settings),
             };
             let made = client.add_toxic(proxy, &order).await?;
-            format!("Added {} {} toxic '{}' on proxy '{proxy}'\n", made.stream, made.kind, made.name)
+            shown(output, &ToxicTold::of(&made), || {
+                format!("Added {} {} toxic '{}' on proxy '{proxy}'\n", made.stream, made.kind, made.name)
+            })
         }
         ToxicCommand::Update { proxy, name, settings } => {
-            client.edit_toxic(proxy, name, &given(settings)).await?;
-            format!("Updated toxic '{name}' on proxy '{proxy}'\n")
+            let edited = client.edit_toxic(proxy, name, &given(settings)).await?;
+            shown(output, &ToxicTold::of(&edited), || format!("Updated toxic '{name}' on proxy '{proxy}'\n"))
         }
         ToxicCommand::Remove { proxy, name } => {
             client.remove_toxic(proxy, name).await?;
-            format!("Removed toxic '{name}' on proxy '{proxy}'\n")
+            let told = json!({ "proxy": proxy, "removed": name });
+            shown(output, &told, || format!("Removed toxic '{name}' on proxy '{proxy}'\n"))
         }
     })
 }
@@ -146,6 +201,11 @@ mod tests {
             enabled: true,
             toxics: Vec::new(),
         };
+        let told = serde_json::to_string(&ProxyTold::of(&ProxyView { toxics: vec![toxic], ..proxy.clone() }));
+        assert_eq!(
+            told.unwrap(),
+            r#"{"name":"redis","listen":"127.0.0.1:26379","upstream":"127.0.0.1:6379","enabled":true,"toxics":[{"name":"bw","type":"bandwidth","stream":"upstream","toxicity":0.5,"attributes":{"rate":10}}]}"#
+        );
         assert_eq!(proxy_line(&proxy), "redis\t127.0.0.1:26379\t127.0.0.1:6379\tenabled\t0\n");
         assert_eq!(
             table(&[proxy]),

@@ -7,11 +7,11 @@ use murphy_core::Undo;
 use murphy_runner::{Leftover, StateDir, UndoLog};
 use serde::Serialize;
 
-use super::daemon::shown;
+use super::answer::shown;
 use super::{fail, print, runtime};
 use crate::args::UndoArgs;
-use crate::by_hand_args::OutputChoice;
 use crate::exit::Exit;
+use crate::output_args::OutputChoice;
 use crate::runtime::Runtime;
 
 /// One thing that is told: with `--output json` an object a line.
