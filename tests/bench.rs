@@ -59,9 +59,22 @@ impl From<Output> for Finished {
 }
 
 impl Finished {
-    /// True if the report, or the matrix of an exploration, says that the load was sent late.
+    /// True if the report, the matrix of an exploration, or what a program is told of a run, says that the load was sent late.
     fn was_late(&self) -> bool {
-        self.stdout.contains("\n late: ") || self.stdout.contains(": the load was sent late (else FAIL)")
+        self.stdout.contains("\n late: ")
+            || self.stdout.contains(": the load was sent late (else FAIL)")
+            || self.document().is_some_and(|told| says_late(&told))
+    }
+
+    /// Standard output as one JSON document, if that is what it is.
+    fn document(&self) -> Option<serde_json::Value> {
+        serde_json::from_str(&self.stdout).ok()
+    }
+
+    /// The one JSON document that standard output must be.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        self.document().unwrap_or_else(|| panic!("no JSON document, or more than one:\n{}", self.stdout))
     }
 
     /// Standard output as it is before lines are broken for a terminal.
@@ -87,6 +100,13 @@ impl Finished {
         );
         self
     }
+}
+
+/// True if a scenario of those that `--output json` tells of was sent late.
+fn says_late(told: &serde_json::Value) -> bool {
+    let scenarios = told.as_array().into_iter().flatten();
+    let gates = scenarios.filter_map(|one| one["judgement"]["gates"].as_array()).flatten();
+    gates.into_iter().any(|gate| gate["id"] == "load-on-time" && gate["holds"] == false)
 }
 
 /// Runs something that ends with the verdict of a run, with the exit code that is to come. A run whose report says that

@@ -1,6 +1,7 @@
 //! What is printed for what is typed: the parts that need no service.
 
 use murphy_tests::{Bench, Daemon, murphy};
+use serde_json::{Value, json};
 
 #[test]
 fn version_and_help_are_answers() {
@@ -54,6 +55,67 @@ fn everything_in_the_catalogue_is_explained() {
         .expect(0)
         .says("for example")
         .says("detector timeout: does the caller give up");
+}
+
+#[test]
+fn what_is_explained_is_told_to_a_program_too() {
+    let bench = Bench::new();
+    let told =
+        |topic: &[&str]| bench.run(&[&["explain", "--output", "json"][..], topic].concat()).expect(0).json();
+    let names = |told: &Value, list: &str| -> Vec<String> {
+        let list = told[list].as_array().expect("a list");
+        list.iter().map(|one| one["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    let all = told(&[]);
+    for list in ["faults", "detectors"] {
+        let text = bench.run(&["explain", list]).expect(0).stdout;
+        let lines: Vec<&str> =
+            text.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+        assert_eq!(names(&all, list), lines, "the same, in the same order");
+        assert_eq!(told(&[list])[list], all[list]);
+    }
+    assert_eq!(all["exit-codes"].as_array().map(Vec::len), Some(9));
+    let two = told(&["2"]);
+    assert_eq!((&two["faults"], &two["detectors"]), (&json!([]), &json!([])));
+    let [code] = &two["exit-codes"].as_array().expect("a list")[..] else { panic!("{two}") };
+    assert_eq!(code["code"], 2);
+    let meaning = code["meaning"].as_str().expect("a meaning");
+    bench.run(&["explain", "2"]).expect(0).says(&format!("exit code 2: {meaning}"));
+    // The name of a fault and of a detector.
+    let timeout = told(&["timeout"]);
+    assert_eq!(names(&timeout, "faults"), ["timeout"]);
+    assert_eq!(names(&timeout, "detectors"), ["timeout"]);
+    assert_eq!(timeout["faults"][0]["fields"][0]["form"], "duration");
+    assert_eq!(timeout["faults"][0]["places"][0], "edge");
+    let breaker = told(&["breaker"]);
+    assert_eq!(breaker["detectors"][0]["expect"][0], "EDGE: { breaker: opens }");
+    bench.run(&["explain", "latncy", "--output", "json"]).expect(2).says("latency");
+}
+
+#[test]
+fn plans_and_mistakes_are_told_to_a_program_by_either_flag() {
+    let bench = Bench::new();
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/redis-slow.yaml");
+    let plan = bench.run(&["plan", scenario, "--output", "json"]).expect(0);
+    assert!(plan.json()["faults"].as_array().is_some_and(|faults| !faults.is_empty()), "{}", plan.stdout);
+    assert_eq!(bench.run(&["plan", scenario, "--json"]).expect(0).stdout, plan.stdout);
+    let wrong = "murphy: 1\nname: two mistakes\nedges: { a: { listen: 127.0.0.1:1, to: 127.0.0.1:2 } }\n\
+                 faults: [{ edge: a, inject: { latncy: 1s } }]\nexpect: { reed: { success: \">= 9%\" } }\n";
+    bench.file("wrong.yaml", wrong);
+    bench.file("none.yaml", "");
+    let checked = bench.run(&["check", scenario, "wrong.yaml", "none.yaml", "--output", "json"]).expect(2);
+    assert_eq!(bench.run(&["check", scenario, "wrong.yaml", "none.yaml", "--json"]).stdout, checked.stdout);
+    let told = checked.json();
+    let of = |file: &str| -> Vec<&Value> {
+        told.as_array().expect("a list").iter().filter(|one| one["file"] == file).collect()
+    };
+    assert!(of(scenario).iter().all(|one| one["severity"] == "warning"), "{told}");
+    let misspelt = of("wrong.yaml").into_iter().find(|one| one["location"]["line"] == 4);
+    let misspelt = misspelt.unwrap_or_else(|| panic!("{told}"));
+    assert_eq!(misspelt["severity"], "error");
+    assert!(misspelt.to_string().contains("latency"), "what is meant: {misspelt}");
+    let [none] = &of("none.yaml")[..] else { panic!("{told}") };
+    assert!(none["message"].as_str().is_some_and(|message| message.contains("says nothing")), "{none}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use murphy_testkit::number;
 use murphy_tests::{Bench, Finished};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What the careless shop was given to fail with, and what its report must say of it.
 struct Weakness {
@@ -96,6 +96,8 @@ fn the_demo_names_each_weakness_of_the_careless_shop_and_none_of_the_careful_one
             }
         }
     }
+    let written = json!({ "written": ["told/careful.yaml", "told/careless.yaml"] });
+    assert_eq!(bench.run(&["demo", "--write", "told", "--output", "json"]).expect(0).json(), written);
     // What the demo says to try next works.
     bench.run(&["demo", "--write", "."]).expect(0);
     bench.run(&["check", "careful.yaml", "careless.yaml"]).expect(0);

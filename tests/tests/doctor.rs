@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread::JoinHandle;
 
 use murphy_tests::Bench;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const ID: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
@@ -40,18 +40,22 @@ fn engine(socket: &Path, inspected: (u16, &'static str)) -> JoinHandle<()> {
     })
 }
 
-fn doctor(inspected: (u16, &'static str)) -> String {
+/// What the doctor prints.
+fn printed(args: &[&str], inspected: (u16, &'static str)) -> String {
     let bench = Bench::new();
     let socket = bench.path().join("engine.sock");
     let engine = engine(&socket, inspected);
-    let output =
-        bench.command(&["doctor"]).env("DOCKER_HOST", format!("unix://{}", socket.display())).output();
+    let output = bench.command(args).env("DOCKER_HOST", format!("unix://{}", socket.display())).output();
     let said = String::from_utf8_lossy(&output.expect("the binary starts").stdout).into_owned();
     let mut done = std::os::unix::net::UnixStream::connect(&socket).expect("the stub");
     writeln!(done, "done").expect("to write");
     engine.join().expect("the stub ends");
+    said
+}
+
+fn doctor(inspected: (u16, &'static str)) -> String {
     // Lines are broken where a terminal ends.
-    said.split_whitespace().collect::<Vec<_>>().join(" ")
+    printed(&["doctor"], inspected).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -64,6 +68,30 @@ fn an_engine_that_does_not_tell_of_its_containers_is_not_one_without_any() {
     }
     assert!(said.contains("let the engine answer `docker ps` and `docker inspect`"), "{said}");
     assert!(!said.contains("no container runs"), "{said}");
+}
+
+#[test]
+fn a_program_is_told_what_works_and_what_does_not_by_either_flag() {
+    for flags in [&["doctor", "--output", "json"][..], &["doctor", "--json"]] {
+        let printed = printed(flags, (403, "forbidden by the proxy in front"));
+        let told: Value = serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}"));
+        let entry = |what: &str| {
+            let found = told.as_array().expect("a list").iter().find(|one| one["what"] == what);
+            found.unwrap_or_else(|| panic!("{what} is not in {told}"))
+        };
+        let engine = entry("container engine");
+        assert_eq!(
+            (&engine["need"], &engine["finding"]["works"]),
+            (&"some".into(), &true.into()),
+            "{engine}"
+        );
+        assert!(engine["finding"]["by"].as_str().is_some_and(|by| by.contains("20.10.24")), "{engine}");
+        let inside = entry("processes of its containers");
+        assert_eq!(inside["finding"]["works"], false, "{inside}");
+        let why = inside["finding"]["why"].as_str().expect("a reason");
+        assert!(why.contains("forbidden by the proxy in front"), "{why}");
+        assert_eq!(entry("loopback")["need"], "basic");
+    }
 }
 
 #[test]

@@ -43,6 +43,7 @@ fn a_fault_that_users_can_bear_is_graceful_0() {
     assert_eq!(std::fs::read_to_string(run.join("report.txt")).unwrap(), again.stdout);
     let json = bench.run(&["report", "--json", run.to_str().unwrap()]).expect(0).stdout;
     assert_eq!(std::fs::read_to_string(run.join("report.json")).unwrap(), json);
+    assert_eq!(bench.run(&["report", "--output", "json", run.to_str().unwrap()]).expect(0).stdout, json);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["verdict"], "graceful");
     assert!(bench.undo_logs().is_empty());

@@ -199,6 +199,18 @@ fn nothing_is_begun_for_which_there_is_no_time_and_that_is_no_pass() {
     let told = bench.run(&["explore", "careful.yaml", "--budget", "5s", "--only-edge", "payments"]).expect(4);
     assert!(told.stdout.contains("0 tried, 7 left out"), "{}", told.stdout);
     assert!(told.stdout.contains("left out: latency 1s on payments: no time is left"), "{}", told.stdout);
+    // A program is told the same, and a file beside it holds the same.
+    let budget = ["explore", "careful.yaml", "--budget", "5s", "--only-edge", "payments"];
+    let forms = ["--output", "json", "--json", "matrix.json"];
+    let told = bench.run(&[&budget[..], &forms].concat()).expect(4);
+    let matrix = told.json();
+    assert_eq!(matrix["cells"], Value::Array(Vec::new()));
+    let left_out = matrix["left-out"].as_array().expect("a list");
+    assert_eq!(left_out.len(), 7, "{matrix}");
+    assert!(left_out.iter().all(|out| out["edge"] == "payments"), "{matrix}");
+    assert!(left_out.iter().any(|out| out["fault"] == "latency 1s"), "{matrix}");
+    assert!(matrix["stopped"].as_str().is_some_and(|why| why.starts_with("no time is left")), "{matrix}");
+    assert_eq!(std::fs::read_to_string(bench.path().join("matrix.json")).unwrap(), told.stdout);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! First scenarios: what `murphy init` writes passes `murphy check`, and the first one runs.
 
 use murphy_tests::{Bench, free_ports};
+use serde_json::json;
 
 #[test]
 fn the_first_scenario_is_written_checked_and_run() {
@@ -22,6 +23,11 @@ fn the_first_scenario_is_written_checked_and_run() {
     );
     text = text.replace("recovery: \"<= 10s\"", "recovery: \"<= 2s\"");
     bench.file("short.yaml", &text);
+    // A program is told what is new; of what was there nothing is.
+    let json = ["init", "--output", "json", "--out", "mine/first.yaml"];
+    assert_eq!(bench.run(&json).expect(0).json(), json!({ "written": ["mine/first.yaml"] }));
+    bench.run(&["check", "mine/first.yaml"]).expect(0);
+    assert_eq!(bench.run(&json).expect(2).says("there already").json(), json!({ "written": [] }));
     let ended = bench.run(&["run", "short.yaml"]);
     assert!(matches!(ended.code, 0 | 1 | 4), "{ended:?}");
     ended.says("browse success").says("run directory");
@@ -39,6 +45,22 @@ fn a_compose_file_gives_scenarios_that_pass() {
         .says("murphy/cache-gone.yaml");
     bench.run(&["check", "murphy"]).expect(0).says("murphy/db-hangs.yaml: ok");
     bench.run(&["plan", "murphy/cache-hangs.yaml"]).expect(0).says("pause");
+    let told =
+        bench.run(&["init", "--compose", "compose.yaml", "--out", "told", "--output", "json"]).expect(0);
+    let told = told.json();
+    let call =
+        json!({ "from": "web", "to": "cache", "port": 6379, "because": ["environment CACHE", "depends_on"] });
+    assert!(told["calls"].as_array().is_some_and(|calls| calls.contains(&call)), "{told}");
+    let mut files: Vec<String> = std::fs::read_dir(bench.path().join("told"))
+        .unwrap()
+        .map(|entry| format!("told/{}", entry.unwrap().file_name().into_string().unwrap()))
+        .collect();
+    files.sort();
+    let mut written: Vec<&str> =
+        told["written"].as_array().unwrap().iter().map(|file| file.as_str().unwrap()).collect();
+    written.sort_unstable();
+    assert_eq!(files, written);
+    assert!(written.contains(&"told/cache-gone.yaml"), "{told}");
     bench.run(&["init", "--compose", "nowhere.yaml"]).expect(2).says("nowhere.yaml");
     bench.file("none.yaml", "version: '3'\n");
     bench.run(&["init", "--compose", "none.yaml"]).expect(2).says("no `services:`");

@@ -3,7 +3,7 @@
 use murphy_core::{Rule, Seed, Span, Subject, write_line};
 use murphy_testkit::golden::{Break, Caller, Golden, Trouble};
 use murphy_tests::{Bench, catalogue_scenario, long_scenario};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// `delay` on the one edge.
 fn scenario(name: &str, delay: &str, limit: &str) -> String {
@@ -96,7 +96,22 @@ fn a_slower_run_is_worse_and_an_equal_one_is_not() {
     // A baseline that can be committed.
     bench.run(&["compare", "--save", "baseline.json", &old]).expect(0).says("of 1 runs");
     bench.run(&["compare", "baseline.json", &old]).expect(0);
-    bench.run(&["compare", "baseline.json", &slow, "--json"]).expect(1).says("\"change\": \"worse\"");
+    let worse = bench.run(&["compare", "baseline.json", &slow, "--output", "json"]).expect(1);
+    let compared = worse.json();
+    let is_worse_p95 = |one: &Value| {
+        one["change"] == "worse" && one["id"].as_str().is_some_and(|id| id.starts_with("read.p95"))
+    };
+    assert!(compared["measures"].as_array().is_some_and(|all| all.iter().any(is_worse_p95)), "{compared}");
+    assert_eq!(bench.run(&["compare", "baseline.json", &slow, "--json"]).expect(1).stdout, worse.stdout);
+    let saved = bench.run(&["compare", "--save", "again.json", &old, "--output", "json"]).expect(0).json();
+    let again: Value =
+        serde_json::from_str(&std::fs::read_to_string(bench.path().join("again.json")).unwrap()).unwrap();
+    let measures = again["measures"].as_array().map(Vec::len);
+    assert_eq!(
+        saved,
+        json!({ "file": "again.json", "scenario": "compared", "measures": measures, "runs": 1 })
+    );
+    assert!(measures > Some(0), "{again}");
     bench.run(&["compare", "baseline.json", &slow, "--slack", "10000%"]).expect(2);
     let kept = std::fs::read_to_string(bench.path().join("baseline.json")).unwrap();
     bench.file("other.json", &kept.replace("\"compared\"", "\"another\""));

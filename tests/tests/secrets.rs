@@ -100,7 +100,12 @@ fn secrets_are_in_nothing_that_is_written_or_printed() {
     let run_dir = bench.journals().pop().unwrap().parent().unwrap().to_owned();
     let log = std::fs::read_to_string(run_dir.join("services/chatty.log")).unwrap();
     assert!(log.contains("starting with *** and ***"), "{log}");
-    for args in [&["plan", "s.yaml"][..], &["plan", "s.yaml", "--json"], &["check", "s.yaml"]] {
+    for args in [
+        &["plan", "s.yaml"][..],
+        &["plan", "s.yaml", "--output", "json"],
+        &["check", "s.yaml"],
+        &["check", "s.yaml", "--output", "json"],
+    ] {
         let printed = run(&bench, args).expect(0);
         clean("stdout", &printed.stdout);
         clean("stderr", &printed.stderr);

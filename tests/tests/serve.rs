@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 
 use murphy_tests::{Bench, Daemon, finish, send};
 use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 
 #[test]
 fn the_words_of_toxiproxy_cli_drive_the_daemon() {
@@ -51,6 +52,59 @@ fn the_words_of_toxiproxy_cli_drive_the_daemon() {
     cli("t a -t latency -a latency=-1 redis").expect(3);
     assert_eq!(daemon.end(Signal::SIGTERM).0, Some(0));
     bench.run(&["toxiproxy", "-h", "127.0.0.1:1", "list"]).expect(3).says("start one with `murphy serve`");
+}
+
+#[test]
+fn the_words_of_toxiproxy_cli_tell_a_program_what_the_api_told() {
+    let bench = Bench::new();
+    let daemon = Daemon::start(&bench, &[]);
+    let told = |args: &str| {
+        let finished = daemon.cli(&bench, &format!("{args} --output json")).expect(0);
+        assert_eq!(finished.stdout.lines().count(), 1, "{finished:?}");
+        finished.json()
+    };
+    let made = told("create -l 127.0.0.1:0 -u 127.0.0.1:9 redis");
+    let listen = made["listen"].as_str().unwrap();
+    assert!(listen.starts_with("127.0.0.1:") && !listen.ends_with(":0"), "{made}");
+    let proxy = |toxics: Value| json!({ "name": "redis", "listen": listen, "upstream": "127.0.0.1:9", "enabled": true, "toxics": toxics });
+    assert_eq!(made, proxy(json!([])));
+    let slow = |latency: u64| {
+        json!({
+            "name": "slow",
+            "type": "latency",
+            "stream": "downstream",
+            "toxicity": 0.5,
+            "attributes": { "jitter": 0, "latency": latency },
+        })
+    };
+    assert_eq!(told("toxic add -t latency -n slow --tox 0.5 -a latency=1 redis"), slow(1));
+    assert_eq!(told("toxic update -n slow -a latency=20 redis"), slow(20));
+    assert_eq!(told("inspect redis"), proxy(json!([slow(20)])));
+    assert_eq!(told("list"), json!([proxy(json!([slow(20)]))]));
+    assert_eq!(told("toxic remove -n slow redis"), json!({ "proxy": "redis", "removed": "slow" }));
+    assert_eq!(told("toggle redis"), json!({ "name": "redis", "enabled": false }));
+    assert_eq!(told("delete redis"), json!({ "removed": "redis" }));
+    assert_eq!(told("list"), json!([]));
+}
+
+#[test]
+fn a_program_is_told_where_the_daemon_listens_and_how_it_ends() {
+    let bench = Bench::new();
+    bench.file("proxies.json", r#"[{"name":"a","listen":"127.0.0.1:0","upstream":"127.0.0.1:9"}]"#);
+    let args = ["serve", "--port", "0", "--seed", "7", "--config", "proxies.json", "--output", "json"];
+    let mut child = bench.spawn(&args);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    let listening = next();
+    let api = listening["api"].as_str().unwrap();
+    assert_eq!(listening, json!({ "event": "listening", "api": api, "proxies": 1, "seed": 7 }));
+    let proxies = bench.run(&["proxies", "--api", api, "--output", "json"]).expect(0).json();
+    assert_eq!(proxies[0]["name"], "a");
+    send(&child, Signal::SIGTERM);
+    assert_eq!(next(), json!({ "event": "interrupted", "signal": "SIGTERM" }));
+    assert_eq!(next(), json!({ "event": "ended", "not-taken-back": 0 }));
+    // What a person reads stands beside it, as without the flag.
+    finish(child).expect(0).says("murphy serve: control API on http://").says("SIGTERM, ending");
 }
 
 #[test]

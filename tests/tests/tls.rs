@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use murphy_tests::{Bench, Sitting, answering, skip};
+use serde_json::json;
 
 #[test]
 fn the_authority_is_made_once_with_a_key_for_its_owner_alone() {
@@ -11,6 +12,9 @@ fn the_authority_is_made_once_with_a_key_for_its_owner_alone() {
     let first = bench.run(&["ca"]).expect(0).says("curl --cacert").says("update-ca-certificates");
     let path = bench.run(&["ca", "--path"]).expect(0).stdout;
     assert!(first.stdout.contains(path.trim()), "{path}");
+    let told = bench.run(&["ca", "--output", "json"]).expect(0).json();
+    assert_eq!(told, json!({ "certificate": path.trim() }));
+    bench.run(&["ca", "--path", "--output", "json"]).expect(2).says("cannot be used with");
     let key = std::path::Path::new(path.trim()).with_extension("key");
     assert_eq!(std::fs::metadata(key).unwrap().permissions().mode() & 0o777, 0o600);
 }
