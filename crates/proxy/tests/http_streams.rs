@@ -3,18 +3,27 @@
 
 mod support;
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Frame, Incoming};
 use hyper::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use murphy_core::{Answerer, AttemptOf, Directions};
 use murphy_faults::{Effect, FaultSpec, Latency, Limit, Slice};
 use murphy_proxy::Armed;
 use murphy_proxy::http::{Answer, HeaderEdits, HttpEffect, HttpStep, Selection, When};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use support::http::{ask, calls, canned, converse, head, http_stage, on_requests, status, step};
@@ -158,6 +167,116 @@ async fn a_body_is_never_held_whole_in_either_direction() {
             taken += read;
         }
         within("the sender", sending.join_next()).await.unwrap().unwrap();
+    }
+}
+
+/// A body that is made as fast as it is taken; says how much that was.
+struct Made {
+    left: usize,
+    taken: Arc<AtomicU64>,
+}
+
+static BLOCK: [u8; 1 << 16] = [b'x'; 1 << 16];
+
+impl Body for Made {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        self.left -= BLOCK.len();
+        self.taken.fetch_add(BLOCK.len() as u64, Ordering::SeqCst);
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&BLOCK)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+}
+
+/// Far more than the windows and buffers of both connections together, which are five megabytes.
+const STREAMED: usize = 24 << 20;
+/// What the proxy may hold of a stream of HTTP/2: the window that it gives, of two megabytes at the most, and what it keeps for sending, of
+/// one at the most.
+const HELD_OF_A_STREAM: u64 = 4 << 20;
+
+#[tokio::test]
+async fn a_body_over_http_2_is_never_held_whole_either_and_its_sender_waits_for_its_reader() {
+    for upwards in [true, false] {
+        let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stage = http_stage(upstream.local_addr().unwrap()).await;
+        let mut tasks = JoinSet::new();
+        let taken = Arc::new(AtomicU64::new(0));
+        let (asked, answered) = if upwards { (STREAMED, 0) } else { (0, STREAMED) };
+
+        let near = TokioIo::new(stage.dial().await);
+        let (mut sender, caller) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), near).await.unwrap();
+        tasks.spawn(async move {
+            let _ = caller.await;
+        });
+        let (far, _) = within("accept", upstream.accept()).await.unwrap();
+        let (bodies, mut heard) = mpsc::unbounded_channel();
+        let all_read = Arc::new(Notify::new());
+        let (made, over) = (Arc::clone(&taken), Arc::clone(&all_read));
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (bodies, over) = (bodies.clone(), Arc::clone(&over));
+            let answer = Made { left: answered, taken: Arc::clone(&made) };
+            async move {
+                bodies.send(request.into_body()).unwrap();
+                if upwards {
+                    over.notified().await;
+                }
+                Ok::<_, Infallible>(Response::new(answer))
+            }
+        });
+        tasks.spawn(async move {
+            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            let _ = server.serve_connection(TokioIo::new(far), service).await;
+        });
+
+        let body = Made { left: asked, taken: Arc::clone(&taken) };
+        let answer = sender.send_request(Request::post("http://shop/").body(body).unwrap());
+        let request = within("a request", heard.recv()).await.unwrap();
+        let (mut body, answer) = if upwards {
+            (request, Some(answer))
+        } else {
+            (within("an answer", answer).await.unwrap().into_body(), None)
+        };
+        // Nobody takes anything, until nothing more is made.
+        let (mut before, mut still) = (0, 0);
+        while still < 20 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let now = taken.load(Ordering::SeqCst);
+            still = if now == before && now > 1 << 16 { still + 1 } else { 0 };
+            before = now;
+        }
+        let mut got = 0;
+        while got < STREAMED {
+            let ahead = taken.load(Ordering::SeqCst) - got as u64;
+            assert!(ahead < STREAMED as u64 / 2, "{ahead} bytes were taken for nobody after {got}");
+            let meter = stage.handle.meter();
+            let (read, written) = if upwards {
+                (meter.from_client, meter.to_upstream)
+            } else {
+                (meter.from_upstream, meter.to_client)
+            };
+            let held = read.saturating_sub(written);
+            assert!(held < HELD_OF_A_STREAM, "{held} bytes are held after {got}");
+            let frame = within("more of it", body.frame()).await.expect("its end comes later").unwrap();
+            got += frame.into_data().map_or(0, |data| data.len());
+        }
+        assert_eq!(got, STREAMED);
+        if let Some(answer) = answer {
+            all_read.notify_one();
+            assert_eq!(within("an answer", answer).await.unwrap().status(), StatusCode::OK);
+        }
+        tasks.shutdown().await;
     }
 }
 
