@@ -1,28 +1,22 @@
 //! Questions to a real Redis and a real PostgreSQL.
 
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use murphy_core::{JsonTest, Span};
 use murphy_load::{Expected, PostgresQuestion, Question, RedisQuestion, Server, ask};
-use murphy_testkit::free_port;
+use murphy_testkit::{Postgres, free_port, postgres_or_skip, program_or_skip};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, geteuid};
+use nix::unistd::Pid;
 use regex_lite::Regex;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
 const LONG: Span = Span::from_secs(20);
-/// PostgreSQL does not run as root.
-const NOBODY: u32 = 65534;
 
 /// A server of a test, ended with it.
 struct Running {
     child: Child,
-    /// Ends it at once, by a handler of its own: what a test inherits as ignored, its servers inherit too.
-    end: Signal,
     port: u16,
     dir: tempfile::TempDir,
 }
@@ -30,29 +24,9 @@ struct Running {
 impl Drop for Running {
     fn drop(&mut self) {
         // With all its processes; one that is gone already is as well.
-        let _ = kill(Pid::from_raw(self.child.id() as i32), self.end);
+        let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM);
         let _ = self.child.wait();
     }
-}
-
-/// The program: of the PATH, or of the newest PostgreSQL that Debian keeps beside it. Without one says so out loud, and
-/// fails where `CI=true`.
-fn found(program: &str) -> Option<PathBuf> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut beside: Vec<(u32, PathBuf)> = versions
-        .filter_map(|version| {
-            let number = version.file_name().to_str()?.parse().ok()?;
-            Some((number, version.path().join("bin").join(program)))
-        })
-        .collect();
-    beside.sort();
-    let all = std::iter::once(PathBuf::from(program)).chain(beside.into_iter().rev().map(|(_, path)| path));
-    let runs = |path: &PathBuf| Command::new(path).arg("--version").output().is_ok();
-    let found = all.into_iter().find(runs);
-    if found.is_none() {
-        murphy_testkit::skip(format_args!("there is no {program}"));
-    }
-    found
 }
 
 async fn until_ok(question: &Question) {
@@ -73,7 +47,7 @@ fn expected(reply: &Value, matches: Option<&str>) -> Expected {
 }
 
 async fn redis() -> Option<Running> {
-    let program = found("redis-server")?;
+    let program = program_or_skip("redis-server")?;
     let (port, dir) = (free_port(), tempfile::tempdir().unwrap());
     let child = Command::new(program)
         .args(["--port", &port.to_string(), "--save", "", "--requirepass", "secret-word", "--dir"])
@@ -81,7 +55,7 @@ async fn redis() -> Option<Running> {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let running = Running { child, end: Signal::SIGTERM, port, dir };
+    let running = Running { child, port, dir };
     until_ok(&of_redis(running.port, &["PING"], &json!("PONG"))).await;
     Some(running)
 }
@@ -121,47 +95,8 @@ async fn redis_is_sent_a_command_and_its_reply_is_judged() {
     assert!(!format!("{refused:?} {stranger:?}").contains("another"), "{refused:?} {stranger:?}");
 }
 
-/// A PostgreSQL with the user `postgres`, whose password is `secret-word`.
-async fn postgres() -> Option<Running> {
-    let (initdb, postgres) = (found("initdb")?, found("postgres")?);
-    let (port, dir) = (free_port(), tempfile::tempdir().unwrap());
-    let as_nobody = |program: &Path| {
-        let mut command = Command::new(program);
-        command.current_dir(dir.path()).env("LC_ALL", "C").stdout(Stdio::null()).stderr(Stdio::null());
-        if geteuid().is_root() {
-            command.uid(NOBODY).gid(NOBODY);
-        }
-        command
-    };
-    let (data, words) = (dir.path().join("data"), dir.path().join("password"));
-    std::fs::write(&words, "secret-word\n").unwrap();
-    if geteuid().is_root() {
-        for path in [dir.path(), &words] {
-            std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
-        }
-    }
-    let made = as_nobody(&initdb)
-        .args(["--username=postgres", "--auth=scram-sha-256", "--no-sync", "--pwfile"])
-        .arg(&words)
-        .arg("-D")
-        .arg(&data)
-        .status()
-        .unwrap();
-    assert!(made.success(), "initdb: {made}");
-    let child = as_nobody(&postgres)
-        .arg("-D")
-        .arg(&data)
-        .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-k"])
-        .arg(dir.path())
-        .spawn()
-        .unwrap();
-    let running = Running { child, end: Signal::SIGQUIT, port, dir };
-    until_ok(&of_postgres(running.port, "select 1", &json!(1))).await;
-    Some(running)
-}
-
 fn of_postgres(port: u16, query: &str, reply: &Value) -> Question {
-    let password = Some("secret-word".to_owned());
+    let password = Some(Postgres::PASSWORD.to_owned());
     Question::Postgres(PostgresQuestion {
         server: Server { host: "127.0.0.1".to_owned(), port, password, ..Server::default() },
         query: query.to_owned(),
@@ -171,9 +106,9 @@ fn of_postgres(port: u16, query: &str, reply: &Value) -> Question {
 
 #[tokio::test]
 async fn postgres_is_asked_a_query_and_its_result_is_judged() {
-    let Some(running) = postgres().await else { return };
+    let Some(server) = postgres_or_skip() else { return };
     let said = async |query: &str, reply: Value| {
-        let reply = ask(&of_postgres(running.port, query, &reply), LONG).await;
+        let reply = ask(&of_postgres(server.port(), query, &reply), LONG).await;
         (reply.ok, reply.saw)
     };
     assert_eq!(said("create table orders (id int, sku text)", Value::Null).await, (true, "nil".into()));
@@ -187,7 +122,7 @@ async fn postgres_is_asked_a_query_and_its_result_is_judged() {
     let (ok, saw) = said("select count(*) from order_lines", Value::Null).await;
     assert!(!ok && saw.contains("42P01"), "{saw}");
 
-    let Question::Postgres(mut stranger) = of_postgres(running.port, "select 1", &Value::Null) else {
+    let Question::Postgres(mut stranger) = of_postgres(server.port(), "select 1", &Value::Null) else {
         panic!()
     };
     stranger.server.password = Some("another".to_owned());
