@@ -129,6 +129,16 @@ fn what_comes_back_only_without_load_and_makes_more_calls_is_metastable() {
     assert_eq!(row.answer, Answer::Fail, "{row:?}");
     let why = judgement.why.iter().find(|why| why.row == "recovery").expect("a recovery that failed");
     assert_eq!(why.cause, Cause::Metastable, "{why:?}");
+    // The factor times the rate is held against what the callee was seen to serve.
+    let beyond = why.mechanism.split_once("on cart-cache; ").map_or("", |(_, beyond)| beyond);
+    let (asked, served) =
+        beyond.split_once(" are more than it can serve: it answers 0/s of them, and ").expect(beyond);
+    let number = |text: &str| text.trim_end_matches("/s").parse::<f64>().expect("a number");
+    let (factors, asked) = asked.split_once(" = ").expect("a product");
+    let (factor, rate) = factors.split_once(" x ").expect("two factors");
+    assert!((number(factor) * number(rate) - number(asked)).abs() <= 3.0, "{beyond}");
+    let most = number(served.split_once(" at most").expect("the most").0);
+    assert!(most >= number(rate) * 0.9 && most < number(asked), "{beyond}");
 }
 
 #[test]

@@ -27,6 +27,8 @@ const SURE: f64 = 2.576;
 const VULNERABLE: f64 = 0.7;
 /// So much more than the load must have been served for it to tell a capacity, and not chance.
 const CLEARLY_MORE: f64 = 1.5;
+/// The stretch over which a pace is told, in microseconds.
+const LOOK: u64 = 5_000_000;
 
 pub(super) fn detect(run: &RunView<'_>, load: &LoadView) -> Found {
     let Some(lifted) = run.lifted else { return Found::not_applicable("no fault was lifted") };
@@ -262,7 +264,8 @@ impl Seen<'_> {
             );
         }
         seen.insert("outcome".to_owned(), word("metastable", 1));
-        Found::present(seen, format!("metastable: {text}; what keeps it down: {calls}"))
+        let beyond = beyond(run, &amplified).map_or_else(String::new, |beyond| format!("; {beyond}"));
+        Found::present(seen, format!("metastable: {text}; what keeps it down: {calls}{beyond}"))
     }
 }
 
@@ -337,6 +340,31 @@ fn amplification<'a>(run: &'a RunView<'_>, load: &LoadView) -> Option<Amplified<
     most
 }
 
+/// What these calls come to at the rate of the baseline, if that is more than the callee can serve: it answers less of them, and
+/// was never seen to answer so much.
+fn beyond(run: &RunView<'_>, amplified: &Amplified<'_>) -> Option<String> {
+    let Amplified { edge, ratio, .. } = amplified;
+    // What a fault held and its lift lets go comes in one blow, and tells nothing of a pace.
+    let served = edge.calls.iter().filter(|call| !call.touched && !edge.is_failing(call));
+    let mut ends: Vec<u64> = served.filter_map(|call| call.answered).collect();
+    ends.sort_unstable();
+    let most = most_within(&ends, LOOK) as f64 / seconds(LOOK);
+    let now = ends.iter().filter(|end| run.after.holds(**end)).count() as f64 / seconds(run.after.length());
+    let usual = edge.within(&run.baseline).count() as f64 / seconds(run.baseline.length());
+    let asked = ratio * usual;
+    (now < asked && most < asked).then(|| {
+        format!(
+            "{} x {usual:.0}/s = {asked:.0}/s are more than it can serve: it answers {now:.0}/s of them, and {most:.0}/s at most \
+             in this run",
+            words::ratio(*ratio)
+        )
+    })
+}
+
+fn seconds(micros: u64) -> f64 {
+    micros.max(1) as f64 / 1e6
+}
+
 /// What grows shorter from second to second, of what users wait for and of the calls on edges: a queue that is being worked off.
 fn shorter(run: &RunView<'_>, load: &LoadView, stretch: Window) -> Option<String> {
     let users = load.points.iter().filter(|point| point.is_ok()).map(|point| (point.ended, point.latency()));
@@ -368,12 +396,11 @@ fn falls(ended: impl Iterator<Item = (u64, u64)>, stretch: Window) -> bool {
 
 /// What a higher load would tell, where a higher one was served for some seconds after the lift: so much it can serve at least.
 fn advice(load: &LoadView, lifted: u64) -> String {
-    const LOOK: u64 = 5_000_000;
     let Some(rate) = load.rate.filter(|rate| *rate > 0.0) else { return String::new() };
     let late = load.points.iter().filter(|point| point.is_ok() && point.intended >= lifted);
     let mut ends: Vec<u64> = late.map(|point| point.ended).collect();
     ends.sort_unstable();
-    let most = most_within(&ends, LOOK) as f64 / (LOOK as f64 / 1e6);
+    let most = most_within(&ends, LOOK) as f64 / seconds(LOOK);
     if most < rate * CLEARLY_MORE || rate >= most * VULNERABLE {
         return String::new();
     }
