@@ -198,6 +198,55 @@ async fn bandwidth_passes_no_faster_than_its_rate() {
     stage.finish().await;
 }
 
+/// How long this connection took from `start` until so many bytes had come.
+async fn carried(start: Instant, (client, server): &mut (TcpStream, TcpStream), size: usize) -> Duration {
+    let (block, mut got) = (vec![7; size], vec![0; size]);
+    let both = async { tokio::join!(server.write_all(&block), client.read_exact(&mut got)) };
+    let (sent, read) = within("bulk", both).await;
+    sent.unwrap();
+    read.unwrap();
+    start.elapsed()
+}
+
+/// How long each of two connections took for 100 kB at 1 MB/s, both at once.
+async fn two_at_once(scope: &str) -> (Duration, Duration) {
+    let stage = stage().await;
+    arm(&stage, &format!("{{ bandwidth: {{ rate: 1MB/s, scope: {scope} }} }}"), Directions::ToClient);
+    let (mut one, mut two) = (stage.pair().await, stage.pair().await);
+    let start = Instant::now();
+    let took = tokio::join!(carried(start, &mut one, 100_000), carried(start, &mut two, 100_000));
+    stage.finish().await;
+    took
+}
+
+#[tokio::test]
+async fn a_rate_of_the_proxy_is_shared_by_halves_and_one_of_a_connection_by_nobody() {
+    const BOTH: Duration = Duration::from_millis(195);
+    // The fairest and the quickest of a few: a machine that stands still may serve one before the other, or neither.
+    let mut shared = Vec::new();
+    for _ in 0..5 {
+        let (one, two) = two_at_once("proxy").await;
+        assert!(one.max(two) >= BOTH, "200 kB at 1 MB/s in {one:?} and {two:?}");
+        // One with the whole rate would be done in 100 ms.
+        shared.push(one.min(two));
+        if one.min(two) >= Duration::from_millis(160) {
+            break;
+        }
+    }
+    let halves = shared.iter().any(|first| *first >= Duration::from_millis(160));
+    assert!(halves, "one had more than its half: the first was done after {shared:?}");
+    let mut own = Vec::new();
+    for _ in 0..5 {
+        let (one, two) = two_at_once("connection").await;
+        assert!(one.min(two) >= Duration::from_millis(95), "100 kB at 1 MB/s in {one:?} and {two:?}");
+        own.push(one.max(two));
+        if one.max(two) < BOTH {
+            break;
+        }
+    }
+    assert!(own.iter().any(|second| *second < BOTH), "one waited for the other: {own:?}");
+}
+
 #[tokio::test]
 async fn a_rate_of_zero_stalls_until_the_lift() {
     let stage = stage().await;

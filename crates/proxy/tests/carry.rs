@@ -3,13 +3,13 @@
 mod support;
 
 use std::io::ErrorKind;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use murphy_core::{CloseHow, EdgeName, EventKind, ExchangeEnd, Protocol, Recorder, Seed, Side, Span};
 use murphy_proxy::{BindError, EdgeTls, Limits, Proxy, ProxyConfig};
 use support::{reset, stage, stage_to, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 
 #[tokio::test]
 async fn half_close_is_carried_in_both_directions() {
@@ -120,6 +120,38 @@ async fn megabytes_arrive_unchanged_in_both_directions_at_once() {
     stage.empty().await;
     let meter = stage.handle.meter();
     assert_eq!((meter.to_upstream, meter.to_client), (SIZE as u64, SIZE as u64));
+    stage.finish().await;
+}
+
+/// How long the second of two bytes takes that are written one by one, without a word from the other side between them.
+async fn second_of_two(from: &mut TcpStream, to: &mut TcpStream) -> Duration {
+    from.write_all(b"1").await.unwrap();
+    within("the first", to.read_exact(&mut [0; 1])).await.unwrap();
+    let start = Instant::now();
+    from.write_all(b"2").await.unwrap();
+    within("the second", to.read_exact(&mut [0; 1])).await.unwrap();
+    start.elapsed()
+}
+
+#[tokio::test]
+async fn a_second_small_write_does_not_wait_until_the_first_is_acknowledged() {
+    let stage = stage().await;
+    let (mut client, mut server) = stage.pair().await;
+    let mut medians = Vec::new();
+    // One of a few may be what a machine that stands still makes of it; held back by Nagle, it would be all of them.
+    for _ in 0..4 {
+        let mut took = Vec::new();
+        for _ in 0..20 {
+            // Each side answers, so that the kernel keeps its acknowledgements for the answer: 40 ms, if none comes.
+            let there = second_of_two(&mut client, &mut server).await;
+            took.push(there.max(second_of_two(&mut server, &mut client).await));
+        }
+        took.sort();
+        // The first few are acknowledged at once, whatever is said.
+        medians.push(took[took.len() / 2]);
+    }
+    let least = medians.iter().min().unwrap();
+    assert!(*least < Duration::from_millis(20), "{medians:?}");
     stage.finish().await;
 }
 

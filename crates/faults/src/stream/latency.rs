@@ -198,10 +198,12 @@ mod tests {
 
     #[test]
     fn every_distribution_has_the_mean_and_spread_that_it_promises() {
-        for (distribution, deviation) in [
-            (Distribution::Uniform, 10.0 / 3f64.sqrt()),
-            (Distribution::Normal, 10.0),
-            (Distribution::Pareto, 10.0),
+        // Of 40,000 draws the deviation has a standard error of 0.2 % (uniform) and 0.4 % (normal). That of a Pareto sample of
+        // shape 3 converges slowly: its fourth moment is infinite.
+        for (distribution, deviation, within) in [
+            (Distribution::Uniform, 10.0 / 3f64.sqrt(), 0.08),
+            (Distribution::Normal, 10.0, 0.08),
+            (Distribution::Pareto, 10.0, 0.25),
         ] {
             let latency = Latency {
                 distribution,
@@ -213,8 +215,7 @@ mod tests {
             let mean = values.iter().sum::<f64>() / n as f64;
             let sd = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n as f64).sqrt();
             assert!((mean - 100.0).abs() < 0.5, "{distribution:?} mean {mean}");
-            // The variance of a Pareto sample of shape 3 converges slowly: its fourth moment is infinite.
-            assert!((sd / deviation - 1.0).abs() < 0.25, "{distribution:?} sd {sd}");
+            assert!((sd / deviation - 1.0).abs() < within, "{distribution:?} sd {sd}");
         }
     }
 
