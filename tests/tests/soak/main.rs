@@ -88,7 +88,7 @@ fn nothing_is_corrupted_stuck_or_leaked() {
         slowest_call_ms: AtomicU64::new(0),
     });
     let rest = vitals::look(daemon.pid(), api);
-    std::thread::scope(|scope| {
+    let seen = std::thread::scope(|scope| {
         for number in 0..4 {
             let soak = &soak;
             scope.spawn(move || traffic::gently(soak, number));
@@ -96,9 +96,10 @@ fn nothing_is_corrupted_stuck_or_leaked() {
         }
         scope.spawn(|| edits::gently(&soak));
         scope.spawn(|| edits::harshly(&soak));
-        let vitals = vitals::follow(daemon.pid(), api, Duration::from_secs(seconds));
+        let seen = vitals::follow(daemon.pid(), api, Duration::from_secs(seconds));
         soak.over.store(true, Ordering::Relaxed);
-        vitals::assert_flat(&vitals);
+        vitals::assert_flat(&seen);
+        seen
     });
     // With all faults off and all callers gone, nothing is left of them.
     for body in ["/proxies/gentle", "/proxies/harsh"] {
@@ -128,6 +129,7 @@ fn nothing_is_corrupted_stuck_or_leaked() {
         end.memory_kib,
         begun.elapsed(),
     );
+    vitals::assert_let_go(&seen, end);
     for (what, counter, least) in [
         ("connections", &soak.connections, 20),
         ("broken connections", &soak.broken, 3),
