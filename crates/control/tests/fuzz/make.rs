@@ -14,6 +14,15 @@ pub struct Request {
     pub is_whole: bool,
 }
 
+impl Request {
+    /// It is for the API below `/v1`, which has no status in common with Toxiproxy's.
+    pub fn is_native(&self) -> bool {
+        let target = self.bytes.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+        let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+        path == b"/v1" || path.starts_with(b"/v1/")
+    }
+}
+
 const METHODS: &[&str] = &[
     "GET", "GET", "POST", "POST", "POST", "PUT", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "get", "MURPHY",
 ];
