@@ -161,3 +161,20 @@ async fn a_stream_is_refused_with_the_injected_status_and_a_lost_answer_was_give
     let calls = &summary["calls"];
     assert_eq!((&calls["answered"], &calls["failed"]), (&0.into(), &1.into()), "{summary}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_held_for_an_edit_keeps_the_status_behind_it() {
+    let bench = Bench::new();
+    let (address, _, _tasks) = Shop::open().await;
+    // The message is no JSON: there is nothing to edit, and the whole answer passes, with the status of the call at its end.
+    let on = ["--body", "--body-at", "/price", "--body-value", "-1", "--http", "--output", "json"];
+    let proxy = Sitting::before(&bench, address, &on);
+    let mut caller = Caller::dial(&proxy.listen).await;
+    assert_eq!(caller.unary("/Shop/Price", "seven").await.expect("an answer").get_ref(), "SEVEN");
+    let mut items = caller.stream("/Shop/Items", "1").await.expect("a stream");
+    assert_eq!(items.message().await.expect("an item").as_deref(), Some("item 0"));
+    assert_eq!(items.message().await.expect_err("its end").code(), Code::DataLoss);
+    drop((items, caller));
+    let summary = proxy.summary();
+    assert_eq!(summary["faults"][0]["tally"]["hits"], 0, "{summary}");
+}

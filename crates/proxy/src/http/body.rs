@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
+use hyper::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use murphy_core::{Rate, Side};
 
@@ -59,6 +60,15 @@ pub(crate) enum Source {
     Resumed(BytesMut, Incoming),
     /// Memory.
     Whole(Bytes),
+    /// Memory, and then what comes behind a body: the status of a gRPC call comes there.
+    Trailed(Bytes, Option<HeaderMap>),
+}
+
+/// A body that was taken in whole.
+pub(crate) struct Held {
+    pub(crate) bytes: Bytes,
+    /// What came behind it.
+    pub(crate) trailers: Option<HeaderMap>,
 }
 
 impl Source {
@@ -71,6 +81,10 @@ impl Source {
             Source::Resumed(_, body) => Pin::new(body).poll_frame(cx),
             Source::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Source::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Source::Trailed(bytes, trailers) if bytes.is_empty() => {
+                Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
+            }
+            Source::Trailed(bytes, _) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
         }
     }
 
@@ -79,6 +93,7 @@ impl Source {
             Source::Stream(body) => body.is_end_stream(),
             Source::Resumed(held, body) => held.is_empty() && body.is_end_stream(),
             Source::Whole(bytes) => bytes.is_empty(),
+            Source::Trailed(bytes, trailers) => bytes.is_empty() && trailers.is_none(),
         }
     }
 
@@ -86,26 +101,29 @@ impl Source {
         match self {
             Source::Stream(body) => body.size_hint(),
             Source::Resumed(..) => SizeHint::default(),
-            Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Source::Whole(bytes) | Source::Trailed(bytes, _) => SizeHint::with_exact(bytes.len() as u64),
         }
     }
 
     /// The whole body if it is no longer than what may be held; else a source that goes on where this one was left.
-    pub(crate) async fn collect(self) -> Result<Result<Bytes, Source>, hyper::Error> {
+    pub(crate) async fn collect(self) -> Result<Result<Held, Source>, hyper::Error> {
         let (mut held, mut body) = match self {
-            Source::Whole(bytes) => return Ok(Ok(bytes)),
+            Source::Whole(bytes) => return Ok(Ok(Held { bytes, trailers: None })),
+            Source::Trailed(bytes, trailers) => return Ok(Ok(Held { bytes, trailers })),
             Source::Stream(body) => (BytesMut::new(), body),
             Source::Resumed(held, body) => (held, body),
         };
+        let mut trailers = None;
         while let Some(frame) = body.frame().await {
-            if let Ok(data) = frame?.into_data() {
-                held.extend_from_slice(&data);
-                if held.len() > HELD_FOR_EDIT {
-                    return Ok(Err(Source::Resumed(held, body)));
-                }
+            match frame?.into_data() {
+                Ok(data) => held.extend_from_slice(&data),
+                Err(other) => trailers = other.into_trailers().ok(),
+            }
+            if held.len() > HELD_FOR_EDIT {
+                return Ok(Err(Source::Resumed(held, body)));
             }
         }
-        Ok(Ok(held.freeze()))
+        Ok(Ok(Held { bytes: held.freeze(), trailers }))
     }
 }
 

@@ -14,7 +14,7 @@ use hyper::http::{HeaderMap, Method, StatusCode, header};
 use hyper::{Request, Response};
 use murphy_core::{Answerer, Dice, Side};
 
-use super::body::{BodyError, Cut, Pace, ReplyBody, Shape, Source};
+use super::body::{BodyError, Cut, Held, Pace, ReplyBody, Shape, Source};
 use super::call::call_of;
 use super::choice::key_of;
 use super::effect::{Answer, HttpEffect, HttpStep, Malformed, Part, Then, When};
@@ -249,8 +249,8 @@ async fn after(
                 // No body belongs to it, so its length speaks of another answer (RFC 9110, section 6.4.1).
                 HttpStep::EditBody(_) if is_bodiless(method, head.status) => {}
                 HttpStep::EditBody(edit) => match source.collect().await {
-                    Ok(Ok(bytes)) => {
-                        source = Source::Whole(match edit.edit(&bytes) {
+                    Ok(Ok(Held { bytes, trailers })) => {
+                        let bytes = match edit.edit(&bytes) {
                             Some(edited) => {
                                 one.acted(hub, bytes.len());
                                 answerer = altered(answerer);
@@ -263,7 +263,8 @@ async fn after(
                                 set_length(&mut head.headers, bytes.len());
                                 bytes
                             }
-                        });
+                        };
+                        source = Source::Trailed(bytes, trailers);
                     }
                     Ok(Err(rest)) => source = rest,
                     Err(error) => return lost(hub, ticket, error).await,
@@ -296,7 +297,7 @@ async fn after(
                         Malformed::Header => bad_header = true,
                         Malformed::LengthTooLong | Malformed::LengthTooShort => {
                             match source.collect().await {
-                                Ok(Ok(bytes)) => {
+                                Ok(Ok(Held { bytes, .. })) => {
                                     let told = told_length(*kind, bytes.len());
                                     set_length(&mut head.headers, told);
                                     if *kind == Malformed::LengthTooShort {
@@ -381,7 +382,7 @@ async fn by_hand(
     source: Source,
 ) -> Result<Reply, BodyError> {
     let body = match source.collect().await {
-        Ok(Ok(bytes)) => bytes,
+        Ok(Ok(held)) => held.bytes,
         Ok(Err(_)) => Bytes::new(),
         Err(error) => return lost(hub, ticket, error).await,
     };
