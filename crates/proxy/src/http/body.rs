@@ -16,6 +16,7 @@ use murphy_core::{Rate, Side};
 
 use super::effect::Then;
 use super::hub::{Hub, Speaks, Takeover, Ticket, Wait};
+use super::marker::marker;
 use crate::effect::Ending;
 
 /// The most bytes that are held for an edit of a whole body. A longer one passes as it is.
@@ -105,6 +106,11 @@ impl Source {
         }
     }
 
+    /// True if nothing more will come, as far as its sender has said.
+    fn is_whole(&self) -> bool {
+        self.is_end() || self.size().exact() == Some(0)
+    }
+
     /// The whole body if it is no longer than what may be held; else a source that goes on where this one was left.
     pub(crate) async fn collect(self) -> Result<Result<Held, Source>, hyper::Error> {
         let (mut held, mut body) = match self {
@@ -142,6 +148,8 @@ pub(crate) struct Shape {
     pub(crate) last: bool,
     /// A chunk whose size is no number comes in the place of the first one.
     pub(crate) bad_chunk: bool,
+    /// On HTTP/2: when this is over, the stream ends, by whom it says.
+    pub(crate) end: Option<(Wait, Side)>,
 }
 
 /// So many bytes of the body, and then this.
@@ -151,6 +159,14 @@ pub(crate) struct Cut {
     pub(crate) arming: u64,
     /// The body goes in chunks, and the cut goes through one.
     pub(crate) chunked: bool,
+    /// Bytes have been cut off.
+    pub(crate) through: bool,
+}
+
+impl Cut {
+    pub(crate) fn new(after: u64, then: Then, arming: u64, chunked: bool) -> Cut {
+        Cut { left: after, then, arming, chunked, through: false }
+    }
 }
 
 /// Bytes at a rate.
@@ -206,6 +222,9 @@ impl Pace {
     }
 }
 
+/// What the HTTP layer is told of a body.
+type Told = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
+
 /// The body of an answer.
 pub(crate) struct ReplyBody {
     hub: Arc<Hub>,
@@ -221,27 +240,55 @@ impl ReplyBody {
         ReplyBody { hub, source, shape, ticket, parked: false }
     }
 
-    fn take_over(
-        &mut self,
-        raw: Bytes,
-        then: Then,
-        by: Side,
-        arming: Option<u64>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn take_over(&mut self, raw: Bytes, then: Then, by: Side, arming: Option<u64>) -> Told {
         self.parked = true;
         if self.hub.speaks == Speaks::Two {
-            if then == Then::Stall {
-                return Poll::Pending;
-            }
-            self.ticket.fail(by);
-            return Poll::Ready(Some(Err(BodyError::Fault)));
+            return self.end_stream(then, by, arming);
         }
         self.hub.take_over(Takeover { raw, then, by, arming });
         Poll::Pending
     }
 
+    /// On HTTP/2 only the stream ends. A reset throws away what is queued, the head of the answer too, so it waits until that
+    /// has been written; a stall ends with its fault, for what was cut off cannot be taken up again in mid-answer.
+    fn end_stream(&mut self, then: Then, by: Side, arming: Option<u64>) -> Told {
+        let Some(shape) = &mut self.shape else {
+            self.ticket.fail(by);
+            return Poll::Ready(Some(Err(BodyError::Fault)));
+        };
+        match then {
+            Then::End(_) => {
+                let (marker, written) = marker();
+                shape.end = Some((written, by));
+                Poll::Ready(Some(Ok(Frame::data(marker))))
+            }
+            Then::Stall => {
+                if let Some(arming) = arming {
+                    let hub = Arc::clone(&self.hub);
+                    shape.end = Some((Box::pin(async move { hub.held(arming, None).await }), by));
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    /// What comes of a body that never moves again.
+    fn ending(&mut self, cx: &mut Context<'_>) -> Told {
+        let end = self.shape.as_mut().and_then(|shape| shape.end.as_mut());
+        let Some((wait, by)) = end else { return Poll::Pending };
+        if wait.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        let by = *by;
+        if let Some(shape) = &mut self.shape {
+            shape.end = None;
+        }
+        self.ticket.fail(by);
+        Poll::Ready(Some(Err(BodyError::Fault)))
+    }
+
     /// A frame of data as the shape lets it pass.
-    fn shaped(&mut self, mut data: Bytes) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn shaped(&mut self, mut data: Bytes) -> Told {
         let Some(shape) = &mut self.shape else { return Poll::Ready(Some(Ok(Frame::data(data)))) };
         if shape.bad_chunk {
             let raw = [b"xyz\r\n", &data[..], b"\r\n"].concat();
@@ -257,7 +304,7 @@ impl ReplyBody {
                     let raw = [format!("{whole:x}\r\n").as_bytes(), &data[..]].concat();
                     return self.take_over(Bytes::from(raw), then, Side::Proxy, Some(arming));
                 }
-                cut.left = 0;
+                (cut.left, cut.through) = (0, true);
                 if data.is_empty() {
                     return self.take_over(Bytes::new(), then, Side::Proxy, Some(arming));
                 }
@@ -268,20 +315,10 @@ impl ReplyBody {
         }
         Poll::Ready(Some(Ok(Frame::data(data))))
     }
-}
 
-impl Body for ReplyBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = &mut *self;
-        if this.parked {
-            return Poll::Pending;
-        }
+    /// What comes of a body that goes on.
+    fn next(&mut self, cx: &mut Context<'_>) -> Told {
+        let this = self;
         if let Some(shape) = &mut this.shape {
             if let Some(first) = &mut shape.first {
                 if first.as_mut().poll(cx).is_pending() {
@@ -292,6 +329,8 @@ impl Body for ReplyBody {
             if let Some(cut) = &shape.cut
                 && cut.left == 0
                 && (!cut.chunked || this.hub.speaks == Speaks::Two)
+                // A body that is no longer than that is left alone. HTTP/1 does not ask for more than its length.
+                && (cut.through || this.hub.speaks == Speaks::One || !this.source.is_whole())
             {
                 let (then, arming) = (cut.then, cut.arming);
                 return this.take_over(Bytes::new(), then, Side::Proxy, Some(arming));
@@ -340,6 +379,21 @@ impl Body for ReplyBody {
                 Poll::Ready(None)
             }
         }
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Told {
+        if !self.parked {
+            match self.next(cx) {
+                Poll::Pending if self.parked => {}
+                told => return told,
+            }
+        }
+        self.ending(cx)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -13,6 +13,7 @@ mod connection;
 mod effect;
 mod hand_made;
 mod hub;
+mod marker;
 mod pass_on;
 mod service;
 mod turns;

@@ -277,7 +277,7 @@ async fn after(
                 HttpStep::Cut { after, then } => {
                     one.acted(hub, 0);
                     let chunked = !head.headers.contains_key(header::CONTENT_LENGTH);
-                    shape.cut = Some(Cut { left: *after, then: *then, arming, chunked });
+                    shape.cut = Some(Cut::new(*after, *then, arming, chunked));
                     shaped = true;
                     answerer = altered(answerer);
                 }
