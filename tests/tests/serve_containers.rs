@@ -86,6 +86,12 @@ fn each_fault_is_done_over_the_api_and_taken_back_by_its_end() {
         assert_eq!(state(&sandbox, &member), before, "{inject}");
         api.none_is_left();
     }
+    // All of it is in the history, and a scenario does it again.
+    let (_, history) = api.ask("GET", "/v1/history", &Value::Null);
+    let is_over = |deed: &&Value| deed["on"]["container"] == json!(member.name) && deed["until"].is_string();
+    assert_eq!(history["deeds"].as_array().into_iter().flatten().filter(is_over).count(), 6, "{history}");
+    api.daemon.run(&bench, "proxies save done.yaml --token secret").expect(0).says("murphy check done.yaml");
+    bench.run(&["check", "done.yaml"]).expect(0).says("6 faults");
     // It ends by itself, and what is over at once needs no end.
     let words = json!({ "exec": { "command": ["/victim", "print", "hello", "exit", "0"] } });
     let (status, told) = api.ask("POST", FAULTS, &json!({ "container": member.name, "inject": words }));

@@ -6,6 +6,7 @@
 mod client;
 mod containers;
 mod events;
+mod history;
 mod json;
 mod listen;
 mod metrics;
@@ -18,6 +19,7 @@ mod traffic;
 pub use client::{Client, ClientError, Heard, Listening, ProxyView, ToxicOrder, ToxicSettings, ToxicView};
 pub use containers::{Base, ContainerFaultDoc, NewContainerFault, NotTakenBack, StandsDoc};
 pub use events::{EventBody, Events, LiftedBy, Notice, TallyDoc, TooManyListeners};
+pub use history::{DeedDoc, DoneOn, HistoryDoc, ProxySeen, StoodDoc};
 pub use metrics::{MetricsChoice, Served};
 pub use native::{
     ConnectionDoc, DecisionDoc, FaultDoc, FaultOrder, Guard, MOST_CONNECTIONS, NewFault, NewProxy, OPENAPI,

@@ -132,7 +132,8 @@ impl Server {
         let reach = if containers.is_some() { Reach::Containers } else { Reach::Proxies };
         let guard = Guard::new(address.ip(), reach, token).map_err(bind)?;
         let made = guard.made().cloned();
-        let containers = containers.map(|base| ContainerFaults::new(base, seed, events.clone()));
+        let containers =
+            containers.map(|base| ContainerFaults::new(base, seed, events.clone(), proxies.book()));
         let toxiproxy = Api::new(proxies.clone(), compat, metrics, seed);
         let native = NativeApi::new(proxies.clone(), events.clone(), guard, containers.clone());
         let apis = Arc::new(Apis { toxiproxy, native });

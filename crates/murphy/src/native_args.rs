@@ -1,5 +1,7 @@
 //! What can be typed to drive a running `murphy serve`: its proxies and their faults.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use murphy_core::{Chance, EdgeName, FaultId, LeaseName, Span};
 
@@ -105,6 +107,14 @@ pub enum ProxiesCommand {
     Remove {
         #[arg(required = true)]
         proxy: Vec<String>,
+    },
+    /// Save what was done to the daemon as a scenario: faults, toxics, proxies switched off, faults on containers, at their times
+    Save {
+        /// A new file
+        file: PathBuf,
+        /// Only what stood in the last so long; all since the daemon was started, if not given
+        #[arg(long, value_name = "TIME")]
+        last: Option<Span>,
     },
 }
 

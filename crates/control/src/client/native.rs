@@ -5,6 +5,7 @@ use murphy_core::{ConnId, Span};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::history::HistoryDoc;
 use crate::native::{ConnectionDoc, FaultDoc, FaultOrder, NewFault, NewProxy, ProxyDoc, ProxyPatch};
 
 use super::connection::{Client, ClientError, Listening, path};
@@ -69,6 +70,11 @@ impl Client {
     pub async fn connections(&self, proxy: &str, after: ConnId) -> Result<Vec<ConnectionDoc>, ClientError> {
         let path = path(&["v1", "proxies", proxy, "connections"]);
         self.ask(&format!("{path}?after={after}")).await
+    }
+
+    /// What was done to it so far, with its times.
+    pub async fn history(&self) -> Result<HistoryDoc, ClientError> {
+        self.ask(&path(&["v1", "history"])).await
     }
 
     /// Everything that happens from now on.

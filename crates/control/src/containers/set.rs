@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::order::{DryRun, NewContainerFault, order};
 use super::progress::{ContainerFaultDoc, Progress, StandsDoc};
 use crate::events::{Events, Notice};
+use crate::history::History;
 use crate::native::Problem;
 
 /// The most at a time, those that have ended included: each has a watchdog process.
@@ -35,6 +36,7 @@ struct Inner {
     base: Base,
     seed: Seed,
     events: Events,
+    history: History,
     tasks: TaskTracker,
     state: Mutex<State>,
 }
@@ -87,10 +89,10 @@ struct Task {
 }
 
 impl ContainerFaults {
-    /// None yet.
-    pub fn new(base: Base, seed: Seed, events: Events) -> ContainerFaults {
+    /// None yet. What is done goes into the history.
+    pub(crate) fn new(base: Base, seed: Seed, events: Events, history: History) -> ContainerFaults {
         let (tasks, state) = (TaskTracker::new(), Mutex::default());
-        ContainerFaults { inner: Arc::new(Inner { base, seed, events, tasks, state }) }
+        ContainerFaults { inner: Arc::new(Inner { base, seed, events, history, tasks, state }) }
     }
 
     /// All, by name.
@@ -219,8 +221,10 @@ impl Inner {
 
     async fn carry(self: Arc<Self>, task: Task) {
         let Task { order, stop, name, progress, failed } = task;
+        let inject = progress.borrow().doc.inject.clone();
         let mut tell = |happening| {
             progress.send_modify(|progress| progress.on(&happening));
+            self.history.happened(&name, &order.whom, &inject, &happening);
             self.events.tell(&Notice::ContainerFault { fault: name.clone(), happened: happening });
         };
         // What was not allowed beforehand is refused: nobody is there to be asked.

@@ -249,6 +249,7 @@ impl NativeApi {
                 self.containers()?.lift(first).await?;
                 Ok(Said::Nothing)
             }
+            Act::History => json(StatusCode::OK, proxies.history()),
             Act::Events => Ok(Said::Stream(self.events.listen()?)),
         }
     }

@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::containers::{ContainerFaultDoc, NewContainerFault};
+use crate::history::HistoryDoc;
 
 use super::operations::{Body, COMMON_REFUSALS, Content, OPERATIONS, Operation};
 use super::problem::ProblemDoc;
@@ -77,6 +78,7 @@ fn schema(body: Body, generator: &mut SchemaGenerator) -> Schema {
         Body::NewContainerFault => of::<NewContainerFault>(generator),
         Body::ContainerFault => of::<ContainerFaultDoc>(generator),
         Body::ContainerFaults => of::<Vec<ContainerFaultDoc>>(generator),
+        Body::History => of::<HistoryDoc>(generator),
         Body::Problem => of::<ProblemDoc>(generator),
     }
 }

@@ -28,6 +28,7 @@ pub enum Act {
     AddContainerFault,
     ShowContainerFault,
     LiftContainerFault,
+    History,
     Events,
 }
 
@@ -53,6 +54,7 @@ pub enum Body {
     NewContainerFault,
     ContainerFault,
     ContainerFaults,
+    History,
     Problem,
 }
 
@@ -373,6 +375,17 @@ pub const OPERATIONS: &[Operation] = &[
         statuses: &[204],
         content: Content::Empty,
         refusals: &[400, 404, 409, 500],
+    },
+    Operation {
+        act: Act::History,
+        method: "GET",
+        path: "/v1/history",
+        id: "history",
+        about: "What was done to proxies and containers through all APIs, with its times; of what is over, the newest 2048.",
+        body: None,
+        statuses: &[200],
+        content: Content::Json(Body::History),
+        refusals: &[],
     },
     Operation {
         act: Act::Events,

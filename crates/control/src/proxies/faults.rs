@@ -134,6 +134,7 @@ impl Proxies {
                 Placed::New
             }
         };
+        self.noted(proxy, slot);
         drop((slots, leases));
         self.shared.leases.changed.notify_one();
         Ok(placed)
@@ -145,6 +146,7 @@ impl Proxies {
         let slot = slots.get_mut(proxy).ok_or(ProxyError::NoProxy)?;
         let lifted = slot.lift_where(|fault| fault.name.as_str() == name);
         let (fault, tally) = lifted.into_iter().next().ok_or(ProxyError::NoFault)?;
+        self.noted(proxy, slot);
         let proxy = proxy.to_owned();
         self.shared.events.tell(&Notice::FaultLifted {
             proxy,
@@ -158,7 +160,12 @@ impl Proxies {
     /// Takes the faults off all proxies for which that holds.
     pub(super) fn lift_everywhere(&self, by: LiftedBy, gone: impl Fn(&StandingFault) -> bool) {
         for (proxy, slot) in self.slots().iter_mut() {
-            for (fault, tally) in slot.lift_where(&gone) {
+            let lifted = slot.lift_where(&gone);
+            if lifted.is_empty() {
+                continue;
+            }
+            self.noted(proxy, slot);
+            for (fault, tally) in lifted {
                 let proxy = proxy.clone();
                 self.shared.events.tell(&Notice::FaultLifted { proxy, fault, by, tally: tally.into() });
             }

@@ -4,6 +4,7 @@ mod error;
 mod fault;
 mod faults;
 mod leases;
+mod noted;
 mod rules;
 mod run;
 mod set;

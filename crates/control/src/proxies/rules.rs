@@ -76,6 +76,9 @@ impl Proxies {
             if let Some(running) = slot.running.as_ref().filter(|_| !told.is_empty()) {
                 running.handle.exchange(&lift, arm);
             }
+            if !told.is_empty() {
+                self.noted(proxy, slot);
+            }
             told.iter().for_each(|notice| self.shared.events.tell(notice));
         }
         drop((slots, leases));

@@ -14,6 +14,7 @@ use tokio::sync::Mutex as Turn;
 use tokio_util::task::TaskTracker;
 
 use crate::events::{Events, Notice};
+use crate::history::History;
 use crate::listen::{self, ListenError};
 use crate::toxiproxy::{Compat, Toxic, armed, fault_id};
 use crate::traffic::Ledger;
@@ -44,6 +45,7 @@ pub(super) struct Shared {
     pub(super) compat: Compat,
     pub(super) leases: Leases,
     pub(super) events: Events,
+    pub(super) history: History,
 }
 
 impl Proxies {
@@ -62,6 +64,7 @@ impl Proxies {
                 compat,
                 leases: Leases::default(),
                 events,
+                history: History::start(),
             }),
         }
     }
@@ -127,6 +130,7 @@ impl Proxies {
             let bound = self.bind(&name, address, &slot).await?;
             self.serve(&name, &mut slot, bound);
         }
+        self.noted(&name, &slot);
         let view = slot.view(&name);
         self.slots().insert(name.clone(), slot);
         self.shared.events.tell(&Notice::ProxyCreated { proxy: name });
@@ -176,10 +180,15 @@ impl Proxies {
                 slot.listen.clone_from(wanted);
                 slot.upstream.clone_from(upstream);
             }
-            match enabled {
-                true => self.start(name, address).await?,
-                false => self.halt(name).await,
-            }
+            let done = match enabled {
+                true => self.start(name, address).await,
+                false => {
+                    self.halt(name).await;
+                    Ok(())
+                }
+            };
+            self.noted_now(name);
+            done?;
             self.shared.events.tell(&Notice::ProxyChanged { proxy: name.to_owned() });
             return self.show(name);
         }
@@ -223,6 +232,7 @@ impl Proxies {
         let _turn = self.shared.turn.lock().await;
         self.halt(name).await;
         self.slots().remove(name).ok_or(ProxyError::NoProxy)?;
+        self.shared.history.gone(name);
         self.shared.events.tell(&Notice::ProxyDeleted { proxy: name.to_owned() });
         Ok(())
     }
@@ -241,6 +251,7 @@ impl Proxies {
                         running.handle.lift(&fault_id(&toxic.name));
                     }
                 }
+                self.noted(&name, slot);
             }
             let enable = ProxyChange { enabled: Some(true), ..ProxyChange::default() };
             match self.update(&name, &enable).await {

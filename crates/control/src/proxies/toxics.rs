@@ -42,6 +42,7 @@ impl Proxies {
             running.handle.arm(fault);
         }
         slot.toxics.push(toxic.clone());
+        self.noted(proxy, slot);
         self.shared.events.tell(&Notice::ToxicAdded { proxy: proxy.to_owned(), toxic: toxic.name.clone() });
         Ok(toxic)
     }
@@ -68,6 +69,7 @@ impl Proxies {
             }
         }
         known.clone_from(&edited);
+        self.noted(proxy, slot);
         self.shared.events.tell(&Notice::ToxicChanged { proxy: proxy.to_owned(), toxic: name.to_owned() });
         Ok(edited)
     }
@@ -81,6 +83,7 @@ impl Proxies {
         if let Some(running) = &slot.running {
             running.handle.lift(&fault_id(name));
         }
+        self.noted(proxy, slot);
         self.shared.events.tell(&Notice::ToxicRemoved { proxy: proxy.to_owned(), toxic: name.to_owned() });
         Ok(())
     }

@@ -1,13 +1,16 @@
 //! `murphy proxies`: the proxies of a running daemon, through its native API.
 
-use murphy_control::{NewProxy, ProxyDoc, ProxyPatch, TrafficDoc};
-use murphy_core::Protocol;
+use std::path::Path;
+
+use murphy_control::{HistoryDoc, NewProxy, ProxyDoc, ProxyPatch, TrafficDoc};
+use murphy_core::{Offset, Protocol, Span};
 use murphy_tls::TlsSettings;
+use murphy_tui::Record;
 use serde_json::json;
 
 use super::answer::shown;
 use super::daemon::{proxies, watch, with_daemon};
-use super::print;
+use super::{fail, note, print};
 use crate::exit::Exit;
 use crate::native_args::{ProxiesArgs, ProxiesCommand};
 use crate::output_args::OutputChoice;
@@ -51,9 +54,29 @@ pub fn run(args: &ProxiesArgs) -> Exit {
                     print(&shown(output, &json!({ "removed": proxy }), || format!("{proxy} is gone\n")));
                 }
             }
+            Some(ProxiesCommand::Save { file, last }) => {
+                return Ok(save(&client.history().await?, file, *last, output));
+            }
         }
         Ok(Exit::Graceful)
     })
+}
+
+/// Writes what was done as a scenario, never over a file that is there, and says what is not in it.
+fn save(history: &HistoryDoc, file: &Path, last: Option<Span>, output: OutputChoice) -> Exit {
+    let now = Offset::from_micros(history.now.as_micros());
+    let since = last.map_or(Span::ZERO, |last| now.since(Offset::ZERO + last));
+    let record = Record::of_history(history, since);
+    if let Err(error) = record.save(file, now) {
+        return fail(Exit::Failed, &error);
+    }
+    let left_out = record.left_out();
+    left_out.iter().for_each(|what| note(&format_args!("not recorded: {what}")));
+    let file = file.display().to_string();
+    print(&shown(output, &json!({ "saved": file, "left-out": left_out }), || {
+        format!("saved: {file}; try it with: murphy check {file}\n")
+    }));
+    Exit::Graceful
 }
 
 fn list(proxies: &[ProxyDoc], output: OutputChoice) -> String {

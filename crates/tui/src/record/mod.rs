@@ -1,5 +1,6 @@
 //! What was done by hand, kept with its times.
 
+mod history;
 mod text;
 
 use std::collections::BTreeMap;
@@ -79,6 +80,10 @@ impl Recorded {
 pub struct Record {
     edges: Vec<EdgeSpec>,
     acts: Vec<Act>,
+    /// What was done and is not in it, in words.
+    left_out: Vec<String>,
+    /// The command that makes it, where that is not `murphy top`.
+    made_by: Option<&'static str>,
     /// How callers behave, of edges on which something was done: what that takes is too much for a thousand others.
     calls: BTreeMap<EdgeName, Calls>,
 }
@@ -114,6 +119,18 @@ impl Record {
         if let Some(calls) = self.calls.get_mut(edge) {
             calls.on(event);
         }
+    }
+
+    /// Something was done that no scenario can say: the recording tells of it in a comment.
+    pub fn leave_out(&mut self, what: String) {
+        if !self.left_out.contains(&what) {
+            self.left_out.push(what);
+        }
+    }
+
+    /// What was done and is not in it.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
     }
 
     /// Whoever tells of calls counts from another beginning: no call before it can be set beside one after it.

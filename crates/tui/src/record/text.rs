@@ -21,11 +21,15 @@ impl Record {
         let first = self.acts.iter().map(|act| act.from).min()?;
         let end = |act: &Act| act.until.unwrap_or(now).max(act.from);
         let last = self.acts.iter().map(end).max()?;
-        let mut text = String::from(
-            "# Recorded by hand with `murphy top`: the same faults at the same offsets. Add `load:` (what users do) to have\n\
-             # it judged by what users see; `learn: all` proposes what to expect of them.\n\
-             murphy: 1\nname: recorded by hand\n\n",
+        let made_by = self.made_by.unwrap_or("murphy top");
+        let mut text = format!(
+            "# Recorded by hand with `{made_by}`: the same faults at the same offsets. Add `load:` (what users do) to have\n\
+             # it judged by what users see; `learn: all` proposes what to expect of them.\n"
         );
+        for what in &self.left_out {
+            let _ = writeln!(text, "# Not recorded: {}", what.replace(['\n', '\r'], " "));
+        }
+        text.push_str("murphy: 1\nname: recorded by hand\n\n");
         let used: BTreeMap<&str, &EdgeSpec> =
             murphy_core::gathered(self.edges.iter().map(|edge| (edge.name.as_str(), edge)));
         let project = |edge: &&EdgeSpec| match &edge.via {

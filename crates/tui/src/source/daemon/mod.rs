@@ -5,7 +5,7 @@
 
 mod connections;
 mod known;
-mod names;
+pub(crate) mod names;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -250,7 +250,10 @@ impl Inner {
         match problems.iter().next() {
             None => self.record.lock().armed(now, &at, &id, fault, how),
             Some(problem) => {
-                self.record.lock().lifted(now, &at, &id);
+                let mut record = self.record.lock();
+                record.lifted(now, &at, &id);
+                record.leave_out(format!("toxic {toxic} on {edge}: {}", problem.message));
+                drop(record);
                 let text = format!("toxic {toxic} on {edge} is not recorded: {}", problem.message);
                 self.note(Loudness::Trouble, text);
             }

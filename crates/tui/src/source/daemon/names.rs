@@ -12,7 +12,7 @@ fn edge_name(text: &str) -> EdgeName {
 }
 
 /// A name of its own for each proxy. One that is a name stays as it is; of the others, each keeps what it had `before`.
-pub(super) fn edge_names(
+pub(crate) fn edge_names(
     proxies: &[&str],
     before: &BTreeMap<EdgeName, String>,
 ) -> BTreeMap<EdgeName, String> {

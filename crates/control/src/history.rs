@@ -1,0 +1,331 @@
+//! What was done to the proxies and containers of a daemon, with its times, through whichever API: what a recording is made of.
+//!
+//! It must never wait, nor grow without bound: of what is over, the oldest is forgotten, and counted.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use murphy_adhoc::{Happening, Kind, NetworkTarget, Whom};
+use murphy_core::{Chance, Directions, FaultId, Offset, Protocol, RunClock, Span};
+use murphy_faults::{Fault, Match, Which};
+use murphy_scenario::Stretch;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// So many are kept of what is over.
+const KEPT: usize = 2048;
+/// So many sentences are kept of what cannot be told.
+const LEFT_OUT: usize = 64;
+
+/// A proxy on which something stood, as it was then.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct ProxySeen {
+    /// Its name.
+    pub name: String,
+    /// Where it listened.
+    pub listen: String,
+    /// Where it connected to.
+    pub upstream: String,
+    /// What was spoken.
+    pub protocol: Protocol,
+    /// Who spoke TLS with whom; none where it passed through.
+    pub tls: Option<String>,
+}
+
+/// To whom something was done.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum DoneOn {
+    /// To what passes a proxy.
+    Proxy(ProxySeen),
+    /// To a container.
+    Container(String),
+    /// To the network between some and others.
+    Between {
+        /// Some.
+        some: Vec<String>,
+        /// The others.
+        others: Vec<String>,
+    },
+}
+
+/// Something that stood.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct StoodDoc {
+    /// What it was called: a fault by its name, a toxic as `toxic NAME`, a proxy that was switched off as `off`.
+    pub name: String,
+    /// What happened.
+    pub inject: Fault,
+    /// On which ways.
+    pub directions: Directions,
+    /// On which share of connections.
+    pub chance: Chance,
+    /// The requests that were meant, if not all.
+    #[serde(default, rename = "match", skip_serializing_if = "is_all")]
+    pub matching: Box<Match>,
+    /// Which of these were touched, if not all.
+    #[serde(default, skip_serializing_if = "Which::is_empty")]
+    pub which: Which,
+}
+
+/// Something that was done.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct DeedDoc {
+    /// To whom.
+    pub on: DoneOn,
+    /// What.
+    pub stood: StoodDoc,
+    /// From this time of the daemon.
+    pub from: Span,
+    /// Until that; none while it stands.
+    pub until: Option<Span>,
+}
+
+/// All that was done.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct HistoryDoc {
+    /// How long the daemon has run.
+    pub now: Span,
+    /// What was done, in the order in which it began. An edit ends one and begins another.
+    pub deeds: Vec<DeedDoc>,
+    /// So many of the oldest are forgotten.
+    pub forgotten: u64,
+    /// What was done and cannot be told here, in words.
+    pub left_out: Vec<String>,
+}
+
+fn is_all(matching: &Match) -> bool {
+    matching.is_empty()
+}
+
+impl StoodDoc {
+    /// One that is for all that passes.
+    pub(crate) fn plain(name: String, inject: Fault) -> StoodDoc {
+        StoodDoc {
+            name,
+            inject,
+            directions: Directions::default(),
+            chance: Chance::ALWAYS,
+            matching: Box::default(),
+            which: Which::default(),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Deed {
+    on: DoneOn,
+    stood: StoodDoc,
+    from: Offset,
+    until: Option<Offset>,
+}
+
+impl Deed {
+    fn doc(&self) -> DeedDoc {
+        let (on, stood, until) = (self.on.clone(), self.stood.clone(), self.until.map(span));
+        DeedDoc { on, stood, from: span(self.from), until }
+    }
+}
+
+fn span(at: Offset) -> Span {
+    at.since(Offset::ZERO)
+}
+
+/// Whose doing it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Proxy(String),
+    ContainerFault(FaultId),
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    open: BTreeMap<Key, Vec<Deed>>,
+    over: VecDeque<Deed>,
+    forgotten: u64,
+    left_out: VecDeque<String>,
+}
+
+impl Kept {
+    fn end(&mut self, now: Offset, deeds: Vec<Deed>) {
+        for deed in deeds {
+            if self.over.len() >= KEPT {
+                self.over.pop_front();
+                self.forgotten += 1;
+            }
+            self.over.push_back(Deed { until: Some(now), ..deed });
+        }
+    }
+
+    fn leave_out(&mut self, what: String) {
+        if self.left_out.contains(&what) {
+            return;
+        }
+        if self.left_out.len() >= LEFT_OUT {
+            self.left_out.pop_front();
+        }
+        self.left_out.push_back(what);
+    }
+}
+
+/// The history of a daemon. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct History {
+    clock: RunClock,
+    kept: Arc<Mutex<Kept>>,
+}
+
+impl History {
+    /// Nothing was done yet; its time begins now.
+    pub(crate) fn start() -> History {
+        History { clock: RunClock::start(), kept: Arc::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All that stands on a proxy from now on: what is new begins, what is not there any more is over.
+    pub(crate) fn stands(&self, proxy: &ProxySeen, stands: Vec<StoodDoc>) {
+        let now = self.clock.now();
+        let mut kept = self.lock();
+        let key = Key::Proxy(proxy.name.clone());
+        let open = kept.open.remove(&key).unwrap_or_default();
+        let (mut open, over): (Vec<Deed>, Vec<Deed>) =
+            open.into_iter().partition(|deed| stands.contains(&deed.stood));
+        kept.end(now, over);
+        for stood in stands {
+            if !open.iter().any(|deed| deed.stood == stood) {
+                open.push(Deed { on: DoneOn::Proxy(proxy.clone()), stood, from: now, until: None });
+            }
+        }
+        if !open.is_empty() {
+            kept.open.insert(key, open);
+        }
+    }
+
+    /// A proxy is gone, with all that stood on it.
+    pub(crate) fn gone(&self, proxy: &str) {
+        let now = self.clock.now();
+        let mut kept = self.lock();
+        let open = kept.open.remove(&Key::Proxy(proxy.to_owned())).unwrap_or_default();
+        kept.end(now, open);
+    }
+
+    /// Something happened to a fault on containers or on the network between them.
+    pub(crate) fn happened(&self, fault: &FaultId, whom: &Whom, inject: &Fault, happening: &Happening) {
+        let now = self.clock.now();
+        let mut kept = self.lock();
+        let key = Key::ContainerFault(fault.clone());
+        match happening {
+            Happening::Done { target, .. } => {
+                let on = match (whom, target.kind) {
+                    (Whom::Containers(_), Kind::Container) => Some(DoneOn::Container(target.name.clone())),
+                    (Whom::Network(network), _) => between(network),
+                    _ => None,
+                };
+                let Some(on) = on else {
+                    kept.leave_out(format!("{fault}: {} on {}", inject.text(), target.name));
+                    return;
+                };
+                let stood = StoodDoc::plain(fault.to_string(), inject.clone());
+                let open = kept.open.entry(key).or_default();
+                // Between two sides it is one deed, however many are on each.
+                if !open.iter().any(|deed| deed.on == on) {
+                    open.push(Deed { on, stood, from: now, until: None });
+                }
+            }
+            Happening::Planned(_)
+            | Happening::TakenBack { .. }
+            | Happening::NotTakenBack { .. }
+            | Happening::Ended { .. } => {
+                let open = kept.open.remove(&key).unwrap_or_default();
+                kept.end(now, open);
+            }
+            _ => {}
+        }
+    }
+
+    /// As it is told.
+    pub(crate) fn doc(&self) -> HistoryDoc {
+        let now = span(self.clock.now());
+        let kept = self.lock();
+        let all = kept.over.iter().chain(kept.open.values().flatten());
+        let mut deeds: Vec<DeedDoc> = all.map(Deed::doc).collect();
+        deeds.sort_by_key(|deed| deed.from);
+        let left_out = kept.left_out.iter().cloned().collect();
+        HistoryDoc { now, deeds, forgotten: kept.forgotten, left_out }
+    }
+}
+
+/// Two sides, if a recording has a word for them.
+fn between(network: &NetworkTarget) -> Option<DoneOn> {
+    let names = |side: &[murphy_scenario::Caller]| side.iter().map(ToString::to_string).collect();
+    match (&network.stretch, &network.project) {
+        (Stretch::Between { groups }, None) => match groups.as_slice() {
+            [some, others] => Some(DoneOn::Between { some: names(some), others: names(others) }),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxy() -> ProxySeen {
+        ProxySeen {
+            name: "db".into(),
+            listen: "127.0.0.1:1".into(),
+            upstream: "127.0.0.1:2".into(),
+            protocol: Protocol::Tcp,
+            tls: None,
+        }
+    }
+
+    fn stood(name: &str, inject: &str) -> StoodDoc {
+        StoodDoc::plain(name.to_owned(), serde_json::from_str(inject).unwrap())
+    }
+
+    #[test]
+    fn an_edit_ends_one_deed_and_begins_the_next_and_what_is_the_same_goes_on() {
+        let history = History::start();
+        let (slow, slower, reset) = (
+            stood("slow", r#"{"latency":"100ms"}"#),
+            stood("slow", r#"{"latency":"200ms"}"#),
+            stood("reset", r#""reset""#),
+        );
+        history.stands(&proxy(), vec![slow.clone(), reset.clone()]);
+        history.stands(&proxy(), vec![slower.clone(), reset.clone()]);
+        let told = history.doc();
+        let stands = |what: &StoodDoc| {
+            let deed = told.deeds.iter().find(|deed| deed.stood == *what).expect("it was done");
+            deed.until.is_none()
+        };
+        assert_eq!(
+            (told.deeds.len(), stands(&slow), stands(&slower), stands(&reset)),
+            (3, false, true, true)
+        );
+        history.gone("db");
+        assert!(history.doc().deeds.iter().all(|deed| deed.until.is_some_and(|until| until >= deed.from)));
+    }
+
+    #[test]
+    fn the_oldest_of_what_is_over_is_forgotten_and_counted_and_what_stands_is_not() {
+        let history = History::start();
+        let stays = stood("stays", r#""reset""#);
+        for number in 0..KEPT + 3 {
+            let passes = stood(&format!("n{number}"), r#""blackhole""#);
+            history.stands(&proxy(), vec![stays.clone(), passes]);
+        }
+        let told = history.doc();
+        assert_eq!((told.deeds.len(), told.forgotten), (KEPT + 2, 2));
+        assert!(told.deeds.iter().any(|deed| deed.stood == stays && deed.until.is_none()));
+        assert!(!told.deeds.iter().any(|deed| deed.stood.name == "n0"));
+    }
+}

@@ -1,0 +1,160 @@
+//! A recording of what was done to a daemon, whoever did it, through whichever of its APIs.
+
+use std::collections::BTreeMap;
+
+use murphy_adhoc::How;
+use murphy_control::{DeedDoc, DoneOn, HistoryDoc, ProxySeen, StoodDoc};
+use murphy_core::{EdgeName, Offset, Span};
+use murphy_faults::{Fault, Problems};
+
+use super::{At, Record};
+use crate::source::daemon::names::edge_names;
+use crate::source::own::{EdgeSpec, Via};
+
+/// What is done to a container and over within this time has no end of its own (a restart, a command).
+const AT_ONCE: Span = Span::from_millis(10);
+/// It still takes some time in a scenario.
+const SHORTEST: Span = Span::from_secs(1);
+
+impl Record {
+    /// All that was done since that time of the daemon.
+    pub fn of_history(history: &HistoryDoc, since: Span) -> Record {
+        let mut record = Record { made_by: Some("murphy proxies save"), ..Record::default() };
+        let proxies: Vec<&str> =
+            history.deeds.iter().filter_map(proxy).map(|seen| seen.name.as_str()).collect();
+        let names = edge_names(&proxies, &BTreeMap::new());
+        let edges: BTreeMap<&str, &EdgeName> =
+            names.iter().map(|(edge, proxy)| (proxy.as_str(), edge)).collect();
+        for (number, deed) in history.deeds.iter().enumerate() {
+            if deed.until.is_none_or(|until| until > since) {
+                record.take(&number.to_string(), deed, since, &edges);
+            }
+        }
+        if history.forgotten > 0 {
+            record.leave_out(format!(
+                "{} of the oldest deeds, which the daemon has forgotten",
+                history.forgotten
+            ));
+        }
+        history.left_out.iter().cloned().for_each(|what| record.leave_out(what));
+        record
+    }
+
+    fn take(&mut self, id: &str, deed: &DeedDoc, since: Span, edges: &BTreeMap<&str, &EdgeName>) {
+        let StoodDoc { name, inject, directions, chance, matching, which } = &deed.stood;
+        if let Some(why) = unsayable(inject) {
+            self.leave_out(format!("{name}: {why}"));
+            return;
+        }
+        let at = match &deed.on {
+            DoneOn::Proxy(seen) => {
+                let Some(edge) = edges.get(seen.name.as_str()) else { return };
+                if seen.tls.is_some() {
+                    self.leave_out(format!("that `{edge}` speaks TLS: give the edge its `tls:`"));
+                }
+                let spec = EdgeSpec {
+                    name: (*edge).clone(),
+                    via: Via::Listen(seen.listen.clone()),
+                    upstream: seen.upstream.clone(),
+                    protocol: seen.protocol,
+                };
+                if !self.edges.contains(&spec) {
+                    self.edge(spec);
+                }
+                At::Edge((*edge).clone())
+            }
+            DoneOn::Container(name) => At::Container(name.clone()),
+            DoneOn::Between { some, others } => At::Between(some.clone(), others.clone()),
+        };
+        let how = How {
+            directions: *directions,
+            chance: *chance,
+            matching: (**matching).clone(),
+            which: which.clone(),
+        };
+        let from = offset(deed.from.max(since));
+        self.armed(from, &at, id, inject, &how);
+        if let Some(until) = deed.until.map(offset) {
+            let at_once = !matches!(at, At::Edge(_)) && until.since(from) < AT_ONCE;
+            self.lifted(if at_once { from + SHORTEST } else { until }, &at, id);
+        }
+    }
+}
+
+fn proxy(deed: &DeedDoc) -> Option<&ProxySeen> {
+    match &deed.on {
+        DoneOn::Proxy(seen) => Some(seen),
+        DoneOn::Container(_) | DoneOn::Between { .. } => None,
+    }
+}
+
+fn offset(at: Span) -> Offset {
+    Offset::from_micros(at.as_micros())
+}
+
+/// Why `murphy check` would refuse it: the numbers of toxics have wider bounds than the settings of faults.
+fn unsayable(fault: &Fault) -> Option<String> {
+    if fault.acts_on_handshakes() {
+        return Some("it acts on TLS handshakes, and a recording has no TLS".to_owned());
+    }
+    let mut problems = Problems::new();
+    fault.check(&mut problems);
+    problems.into_iter().next().map(|problem| problem.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A deed on a proxy, as the daemon tells it.
+    fn deed(name: &str, inject: &str, from: &str, until: Option<&str>) -> DeedDoc {
+        let seen =
+            r#"{"name":"my db","listen":"127.0.0.1:1","upstream":"127.0.0.1:2","protocol":"tcp","tls":null}"#;
+        let until = until.map_or("null".to_owned(), |until| format!("{until:?}"));
+        let text = format!(
+            r#"{{"on":{{"proxy":{seen}}},"stood":{{"name":"{name}","inject":{inject},"directions":"both","chance":"100%"}},"from":"{from}","until":{until}}}"#
+        );
+        serde_json::from_str(&text).expect("a deed")
+    }
+
+    fn history(deeds: Vec<DeedDoc>) -> HistoryDoc {
+        HistoryDoc { now: Span::from_secs(20), deeds, forgotten: 0, left_out: Vec::new() }
+    }
+
+    #[test]
+    fn what_a_daemon_tells_is_done_again_at_the_same_offsets() {
+        let told = history(vec![
+            deed("slow", r#"{"latency":"100ms"}"#, "5s", Some("7s")),
+            deed("off", r#""refuse""#, "6s", Some("6.5s")),
+            deed("toxic t", r#""reset""#, "8s", None),
+        ]);
+        let text = Record::of_history(&told, Span::ZERO).scenario(offset(told.now)).unwrap();
+        for part in [
+            "# Recorded by hand with `murphy proxies save`: ",
+            "  proxy-my-db: { listen: 127.0.0.1:1, to: 127.0.0.1:2 }\n",
+            "    inject: { latency: { delay: 100ms } }\n    direction: both\n    at: 0s\n    for: 2s\n",
+            "    inject: refuse\n    direction: both\n    at: 1s\n    for: 500ms\n",
+            "    inject: reset\n    direction: both\n    at: 3s\n    for: 12s\n",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        // Of what began before, only the rest.
+        let text = Record::of_history(&told, Span::from_secs(10)).scenario(offset(told.now)).unwrap();
+        assert!(text.contains("inject: reset\n    direction: both\n    at: 0s\n    for: 10s\n"), "{text}");
+        assert!(!text.contains("latency"), "{text}");
+    }
+
+    #[test]
+    fn what_no_scenario_can_say_is_told_in_it() {
+        let mut told = history(vec![
+            deed("reset", r#""reset""#, "1s", None),
+            deed("toxic wide", r#"{"latency":{"delay":"1ms","jitter":"5ms"}}"#, "2s", None),
+        ]);
+        told.forgotten = 3;
+        let record = Record::of_history(&told, Span::ZERO);
+        let text = record.scenario(offset(told.now)).unwrap();
+        assert!(text.contains("# Not recorded: toxic wide: a jitter of 5ms would make"), "{text}");
+        assert!(text.contains("# Not recorded: 3 of the oldest"), "{text}");
+        assert_eq!((text.matches("inject:").count(), record.left_out().len()), (1, 2), "{text}");
+    }
+}
