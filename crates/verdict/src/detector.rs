@@ -125,7 +125,7 @@ pub const DETECTORS: &[DetectorWords] = &[
     DetectorWords {
         detector: Detector::Attempts,
         question: "how often does it try one call?",
-        needs: "30 failing requests that were alone in the system, or calls that all fail",
+        needs: "30 failing calls that carry an idempotency key or a traceparent, 30 failing requests that were alone in the system, or calls that all fail",
         expect: &[r#"EDGE: { attempts: "<= 3" }"#],
     },
     DetectorWords {

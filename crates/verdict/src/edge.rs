@@ -9,6 +9,7 @@ use murphy_core::{
     RunBrief, Side,
 };
 
+use crate::marked::Mark;
 use crate::phase::{Exit, FaultView, Window, Windows, micros};
 use crate::worth::{AnswerWorth, all_are_failures};
 
@@ -26,6 +27,8 @@ pub(crate) struct Call {
     pub answer: Option<AnswerWorth>,
     /// The callee did what was asked, its answer was lost, and a second try would do it again.
     pub done_unknown: bool,
+    /// Which call it says that it is a try of.
+    pub mark: Option<Mark>,
 }
 
 /// True if the callee did the work, the caller does not know, and nothing lets the callee tell a second try.
@@ -211,6 +214,7 @@ impl EdgeViews {
                     touched: *touched,
                     answer: None,
                     done_unknown: false,
+                    mark: None,
                 });
             }
             EventKind::Request(call) => {
@@ -225,6 +229,7 @@ impl EdgeViews {
                     touched: call.touched,
                     answer: AnswerWorth::of(call),
                     done_unknown: is_done_unknown(call),
+                    mark: Mark::of(call),
                 });
             }
             _ => {}
@@ -301,6 +306,7 @@ fn view(
                 touched: on_edge.iter().filter_map(|fault| window(fault)).any(|window| window.holds(*began)),
                 answer: None,
                 done_unknown: false,
+                mark: None,
             });
         }
     }

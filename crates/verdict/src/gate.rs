@@ -536,6 +536,7 @@ mod tests {
             touched: true,
             answer: None,
             done_unknown: false,
+            mark: None,
         };
         let edge = EdgeView {
             name: EdgeName::new("db").unwrap(),

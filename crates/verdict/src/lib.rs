@@ -14,6 +14,7 @@ mod judge;
 mod judgement;
 mod learn;
 pub mod limit;
+mod marked;
 mod phase;
 mod reader;
 mod rows;

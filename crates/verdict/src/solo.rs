@@ -1,5 +1,6 @@
-//! Which calls belong to which user request? A journal has no marks that tell. But the calls made while one request was
-//! alone in the whole system are its own; that is all that is claimed here, and overlapping requests are left out.
+//! Which calls belong to which user request? A journal has no marks that tell (what calls say of each other is the matter of `marked`).
+//! But the calls made while one request was alone in the whole system are its own; that is all that is claimed here, and overlapping
+//! requests are left out.
 
 use crate::edge::{Call, EdgeView};
 use crate::phase::{RunView, Windows};
@@ -83,6 +84,7 @@ mod tests {
             touched: true,
             answer: None,
             done_unknown: false,
+            mark: None,
         };
         let edge = EdgeView {
             name: EdgeName::new("cart").unwrap(),

@@ -1,18 +1,21 @@
-//! How often does the caller try one call? (verdicts 2.2) A journal has no marks that tell whose call is whose. So calls are
-//! counted for user requests that were alone in the system; where users overlap, a request cannot have tried more often
-//! than calls fit one after another into its life, and that bound is said to be one.
+//! How often does the caller try one call? (verdicts 2.2) Where calls say by an idempotency key or a trace which one they are,
+//! they are counted by that. Else a journal does not tell whose call is whose, and calls are counted for user requests that were
+//! alone in the system; where users overlap, a request cannot have tried more often than calls fit one after another into its
+//! life, and that bound is said to be one.
 
 use super::amplification::Further;
 use super::{Found, amplification, params};
 use crate::edge::{Call, EdgeView};
 use crate::judgement::{Reading, State};
+use crate::marked;
 use crate::phase::RunView;
 use crate::solo::{APART, Life, alone, usual_calls};
 use crate::stats::quantile;
 use crate::words;
 
-/// User requests that were alone, to say that tries are bounded: 30 of 30 leave at most 10 % that try more.
-const FEWEST_ALONE: usize = 30;
+/// User requests that were alone, or calls that say which one they are, to say that tries are bounded: 30 of 30 leave at most 10 %
+/// that try more.
+const FEWEST: usize = 30;
 /// Failed calls below which there was little to try again.
 const FEWEST_FAILED: usize = 5;
 /// Calls looked at for the bound; beyond it a stride of the requests is looked at.
@@ -34,18 +37,64 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
             "fewer than 5 calls failed or were given up: there was little to try again",
         );
     }
+    if let Some(tries) = marked::tries(run, edge)
+        && is_borne_out(run, edge, &tries)
+    {
+        return sequences(&tries, 1, Whose::Marked);
+    }
     let lives = run.lives();
     let each = usual_calls(lives, edge, run).max(1);
-    let hit: Vec<&[Call]> = alone(lives, edge, &edge.hurt)
+    let hit: Vec<Vec<&Call>> = alone(lives, edge, &edge.hurt)
         .into_iter()
-        .map(|solo| solo.calls)
+        .map(|solo| solo.calls.iter().collect::<Vec<&Call>>())
         .filter(|calls| !calls.is_empty())
         .collect();
-    if hit.len() < FEWEST_ALONE {
+    if hit.len() < FEWEST {
         return bounded(run, edge, lives, each);
     }
+    sequences(&hit, each, Whose::Alone)
+}
+
+/// What tells that calls belong to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// The request was alone in the system.
+    Alone,
+    /// They say so.
+    Marked,
+}
+
+impl Whose {
+    fn name(self) -> &'static str {
+        match self {
+            Whose::Alone => "requests that were alone",
+            Whose::Marked => "failing calls that say which one they are",
+        }
+    }
+}
+
+/// True if there are enough of them, and no more calls for each request than they tell: a caller that draws a new key or begins a
+/// new trace for each try looks as if it tried once.
+fn is_borne_out(run: &RunView<'_>, edge: &EdgeView, tries: &[Vec<&Call>]) -> bool {
+    let Some(least) = ratio(run, edge).and_then(|ratio| ratio.low) else { return false };
+    let made: usize = tries.iter().map(Vec::len).sum();
+    tries.len() >= FEWEST && least <= 1.1 * made as f64 / tries.len() as f64
+}
+
+/// Calls for each user request, relative to the baseline.
+fn ratio(run: &RunView<'_>, edge: &EdgeView) -> Option<Reading> {
+    match amplification::detect(run, edge).state {
+        State::Present { params } | State::Absent { params } | State::Inconclusive { params, .. } => {
+            params.get("ratio").cloned()
+        }
+        State::NotApplicable { .. } => None,
+    }
+}
+
+/// What the calls of each of these tell, of which there are `each` in health.
+fn sequences(hit: &[Vec<&Call>], each: u64, whose: Whose) -> Found {
     // A second call that is made while the first is still open is a hedge: it does not wait for a failure.
-    let several: Vec<&&[Call]> = hit.iter().filter(|calls| calls.len() as u64 > each).collect();
+    let several: Vec<&Vec<&Call>> = hit.iter().filter(|calls| calls.len() as u64 > each).collect();
     let hedged = several.iter().filter(|calls| calls[1].began < calls[0].ended).count();
     if each == 1 && several.len() >= FEWEST_FAILED && hedged * 10 >= several.len() * 8 {
         let n = hit.len() as u64;
@@ -55,7 +104,7 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
         );
         return Found::absent(found, text);
     }
-    counted(&hit.iter().map(|calls| (calls.len() as u64).div_ceil(each)).collect::<Vec<u64>>())
+    counted(&hit.iter().map(|calls| (calls.len() as u64).div_ceil(each)).collect::<Vec<u64>>(), whose)
 }
 
 fn median(values: &[u64]) -> u64 {
@@ -63,7 +112,7 @@ fn median(values: &[u64]) -> u64 {
     quantile(&values, 0.5).map_or(0, |median| median.value as u64)
 }
 
-fn counted(tries: &[u64]) -> Found {
+fn counted(tries: &[u64], whose: Whose) -> Found {
     let most = tries.iter().copied().max().unwrap_or(0);
     let median = median(tries);
     let n = tries.len() as u64;
@@ -75,10 +124,11 @@ fn counted(tries: &[u64]) -> Found {
         ("retried", Reading::share(retried, n, None)),
     ]);
     let text = match retried {
-        0 => format!("no retry in {n} requests that were alone"),
+        0 => format!("no retry in {n} {}", whose.name()),
         _ => format!(
-            "{} for one call in {same} of {n} requests that were alone, {most} at most",
-            words::plural(median, "attempt")
+            "{} for one call in {same} of {n} {}, {most} at most",
+            words::plural(median, "attempt"),
+            whose.name()
         ),
     };
     if retried > 0 { Found::present(params, text) } else { Found::absent(params, text) }
@@ -91,12 +141,7 @@ fn bounded(run: &RunView<'_>, edge: &EdgeView, lives: &[Life], each: u64) -> Fou
         return Found::inconclusive("no request lived while a call was made", settle);
     };
     let most = most.div_ceil(each);
-    let ratio = match amplification::detect(run, edge).state {
-        State::Present { params } | State::Absent { params } | State::Inconclusive { params, .. } => {
-            params.get("ratio").cloned()
-        }
-        State::NotApplicable { .. } => None,
-    };
+    let ratio = ratio(run, edge);
     let mean = ratio.as_ref().and_then(|ratio| ratio.value).unwrap_or(0.0);
     let interval = ratio.as_ref().and_then(|ratio| Some((ratio.low?, ratio.high?)));
     let further = interval.map_or(Further::Untold, |(low, high)| Further::told_by(low, high));
@@ -212,6 +257,7 @@ mod tests {
             touched: true,
             answer: None,
             done_unknown: false,
+            mark: None,
         };
         EdgeView {
             name: EdgeName::new("cart").unwrap(),
