@@ -1,6 +1,7 @@
 //! The daemon's HTTP server: takes its address, carries requests to the API, ends in order.
 //!
-//! A slow or broken client costs its own connection only; a lack of descriptors pauses accepting and never ends it.
+//! A slow or broken client costs its own connection only; a lack of descriptors, or as many clients as there may be, pauses accepting
+//! and never ends it.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -19,6 +20,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use murphy_core::{Demand, EventKind, Recorder, Recording, RunClock, Seed};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -107,6 +109,9 @@ struct Apis {
 /// Events of the data path that wait to be told; more are counted as lost.
 const EVENTS: usize = 8192;
 
+/// Connections of clients at a time; the next ones wait in the listener's queue. More than those who may stay for good: each lease may
+/// be held by one (1024), and 64 may listen to events.
+const CLIENTS: usize = 2048;
 /// How long a client may take for the head of a request; also how long an idle connection is kept.
 const HEAD: Duration = Duration::from_secs(60);
 /// How long requests that are under way may take when the daemon ends.
@@ -169,6 +174,7 @@ impl Server {
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) -> Vec<NotTakenBack> {
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
+        let places = Arc::new(Semaphore::new(CLIENTS));
         let mut helpers = JoinSet::new();
         helpers.spawn(murphy_core::boxed(self.proxies.clone().watch_leases()));
         let (events, recording, over) = (self.events.clone(), self.recording, stop.clone());
@@ -180,11 +186,11 @@ impl Server {
             let accepted = tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                accepted = self.listener.accept() => accepted,
+                accepted = accept(&self.listener, &places) => accepted,
             };
             match accepted {
-                Ok((stream, _)) => {
-                    tasks.spawn(murphy_core::boxed(talk(stream, Arc::clone(&self.apis), stop.clone())));
+                Ok(client) => {
+                    tasks.spawn(murphy_core::boxed(talk(client, Arc::clone(&self.apis), stop.clone())));
                 }
                 // Descriptors may come back at any time; the listener stays.
                 Err(_) => tokio::time::sleep(PAUSE).await,
@@ -225,8 +231,23 @@ fn tell(mut recording: Recording, events: &Events, over: &CancellationToken) {
     }
 }
 
+/// The connection of a client, and the place that it takes.
+struct Client {
+    stream: TcpStream,
+    place: OwnedSemaphorePermit,
+}
+
+/// The next client, when there is a place for it.
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<Client> {
+    // Nobody closes the semaphore.
+    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok(Client { stream, place })
+}
+
 /// Answers the requests of one connection.
-async fn talk(stream: TcpStream, apis: Arc<Apis>, stop: CancellationToken) {
+async fn talk(client: Client, apis: Arc<Apis>, stop: CancellationToken) {
+    let Client { stream, place: _place } = client;
     // Fails only on a connection that is already dead.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: Request<Incoming>| {

@@ -165,7 +165,8 @@ fn attribute(text: &str) -> Result<(String, f64), String> {
 
 /// The flags of `toxiproxy-server`, which may be written with one dash: `serve -host=0.0.0.0`.
 pub fn with_go_flags(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    const FLAGS: [&str; 6] = ["host", "port", "config", "seed", "proxy-metrics", "runtime-metrics"];
+    const FLAGS: [&str; 7] =
+        ["host", "port", "config", "seed", "proxy-metrics", "runtime-metrics", "version"];
     let args: Vec<OsString> = args.collect();
     if args.get(1).is_none_or(|command| command != "serve") {
         return args;
@@ -181,6 +182,10 @@ pub fn with_go_flags(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
+    use crate::args::Cli;
+
     use super::*;
 
     fn dashes(line: &str) -> String {
@@ -195,6 +200,14 @@ mod tests {
             "murphy serve --host=0.0.0.0 --port 1 --config x --proxy-metrics -x"
         );
         assert_eq!(dashes("murphy toxiproxy -host a"), "murphy toxiproxy -host a");
+    }
+
+    #[test]
+    fn a_server_that_is_asked_for_its_version_says_it_and_serves_nothing() {
+        let words = ["murphy", "serve", "-version"].into_iter().map(OsString::from);
+        let said = Cli::try_parse_from(with_go_flags(words)).unwrap_err();
+        assert_eq!(said.kind(), clap::error::ErrorKind::DisplayVersion);
+        assert!(said.to_string().contains(env!("CARGO_PKG_VERSION")), "{said}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::set::Proxies;
 use super::slot::Slot;
 
 /// More on one proxy is a mistake in a loop; each costs every connection a stage.
-const MOST_FAULTS: usize = 256;
+pub(super) const MOST_FAULTS: usize = 256;
 
 /// Whether a name was free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

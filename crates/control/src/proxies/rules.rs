@@ -9,6 +9,7 @@ use crate::events::{LiftedBy, Notice};
 
 use super::error::ProxyError;
 use super::fault::{FaultPlan, Owner, StandingFault};
+use super::faults::MOST_FAULTS;
 use super::set::Proxies;
 
 /// One fault of a set.
@@ -42,6 +43,10 @@ impl Proxies {
             if slot.faults.iter().any(theirs) || mine.iter().any(|fault| fault.name == rule.name) {
                 let (proxy, fault) = (rule.proxy.clone(), rule.name.clone());
                 return Err(ProxyError::RuleTaken { rule: number, proxy, fault });
+            }
+            let others = slot.faults.iter().filter(|fault| fault.owner.set.as_ref() != Some(set)).count();
+            if others + mine.len() >= MOST_FAULTS {
+                return Err(ProxyError::TooMany { what: "faults on this proxy", most: MOST_FAULTS });
             }
             let owner = Owner { set: Some(set.clone()), ..owner.clone() };
             let fault = StandingFault { name: rule.name.clone(), plan: rule.plan.clone(), owner };

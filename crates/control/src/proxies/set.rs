@@ -23,6 +23,7 @@ use super::error::ProxyError;
 use super::leases::Leases;
 use super::slot::Slot;
 use super::spec::{ProxyChange, ProxySpec};
+use super::toxics::MOST_TOXICS;
 
 /// Each holds a listener and a timer; more of them than this is a mistake in a loop.
 const MOST_PROXIES: usize = 4096;
@@ -149,6 +150,9 @@ impl Proxies {
     }
 
     fn check_toxics(&self, toxics: &[Toxic]) -> Result<(), ProxyError> {
+        if toxics.len() > MOST_TOXICS {
+            return Err(ProxyError::TooMany { what: "toxics on this proxy", most: MOST_TOXICS });
+        }
         for (index, toxic) in toxics.iter().enumerate() {
             armed(toxic, self.shared.compat)?;
             if toxics[..index].iter().any(|other| other.name == toxic.name) {
@@ -214,6 +218,7 @@ impl Proxies {
             false => Ok(None),
         };
         let Ok(known) = self.show(&spec.name) else {
+            self.check_free(&spec.name)?;
             let address = start(address)?;
             return self.add(spec, address).await;
         };

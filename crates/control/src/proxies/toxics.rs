@@ -6,6 +6,9 @@ use crate::toxiproxy::{Toxic, Translated, armed, fault_id, translated};
 use super::error::ProxyError;
 use super::set::Proxies;
 
+/// More on one proxy is a mistake in a loop; each costs every connection a stage.
+pub(super) const MOST_TOXICS: usize = 256;
+
 impl Proxies {
     /// The toxics of a proxy, those of the upstream first, each stream in the order in which they were added.
     pub fn toxics(&self, proxy: &str) -> Result<Vec<Toxic>, ProxyError> {
@@ -35,6 +38,9 @@ impl Proxies {
         let slot = slots.get_mut(proxy).ok_or(ProxyError::NoProxy)?;
         if slot.toxics.iter().any(|known| known.name == toxic.name) {
             return Err(ProxyError::ToxicExists.into());
+        }
+        if slot.toxics.len() >= MOST_TOXICS {
+            return Err(ProxyError::TooMany { what: "toxics on this proxy", most: MOST_TOXICS }.into());
         }
         fill(&mut toxic)?;
         let fault = armed(&toxic, self.shared.compat).map_err(ProxyError::Nonsense)?;

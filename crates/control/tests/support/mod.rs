@@ -30,6 +30,8 @@ pub struct Daemon {
     pub address: SocketAddr,
     pub proxies: Proxies,
     pub state: tempfile::TempDir,
+    /// The token that it has made for itself.
+    pub made: Option<String>,
     stop: Option<oneshot::Sender<()>>,
     tasks: JoinSet<()>,
 }
@@ -43,9 +45,13 @@ pub async fn daemon_seeded(compat: Compat, seed: Seed) -> Daemon {
 }
 
 pub async fn daemon_guarded(compat: Compat, seed: Seed, token: Option<Token>) -> Daemon {
+    daemon_on("127.0.0.1", compat, seed, token).await
+}
+
+pub async fn daemon_on(host: &str, compat: Compat, seed: Seed, token: Option<Token>) -> Daemon {
     let state = tempfile::tempdir().unwrap();
     let server = Server::bind(ServerConfig {
-        host: "127.0.0.1".to_owned(),
+        host: host.to_owned(),
         port: 0,
         seed,
         compat,
@@ -58,12 +64,13 @@ pub async fn daemon_guarded(compat: Compat, seed: Seed, token: Option<Token>) ->
     .unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let (address, proxies) = (server.local_addr(), server.proxies());
+    let made = server.made_token().map(|token| token.reveal().to_owned());
     let mut tasks = JoinSet::new();
     tasks.spawn(async {
         let ended = async { drop(stopped.await) };
         assert_eq!(server.serve(ended).await, []);
     });
-    Daemon { address, proxies, state, stop: Some(stop), tasks }
+    Daemon { address, proxies, state, made, stop: Some(stop), tasks }
 }
 
 /// An answer as it came.

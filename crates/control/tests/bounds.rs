@@ -1,0 +1,141 @@
+//! What is bounded stays bounded: of each thing so many, of clients so many at a time, and off loopback only those who know the token.
+
+mod support;
+
+use std::net::Ipv4Addr;
+use std::pin::pin;
+use std::time::Duration;
+
+use murphy_control::Compat;
+use murphy_core::Seed;
+use support::{Daemon, PROMPT, daemon, daemon_on, within};
+use tokio::net::TcpStream;
+
+const JSON: [(&str, &str); 1] = [("Content-Type", "application/json")];
+
+/// A body that makes a proxy; disabled, so that it takes no address.
+fn proxy(name: &str) -> String {
+    format!(r#"{{"name":"{name}","listen":"127.0.0.1:0","upstream":"127.0.0.1:1","enabled":false}}"#)
+}
+
+/// A body with so many rules for one proxy.
+fn rules(proxy: &str, name: &str, count: usize) -> String {
+    let rule = |number| format!(r#"{{"proxy":"{proxy}","name":"{name}{number}","inject":"reset"}}"#);
+    format!(r#"{{"rules":[{}]}}"#, (0..count).map(rule).collect::<Vec<String>>().join(","))
+}
+
+/// A daemon with as many of each thing as there may be; all toxics and faults are on proxy `full`.
+async fn full() -> Daemon {
+    let daemon = daemon(Compat::Better).await;
+    let toxics: Vec<String> = (0..256).map(|n| format!(r#"{{"type":"noop","name":"t{n}"}}"#)).collect();
+    let mut proxies = vec![format!(
+        r#"{{"name":"full","listen":"127.0.0.1:0","upstream":"127.0.0.1:1","enabled":false,"toxics":[{}]}}"#,
+        toxics.join(",")
+    )];
+    proxies.extend((1..4096).map(|n| proxy(&format!("p{n}"))));
+    daemon.done("POST", "/populate", &format!("[{}]", proxies.join(","))).await;
+    daemon.call_with("PUT", "/v1/rules/all", &JSON, &rules("full", "f", 256)).await.expect(200);
+    for number in 0..1024 {
+        let name = format!("l{number}").parse().unwrap();
+        daemon.proxies.put_lease(name, Duration::from_secs(600)).unwrap();
+    }
+    daemon
+}
+
+#[tokio::test]
+async fn of_each_thing_there_are_so_many_and_one_more_is_refused_with_how_many() {
+    let daemon = full().await;
+    for (method, path, body, status, words) in [
+        ("POST", "/proxies", proxy("more"), 409, "there are 4096 proxies already"),
+        ("POST", "/populate", format!("[{}]", proxy("more")), 409, "there are 4096 proxies already"),
+        (
+            "POST",
+            "/v1/proxies",
+            r#"{"name":"more","upstream":"a:1"}"#.to_owned(),
+            409,
+            "there are 4096 proxies already",
+        ),
+        (
+            "POST",
+            "/proxies/full/toxics",
+            r#"{"type":"noop","name":"more"}"#.to_owned(),
+            409,
+            "there are 256 toxics on this proxy already",
+        ),
+        (
+            "POST",
+            "/v1/proxies/full/faults",
+            r#"{"inject":"reset"}"#.to_owned(),
+            409,
+            "there are 256 faults on this proxy already",
+        ),
+        (
+            "PUT",
+            "/v1/proxies/full/faults/more",
+            r#"{"inject":"reset"}"#.to_owned(),
+            409,
+            "there are 256 faults on this proxy already",
+        ),
+        (
+            "PUT",
+            "/v1/rules/more",
+            rules("full", "more", 1),
+            409,
+            "there are 256 faults on this proxy already",
+        ),
+        ("PUT", "/v1/rules/all", rules("full", "f", 257), 409, "there are 256 faults on this proxy already"),
+        ("PUT", "/v1/rules/long", rules("p1", "f", 1025), 422, "write at most 1024"),
+        ("PUT", "/v1/leases/more", r#"{"for":"1m"}"#.to_owned(), 409, "there are 1024 leases already"),
+    ] {
+        let reply = daemon.call_with(method, path, &JSON, &body).await;
+        assert_eq!(reply.status, status, "{method} {path}: {reply:?}");
+        assert!(reply.body.contains(words), "{method} {path}: {}", reply.body);
+        assert!(reply.took < PROMPT, "{method} {path}: {:?}", reply.took);
+    }
+    // What is there can be changed, and what is taken away makes room.
+    daemon.call_with("PUT", "/v1/rules/all", &JSON, &rules("full", "f", 255)).await.expect(200);
+    daemon.call_with("PUT", "/v1/rules/more", &JSON, &rules("full", "more", 1)).await.expect(200);
+    daemon.call_with("PUT", "/v1/leases/l7", &JSON, r#"{"for":"1m"}"#).await.expect(200);
+    daemon.done("DELETE", "/proxies/p1", "").await;
+    daemon.done("POST", "/proxies", &proxy("more")).await;
+    daemon.end().await;
+}
+
+#[tokio::test]
+async fn more_clients_than_the_api_has_at_a_time_wait_until_one_has_gone() {
+    const CLIENTS: usize = 2048;
+    let (soft, hard) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap();
+    if hard < 5000 {
+        murphy_testkit::skip(format_args!("only {hard} open files are allowed, 5000 are needed"));
+        return;
+    }
+    nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, soft.max(5000), hard).unwrap();
+    let daemon = daemon(Compat::Better).await;
+    let mut clients = Vec::with_capacity(CLIENTS);
+    for _ in 0..CLIENTS {
+        clients.push(within("dial", TcpStream::connect(daemon.address)).await.unwrap());
+    }
+    let mut answer = pin!(daemon.call("GET", "/version", ""));
+    let early = tokio::time::timeout(Duration::from_millis(300), answer.as_mut()).await;
+    assert!(early.is_err(), "one more than {CLIENTS}: {early:?}");
+    clients.pop();
+    answer.await.expect(200);
+    drop(clients);
+    daemon.end().await;
+}
+
+#[tokio::test]
+async fn off_loopback_the_native_api_wants_the_token_that_was_made_and_toxiproxys_clients_need_none() {
+    let mut daemon = daemon_on("0.0.0.0", Compat::Better, Seed(7), None).await;
+    assert!(daemon.address.ip().is_unspecified());
+    daemon.address.set_ip(Ipv4Addr::LOCALHOST.into());
+    let made = format!("Bearer {}", daemon.made.as_ref().expect("a token was made"));
+    for path in ["/v1/proxies", "/v1/events", "/v1/openapi.json"] {
+        daemon.call("GET", path, "").await.expect(401);
+        daemon.call_with("GET", path, &[("Authorization", "Bearer guess")], "").await.expect(401);
+    }
+    daemon.call_with("PUT", "/v1/leases/l", &JSON, r#"{"for":"1m"}"#).await.expect(401);
+    daemon.call_with("GET", "/v1/proxies", &[("Authorization", made.as_str())], "").await.expect(200);
+    daemon.call("GET", "/proxies", "").await.expect(200);
+    daemon.end().await;
+}
