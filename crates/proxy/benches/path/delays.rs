@@ -103,7 +103,7 @@ pub fn table(plan: &Plan, bars: &mut Bars) {
         for _ in 0..3 {
             look(plan, case, &upstream, &mut seen);
         }
-        hold(case, seen, bars);
+        hold(case, &mut seen, bars);
     }
     one_by_one(&upstream, bars);
     bulk(&upstream, bars);
@@ -137,7 +137,7 @@ fn drift(ages: &[f64]) -> f64 {
     median(&mut ages[ages.len() - quarter..].to_vec()) - median(&mut ages[..quarter].to_vec())
 }
 
-fn hold(case: &Case, mut seen: Seen, bars: &mut Bars) {
+fn hold(case: &Case, seen: &mut Seen, bars: &mut Bars) {
     let name = case.name;
     let (p50, p99, drift) = (median(&mut seen.p50), median(&mut seen.p99), median(&mut seen.drift));
     let each = seen.cpu * 1e6 / seen.count as f64;
