@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Finished};
 
 /// How far an interval that is done again may be off, in microseconds.
 const OFF: u64 = 50_000;
@@ -68,9 +68,10 @@ pub fn assert_replayed(bench: &Bench) {
     assert!(least <= OFF, "{least} us off: {recorded:?}");
 }
 
-/// Runs the recording, with little time before and after it, until its faults stood at the same times; three times at most.
+/// Runs the recording, with little time before and after it, until its faults stood at the same times; three times at most. Gives the
+/// last run.
 #[track_caller]
-pub fn replay(bench: &Bench) {
+pub fn replay(bench: &Bench) -> Finished {
     let path = bench.path().join("recorded.yaml");
     let text = std::fs::read_to_string(&path).expect("a recording");
     let long = ["baseline: 10s", "baseline: 5s", "recovery: 10s"];
@@ -80,13 +81,16 @@ pub fn replay(bench: &Bench) {
     });
     std::fs::write(&path, short).expect("it can be written");
     let recorded = recorded(bench);
-    for _ in 0..3 {
-        bench.run(&["run", "recorded.yaml"]);
+    let mut left = 3;
+    let last = loop {
+        let ended = bench.run(&["run", "recorded.yaml"]);
         let replayed = replayed(bench.journals().last().expect("a run"));
-        if farthest(&recorded, &replayed).is_some_and(|off| off <= OFF) {
-            break;
+        left -= 1;
+        if left == 0 || farthest(&recorded, &replayed).is_some_and(|off| off <= OFF) {
+            break ended;
         }
         println!("again: {recorded:?}\n{replayed:?}");
-    }
+    };
     assert_replayed(bench);
+    last
 }

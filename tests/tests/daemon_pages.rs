@@ -4,44 +4,10 @@
 use std::process::Command;
 
 use murphy_core::Span;
-use murphy_tests::{Bench, Finished, redis_or_skip, repository, skip};
+use murphy_tests::{Bench, Finished, Typed, consoles, redis_or_skip, skip};
 
 /// In microseconds.
 const MINUTE: u64 = 60_000_000;
-
-/// One command of a console block, and the lines that stand below it.
-struct Typed {
-    command: String,
-    shown: Vec<String>,
-}
-
-/// The `console` blocks of a page.
-fn consoles(page: &str) -> Vec<Vec<Typed>> {
-    let text = std::fs::read_to_string(repository().join("docs").join(page)).expect("a page");
-    let mut blocks: Vec<Vec<Typed>> = Vec::new();
-    let mut open = false;
-    for line in text.lines() {
-        match (open, line.strip_prefix("```"), line.strip_prefix("$ ")) {
-            (false, Some("console"), _) => {
-                blocks.push(Vec::new());
-                open = true;
-            }
-            (true, Some(_), _) => open = false,
-            (true, None, Some(command)) => {
-                blocks
-                    .last_mut()
-                    .expect("a block")
-                    .push(Typed { command: command.to_owned(), shown: Vec::new() });
-            }
-            (true, None, None) => {
-                let typed = blocks.last_mut().and_then(|block| block.last_mut()).expect("a command above");
-                typed.shown.push(line.to_owned());
-            }
-            (false, ..) => {}
-        }
-    }
-    blocks
-}
 
 /// Blanks are one blank, and what a clock or the kernel chose is `#`: numbers with a point, and ports. Of what is left of a time the
 /// minutes count, rounded up: how many seconds there are yet hangs on how long the commands before took.
