@@ -78,7 +78,7 @@ fn a_fault_comes_again_and_again_and_goes_each_time() {
 }
 
 /// How long those waited who were sent in a part of the last run, in microseconds.
-fn waits_of(bench: &Bench, part: Range<u64>) -> Vec<u64> {
+fn waits_of(bench: &Bench, part: &Range<u64>) -> Vec<u64> {
     let samples = events(bench, "sample");
     let times = samples.iter().filter_map(|of| Some((of["sent"].as_u64()?, of["ended"].as_u64()?)));
     times.filter(|(sent, _)| part.contains(sent)).map(|(sent, ended)| ended - sent).collect()
@@ -116,7 +116,7 @@ fn two_faults_on_one_edge_act_together_while_they_overlap_and_each_goes_in_its_t
         ("the second alone", off[0].0..off[1].0 - 300_000, 199_000, 400_000),
         ("neither", off[1].0..over, 0, 199_000),
     ] {
-        let waits = waits_of(&bench, part);
+        let waits = waits_of(&bench, &part);
         let held = waits.iter().filter(|wait| **wait >= least).count();
         assert!(waits.len() > 25 && held * 4 > waits.len() * 3, "{what}: {waits:?}");
         // No longer than that: what a machine that stood still adds is not in all of them.
