@@ -45,7 +45,8 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
     };
     let silences = silent(run, edge, &expected);
     if let Some(first) = silences.first() {
-        return open(edge, &calls, &silences, *first);
+        let closes = closes(run, edge, &expected);
+        return open(edge, &calls, &silences, *first, closes);
     }
     let due = edge.hurt.iter().map(|window| expected.due(run, window)).sum::<f64>();
     let kept = calls.len() as f64 / due.max(1.0);
@@ -79,7 +80,7 @@ fn longest_run(calls: &[&Call], is_meant: impl Fn(&Call) -> bool) -> usize {
     calls.split(|&call| !is_meant(call)).map(<[_]>::len).max().unwrap_or(0)
 }
 
-fn open(edge: &EdgeView, calls: &[&Call], silences: &[Window], first: Window) -> Found {
+fn open(edge: &EdgeView, calls: &[&Call], silences: &[Window], first: Window, closes: Option<u64>) -> Found {
     let start = calls.iter().find(|call| !edge.is_good(call)).map_or(first.from, |call| call.began);
     // A call that was under way when the fault struck failed like those that were begun later.
     let fails = |call: &&Call| !edge.is_good(call) && edge.hurt.holds(call.ended) && call.ended <= first.from;
@@ -95,6 +96,9 @@ fn open(edge: &EdgeView, calls: &[&Call], silences: &[Window], first: Window) ->
         ("opens", Reading::count(n, n)),
         ("silence", Reading::time(length, None, None, n)),
     ]);
+    if let Some(after) = closes {
+        params.insert("closes".to_owned(), Reading::time(after as f64, None, None, 1));
+    }
     let opened = format!("opens after {}", words::plural(before, "call"));
     if n < 2 {
         let text = format!(
@@ -103,6 +107,14 @@ fn open(edge: &EdgeView, calls: &[&Call], silences: &[Window], first: Window) ->
         );
         return Found::present(params, text);
     }
+    // What is called between two silences is to find out whether the callee is well again.
+    let tried: Vec<(u64, bool)> = silences
+        .windows(2)
+        .map(|pair| edge.in_window(Window { from: pair[0].to, to: pair[1].from }).len() as u64)
+        .map(|tried| (tried, false))
+        .collect();
+    let tries = quantile(&tried, 0.5).map_or(0, |tries| tries.value as u64);
+    params.insert("probes".to_owned(), Reading::count(tries, tried.len() as u64));
     let cv = variation(&lengths);
     params.insert("variation".to_owned(), Reading::ratio(cv, None, n));
     if lengths.len() >= 3 && cv > 0.5 {
@@ -114,6 +126,20 @@ fn open(edge: &EdgeView, calls: &[&Call], silences: &[Window], first: Window) ->
         );
     }
     Found::present(params, format!("{opened}, tries again every {}", words::micros(length)))
+}
+
+/// How long after the lift of the last fault on the edge calls are made again as before: four in five of those that are due, for so
+/// long. `None` where that is not seen.
+fn closes(run: &RunView<'_>, edge: &EdgeView, expected: &Expected) -> Option<u64> {
+    const SUSTAINED: u64 = 5_000_000;
+    let lifted = edge.hurt.iter().map(|part| part.to).max().filter(|to| *to <= run.last)?;
+    let end = run.recovery.iter().map(|part| part.to).max()?;
+    let later = edge.in_window(Window { from: lifted, to: end });
+    let closed = later.iter().find(|call| {
+        let look = Window { from: call.began, to: call.began.saturating_add(SUSTAINED) };
+        look.to <= end && edge.in_window(look).len() as f64 >= 0.8 * expected.due(run, look)
+    })?;
+    Some(closed.began - lifted)
 }
 
 fn variation(lengths: &[(u64, bool)]) -> f64 {

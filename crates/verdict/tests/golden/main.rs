@@ -306,6 +306,9 @@ fn the_window_of_a_breaker_is_measured() {
     let silence = params["silence"].value.unwrap();
     assert!((1.9..2.2).contains(&silence), "{silence}");
     assert_eq!(params["calls-to-open"].value, Some(5.0));
+    // One call tries whether it may close; after the lift it does so within one window.
+    assert_eq!(params["probes"].value, Some(1.0), "{params:?}");
+    assert!(params["closes"].value.is_some_and(|after| after <= 2.1), "{params:?}");
 }
 
 /// An exhausted pool silences the edge as a breaker does, but its users wait.
