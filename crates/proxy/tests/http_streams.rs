@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -17,8 +17,8 @@ use hyper::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use murphy_core::{Answerer, AttemptOf, Directions};
-use murphy_faults::{Effect, FaultSpec, Latency, Limit, Slice};
+use murphy_core::{Answerer, AttemptOf, Directions, ExchangeEnd, Side};
+use murphy_faults::{Effect, Fault, FaultSpec, Latency, Limit, Slice};
 use murphy_proxy::Armed;
 use murphy_proxy::http::{Answer, HeaderEdits, HttpEffect, HttpStep, Selection, When};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -102,6 +102,78 @@ async fn a_limit_of_bytes_under_the_requests_is_exact_in_the_head_and_in_the_bod
             };
             assert_eq!(got.escape_ascii().to_string(), FINE[..bytes].escape_ascii().to_string(), "{then}");
         }
+    }
+}
+
+fn beneath(yaml: &str, directions: Directions) -> Armed {
+    let fault: Fault = serde_yaml::from_str(yaml).unwrap();
+    let Effect::Edge(effect) = fault.effect() else { panic!("{yaml} sits on edges") };
+    armed("f", effect, directions)
+}
+
+#[tokio::test]
+async fn a_reset_under_the_requests_is_exact_in_bytes_and_meets_a_connection_that_idles() {
+    let upstream = canned(FINE).await;
+    for bytes in [1, 20, FINE.len() - 5, FINE.len() - 2] {
+        let stage = http_stage(upstream.address).await;
+        let reset = format!("{{ reset: {{ after-bytes: {bytes}B }} }}");
+        stage.handle.arm(beneath(&reset, Directions::ToClient));
+        let (got, ended) = converse(&mut stage.dial().await, GET).await;
+        assert!(ended.is_err(), "after {bytes}: {ended:?}");
+        assert_eq!(got.escape_ascii().to_string(), FINE[..bytes].escape_ascii().to_string());
+        stage.empty().await;
+        let calls = calls(stage).await;
+        let [call] = &calls[..] else { panic!("{calls:?}") };
+        assert_eq!((call.end, call.by, call.touched), (ExchangeEnd::Failed, Some(Side::Proxy), true));
+    }
+    let stage = http_stage(upstream.address).await;
+    let mut caller = stage.dial().await;
+    assert_eq!(status(&ask(&mut caller, GET).await.0), 200);
+    stage.handle.arm(beneath("reset", Directions::ToClient));
+    let idle = within("a reset", caller.read_u8()).await;
+    assert_eq!(idle.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn a_bandwidth_under_the_requests_paces_a_whole_answer_and_none_holds_it_until_the_lift() {
+    let (stage, mut caller, mut service) = pair().await;
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n{}", "x".repeat(2000));
+    let mut told = vec![0; answer.len()];
+    stage.handle.arm(beneath("bandwidth: 10kB/s", Directions::ToClient));
+    let mut quickest = Duration::MAX;
+    for _ in 0..4 {
+        let begun = Instant::now();
+        caller.write_all(GET).await.unwrap();
+        within("a request", head(&mut service)).await.unwrap();
+        service.write_all(answer.as_bytes()).await.unwrap();
+        within("an answer", caller.read_exact(&mut told)).await.unwrap();
+        assert_eq!(told.escape_ascii().to_string(), answer.as_bytes().escape_ascii().to_string());
+        let took = begun.elapsed();
+        // 204 ms, less what a late timer may make up for.
+        assert!(took >= Duration::from_millis(170), "{took:?}");
+        quickest = quickest.min(took);
+    }
+    assert!(quickest < Duration::from_millis(450), "{quickest:?}");
+    stage.handle.lift(&fault("f")).unwrap();
+
+    for upwards in [true, false] {
+        let directions = if upwards { Directions::ToUpstream } else { Directions::ToClient };
+        stage.handle.arm(beneath("bandwidth: 0B/s", directions));
+        caller.write_all(GET).await.unwrap();
+        if !upwards {
+            within("a request", head(&mut service)).await.unwrap();
+            service.write_all(answer.as_bytes()).await.unwrap();
+        }
+        let kept_from = if upwards { &mut service } else { &mut caller };
+        let more = tokio::time::timeout(Duration::from_millis(50), kept_from.read_u8()).await;
+        assert!(more.is_err(), "{directions:?}: {more:?}");
+        stage.handle.lift(&fault("f")).unwrap();
+        if upwards {
+            within("a request", head(&mut service)).await.unwrap();
+            service.write_all(answer.as_bytes()).await.unwrap();
+        }
+        within("an answer", caller.read_exact(&mut told)).await.unwrap();
+        assert!(told.ends_with(b"xxx"), "{directions:?}");
     }
 }
 
