@@ -98,6 +98,11 @@ fn ended(told: &Told) -> bool {
         )
 }
 
+/// In order, and without a word.
+fn closed(told: &Told) -> bool {
+    told.head.is_empty() && told.broken == Some(ErrorKind::UnexpectedEof)
+}
+
 fn cases() -> Vec<Case> {
     let case = |flags: &'static str, inject: Value, acts: fn(&Told) -> bool| {
         let name = flags[2..].split(['=', ' ']).next().expect("a name");
@@ -150,7 +155,14 @@ fn cases() -> Vec<Case> {
                 told.head.starts_with("HTTP/1.1 429 ") && told.says("\r\nretry-after: 1\r\n")
             })
         },
+        case("--malform empty", json!({ "malform": "empty" }), |told| {
+            told.head.starts_with("HTTP/1.1 200 ")
+                && told.says("\r\ncontent-length: 0\r\n")
+                && told.broken.is_none()
+        }),
+        case("--abort --abort-with close", json!({ "abort": { "with": "close" } }), closed),
         case("--lose-response", json!("lose-response"), ended),
+        case("--lose-response=close", json!({ "lose-response": { "instead": "close" } }), closed),
         Case { second: true, ..case("--stale-keep-alive", json!("stale-keep-alive"), ended) },
     ]
 }
@@ -248,7 +260,8 @@ fn each_acts_by_a_scenario() {
     let address = |of: usize| format!("127.0.0.1:{}", ports[of]);
     let (mut edges, mut faults) = (String::new(), String::new());
     for (of, case) in cases.iter().enumerate() {
-        let (listen, name) = (address(of), case.name);
+        // Some faults are here in several forms.
+        let (listen, name) = (address(of), format!("{}-{of}", case.name));
         let _ = writeln!(edges, "  {name}: {{ listen: \"{listen}\", to: \"{upstream}\", protocol: http }}");
         let _ = writeln!(faults, "  - {{ edge: {name}, inject: {}, match: {{ path: /item }} }}", case.inject);
     }
