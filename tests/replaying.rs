@@ -9,7 +9,7 @@ use crate::bench::{Bench, Finished};
 /// How far an interval that is done again may be off, in microseconds.
 const OFF: u64 = 50_000;
 
-/// When faults stood, in microseconds from the beginning of the fault phase: by the name of the fault, in order.
+/// When faults stood, in microseconds from the beginning of the fault phase: sorted by the names of the faults.
 pub type Stood = Vec<(String, u64, u64)>;
 
 /// As `recorded.yaml` says.
@@ -25,7 +25,12 @@ pub fn recorded(bench: &Bench) -> Stood {
         let (at, lasts) = (micros(fault, "at"), micros(fault, "for"));
         (fault["id"].as_str().expect("an id").to_owned(), at, at + lasts)
     });
-    stood.collect()
+    sorted(stood.collect())
+}
+
+fn sorted(mut stood: Stood) -> Stood {
+    stood.sort();
+    stood
 }
 
 /// As the journal of a run says.
@@ -40,12 +45,12 @@ pub fn replayed(journal: &Path) -> Stood {
         at(found.unwrap_or_else(|| panic!("{what} of {fault}"))).saturating_sub(begun)
     };
     let armed = events.iter().filter_map(|event| event["kind"]["fault-armed"]["fault"].as_str());
-    armed
-        .map(|fault| (fault.to_owned(), moment("fault-armed", fault), moment("fault-lifted", fault)))
-        .collect()
+    let stood =
+        armed.map(|fault| (fault.to_owned(), moment("fault-armed", fault), moment("fault-lifted", fault)));
+    sorted(stood.collect())
 }
 
-/// The most that one moment is off; `None` if these are not the same faults in the same order.
+/// The most that one moment is off; `None` if these are not the same faults.
 pub fn farthest(recorded: &Stood, replayed: &Stood) -> Option<u64> {
     let same = recorded.len() == replayed.len();
     let pairs = recorded.iter().zip(replayed);

@@ -5,8 +5,12 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use murphy_core::Span;
-use murphy_tests::{Bench, Sitting, answering, echo, round_trip};
-use nix::sys::signal::Signal;
+use murphy_tests::{
+    Bench, Sitting, Terminal, answering, echo, free_ports, murphy, processes_with, recorded, replay,
+    round_trip,
+};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 #[test]
@@ -131,4 +135,41 @@ fn what_cannot_be_meant_is_answered_with_what_to_type() {
     let address = taken.local_addr().unwrap().to_string();
     bench.run(&["proxy", &address, "127.0.0.1:9"]).expect(3).says("is taken by process");
     bench.run(&["proxy", "--help"]).expect(0).says("--bandwidth").says("--connection-limit");
+}
+
+#[test]
+fn keys_switch_its_faults_one_live_line_shows_them_and_the_recording_does_it_again() {
+    const DELAY: Duration = Duration::from_millis(150);
+    let bench = Bench::new();
+    let (upstream, [port]) = (echo(), free_ports());
+    let more = "--latency 150ms --blackhole --off --seed 7 --save recorded.yaml";
+    let line = format!("{} proxy 127.0.0.1:{port} {upstream} {more}", murphy().display());
+    let Some(terminal) = Terminal::open("proxy-keys", &bench, &line) else { return };
+    terminal.shows("keys 1-9 switch faults");
+    terminal.shows("[1 latency 150ms]  [2 blackhole]");
+    let mut call = TcpStream::connect(("127.0.0.1", port)).expect("the proxy listens");
+    let quickest = |call: &mut TcpStream| (0..5).map(|_| round_trip(call).expect("the echo")).min();
+    assert!(quickest(&mut call) < Some(DELAY), "all are off");
+    terminal.typed("1");
+    terminal.shows("[1*latency 150ms]  [2 blackhole]");
+    assert!(quickest(&mut call) >= Some(DELAY), "on the connection that was open before");
+    terminal.typed("2");
+    terminal.shows("[1*latency 150ms]  [2*blackhole]");
+    terminal.typed("1");
+    terminal.shows("[1 latency 150ms]  [2*blackhole]");
+    terminal.typed("1");
+    terminal.shows("[1*latency 150ms]  [2*blackhole]");
+    let screen = terminal.screen();
+    assert_eq!(screen.matches("blackhole]").count(), 1, "one line, written anew\n{screen}");
+    // The shell's own command line holds the words too, and more.
+    let shells = processes_with("ended with $?");
+    let mut found = processes_with(&format!("proxy 127.0.0.1:{port}"));
+    found.retain(|pid| !shells.contains(pid));
+    let [pid] = found[..] else { panic!("{found:?}") };
+    kill(Pid::from_raw(pid.cast_signed()), Signal::SIGINT).expect("it lives");
+    terminal.shows("ended with 0");
+    let screen = terminal.screen();
+    assert!(screen.contains("fault       latency 150ms: ") && !screen.contains("blackhole]"), "{screen}");
+    assert_eq!(recorded(&bench).len(), 3, "the one twice, the other once");
+    replay(&bench);
 }

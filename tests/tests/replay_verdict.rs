@@ -1,12 +1,13 @@
 //! A recording carries what callers were seen to do as an `expect:` block: the same callers pass when it is replayed, and again, and others
-//! do not. By `murphy proxy`, by `murphy top`, over the API, and, for callers of a container, by `murphy attach`.
+//! do not; and its faults stand at the same times. By `murphy proxy`, by `murphy top`, over the API, and, for callers of a container, by `murphy attach`.
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use murphy_tests::{
-    Bench, Caller, CartStack, Daemon, Sitting, Terminal, echo, eventually, free_ports, lent, murphy,
+    Bench, Caller, CartStack, Daemon, Sitting, Terminal, assert_replayed, echo, eventually, free_ports, lent,
+    murphy,
 };
 
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -35,6 +36,7 @@ fn replayed(bench: &Bench, listen: SocketAddr) {
             bench.run_expecting(0, &["run", "recorded.yaml"]).says("GRACEFUL");
         }
     }
+    assert_replayed(bench);
     let _others = Caller::of(listen, LATE);
     bench.run_expecting(1, &["run", "recorded.yaml"]).says("NOT GRACEFUL").says("timeout");
 }
@@ -127,4 +129,5 @@ fn what_was_done_to_the_calls_of_a_container_has_the_same_verdict_again() {
     for _ in 0..2 {
         bench.run_expecting(0, &["run", "recorded.yaml"]).says("GRACEFUL");
     }
+    assert_replayed(&bench);
 }

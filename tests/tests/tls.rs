@@ -19,14 +19,8 @@ fn the_authority_is_made_once_with_a_key_for_its_owner_alone() {
     assert_eq!(std::fs::metadata(key).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
-#[test]
-fn python_trusts_the_authority_and_refuses_each_bad_certificate() {
-    // The standard library is enough.
-    if Command::new("python3").arg("--version").output().is_err() {
-        return skip("no python3 on the PATH");
-    }
-    let bench = Bench::new();
-    let ca = bench.run(&["ca", "--path"]).expect(0).stdout.trim().to_owned();
+/// The body that is answered to a client of Python's standard library that trusts this authority, or why there was none.
+fn asked(sitting: &Sitting, ca: &str) -> String {
     let script = "import ssl, sys, urllib.request
 context = ssl.create_default_context(cafile=sys.argv[2])
 try:
@@ -34,16 +28,54 @@ try:
 except Exception as error:
     print(error)
 ";
-    let ask = |sitting: &Sitting| {
-        let port = sitting.listen.rsplit_once(':').unwrap().1;
-        let url = format!("https://localhost:{port}/");
-        let output =
-            Command::new("python3").args(["-c", script, &url, &ca]).env("no_proxy", "*").output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    };
+    let port = sitting.listen.rsplit_once(':').unwrap().1;
+    let url = format!("https://localhost:{port}/");
+    let mut python = Command::new("python3");
+    let output = python.args(["-c", script, &url, ca]).env("no_proxy", "*").output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The standard library is enough.
+fn has_python() -> bool {
+    let found = Command::new("python3").arg("--version").output().is_ok();
+    if !found {
+        skip("no python3 on the PATH");
+    }
+    found
+}
+
+#[test]
+fn calls_pass_where_both_sides_speak_tls() {
+    if !has_python() {
+        return;
+    }
+    let bench = Bench::new();
+    let ca = bench.run(&["ca", "--path"]).expect(0).stdout.trim().to_owned();
+    // The dependency is another proxy, with a certificate of the same authority.
+    let dependency = Sitting::before(&bench, answering("fine"), &["--tls=terminate", "--output", "json"]);
+    let upstream = dependency.listen.parse().expect("an address");
+    let both = ["--tls", "--tls-ca", "murphy", "--tls-name", "localhost", "--output", "json"];
+    let bytes: &[&str] = &[];
+    for http in [bytes, &["--http"]] {
+        let sitting = Sitting::before(&bench, upstream, &[&both[..], http].concat());
+        assert_eq!(asked(&sitting, &ca), "fine\n", "{http:?}");
+        let summary = sitting.summary();
+        let calls = (&summary["connections"], &summary["calls"]["answered"]);
+        assert_eq!(calls, (&1.into(), &1.into()), "{http:?}: {summary}");
+    }
+    assert!(dependency.summary()["connections"].as_u64() >= Some(2), "each reached it");
+}
+
+#[test]
+fn python_trusts_the_authority_and_refuses_each_bad_certificate() {
+    if !has_python() {
+        return;
+    }
+    let bench = Bench::new();
+    let ca = bench.run(&["ca", "--path"]).expect(0).stdout.trim().to_owned();
     let base = ["--tls=terminate", "--http", "--output", "json"];
     let plain = Sitting::before(&bench, answering("fine"), &base);
-    assert_eq!(ask(&plain), "fine\n");
+    assert_eq!(asked(&plain, &ca), "fine\n");
     assert_eq!(plain.summary()["tls"]["mode"], "terminate");
     for (meets, wanted) in [
         ("expired", "certificate has expired"),
@@ -54,7 +86,7 @@ except Exception as error:
     ] {
         let sitting =
             Sitting::before(&bench, answering("fine"), &[&base[..], &["--tls-handshake", meets]].concat());
-        let said = ask(&sitting);
+        let said = asked(&sitting, &ca);
         assert!(said.replace('_', " ").to_lowercase().contains(&wanted.to_lowercase()), "{meets}: {said}");
         let summary = sitting.summary();
         assert_eq!(summary["faults"][0]["tally"]["hits"], 1, "{summary}");
