@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
 use murphy_testkit::{Member, Sandbox};
-use murphy_tests::{Bench, Finished, eventually, finish, kill_with_watchdog, send};
+use murphy_tests::{Bench, Finished, completed, eventually, finish, kill_with_watchdog, murphy, send};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -51,6 +51,13 @@ fn each_command_breaks_its_container_and_gives_it_back_as_it_was() {
         json!({ "NetworkMode": network, "PidsLimit": 50, "Memory": 256 << 20, "MemorySwap": 256 << 20 });
     let member = sandbox.container("web", &["echo", "7"], json!({ "HostConfig": host }));
     let bench = Bench::new();
+    // A shell that completes the line knows its name; it is never waited for, so a busy machine may be asked again.
+    bench.file("murphy.bash", &bench.run(&["completions", "bash"]).expect(0).stdout);
+    let (program, half) = (murphy().display().to_string(), member.name.trim_end_matches("web"));
+    for words in [&["pause", half][..], &["attach", "--from", half], &["top", "--containers", half]] {
+        let is_known = || completed(&bench, "http://127.0.0.1:1", &program, words) == member.name;
+        eventually(&words.join(" "), PATIENCE, is_known);
+    }
     let before = essence(&sandbox, &member);
     type Broken = fn(&Value) -> bool;
     let table: [(&str, &[&str], Broken); 6] = [

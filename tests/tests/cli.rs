@@ -1,6 +1,6 @@
 //! What is printed for what is typed: the parts that need no service.
 
-use murphy_tests::{Bench, Daemon, murphy};
+use murphy_tests::{Bench, Daemon, completed, murphy};
 use serde_json::{Value, json};
 
 #[test]
@@ -146,21 +146,6 @@ fn completions_of_bash_know_what_runs() {
     assert!(completed(&["expl"]).starts_with("expl"), "what the parser knows");
 }
 
-/// What bash is told for these words behind a command, parted as bash parts them.
-fn completed(bench: &Bench, api: &str, command: &str, words: &[&str]) -> String {
-    // `liar` stands in for a `murphy known` that leaves no name out.
-    let line = format!(
-        "liar() {{ printf '%s\\n' '$(touch pwned)' '*' real; }}; . ./murphy.bash; \
-         COMP_WORDS=({command} {}); COMP_CWORD={}; \
-         _murphy_known \"${{COMP_WORDS[0]}}\" \"${{COMP_WORDS[COMP_CWORD]}}\"; echo \"${{COMPREPLY[@]}}\"",
-        words.join(" "),
-        words.len()
-    );
-    let mut shell = std::process::Command::new("bash");
-    shell.args(["-c", &line]).current_dir(bench.path()).env("MURPHY_API", api);
-    String::from_utf8(shell.output().expect("bash").stdout).expect("text").trim().to_owned()
-}
-
 #[test]
 fn completions_of_bash_carry_out_no_name() {
     let bench = Bench::new();
@@ -194,6 +179,33 @@ fn completions_of_bash_ask_the_daemon_that_the_line_names() {
         let words = [before, &url, &["toggle", "re"]].concat();
         assert_eq!(completed(&bench, "http://127.0.0.1:1", &murphy, &words), "redis", "{words:?}");
     }
+}
+
+#[test]
+fn completions_are_silent_where_there_is_neither_an_engine_nor_a_daemon() {
+    let bench = Bench::new();
+    for words in ["pause", "attach --from", "top --containers", "partition web", "proxies toggle"] {
+        let mut known = bench.command(&["known", "--"]);
+        known.args(words.split(' '));
+        known.env("DOCKER_HOST", "unix:///nowhere/docker.sock").env("MURPHY_API", "http://127.0.0.1:1");
+        let out = known.output().expect("the binary starts");
+        assert!(out.status.success() && out.stdout.is_empty() && out.stderr.is_empty(), "{words}: {out:?}");
+    }
+}
+
+#[test]
+fn completions_of_fish_know_what_runs() {
+    if std::process::Command::new("fish").arg("--version").output().is_err() {
+        return murphy_testkit::skipped("there is no fish on the PATH");
+    }
+    let bench = Bench::new();
+    let daemon = Daemon::start(&bench, &[]);
+    daemon.run(&bench, "proxies add redis 127.0.0.1:9").expect(0);
+    bench.file("murphy.fish", &bench.run(&["completions", "fish"]).expect(0).stdout);
+    let asked = "source murphy.fish; complete -C 'murphy proxies toggle re'";
+    let out = bench.shell("fish", &["--no-config", "-c", asked]).env("MURPHY_API", &daemon.url).output();
+    let told = String::from_utf8(out.expect("fish").stdout).expect("text");
+    assert!(told.lines().any(|line| line.split('\t').next() == Some("redis")), "{told}");
 }
 
 #[test]
