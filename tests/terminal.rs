@@ -1,5 +1,6 @@
 //! A real terminal: tmux presses the keys and reads the screen.
 
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -54,6 +55,12 @@ impl Terminal {
     pub fn is_taken(&self) -> bool {
         let out = self.tmux(&["list-panes", "-F", "#{alternate_on} #{cursor_flag}"]);
         String::from_utf8_lossy(&out.stdout).trim() != "0 1"
+    }
+
+    /// Copies all that is written to it from now on, byte by byte, into a file.
+    pub fn copied_to(&self, path: &Path) {
+        let out = self.tmux(&["pipe-pane", &format!("cat >> '{}'", path.display())]);
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     }
 
     /// Waits until a text is on it.

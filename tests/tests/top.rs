@@ -22,6 +22,8 @@ fn a_fault_is_put_on_tuned_saved_and_gone_at_the_end_by_keys_alone() {
     let line = format!("{} top --edge cache 127.0.0.1:{port} {upstream}", murphy().display());
     let Some(terminal) = Terminal::open("keys", &bench, &line) else { return };
     terminal.shows("no fault stands");
+    let copy = bench.path().join("written");
+    terminal.copied_to(&copy);
     let mut call = TcpStream::connect(("127.0.0.1", port)).expect("the proxy listens");
     round_trip(&mut call).expect("the echo");
 
@@ -49,6 +51,13 @@ fn a_fault_is_put_on_tuned_saved_and_gone_at_the_end_by_keys_alone() {
 
     terminal.typed("1");
     terminal.shows("1 FAULT STANDS");
+    // Frames write what has changed over what is there: a screen that is cleared before each flickers.
+    let written = || String::from_utf8_lossy(&std::fs::read(&copy).unwrap_or_default()).into_owned();
+    eventually("frames are written", PATIENCE, || written().len() > 1000);
+    let frames = written();
+    for clear in ["\u{1b}[2J", "\u{1b}[3J", "\u{1b}[J", "\u{1b}[0J", "\u{1b}c"] {
+        assert!(!frames.contains(clear), "{clear:?} in {} bytes", frames.len());
+    }
     terminal.typed("q");
     terminal.shows("ended with 0");
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "the proxy is gone");
