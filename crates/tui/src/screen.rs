@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use murphy_core::RunClock;
+use murphy_core::{RunClock, plural};
 use murphy_host as host;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
@@ -40,9 +40,19 @@ pub(crate) fn lock(world: &Shared) -> std::sync::MutexGuard<'_, World> {
 
 /// Writes what was done by hand as a scenario, and says so on the screen.
 pub(crate) fn save(world: &Shared, record: &Recorded, clock: RunClock, path: &Path) {
-    let (loudness, text) = match record.lock().save(path, clock.now()) {
-        Ok(()) => (Loudness::Notice, format!("saved to {}", path.display())),
-        Err(error) => (Loudness::Trouble, error.to_string()),
+    let (loudness, text) = {
+        let record = record.lock();
+        match (record.save(path, clock.now()), record.left_out().len()) {
+            (Ok(()), 0) => (Loudness::Notice, format!("saved to {}", path.display())),
+            (Ok(()), left_out) => {
+                let things = plural(left_out as u64, "thing");
+                (
+                    Loudness::Trouble,
+                    format!("saved to {} without {things}: its head says which", path.display()),
+                )
+            }
+            (Err(error), _) => (Loudness::Trouble, error.to_string()),
+        }
     };
     let mut seen = lock(world);
     let now = seen.now;

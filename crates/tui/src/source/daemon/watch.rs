@@ -54,6 +54,10 @@ impl Inner {
                 Then::GoOn
             }
             "container-fault" => {
+                if let Some(fault) = done_to_containers(&heard.data) {
+                    let what = format!("container fault {fault}: `murphy proxies save` has it");
+                    self.record.lock().leave_out(what);
+                }
                 self.note(Loudness::Deed, container_fault(&heard.data));
                 Then::GoOn
             }
@@ -96,6 +100,12 @@ fn container_fault(data: &str) -> String {
     let notice = notice(data);
     let done = notice["happened"]["event"].as_str().unwrap_or_default();
     format!("container fault {}: {done}", text(&notice["fault"]))
+}
+
+/// The fault, once it was done to somebody.
+fn done_to_containers(data: &str) -> Option<String> {
+    let notice = notice(data);
+    (notice["happened"]["event"] == "done").then(|| text(&notice["fault"]))
 }
 
 pub(super) async fn watch(inner: Arc<Inner>, ears: Ears, stop: CancellationToken) {
@@ -179,5 +189,7 @@ mod tests {
         let data = r#"{"fault":"pause-1","happened":{"event":"done","containers":["web"]}}"#;
         assert_eq!(container_fault(data), "container fault pause-1: done");
         assert_eq!(container_fault(r#"{"fault":"pause-1"}"#), "container fault pause-1: ");
+        assert_eq!(done_to_containers(data), Some("pause-1".to_owned()));
+        assert_eq!(done_to_containers(r#"{"fault":"pause-1","happened":{"event":"planned"}}"#), None);
     }
 }
