@@ -148,7 +148,8 @@ fn keys_switch_its_faults_one_live_line_shows_them_and_the_recording_does_it_aga
     terminal.shows("keys 1-9 switch faults");
     terminal.shows("[1 latency 150ms]  [2 blackhole]");
     let mut call = TcpStream::connect(("127.0.0.1", port)).expect("the proxy listens");
-    let quickest = |call: &mut TcpStream| (0..5).map(|_| round_trip(call).expect("the echo")).min();
+    // Few calls: what is told of many would not fit on the line.
+    let quickest = |call: &mut TcpStream| (0..3).map(|_| round_trip(call).expect("the echo")).min();
     assert!(quickest(&mut call) < Some(DELAY), "all are off");
     terminal.typed("1");
     terminal.shows("[1*latency 150ms]  [2 blackhole]");
