@@ -115,11 +115,13 @@ async fn more_clients_than_the_api_has_at_a_time_wait_until_one_has_gone() {
     for _ in 0..CLIENTS {
         clients.push(within("dial", TcpStream::connect(daemon.address)).await.unwrap());
     }
-    let mut answer = pin!(daemon.call("GET", "/version", ""));
-    let early = tokio::time::timeout(Duration::from_millis(300), answer.as_mut()).await;
-    assert!(early.is_err(), "one more than {CLIENTS}: {early:?}");
-    clients.pop();
-    answer.await.expect(200);
+    {
+        let mut answer = pin!(daemon.call("GET", "/version", ""));
+        let early = tokio::time::timeout(Duration::from_millis(300), answer.as_mut()).await;
+        assert!(early.is_err(), "one more than {CLIENTS}: {early:?}");
+        clients.pop();
+        answer.await.expect(200);
+    }
     drop(clients);
     daemon.end().await;
 }
