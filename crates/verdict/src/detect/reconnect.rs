@@ -1,6 +1,6 @@
 //! Do callers come back all at once when the dependency is well again? (verdicts 2.12) A burst of new connections is a storm
-//! only if chance does not make it (a scan threshold, for the usual rate of new connections), most of them come within one
-//! second, and they are many. One caller cannot herd with itself: its burst is a pool that fills again.
+//! only if chance does not make it (a scan threshold, for the usual rate of new connections), most of those that are not usual come
+//! within one second, and they are many. One caller cannot herd with itself: its burst is a pool that fills again.
 
 use std::collections::BTreeSet;
 
@@ -64,7 +64,8 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
     }
     // Chance makes `threshold` at most once in a thousand runs, at the usual rate.
     let threshold = scan_threshold(rate * BIN as f64 / SECOND as f64, bins.len() as u64);
-    let together = share >= 0.5 && peak >= threshold;
+    let seconds = watched.length() as f64 / SECOND as f64;
+    let together = burst(n as f64, within as f64, rate, seconds) >= 0.5 && peak >= threshold;
     if !together {
         let text = format!(
             "{n} connections opened after the lift, at most {within} of them within one second ({:.1}/s are usual)",
@@ -85,6 +86,15 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
     Found::present(found, text)
 }
 
+/// Of `n` connections that opened in so many seconds, the share of the unusual ones that came in the fullest second, which holds `within`;
+/// none where they are no more than is usual. Those that open all the time, as of callers that keep none, come back to nothing.
+fn burst(n: f64, within: f64, rate: f64, seconds: f64) -> f64 {
+    let usual = rate * seconds;
+    let more = n - usual;
+    // Poisson: three deviations are what a count strays by chance.
+    if more < FEWEST as f64 || more < 3.0 * usual.sqrt() { 0.0 } else { (within - rate) / more }
+}
+
 /// Connections open at the end of the baseline.
 fn open_at_once(edge: &EdgeView, run: &RunView<'_>) -> usize {
     let Some(end) = run.baseline.iter().map(|window| window.to).max() else { return 0 };
@@ -100,5 +110,16 @@ mod tests {
     fn the_fullest_second_may_begin_anywhere() {
         assert_eq!(most_within(&[0, 900_000, 1_100_000, 1_800_000, 1_899_999, 5_000_000], SECOND), 4);
         assert_eq!(most_within(&[], SECOND), 0);
+    }
+
+    #[test]
+    fn a_herd_is_one_among_connections_that_open_all_the_time_too() {
+        // A herd of 50 at once, alone and beside five a second; the same spread over five seconds; five a second alone.
+        assert!((burst(50.0, 50.0, 0.0, 10.0) - 1.0).abs() < 1e-9);
+        assert!(burst(100.0, 52.0, 5.0, 10.0) > 0.9);
+        assert!(burst(100.0, 16.0, 5.0, 10.0) < 0.3);
+        assert_eq!(burst(54.0, 11.0, 5.0, 10.0), 0.0);
+        // A burst that is lost in what is usual is none.
+        assert_eq!(burst(312.0, 42.0, 30.0, 10.0), 0.0);
     }
 }
