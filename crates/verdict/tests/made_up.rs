@@ -2,7 +2,7 @@
 //! failures.
 
 use murphy_core::{
-    Answer, Answerer, Chance, Event, EventKind, ExchangeEnd, HttpCall, Rule, Subject, SuccessRule,
+    Answer, Answerer, Chance, Event, EventKind, ExchangeEnd, HttpCall, Learn, Rule, Subject, SuccessRule,
 };
 use murphy_testkit::golden::{Break, Caller, Golden};
 use murphy_verdict::{Cause, Detector, Judgement, State, judge};
@@ -26,6 +26,7 @@ fn judged(caller: Caller, abort: &Abort) -> Judgement {
     let at_least = SuccessRule::AtLeast(Chance::from_fraction(0.99).expect("a share"));
     let success = Rule::Success { rule: at_least, may: Vec::new() };
     let golden = Golden::new("made up", caller, Break::Reset)
+        .expect("attempts", edge.clone(), Rule::Attempts { at_most: 3 }, "<= 3")
         .expect("breaker", edge, Rule::BreakerOpens, "opens")
         .expect("success", Subject::Load(Golden::load()), success, ">= 99%");
     let mut journal = golden.journal();
@@ -39,6 +40,7 @@ fn judged(caller: Caller, abort: &Abort) -> Judgement {
 fn put_an_answer(event: &mut Event, abort: &Abort) {
     match &mut event.kind {
         EventKind::RunStarted(brief) => {
+            brief.learn = Learn::All;
             let fault = &mut brief.faults[0];
             fault.name = "abort".to_owned();
             let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -114,5 +116,32 @@ fn tries_at_what_murphy_answered_are_tries_and_users_fail_by_it() {
         let why = judgement.why.iter().find(|why| why.row == "success").expect("users failed");
         assert_eq!(why.cause, Cause::ErrorPassedOn, "{:?}: {}", abort.settings, why.mechanism);
         assert!(why.mechanism.contains("answered with an error"), "{}", why.mechanism);
+    }
+}
+
+#[test]
+fn a_caller_is_shown_not_to_try_again_only_by_what_every_caller_must_try_again() {
+    for abort in [UNAVAILABLE, GRPC_UNAVAILABLE] {
+        let judgement = judged(Caller::careless(), &abort);
+        let found = state(&judgement, Detector::Attempts);
+        assert!(matches!(found, State::Absent { .. }), "{:?}: {found:?}", abort.settings);
+        let State::NotApplicable { why } = state(&judgement, Detector::BackOff) else {
+            panic!("{:?}: {:?}", abort.settings, state(&judgement, Detector::BackOff));
+        };
+        assert!(why.contains("no retry in"), "{why}");
+        assert!(judgement.learned.contains("attempts: \"<= 1\""), "{}", judgement.learned);
+    }
+    for abort in [MISSING, GRPC_NOT_FOUND] {
+        let judgement = judged(Caller::careless(), &abort);
+        for detector in [Detector::Attempts, Detector::BackOff, Detector::Jitter] {
+            let State::NotApplicable { why } = state(&judgement, detector) else {
+                panic!("{:?}: {:?}", abort.settings, state(&judgement, detector));
+            };
+            assert!(why.contains("nothing that a caller must try again"), "{why}");
+        }
+        assert!(!judgement.learned.contains("attempts"), "{}", judgement.learned);
+        let row = judgement.row("attempts").expect("asserted");
+        assert_eq!(row.answer, Answer::Pass, "{row:?}");
+        assert_eq!(row.reason, "<= 3; no call had to be tried again");
     }
 }

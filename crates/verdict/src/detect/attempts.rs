@@ -37,6 +37,31 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
             "fewer than 5 calls failed or were given up: there was little to try again",
         );
     }
+    let found = told(run, edge);
+    if had_to_try_again(edge) || tells_of_tries(&found.state) { found } else { nothing_to_try_again() }
+}
+
+/// True if so many calls failed in a way that every caller must take for a failure.
+pub(super) fn had_to_try_again(edge: &EdgeView) -> bool {
+    edge.within(&edge.hurt).filter(|call| call.touched && edge.is_failing(call)).count() >= FEWEST_FAILED
+}
+
+/// What is said where no try was seen, and none was due: a caller that rightly takes a 404 for an answer may well try a 503 again.
+pub(super) fn nothing_to_try_again() -> Found {
+    Found::not_applicable("what was answered in the callee's stead is nothing that a caller must try again")
+}
+
+/// True if calls were seen to be tried again, or nothing at all was; false if they were not, or only how often at most.
+fn tells_of_tries(state: &State) -> bool {
+    match state {
+        State::Present { .. } | State::NotApplicable { .. } => true,
+        State::Absent { .. } => false,
+        State::Inconclusive { params, .. } => !params.contains_key("most"),
+    }
+}
+
+/// What calls on an edge on which enough of them failed tell.
+fn told(run: &RunView<'_>, edge: &EdgeView) -> Found {
     if let Some(tries) = marked::tries(run, edge)
         && is_borne_out(run, edge, &tries)
     {

@@ -4,6 +4,7 @@
 //! One wait says nothing of a shape; two waits cannot tell linear from exponential growth; three can. What the waits cannot
 //! tell is not guessed: then the shape is `growing`.
 
+use super::attempts::{had_to_try_again, nothing_to_try_again};
 use super::{Found, params};
 use crate::edge::EdgeView;
 use crate::judgement::{Reading, Unit};
@@ -129,6 +130,9 @@ pub(super) fn waits(run: &RunView<'_>, edge: &EdgeView) -> Result<Vec<Vec<f64>>,
         .filter(|waits: &Vec<f64>| !waits.is_empty())
         .collect();
     if failing.len() >= FEWEST && sequences.len() * 10 < failing.len() {
+        if !had_to_try_again(edge) {
+            return Err(nothing_to_try_again());
+        }
         return Err(Found::not_applicable(format!(
             "no retry in {} failing requests that were alone",
             failing.len() - sequences.len()

@@ -122,13 +122,21 @@ pub(super) fn attempts(case: &Case<'_>, name: &EdgeName, at_most: u32, want: &st
             draft.pass(format!("{want}, {most} at most"))
         };
     }
-    // Nothing failed, so nothing was tried again: the bound held, and the reason says how little that means.
+    // Nothing had to be tried again, and nothing was: the bound held, and the reason says how little that means.
     if let (Some(State::NotApplicable { .. }), Some(ratio)) = (finding.map(|finding| &finding.state), ratio)
         && ratio.high.is_some_and(|high| high < 1.1)
     {
-        return draft.pass(format!("{want}; no call failed"));
+        let why =
+            if was_answered_for(case, name) { "no call had to be tried again" } else { "no call failed" };
+        return draft.pass(format!("{want}; {why}"));
     }
     undecided(draft, finding)
+}
+
+/// True if Murphy answered in the callee's stead with what no caller need take for a failure.
+fn was_answered_for(case: &Case<'_>, name: &EdgeName) -> bool {
+    let edge = case.run.edges.iter().find(|edge| &edge.name == name);
+    edge.is_some_and(|edge| edge.within(&edge.hurt).any(|call| call.touched && call.is_made_up()))
 }
 
 pub(super) fn amplification(case: &Case<'_>, name: &EdgeName, at_most: f64, want: &str) -> Draft {
