@@ -40,15 +40,18 @@ fn is_error(status: u16) -> bool {
     status >= 500 || status == 429
 }
 
-/// True if whatever these faults answer in the callee's stead is a failure, also where its HTTP status does not say so: that of a gRPC
-/// error is 200.
+/// The faults that answer in the callee's stead. The others change what it answered, or end the connection.
+const ANSWERING: [&str; 2] = ["abort", "rate-limit"];
+
+/// True if an `abort` is among these faults, and whatever they answer in the callee's stead is a failure, also where its HTTP status
+/// does not say so: that of a gRPC error is 200. A `rate-limit` alone answers with nothing that its status does not say.
 pub(crate) fn all_are_failures(faults: &[&FaultBrief]) -> bool {
-    let mut aborts = faults.iter().filter(|fault| fault.name == "abort").peekable();
-    aborts.peek().is_some() && aborts.all(|abort| is_failure(abort))
+    let mut answering = faults.iter().filter(|fault| ANSWERING.contains(&fault.name.as_str()));
+    faults.iter().any(|fault| fault.name == "abort") && answering.all(|fault| is_failure(fault))
 }
 
-fn is_failure(abort: &FaultBrief) -> bool {
-    let setting = |name: &str| abort.settings.get(name).map(String::as_str);
+fn is_failure(fault: &FaultBrief) -> bool {
+    let setting = |name: &str| fault.settings.get(name).map(String::as_str);
     match setting("grpc-status") {
         Some(grpc) => GRPC_FAILURES.contains(&grpc),
         None => setting("status").and_then(|status| status.parse().ok()).is_some_and(is_error),
@@ -118,6 +121,12 @@ mod tests {
         assert!(all_are_failures(&[&unavailable]) && all_are_failures(&[&busy, &unavailable]));
         assert!(!all_are_failures(&[&not_found]) && !all_are_failures(&[&missing]));
         assert!(!all_are_failures(&[&unavailable, &missing]), "it is not told which of them answered");
+        let rate_limit =
+            |status: &str| FaultBrief { name: "rate-limit".to_owned(), ..abort(&[("status", status)]) };
+        let (forbidden, too_many) = (rate_limit("403"), rate_limit("429"));
+        assert!(!all_are_failures(&[&busy, &forbidden]) && !all_are_failures(&[&forbidden, &unavailable]));
+        assert!(all_are_failures(&[&too_many, &unavailable]) && !all_are_failures(&[&too_many, &missing]));
+        assert!(!all_are_failures(&[&too_many]), "its status says it");
         let delay = FaultBrief { name: "delay".to_owned(), ..missing };
         assert!(!all_are_failures(&[&delay]) && all_are_failures(&[&delay, &busy]));
     }
