@@ -344,10 +344,7 @@ fn amplification<'a>(run: &'a RunView<'_>, load: &LoadView) -> Option<Amplified<
 /// was never seen to answer so much.
 fn beyond(run: &RunView<'_>, amplified: &Amplified<'_>) -> Option<String> {
     let Amplified { edge, ratio, .. } = amplified;
-    // What a fault held and its lift lets go comes in one blow, and tells nothing of a pace.
-    let served = edge.calls.iter().filter(|call| !call.touched && !edge.is_failing(call));
-    let mut ends: Vec<u64> = served.filter_map(|call| call.answered).collect();
-    ends.sort_unstable();
+    let ends = served(edge);
     let most = most_within(&ends, LOOK) as f64 / seconds(LOOK);
     let now = ends.iter().filter(|end| run.after.holds(**end)).count() as f64 / seconds(run.after.length());
     let usual = edge.within(&run.baseline).count() as f64 / seconds(run.baseline.length());
@@ -359,6 +356,15 @@ fn beyond(run: &RunView<'_>, amplified: &Amplified<'_>) -> Option<String> {
             words::ratio(*ratio)
         )
     })
+}
+
+/// When the callee answered well, in order. What a fault held and its lift lets go comes in one blow, and tells nothing of a pace;
+/// what Murphy refused to pass on, no fault touched, and the callee did not serve it either.
+fn served(edge: &EdgeView) -> Vec<u64> {
+    let served = edge.calls.iter().filter(|call| !call.touched && edge.is_good(call));
+    let mut ends: Vec<u64> = served.filter_map(|call| call.answered).collect();
+    ends.sort_unstable();
+    ends
 }
 
 fn seconds(micros: u64) -> f64 {
@@ -417,6 +423,43 @@ fn rate(load: &LoadView) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edge::{Call, Harm};
+    use crate::phase::Windows;
+    use crate::worth::AnswerWorth;
+    use murphy_core::EdgeName;
+
+    #[test]
+    fn what_murphy_refused_to_pass_on_was_not_served_by_the_callee() {
+        let call = |(ended, touched, answer)| Call {
+            began: 0,
+            answered: Some(ended),
+            ended,
+            end: ExchangeEnd::Answered,
+            touched,
+            answer,
+            done_unknown: false,
+            mark: None,
+        };
+        let calls = [
+            (60, false, Some(AnswerWorth::Good)),
+            (50, false, None),
+            (40, false, Some(AnswerWorth::MadeUp)),
+            (30, false, Some(AnswerWorth::Bad)),
+            (20, true, Some(AnswerWorth::Good)),
+        ];
+        let edge = EdgeView {
+            name: EdgeName::new("cart").unwrap(),
+            from: None,
+            instance_of: None,
+            calls: calls.map(call).to_vec(),
+            conns: Vec::new(),
+            harm: Harm::None,
+            delays: false,
+            blind: false,
+            hurt: Windows::default(),
+        };
+        assert_eq!(served(&edge), [50, 60]);
+    }
 
     /// Whether waits of so many microseconds in each second of a minute fall.
     fn falls_by(wait: impl Fn(u64) -> u64) -> bool {
