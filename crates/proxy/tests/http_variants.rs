@@ -1,4 +1,4 @@
-//! Every variant of the faults on requests as a scenario writes it, and what exactly comes over the wire of HTTP/1.1.
+//! Every variant of the faults on requests as a scenario writes it, and what exactly comes over the wire of HTTP/1.
 
 mod support;
 
@@ -254,6 +254,34 @@ async fn a_body_that_is_cut_off_ends_or_stalls_as_written() {
         }
         lift(&stage, yaml, 2);
     }
+}
+
+#[tokio::test]
+async fn a_caller_of_http_1_0_gets_no_chunks_also_where_a_body_is_cut_off() {
+    const OLD: &[u8] = b"GET /items/7 HTTP/1.0\r\nHost: shop\r\n\r\n";
+    let upstream = canned(CHUNKED).await;
+    let stage = http_stage(upstream.address).await;
+    for (yaml, bytes, resets) in [
+        ("truncate: 3B", 3, false),
+        ("{ truncate: { bytes: 3B, then: reset } }", 3, true),
+        ("truncate: 0B", 0, false),
+        // No longer than that: left alone.
+        ("{ truncate: { bytes: 7B, then: reset } }", 7, false),
+    ] {
+        arm(&stage, yaml);
+        let (told, ended) = converse(&mut stage.dial().await, OLD).await;
+        let told = String::from_utf8(told).unwrap();
+        let (head, rest) = told.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.0 200") && says(head, "x-own: yes"), "{yaml}: {head}");
+        assert!(!says(head, "transfer-encoding: chunked"), "{yaml}: {head}");
+        assert_eq!((rest, ended.is_err()), (&BODY[..bytes], resets), "{yaml}: {ended:?}");
+        lift(&stage, yaml, 1);
+    }
+    // Where no chunk can be bad, there is no answer.
+    arm(&stage, "malform: chunk");
+    let (told, ended) = converse(&mut stage.dial().await, OLD).await;
+    assert!(told.is_empty() && ended.is_err(), "{told:?} {ended:?}");
+    lift(&stage, "malform: chunk", 1);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use murphy_core::{Rate, Side};
 
 use super::effect::Then;
+use super::framing::Framing;
 use super::hub::{Hub, Speaks, Takeover, Ticket, Wait};
 use super::marker::marker;
 use crate::effect::Ending;
@@ -106,6 +107,11 @@ impl Source {
         }
     }
 
+    /// How long it is, where that is known.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.size().exact()
+    }
+
     /// True if nothing more will come, as far as its sender has said.
     fn is_whole(&self) -> bool {
         self.is_end() || self.size().exact() == Some(0)
@@ -142,6 +148,8 @@ pub(crate) struct Shape {
     pub(crate) pace: Option<Pace>,
     /// An end before the end.
     pub(crate) cut: Option<Cut>,
+    /// What tells the caller of its end.
+    pub(crate) framing: Framing,
     /// What the head says of the length is not true, so it must not be derived from the body.
     pub(crate) lies: bool,
     /// After the last byte the connection ends, for the HTTP layer would not go on from there.
@@ -157,15 +165,13 @@ pub(crate) struct Cut {
     pub(crate) left: u64,
     pub(crate) then: Then,
     pub(crate) arming: u64,
-    /// The body goes in chunks, and the cut goes through one.
-    pub(crate) chunked: bool,
     /// Bytes have been cut off.
     pub(crate) through: bool,
 }
 
 impl Cut {
-    pub(crate) fn new(after: u64, then: Then, arming: u64, chunked: bool) -> Cut {
-        Cut { left: after, then, arming, chunked, through: false }
+    pub(crate) fn new(after: u64, then: Then, arming: u64) -> Cut {
+        Cut { left: after, then, arming, through: false }
     }
 }
 
@@ -297,10 +303,11 @@ impl ReplyBody {
         if let Some(cut) = &mut shape.cut {
             let left = usize::try_from(cut.left).unwrap_or(usize::MAX);
             if data.len() > left {
-                let (then, arming, chunked) = (cut.then, cut.arming, cut.chunked);
+                let (then, arming) = (cut.then, cut.arming);
                 let whole = data.len();
                 data.truncate(left);
-                if chunked && self.hub.speaks == Speaks::One {
+                if shape.framing == Framing::Chunks && self.hub.speaks == Speaks::One {
+                    // The cut goes through a chunk.
                     let raw = [format!("{whole:x}\r\n").as_bytes(), &data[..]].concat();
                     return self.take_over(Bytes::from(raw), then, Side::Proxy, Some(arming));
                 }
@@ -328,9 +335,15 @@ impl ReplyBody {
             }
             if let Some(cut) = &shape.cut
                 && cut.left == 0
-                && (!cut.chunked || this.hub.speaks == Speaks::Two)
-                // A body that is no longer than that is left alone. HTTP/1 does not ask for more than its length.
-                && (cut.through || this.hub.speaks == Speaks::One || !this.source.is_whole())
+                // A body that is no longer than that is left alone.
+                && match (this.hub.speaks, shape.framing) {
+                    // HTTP/1 does not ask for more than its length.
+                    (Speaks::One, Framing::Length) => true,
+                    // What comes next tells, and is cut through.
+                    (Speaks::One, Framing::Chunks) => false,
+                    (Speaks::One, Framing::Connection) => cut.through,
+                    (Speaks::Two, _) => cut.through || !this.source.is_whole(),
+                }
             {
                 let (then, arming) = (cut.then, cut.arming);
                 return this.take_over(Bytes::new(), then, Side::Proxy, Some(arming));

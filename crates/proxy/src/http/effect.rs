@@ -134,7 +134,8 @@ pub enum Then {
     Stall,
 }
 
-/// An answer that breaks the rules of HTTP. HTTP/2 frames cannot be broken so: there the stream is reset.
+/// An answer that breaks the rules of HTTP. HTTP/2 frames cannot be broken so: there the stream is reset. HTTP/1.0 has no chunks: there
+/// the connection is, in the place of a bad one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Malformed {
     /// Promises more bytes than come, then FIN.

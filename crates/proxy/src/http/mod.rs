@@ -11,6 +11,7 @@ mod choice;
 mod client_io;
 mod connection;
 mod effect;
+mod framing;
 mod hand_made;
 mod hub;
 mod marker;

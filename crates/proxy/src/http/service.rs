@@ -11,13 +11,14 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::http::{HeaderMap, Method, StatusCode, header};
-use hyper::{Request, Response};
+use hyper::{Request, Response, Version};
 use murphy_core::{Answerer, Dice, Side};
 
 use super::body::{BodyError, Cut, Held, Pace, ReplyBody, Shape, Source};
 use super::call::call_of;
 use super::choice::key_of;
 use super::effect::{Answer, HttpEffect, HttpStep, Malformed, Part, Then, When};
+use super::framing::Framing;
 use super::hand_made::{
     bad_gateway, bad_request, has_one_end, header_line, made_up, set_length, status_line, told_length,
 };
@@ -51,6 +52,12 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     }
 }
 
+/// What of a request says how its answer may be put.
+struct Asked {
+    method: Method,
+    version: Version,
+}
+
 /// A fault that was chosen for the request.
 struct Chosen {
     standing: Standing,
@@ -78,7 +85,7 @@ enum Fate {
 async fn answer(hub: Arc<Hub>, sender: Arc<Sender>, request: Request<Incoming>) -> Result<Reply, BodyError> {
     let (mut parts, body) = request.into_parts();
     let use_of = hub.use_of();
-    let method = parts.method.clone();
+    let asked = Asked { method: parts.method.clone(), version: parts.version };
     let ticket = Ticket::new(Arc::clone(&hub), call_of(&hub, &parts));
     let mut chosen = Vec::new();
     let mut fate = Fate::Onward;
@@ -114,7 +121,7 @@ async fn answer(hub: Arc<Hub>, sender: Arc<Sender>, request: Request<Incoming>) 
             }
         }
     };
-    Box::pin(after(&hub, ticket, &method, response, chosen, made_up)).await
+    Box::pin(after(&hub, ticket, &asked, response, chosen, made_up)).await
 }
 
 /// The dependency's answer as it came.
@@ -196,7 +203,7 @@ async fn before(hub: &Hub, chosen: &mut Chosen, headers: &mut HeaderMap) -> Fate
 async fn after(
     hub: &Arc<Hub>,
     ticket: Ticket,
-    method: &Method,
+    asked: &Asked,
     response: Response<Source>,
     chosen: Vec<Chosen>,
     made_up_before: bool,
@@ -247,7 +254,7 @@ async fn after(
                     answerer = altered(answerer);
                 }
                 // No body belongs to it, so its length speaks of another answer (RFC 9110, section 6.4.1).
-                HttpStep::EditBody(_) if is_bodiless(method, head.status) => {}
+                HttpStep::EditBody(_) if is_bodiless(&asked.method, head.status) => {}
                 HttpStep::EditBody(edit) => match source.collect().await {
                     Ok(Ok(Held { bytes, trailers })) => {
                         let bytes = match edit.edit(&bytes) {
@@ -276,15 +283,15 @@ async fn after(
                 }
                 HttpStep::Cut { after, then } => {
                     one.acted(hub, 0);
-                    let chunked = !head.headers.contains_key(header::CONTENT_LENGTH);
-                    shape.cut = Some(Cut::new(*after, *then, arming, chunked));
+                    shape.cut = Some(Cut::new(*after, *then, arming));
                     shaped = true;
                     answerer = altered(answerer);
                 }
                 HttpStep::Malform(kind) => {
                     one.acted(hub, 0);
                     answerer = altered(answerer);
-                    if hub.speaks == Speaks::Two {
+                    let no_chunks = *kind == Malformed::Chunk && asked.version == Version::HTTP_10;
+                    if hub.speaks == Speaks::Two || no_chunks {
                         return broken(hub, ticket, ended_by_fault(Ending::Reset)).await;
                     }
                     shaped = true;
@@ -336,6 +343,8 @@ async fn after(
     if bad_header {
         return by_hand(hub, ticket, &head, source).await;
     }
+    let length = source.length().filter(|_| !shape.lies);
+    shape.framing = Framing::of(asked.version, &head.headers, length);
     let shape = shaped.then(|| Box::new(shape));
     Ok(Response::from_parts(head, ReplyBody::new(Arc::clone(hub), source, shape, ticket)))
 }
