@@ -55,8 +55,8 @@ impl RequestFlags {
         let matching = Match {
             method: self.method.clone(),
             path: self.path.clone(),
-            header: by_name("header", &self.header)?,
-            query: by_name("query", &self.query)?,
+            header: by_name("header", &self.header, str::eq_ignore_ascii_case)?,
+            query: by_name("query", &self.query, |one, other| one == other)?,
             host: self.host.clone(),
             source: self.source.clone(),
         };
@@ -79,15 +79,20 @@ impl RequestFlags {
     }
 }
 
-/// One pattern for each name: of two, one would be forgotten.
-fn by_name(flag: &str, pairs: &[(String, TextPattern)]) -> Result<BTreeMap<String, TextPattern>, String> {
-    let mut all = BTreeMap::new();
+/// One pattern for each name: of two, one would be forgotten, or no request would match both.
+fn by_name(
+    flag: &str,
+    pairs: &[(String, TextPattern)],
+    is_same: fn(&str, &str) -> bool,
+) -> Result<BTreeMap<String, TextPattern>, String> {
+    let mut all: BTreeMap<String, TextPattern> = BTreeMap::new();
     for (name, pattern) in pairs {
-        if all.insert(name.clone(), pattern.clone()).is_some() {
+        if all.keys().any(|known| is_same(known, name)) {
             return Err(format!(
                 "`{name}` stands in two --{flag}; write both values in one, as {{7,8}} if either will do"
             ));
         }
+        all.insert(name.clone(), pattern.clone());
     }
     Ok(all)
 }
@@ -143,6 +148,12 @@ mod tests {
                 json!({ "query": { "user": "7", "dry": "/^$/" } }),
                 json!({}),
             ),
+            // Parameters are told apart by case.
+            (
+                &["--query", "user=7", "--query", "User=8"],
+                json!({ "query": { "user": "7", "User": "8" } }),
+                json!({}),
+            ),
             (&["--host", "shop"], json!({ "host": "shop" }), json!({})),
             (&["--source", "10.0.0.0/8"], json!({ "source": "10.0.0.0/8" }), json!({})),
             (&["--first", "3"], json!({}), json!({ "first": 3 })),
@@ -178,6 +189,7 @@ mod tests {
             (&["--query", "user"], "user=7"),
             (&["--per", "cookie user"], "header x-user"),
             (&["--header", "x-user: 7", "--header", "x-user: 8"], "{7,8}"),
+            (&["--header", "X-User:7", "--header", "x-user:8"], "`x-user` stands in two --header"),
             (&["--query", "user=7", "--query", "user=8"], "`user` stands in two --query"),
         ] {
             let why = typed(flags).unwrap_err();
