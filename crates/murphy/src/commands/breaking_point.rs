@@ -151,6 +151,11 @@ async fn search_on(
     let budget = Duration::from(args.budget);
     let mut longest = Duration::ZERO;
     let mut runs = 0;
+    // What was decided so far is told however it ends; the exit says why it did.
+    let early = |search: &Search, runs: usize, exit: Exit| {
+        let _ = told(args, asked, search, began.elapsed(), runs, Ended::Early);
+        exit
+    };
     while let Next::Try(level) = search.next() {
         // The budget is kept: a run that would not end within it is not begun.
         if began.elapsed() + longest > budget {
@@ -159,37 +164,32 @@ async fn search_on(
         let start = Instant::now();
         let loaded = match at_level(args, asked.axis, level, colour) {
             Ok(loaded) => loaded,
-            Err(exit) => return exit,
+            Err(exit) => return early(&search, runs, exit),
         };
         let text = asked.axis.text(level);
         let again = again("run", &args.file, &args.scenario, &loaded, Some((&args.vary, &text)));
         let finished = bench.carry_out(&loaded.plan, again, &text).await;
         let (Some(dir), None) = (&finished.dir, bench.stop.reason()) else {
-            let _ = told(args, asked, &search, began.elapsed(), runs, Ended::Early);
-            return ended_by(finished.exit, bench.stop.reason());
+            return early(&search, runs, ended_by(finished.exit, bench.stop.reason()));
         };
         if matches!(finished.exit, Exit::Failed | Exit::NotReverted) {
-            return finished.exit;
+            return early(&search, runs, finished.exit);
         }
         match count(dir.journal().as_path(), asked) {
             Ok(Answered { unfit: Some(why), .. }) => {
-                return fail(
-                    Exit::Inconclusive,
-                    &format_args!("at {text}: {why}; see {}", dir.path().display()),
-                );
+                let why = format!("at {text}: {why}; see {}", dir.path().display());
+                return early(&search, runs, fail(Exit::Inconclusive, &why));
             }
             Ok(Answered { n: 0, .. }) => {
-                return fail(
-                    Exit::Failed,
-                    &"no request was sent during the fault: the load needs a rate, the fault a length",
-                );
+                let why = "no request was sent during the fault: the load needs a rate, the fault a length";
+                return early(&search, runs, fail(Exit::Failed, &why));
             }
             Ok(seen) => {
                 runs += 1;
                 search.take(seen.trial());
                 progress(&format!("{text}: {} of {} bad\n", seen.bad, seen.n));
             }
-            Err(exit) => return exit,
+            Err(exit) => return early(&search, runs, exit),
         }
         longest = longest.max(start.elapsed());
     }
