@@ -28,6 +28,8 @@ use crate::runtime::Runtime;
 
 /// After a signal, the time for the screen to be given back.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long a view that only looks waits for a run to let it in: without that, it sees what the journal tells.
+const GLANCE: Duration = Duration::from_secs(1);
 
 /// Shows until a key or a signal ends it; every fault that was put on by hand is gone then.
 pub fn run(args: &TopArgs) -> Exit {
@@ -312,7 +314,22 @@ fn follow(view: &View<'_>, run: &Path, stack: Option<StackOf>, hands: Hands) -> 
         let _inside = view.runtime.enter();
         Follow::start(run).map_err(|error| fail(Exit::Failed, &error))?
     };
-    match (view.runtime.block_on(Helm::take(run)), hands) {
+    let patience = match hands {
+        Hands::Free => Helm::PATIENCE,
+        Hands::Tied => GLANCE,
+    };
+    // A run that is stopped says nothing, and whoever waits for it may want to leave.
+    let taken = view.runtime.block_on(async {
+        tokio::select! {
+            taken = Helm::take_within(run, patience) => Some(taken),
+            () = view.stop.stopped() => None,
+        }
+    });
+    let Some(taken) = taken else {
+        view.runtime.block_on(follow.end());
+        return Ok(());
+    };
+    match (taken, hands) {
         (Ok(helm), _) => {
             let _inside = view.runtime.enter();
             follow.steer(helm);
