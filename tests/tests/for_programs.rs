@@ -113,4 +113,15 @@ fn breaking_point_tells_the_limit_and_each_level() {
     // Where no time is left, that is told, and is no pass.
     let none = bench.run(&[&args[..], &["--budget", "0s"]].concat()).expect(4).json();
     assert_eq!((&none["ended"], &none["limit"], &none["runs"]), (&"budget".into(), &Value::Null, &0.into()));
+    // Nor where a run fails: with what was decided before.
+    let broken = scenario("no service", "${DELAY}")
+        .replace("run: [murphy, demo-service, catalogue,", "run: [no-such-program-anywhere,");
+    bench.file("s.yaml", &broken);
+    let failed = bench.run(&args).expect(3);
+    assert!(failed.stderr.contains("no-such-program-anywhere"), "{}", failed.stderr);
+    let failed = failed.json();
+    assert_eq!(
+        (&failed["ended"], &failed["levels"], &failed["runs"]),
+        (&"early".into(), &json!([]), &0.into())
+    );
 }
