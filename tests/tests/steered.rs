@@ -222,26 +222,30 @@ fn what_a_hand_has_made_of_a_fault_of_the_scenario_goes_with_the_hand_while_its_
     let child = long_run(&bench);
     let runtime = Runtime::new().expect("a runtime");
     let mut other = Hand::on(&runtime, &bench);
-    let mut stands = || -> Vec<String> {
-        of(&other.items(), &[WhoseFault::Plan]).iter().map(|fault| fault.text.clone()).collect()
+    let stands = |hand: &mut Hand<'_>| -> Vec<String> {
+        of(&hand.items(), &[WhoseFault::Plan]).iter().map(|fault| fault.text.clone()).collect()
     };
     let planned = "it is as the scenario has it";
-    eventually(planned, PATIENCE, || stands() == ["latency 40ms"]);
+    eventually(planned, PATIENCE, || stands(&mut other) == ["latency 40ms"]);
 
     let mut hand = Hand::on(&runtime, &bench);
     assert_eq!(hand.lift("latency-1"), SteerAnswer::Done);
-    assert_eq!(stands(), [""; 0]);
+    assert_eq!(stands(&mut other), [""; 0]);
     drop(hand);
-    eventually(planned, PATIENCE, || stands() == ["latency 40ms"]);
+    eventually(planned, PATIENCE, || stands(&mut other) == ["latency 40ms"]);
 
     let mut hand = Hand::on(&runtime, &bench);
     assert_eq!(hand.arm("latency-1", json!({ "latency": "50ms" })), SteerAnswer::Done);
-    assert_eq!(stands(), ["latency 50ms"]);
-    // Not because just anybody goes.
-    drop(Hand::on(&runtime, &bench));
-    assert_eq!(stands(), ["latency 50ms"]);
+    assert_eq!(stands(&mut other), ["latency 50ms"]);
+    // Not because just anybody goes: all that one has made goes in one, so that he has left when his own fault is off.
+    let mut bystander = Hand::on(&runtime, &bench);
+    assert_eq!(bystander.arm("reset-1", json!({ "reset": { "after": "1h" } })), SteerAnswer::Done);
+    drop(bystander);
+    let of_others = |hand: &mut Hand<'_>| of(&hand.items(), &[WhoseFault::Another]).len();
+    eventually("the bystander leaves", PATIENCE, || of_others(&mut other) == 0);
+    assert_eq!(stands(&mut other), ["latency 50ms"]);
     drop(hand);
-    eventually(planned, PATIENCE, || stands() == ["latency 40ms"]);
+    eventually(planned, PATIENCE, || stands(&mut other) == ["latency 40ms"]);
 
     // With the run itself nothing is put back.
     assert_eq!(other.lift("latency-1"), SteerAnswer::Done);
@@ -252,6 +256,8 @@ fn what_a_hand_has_made_of_a_fault_of_the_scenario_goes_with_the_hand_while_its_
             "lifted latency 40ms",
             "armed latency 40ms",
             "changed latency 50ms",
+            "armed reset after 1h",
+            "lifted reset after 1h",
             "changed latency 40ms",
             "lifted latency 40ms",
         ]
