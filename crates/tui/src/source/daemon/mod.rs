@@ -402,4 +402,41 @@ mod tests {
         assert_eq!(inner.known().names, names);
         assert_eq!(names.values().collect::<Vec<_>>(), ["my/proxy", "my proxy"]);
     }
+
+    #[test]
+    fn a_toxic_that_no_scenario_can_say_is_told_of_once_and_ends_what_was_recorded_there() {
+        let inner = inner(&LeaseName::new("top-1").unwrap());
+        let look = |delay: &str| {
+            let toxic = serde_json::json!({
+                "name": "slow", "inject": { "latency": delay }, "text": format!("latency {delay}"),
+                "directions": "to-client", "chance": "100%",
+            });
+            let mut proxy = proxy("db", &[]);
+            proxy.toxic_faults.push(serde_json::from_value(toxic).expect("a toxic"));
+            inner.take_in(vec![proxy], Told::Silently);
+        };
+        let notes = || {
+            let world = lock(&inner.world);
+            world.happenings.iter().filter(|one| one.text.contains("toxic slow on")).count()
+        };
+        let recorded = |minutes: u64| {
+            let record = inner.record.lock();
+            record.scenario(Offset::from_micros(minutes * 60_000_000))
+        };
+        look("25h");
+        look("25h");
+        assert_eq!((notes(), recorded(1)), (1, None), "nothing was armed");
+        let text = lock(&inner.world).happenings.iter().map(|one| one.text.clone()).collect::<String>();
+        assert!(text.contains("is not recorded: ") && text.contains("longer than a day"), "{text}");
+
+        look("100ms");
+        assert_ne!(recorded(1), recorded(2), "it stands");
+        look("26h");
+        look("26h");
+        assert_eq!(notes(), 2);
+        assert_eq!(recorded(1), recorded(2), "nothing stands");
+        let text = recorded(1).unwrap();
+        assert_eq!(text.matches("    inject: ").count(), 1, "{text}");
+        assert!(text.contains("# Not recorded: toxic slow on"), "{text}");
+    }
 }
