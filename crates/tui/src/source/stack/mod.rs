@@ -263,13 +263,14 @@ impl Inner {
     async fn carry(self: Arc<Self>, pending: Pending, stop: Stop, told: Option<oneshot::Receiver<()>>) {
         let number = pending.number;
         if let Some(told) = told {
-            let is_untold = tokio::select! {
-                told = told => told.is_err(),
-                () = stop.stopped() => true,
+            let why_not = tokio::select! {
+                biased;
+                () = stop.stopped() => Some("it was taken back before it was struck"),
+                told = told => told.err().map(|_| "the run was not told of it"),
             };
-            if is_untold {
+            if let Some(why) = why_not {
                 let deed = &pending.planned.deed;
-                self.note(Loudness::Trouble, format!("{deed} was not done: the run was not told of it"));
+                self.note(Loudness::Trouble, format!("{deed} was not done: {why}"));
                 return self.forget(number);
             }
         }
@@ -419,7 +420,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_blow_that_the_run_is_not_told_of_is_not_struck() {
+    async fn a_blow_that_the_run_is_not_told_of_or_that_is_taken_back_before_is_not_struck() {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDir::at(folder.path().join("state")).unwrap();
         let config = StackConfig {
@@ -443,9 +444,24 @@ mod tests {
         stack.tasks.close();
         stack.tasks.wait().await;
         assert!(stack.inner.lock().standing.is_empty());
+
+        // Whoever would tell the run is still at it.
+        stack.inner.lock().pending = Some(pending(2));
+        let (told, once_told) = oneshot::channel();
+        stack.act(StackOrder::Agree { number: 2 }, Heard::OnceTold(once_told));
+        stack.act(StackOrder::Relieve { container: "web-2".into() }, Heard::Yes);
+        stack.tasks.wait().await;
+        assert!(stack.inner.lock().standing.is_empty());
+        assert_eq!(told.send(()), Err(()), "and learns that it is not struck");
         let world = lock(&stack.inner.config.world);
         let notes: Vec<&str> = world.happenings.iter().map(|happening| happening.text.as_str()).collect();
-        assert_eq!(notes, ["pause was not done: the run was not told of it"]);
+        assert_eq!(
+            notes,
+            [
+                "pause was not done: the run was not told of it",
+                "pause was not done: it was taken back before it was struck",
+            ]
+        );
     }
 
     #[test]

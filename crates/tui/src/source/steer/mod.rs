@@ -214,12 +214,20 @@ impl Steered {
     async fn obey(&mut self, given: Given) -> Result<(), SteerError> {
         match given {
             Given::Ask(ask) => self.order(ask).await?,
-            Given::Blow { text, told } => match self.helm.ask(&SteerAsk::Tell { text }).await? {
-                // Whoever waited for it may have left.
-                SteerAnswer::Done => told.send(()).unwrap_or_default(),
-                SteerAnswer::Refused { why } => self.note(Loudness::Trouble, why),
-                SteerAnswer::Welcome | SteerAnswer::Edges(_) | SteerAnswer::Connections(_) => {}
-            },
+            // It was taken back already.
+            Given::Blow { told, .. } if told.is_closed() => {}
+            Given::Blow { text, told } => {
+                match self.helm.ask(&SteerAsk::Tell { text: text.clone() }).await? {
+                    SteerAnswer::Done => {
+                        // Whoever waited for it may have left meanwhile: it is never struck, and the journal says that it is.
+                        if told.send(()).is_err() {
+                            self.order(SteerAsk::Tell { text: format!("{text} was not done") }).await?;
+                        }
+                    }
+                    SteerAnswer::Refused { why } => self.note(Loudness::Trouble, why),
+                    SteerAnswer::Welcome | SteerAnswer::Edges(_) | SteerAnswer::Connections(_) => {}
+                }
+            }
             Given::LiftAll => {
                 let ours = put_here(&lock(&self.world));
                 for (edge, fault) in ours {
@@ -298,6 +306,9 @@ impl Steered {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::ops::ControlFlow;
+
     use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
     use tokio::net::UnixListener;
 
@@ -345,8 +356,8 @@ mod tests {
         assert_eq!(notes, ["the run takes no orders any more: nothing was done"]);
     }
 
-    /// A run that answers until it is told of `last`, and is gone then.
-    async fn answering(listener: UnixListener, last: &str) {
+    /// A run that answers until it has heard enough, and is gone then.
+    async fn answering(listener: UnixListener, mut hear: impl FnMut(&str) -> ControlFlow<()>) {
         let (stream, _) = listener.accept().await.unwrap();
         let mut stream = BufReader::new(stream);
         let mut answer = SteerAnswer::Welcome;
@@ -356,7 +367,7 @@ mod tests {
             let mut line = String::new();
             stream.read_line(&mut line).await.unwrap();
             answer = match serde_json::from_str(&line).unwrap() {
-                SteerAsk::Tell { text } if text == last => return,
+                SteerAsk::Tell { text } if hear(&text).is_break() => return,
                 SteerAsk::Edges => SteerAnswer::Edges(Vec::new()),
                 _ => SteerAnswer::Done,
             };
@@ -377,7 +388,41 @@ mod tests {
             lock(&reins.world).proposal = asked("kill web-2");
             assert!(once_told(reins.act(strike())).await.is_err());
         };
-        tokio::join!(answering(listener, "kill web-2"), steering);
+        let until_second = |text: &str| match text {
+            "kill web-2" => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        };
+        tokio::join!(answering(listener, until_second), steering);
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    #[tokio::test]
+    async fn a_run_that_was_told_of_a_blow_is_told_when_that_is_never_struck() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("steer.sock")).unwrap();
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (waits, mut heard) = (RefCell::new(None), Vec::new());
+        let run = answering(listener, |text| {
+            // It is taken back while the run hears of it.
+            drop(waits.take());
+            heard.push(text.to_owned());
+            if heard.len() < 2 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        let steering = async {
+            let helm = Helm::take(folder.path()).await.unwrap();
+            let kept = (RunClock::start(), Recorded::default());
+            let reins = Reins::take(helm, Shared::default(), kept, &stop, &tasks);
+            // This one is taken back before anybody hears of it.
+            lock(&reins.world).proposal = asked("kill web-1");
+            drop(once_told(reins.act(strike())));
+            lock(&reins.world).proposal = asked("kill web-2");
+            waits.replace(Some(once_told(reins.act(strike()))));
+            reins
+        };
+        let ((), reins) = tokio::join!(run, steering);
+        assert_eq!(heard, ["kill web-2", "kill web-2 was not done"]);
+        drop(reins);
         tasks.close();
         tasks.wait().await;
     }
