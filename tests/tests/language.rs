@@ -37,6 +37,14 @@ fn every_combination_of_a_matrix_is_run_and_can_be_repeated_alone() {
     bench.file("s.yaml", &text);
     bench.run(&["check", "s.yaml"]).expect(0).says("2 scenarios of 1 fault, 1 expectation)");
     bench.run(&["plan", "s.yaml"]).expect(0).says("(delay=30ms)").says("latency 600ms");
+    // For a program they are one document; one plan is not in a list.
+    let plans = bench.run(&["plan", "s.yaml", "--output", "json"]).expect(0).json();
+    let names: Vec<&str> =
+        plans.as_array().expect("a list").iter().filter_map(|plan| plan["name"].as_str()).collect();
+    assert_eq!(names, ["said in one file (delay=30ms)", "said in one file (delay=600ms)"]);
+    let one = bench.run(&["plan", "s.yaml", "--set", "delay=30ms", "--output", "json"]).expect(0).json();
+    assert_eq!((&one["edges"], &one["loads"]), (&plans[0]["edges"], &plans[0]["loads"]));
+    assert_eq!(one["faults"].as_array().map(Vec::len), Some(1), "{one}");
     let both = bench.run_expecting(1, &["run", "s.yaml", "--junit", "junit.xml"]);
     both.says("2 scenarios")
         .says("NOT GRACEFUL    said in one file (delay=600ms)")

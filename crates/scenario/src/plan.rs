@@ -297,8 +297,21 @@ impl Plan {
         if self.secrets.is_empty() {
             return serde_json::to_string_pretty(self);
         }
+        serde_json::to_string_pretty(&self.to_value()?)
+    }
+
+    /// Several as one list, in the same way.
+    ///
+    /// # Errors
+    /// As `serde_json`; it never happens.
+    pub fn list_to_json<'p>(plans: impl Iterator<Item = &'p Plan>) -> Result<String, serde_json::Error> {
+        let values = plans.map(Plan::to_value).collect::<Result<Vec<_>, _>>()?;
+        serde_json::to_string_pretty(&values)
+    }
+
+    fn to_value(&self) -> Result<serde_json::Value, serde_json::Error> {
         let mut value = serde_json::to_value(self)?;
         self.secrets.hide_json(&mut value);
-        serde_json::to_string_pretty(&value)
+        Ok(value)
     }
 }

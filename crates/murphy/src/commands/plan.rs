@@ -1,5 +1,7 @@
 //! `murphy plan FILE`: a dry run. Nothing is touched.
 
+use murphy_scenario::{Plan, plan_text};
+
 use super::experiment::settings;
 use super::{check, fail, print};
 use crate::args::{ColourChoice, PlanArgs};
@@ -12,18 +14,24 @@ pub fn run(args: &PlanArgs, colour: ColourChoice) -> Exit {
         Ok(all) => all,
         Err(exit) => return exit,
     };
+    if args.answer.output() == OutputChoice::Json {
+        let json = match &all[..] {
+            [one] => one.plan.to_json(),
+            several => Plan::list_to_json(several.iter().map(|loaded| &loaded.plan)),
+        };
+        return match json {
+            Ok(text) => {
+                print(&(text + "\n"));
+                Exit::Graceful
+            }
+            Err(error) => fail(Exit::Failed, &error),
+        };
+    }
     for (number, loaded) in all.iter().enumerate() {
-        if args.answer.output() == OutputChoice::Json {
-            match loaded.plan.to_json() {
-                Ok(text) => print(&(text + "\n")),
-                Err(error) => return fail(Exit::Failed, &error),
-            }
-        } else {
-            if number > 0 {
-                print("\n");
-            }
-            print(&murphy_scenario::plan_text(&loaded.plan));
+        if number > 0 {
+            print("\n");
         }
+        print(&plan_text(&loaded.plan));
     }
     Exit::Graceful
 }
