@@ -417,7 +417,7 @@ mod tests {
             lock(&reins.world).proposal = asked("kill web-1");
             drop(once_told(reins.act(strike())));
             lock(&reins.world).proposal = asked("kill web-2");
-            waits.replace(Some(once_told(reins.act(strike()))));
+            *waits.borrow_mut() = Some(once_told(reins.act(strike())));
             reins
         };
         let ((), reins) = tokio::join!(run, steering);
