@@ -51,6 +51,8 @@ impl Wire {
     fn write_through(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         self.deliver(cx);
         if self.gone.is_some() {
+            // What is not taken any more was not handed over: an answer that ends in it was never given.
+            self.blocked = true;
             return Poll::Pending;
         }
         let crowded = self.down.held() > 0 && self.shared.room() == 0;
