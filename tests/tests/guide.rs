@@ -17,8 +17,9 @@ const GUIDE: [&str; 7] = [
 
 /// Commands of any page that are not run from it here: how they begin, and the test in `tests/tests` that types them from the page
 /// (`daemon_pages`, `replay`, `walks`), or does the same with what it takes: containers, root, a terminal, a server.
-const ELSEWHERE: [(&str, &str, &str); 53] = [
+const ELSEWHERE: [(&str, &str, &str); 54] = [
     ("README.md", "murphy check scenarios/*.yaml", "cli"),
+    ("README.md", "murphy check scenarios/ --output json", "cli"),
     ("README.md", "murphy plan scenarios/redis-slow.yaml", "cli"),
     ("README.md", "murphy run scenarios/redis-slow.yaml", "redis"),
     ("README.md", "murphy pause", "by_hand_containers"),
