@@ -30,11 +30,12 @@ def f3_httpx(rng):
 
 
 def f4_haproxy(rng):
-    """Takes its only server out after so many errors, and asks it for its health before it calls it again."""
+    """Takes its only server out after so many errors, and asks it for its health before it calls it again. Of connections that are
+    reset before the request is out it counts only some, so the errors are answers."""
     errors, every = rng.randint(3, 9), rng.randint(2000, 3500) / 1000
     return Cell(
         {"timeout": 2, "observe": {"errors": errors, "every": every, "rise": 1}},
-        "reset",
+        "abort 503",
         {("breaker", EDGE): ("present", {"calls-to-open": (errors, 1), "silence": close(every, 0.05, 0.12)})},
         phases=(1, 8, 16, 6),
         library="HAProxy observe layer7",
