@@ -59,8 +59,8 @@ pub fn farthest(recorded: &Stood, replayed: &Stood) -> Option<u64> {
     off.collect::<Option<Vec<u64>>>().filter(|_| same)?.into_iter().max()
 }
 
-/// Asserts that the recording was done again at the same times by one of the runs in this bench: a machine that stands still for a
-/// moment is no fault of it.
+/// Asserts that the recording was done again at the same times by one of the runs in this bench, of which there are more then: a machine
+/// that stands still for a moment is no fault of it.
 #[track_caller]
 pub fn assert_replayed(bench: &Bench) {
     let recorded = recorded(bench);
@@ -69,11 +69,17 @@ pub fn assert_replayed(bench: &Bench) {
         let replayed = replayed(journal);
         farthest(&recorded, &replayed).unwrap_or_else(|| panic!("{recorded:?}\n{replayed:?}"))
     };
-    let least = bench.journals().iter().map(|journal| off(journal)).min().expect("a run");
-    assert!(least <= OFF, "{least} us off: {recorded:?}");
+    let least = || bench.journals().iter().map(|journal| off(journal)).min().expect("a run");
+    for _ in 0..4 {
+        if least() <= OFF {
+            return;
+        }
+        bench.run(&["run", "recorded.yaml"]);
+    }
+    assert!(least() <= OFF, "{} us off: {recorded:?}", least());
 }
 
-/// Runs the recording, with little time before and after it, until its faults stood at the same times; three times at most. Gives the
+/// Runs the recording, with little time before and after it, until its faults stood at the same times; five times at most. Gives the
 /// last run.
 #[track_caller]
 pub fn replay(bench: &Bench) -> Finished {
@@ -86,7 +92,7 @@ pub fn replay(bench: &Bench) -> Finished {
     });
     std::fs::write(&path, short).expect("it can be written");
     let recorded = recorded(bench);
-    let mut left = 3;
+    let mut left = 5;
     let last = loop {
         let ended = bench.run(&["run", "recorded.yaml"]);
         let replayed = replayed(bench.journals().last().expect("a run"));

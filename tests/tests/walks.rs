@@ -16,7 +16,10 @@ fn block(page: &str, begins: &str) -> Vec<Typed> {
 
 /// A shell line that carries `command` out beside `meanwhile`, which begins when it listens; what it said comes last.
 fn beside(command: &str, meanwhile: &str) -> String {
-    let command = command.trim_end_matches(" &");
+    // A busy machine may take longer for the calls than the page's does.
+    let command =
+        command.trim_end_matches(" &").replace("--for 3s", "--for 8s").replace("--for 5s", "--for 10s");
+    assert!(command.contains("--for 8s") || command.contains("--for 10s"), "{command}");
     format!(
         "{command} > said 2>&1 &\n\
          for _ in $(seq 600); do grep -qs '^listening' said && break; sleep 0.1; done\n\
