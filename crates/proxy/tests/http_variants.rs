@@ -5,12 +5,12 @@ mod support;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use murphy_core::Directions;
+use murphy_core::{Directions, ExchangeEnd};
 use murphy_faults::{Effect, Fault};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use support::http::{ask, canned, converse, head, http_stage, status};
+use support::http::{ask, calls, canned, converse, head, http_stage, status};
 use support::{Stage, armed, fault, within};
 
 const GET: &[u8] = b"GET /items/7 HTTP/1.1\r\nHost: shop\r\n\r\n";
@@ -312,4 +312,25 @@ async fn headers_change_on_the_side_that_is_written_and_there_alone() {
         }
         lift(&stage, of, 1);
     }
+}
+
+#[tokio::test]
+async fn an_answer_whose_trailers_fall_away_for_an_edit_is_over_with_its_body() {
+    const TRAILED: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n\
+                             7\r\n{\"a\":1}\r\n0\r\nx-sum: 9\r\n\r\n";
+    let upstream = canned(TRAILED).await;
+    let stage = http_stage(upstream.address).await;
+    arm(&stage, "{ body: { replace: other } }");
+    let mut caller = stage.dial().await;
+    for _ in 0..2 {
+        let (head, body) = ask(&mut caller, GET).await;
+        assert_eq!((status(&head), &body[..]), (200, &b"other"[..]), "{head}");
+    }
+    drop(caller);
+    stage.empty().await;
+    let calls = calls(stage).await;
+    let [one, two] = &calls[..] else { panic!("{calls:?}") };
+    assert_eq!((one.end, two.end), (ExchangeEnd::Answered, ExchangeEnd::Answered));
+    // The first was over before the second was asked.
+    assert!(one.ended <= two.began, "{calls:?}");
 }

@@ -63,14 +63,14 @@ pub(crate) enum Source {
     /// Memory.
     Whole(Bytes),
     /// Memory, and then what comes behind a body: the status of a gRPC call comes there.
-    Trailed(Bytes, Option<HeaderMap>),
+    Trailed(Bytes, Option<Box<HeaderMap>>),
 }
 
 /// A body that was taken in whole.
 pub(crate) struct Held {
     pub(crate) bytes: Bytes,
     /// What came behind it.
-    pub(crate) trailers: Option<HeaderMap>,
+    pub(crate) trailers: Option<Box<HeaderMap>>,
 }
 
 impl Source {
@@ -84,7 +84,7 @@ impl Source {
             Source::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Source::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Source::Trailed(bytes, trailers) if bytes.is_empty() => {
-                Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
+                Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))))
             }
             Source::Trailed(bytes, _) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
         }
@@ -112,11 +112,6 @@ impl Source {
         self.size().exact()
     }
 
-    /// True if nothing more will come, as far as its sender has said.
-    fn is_whole(&self) -> bool {
-        self.is_end() || self.size().exact() == Some(0)
-    }
-
     /// The whole body if it is no longer than what may be held; else a source that goes on where this one was left.
     pub(crate) async fn collect(self) -> Result<Result<Held, Source>, hyper::Error> {
         let (mut held, mut body) = match self {
@@ -129,7 +124,7 @@ impl Source {
         while let Some(frame) = body.frame().await {
             match frame?.into_data() {
                 Ok(data) => held.extend_from_slice(&data),
-                Err(other) => trailers = other.into_trailers().ok(),
+                Err(other) => trailers = other.into_trailers().ok().map(Box::new),
             }
             if held.len() > HELD_FOR_EDIT {
                 return Ok(Err(Source::Resumed(held, body)));
@@ -342,7 +337,7 @@ impl ReplyBody {
                     // What comes next tells, and is cut through.
                     (Speaks::One, Framing::Chunks) => false,
                     (Speaks::One, Framing::Connection) => cut.through,
-                    (Speaks::Two, _) => cut.through || !this.source.is_whole(),
+                    (Speaks::Two, _) => cut.through,
                 }
             {
                 let (then, arming) = (cut.then, cut.arming);

@@ -271,7 +271,8 @@ async fn after(
                                 bytes
                             }
                         };
-                        source = Source::Trailed(bytes, trailers);
+                        // Behind a length HTTP/1 has none.
+                        source = Source::Trailed(bytes, trailers.filter(|_| hub.speaks == Speaks::Two));
                     }
                     Ok(Err(rest)) => source = rest,
                     Err(error) => return lost(hub, ticket, error).await,
