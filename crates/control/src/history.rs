@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 /// So many are kept of what is over.
 const KEPT: usize = 2048;
+/// And at most so many bytes of it: one body may have a mebibyte, and the whole of it is one answer.
+const KEPT_BYTES: usize = 16 * 1024 * 1024;
 /// So many sentences are kept of what cannot be told.
 const LEFT_OUT: usize = 64;
 
@@ -122,13 +124,33 @@ struct Deed {
     stood: StoodDoc,
     from: Offset,
     until: Option<Offset>,
+    /// The container as an undo names it; none on proxies and networks.
+    victim: Option<String>,
+    /// Bytes of its text.
+    weight: usize,
 }
 
 impl Deed {
+    /// It begins.
+    fn begin(on: DoneOn, stood: StoodDoc, from: Offset, victim: Option<String>) -> Deed {
+        let weight = text_len(&on) + text_len(&stood);
+        Deed { on, stood, from, until: None, victim, weight }
+    }
+
+    /// True if this undo, once done, is the end of it. A network is one deed, whatever its undos are.
+    fn ends_by(&self, undo: &str) -> bool {
+        self.victim.as_ref().is_none_or(|victim| undo.contains(victim.as_str()))
+    }
+
     fn doc(&self) -> DeedDoc {
         let (on, stood, until) = (self.on.clone(), self.stood.clone(), self.until.map(span));
         DeedDoc { on, stood, from: span(self.from), until }
     }
+}
+
+/// How long it is as JSON.
+fn text_len<T: Serialize>(value: &T) -> usize {
+    serde_json::to_vec(value).map_or(0, |text| text.len())
 }
 
 fn span(at: Offset) -> Span {
@@ -146,6 +168,8 @@ enum Key {
 struct Kept {
     open: BTreeMap<Key, Vec<Deed>>,
     over: VecDeque<Deed>,
+    /// Bytes of all that is over.
+    weight: usize,
     forgotten: u64,
     left_out: VecDeque<String>,
 }
@@ -153,11 +177,23 @@ struct Kept {
 impl Kept {
     fn end(&mut self, now: Offset, deeds: Vec<Deed>) {
         for deed in deeds {
-            if self.over.len() >= KEPT {
-                self.over.pop_front();
+            self.weight += deed.weight;
+            self.over.push_back(Deed { until: Some(now), ..deed });
+            while self.over.len() > KEPT || self.weight > KEPT_BYTES {
+                let Some(oldest) = self.over.pop_front() else { break };
+                self.weight -= oldest.weight;
                 self.forgotten += 1;
             }
-            self.over.push_back(Deed { until: Some(now), ..deed });
+        }
+    }
+
+    /// One undo is done: what else stands under this key goes on.
+    fn taken_back(&mut self, now: Offset, key: Key, undo: &str) {
+        let open = self.open.remove(&key).unwrap_or_default();
+        let (over, open): (Vec<Deed>, Vec<Deed>) = open.into_iter().partition(|deed| deed.ends_by(undo));
+        self.end(now, over);
+        if !open.is_empty() {
+            self.open.insert(key, open);
         }
     }
 
@@ -200,7 +236,7 @@ impl History {
         kept.end(now, over);
         for stood in stands {
             if !open.iter().any(|deed| deed.stood == stood) {
-                open.push(Deed { on: DoneOn::Proxy(proxy.clone()), stood, from: now, until: None });
+                open.push(Deed::begin(DoneOn::Proxy(proxy.clone()), stood, now, None));
             }
         }
         if !open.is_empty() {
@@ -224,11 +260,13 @@ impl History {
         match happening {
             Happening::Done { target, .. } => {
                 let on = match (whom, target.kind) {
-                    (Whom::Containers(_), Kind::Container) => Some(DoneOn::Container(target.name.clone())),
-                    (Whom::Network(network), _) => between(network),
+                    (Whom::Containers(_), Kind::Container) => {
+                        Some((DoneOn::Container(target.name.clone()), Some(target.to_string())))
+                    }
+                    (Whom::Network(network), _) => between(network).map(|on| (on, None)),
                     _ => None,
                 };
-                let Some(on) = on else {
+                let Some((on, victim)) = on else {
                     kept.leave_out(format!("{fault}: {} on {}", inject.text(), target.name));
                     return;
                 };
@@ -236,13 +274,17 @@ impl History {
                 let open = kept.open.entry(key).or_default();
                 // Between two sides it is one deed, however many are on each.
                 if !open.iter().any(|deed| deed.on == on) {
-                    open.push(Deed { on, stood, from: now, until: None });
+                    open.push(Deed::begin(on, stood, now, victim));
                 }
             }
-            Happening::Planned(_)
-            | Happening::TakenBack { .. }
-            | Happening::NotTakenBack { .. }
-            | Happening::Ended { .. } => {
+            Happening::TakenBack { undo, .. } => kept.taken_back(now, key, undo),
+            Happening::NotTakenBack { undo, .. } => {
+                kept.leave_out(format!("{fault}: when this was done at last, for it failed: {undo}"));
+            }
+            // What may not be as before stands, as far as anybody here knows.
+            Happening::Ended { not_taken_back, .. } if *not_taken_back > 0 => {}
+            // What is over as soon as it is done (a restart) has no undo that would tell.
+            Happening::Planned(_) | Happening::Ended { .. } => {
                 let open = kept.open.remove(&key).unwrap_or_default();
                 kept.end(now, open);
             }
@@ -327,5 +369,56 @@ mod tests {
         assert_eq!((told.deeds.len(), told.forgotten), (KEPT + 2, 2));
         assert!(told.deeds.iter().any(|deed| deed.stood == stays && deed.until.is_none()));
         assert!(!told.deeds.iter().any(|deed| deed.stood.name == "n0"));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_in_bytes_too() {
+        let history = History::start();
+        let body = "x".repeat(KEPT_BYTES / 4);
+        let large = stood("large", &format!(r#"{{"abort":{{"body":"{body}"}}}}"#)).inject;
+        for number in 0..7 {
+            history.stands(&proxy(), vec![StoodDoc::plain(format!("n{number}"), large.clone())]);
+        }
+        // Six are over; with their names and settings only three of a quarter each have room.
+        let told = history.doc();
+        let names: Vec<&str> = told.deeds.iter().map(|deed| deed.stood.name.as_str()).collect();
+        assert_eq!((names, told.forgotten), (vec!["n3", "n4", "n5", "n6"], 3));
+        history.stands(&proxy(), Vec::new());
+        assert_eq!((history.doc().deeds.len(), history.doc().forgotten), (3, 4));
+    }
+
+    #[test]
+    fn of_several_containers_each_ends_with_its_own_undo_and_what_is_not_taken_back_stands() {
+        let history = History::start();
+        let (fault, whom) =
+            (FaultId::new("pause-1").unwrap(), Whom::Containers("service:web".parse().unwrap()));
+        let inject: Fault = serde_json::from_str(r#""pause""#).unwrap();
+        let on = |happening: Happening| history.happened(&fault, &whom, &inject, &happening);
+        let victim = |name: &str, id: &str| murphy_adhoc::Victim {
+            kind: Kind::Container,
+            name: name.to_owned(),
+            id: id.to_owned(),
+        };
+        let stand = || {
+            let stands = |deed: &DeedDoc| (deed.on.clone(), deed.until.is_none());
+            history.doc().deeds.iter().map(stands).collect::<Vec<_>>()
+        };
+        let is = |name: &str, stands: bool| (DoneOn::Container(name.to_owned()), stands);
+        for target in [victim("web", "aa"), victim("web-1", "bb")] {
+            let took = Span::from_millis(1);
+            on(Happening::Done { round: 1, target, took, notes: Vec::new(), command: None });
+        }
+        assert_eq!(stand(), [is("web", true), is("web-1", true)]);
+        let undo = "unpause web-1 (bb)".to_owned();
+        on(Happening::TakenBack { round: 1, undo, notes: Vec::new() });
+        assert!(stand().contains(&is("web", true)) && stand().contains(&is("web-1", false)), "{:?}", stand());
+        let (undo, why, by_hand) =
+            ("unpause web (aa)".to_owned(), "gone".to_owned(), "murphy undo".to_owned());
+        on(Happening::NotTakenBack { round: 1, undo, why, by_hand });
+        on(Happening::Ended { rounds: 1, touched: 2, not_taken_back: 1 });
+        assert!(stand().contains(&is("web", true)) && stand().contains(&is("web-1", false)), "{:?}", stand());
+        assert!(history.doc().left_out[0].contains("unpause web (aa)"), "{:?}", history.doc().left_out);
+        on(Happening::Ended { rounds: 1, touched: 2, not_taken_back: 0 });
+        assert!(stand().iter().all(|(_, stands)| !stands));
     }
 }
