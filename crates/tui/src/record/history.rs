@@ -2,18 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use murphy_adhoc::How;
+use murphy_adhoc::{Deed, Holding, How};
 use murphy_control::{DeedDoc, DoneOn, HistoryDoc, ProxySeen, StoodDoc};
 use murphy_core::{EdgeName, Offset, Span};
-use murphy_faults::{Fault, Problems};
+use murphy_faults::{Fault, Place, Problems};
 
 use super::{At, Record};
 use crate::source::daemon::names::edge_names;
 use crate::source::own::{EdgeSpec, Via};
 
-/// What is done to a container and over within this time has no end of its own (a restart, a command).
-const AT_ONCE: Span = Span::from_millis(10);
-/// It still takes some time in a scenario.
+/// What is over as soon as it is done still takes some time in a scenario.
 const SHORTEST: Span = Span::from_secs(1);
 
 impl Record {
@@ -46,6 +44,11 @@ impl Record {
             self.leave_out(format!("{name}: {why}"));
             return;
         }
+        let holding = holding(&deed.on, inject);
+        // It was over before, whenever the daemon told so.
+        if holding == Holding::AtOnce && deed.from < since {
+            return;
+        }
         let at = match &deed.on {
             DoneOn::Proxy(seen) => {
                 let Some(edge) = edges.get(seen.name.as_str()) else { return };
@@ -74,9 +77,12 @@ impl Record {
         };
         let from = offset(deed.from.max(since));
         self.armed(from, &at, id, inject, &how);
-        if let Some(until) = deed.until.map(offset) {
-            let at_once = !matches!(at, At::Edge(_)) && until.since(from) < AT_ONCE;
-            self.lifted(if at_once { from + SHORTEST } else { until }, &at, id);
+        let until = match holding {
+            Holding::AtOnce => Some(from + SHORTEST),
+            Holding::UntilTakenBack => deed.until.map(offset),
+        };
+        if let Some(until) = until {
+            self.lifted(until, &at, id);
         }
     }
 }
@@ -86,6 +92,16 @@ fn proxy(deed: &DeedDoc) -> Option<&ProxySeen> {
         DoneOn::Proxy(seen) => Some(seen),
         DoneOn::Container(_) | DoneOn::Between { .. } => None,
     }
+}
+
+/// Whether it has a length. What has none (a restart, a command) is told as over when the daemon came to that: on a slow disk, late.
+fn holding(on: &DoneOn, inject: &Fault) -> Holding {
+    let deed = match on {
+        DoneOn::Proxy(_) => None,
+        DoneOn::Container(_) => Deed::of_fault(inject, Place::Container),
+        DoneOn::Between { .. } => Deed::of_fault(inject, Place::Network),
+    };
+    deed.map_or(Holding::UntilTakenBack, |deed| deed.holding())
 }
 
 fn offset(at: Span) -> Offset {
@@ -142,6 +158,32 @@ mod tests {
         let text = Record::of_history(&told, Span::from_secs(10)).scenario(offset(told.now)).unwrap();
         assert!(text.contains("inject: reset\n    direction: both\n    at: 0s\n    for: 10s\n"), "{text}");
         assert!(!text.contains("latency"), "{text}");
+    }
+
+    #[test]
+    fn what_is_over_as_soon_as_it_is_done_has_no_length_however_late_that_is_told() {
+        let on_web = |inject: &str, from: &str, until: Option<&str>| DeedDoc {
+            on: DoneOn::Container("web".to_owned()),
+            ..deed("it", inject, from, until)
+        };
+        let told = history(vec![
+            on_web(r#""restart""#, "1s", Some("1014ms")),
+            on_web(r#"{"exec":{"command":["true"]}}"#, "3s", Some("7s")),
+            on_web(r#""pause""#, "5s", Some("5005ms")),
+            on_web(r#""restart""#, "8s", None),
+        ]);
+        let text = Record::of_history(&told, Span::ZERO).scenario(offset(told.now)).unwrap();
+        for part in [
+            "at: 0s\n    for: 1s\n",
+            "at: 2s\n    for: 1s\n",
+            "at: 4s\n    for: 5ms\n",
+            "at: 7s\n    for: 1s\n",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        // It was done before that time, so it is not done again.
+        let told = history(vec![on_web(r#""restart""#, "1s", Some("4s"))]);
+        assert!(Record::of_history(&told, Span::from_secs(2)).scenario(offset(told.now)).is_none());
     }
 
     #[test]
