@@ -196,7 +196,7 @@ fn completions_are_silent_where_there_is_neither_an_engine_nor_a_daemon() {
 #[test]
 fn completions_of_fish_know_what_runs() {
     if std::process::Command::new("fish").arg("--version").output().is_err() {
-        return murphy_testkit::skipped("there is no fish on the PATH");
+        return murphy_testkit::skip("there is no fish on the PATH");
     }
     let bench = Bench::new();
     let daemon = Daemon::start(&bench, &[]);
@@ -206,6 +206,37 @@ fn completions_of_fish_know_what_runs() {
     let out = bench.shell("fish", &["--no-config", "-c", asked]).env("MURPHY_API", &daemon.url).output();
     let told = String::from_utf8(out.expect("fish").stdout).expect("text");
     assert!(told.lines().any(|line| line.split('\t').next() == Some("redis")), "{told}");
+}
+
+#[test]
+fn completions_of_zsh_know_what_runs_and_carry_out_no_name() {
+    if std::process::Command::new("zsh").arg("--version").output().is_err() {
+        return murphy_testkit::skip("there is no zsh on the PATH");
+    }
+    let bench = Bench::new();
+    let daemon = Daemon::start(&bench, &[]);
+    daemon.run(&bench, "proxies add redis 127.0.0.1:9").expect(0);
+    daemon.run(&bench, "fault add redis --latency 1s --name slow").expect(0);
+    bench.file("murphy.zsh", &bench.run(&["completions", "zsh"]).expect(0).stdout);
+    // What is offered is shown instead, as nobody presses a key; `liar` stands in for a `murphy known` that leaves no name out.
+    let asked = r#"
+        autoload -U compinit; compinit -u -D; . ./murphy.zsh
+        print -r -- ${_comps[murphy]} $+functions[_murphy]
+        compadd() { print -r -- "$@"; }
+        _murphy() { print -r -- "the parser"; }
+        liar() { print -rl -- '$(touch pwned)' '*' real; }
+        asked() { words=("$@"); CURRENT=$#; $_comps[murphy]; }
+        asked murphy proxies toggle re
+        asked murphy fault edit redis ''
+        asked murphy proxies toggle --
+        asked murphy expl
+        asked liar proxies toggle ''
+    "#;
+    let out = bench.shell("zsh", &["-f", "-c", asked]).env("MURPHY_API", &daemon.url).output().expect("zsh");
+    let told = String::from_utf8_lossy(&out.stdout);
+    let wanted = "_murphy_known 1\n-- redis\n-- slow\nthe parser\nthe parser\n-- $(touch pwned) * real\n";
+    assert_eq!(told, wanted, "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(!bench.path().join("pwned").exists(), "a name was carried out");
 }
 
 #[test]
