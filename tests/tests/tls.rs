@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use murphy_tests::{Bench, Sitting, answering, skip};
+use murphy_tests::{Bench, Daemon, Sitting, answering, free_ports, skip};
 use serde_json::json;
 
 #[test]
@@ -20,7 +20,7 @@ fn the_authority_is_made_once_with_a_key_for_its_owner_alone() {
 }
 
 /// The body that is answered to a client of Python's standard library that trusts this authority, or why there was none.
-fn asked(sitting: &Sitting, ca: &str) -> String {
+fn asked(listen: &str, ca: &str) -> String {
     let script = "import ssl, sys, urllib.request
 context = ssl.create_default_context(cafile=sys.argv[2])
 try:
@@ -28,7 +28,7 @@ try:
 except Exception as error:
     print(error)
 ";
-    let port = sitting.listen.rsplit_once(':').unwrap().1;
+    let port = listen.rsplit_once(':').unwrap().1;
     let url = format!("https://localhost:{port}/");
     let mut python = Command::new("python3");
     let output = python.args(["-c", script, &url, ca]).env("no_proxy", "*").output().unwrap();
@@ -58,7 +58,7 @@ fn calls_pass_where_both_sides_speak_tls() {
     let bytes: &[&str] = &[];
     for http in [bytes, &["--http"]] {
         let sitting = Sitting::before(&bench, upstream, &[&both[..], http].concat());
-        assert_eq!(asked(&sitting, &ca), "fine\n", "{http:?}");
+        assert_eq!(asked(&sitting.listen, &ca), "fine\n", "{http:?}");
         let summary = sitting.summary();
         let calls = (&summary["connections"], &summary["calls"]["answered"]);
         assert_eq!(calls, (&1.into(), &1.into()), "{http:?}: {summary}");
@@ -75,7 +75,7 @@ fn python_trusts_the_authority_and_refuses_each_bad_certificate() {
     let ca = bench.run(&["ca", "--path"]).expect(0).stdout.trim().to_owned();
     let base = ["--tls=terminate", "--http", "--output", "json"];
     let plain = Sitting::before(&bench, answering("fine"), &base);
-    assert_eq!(asked(&plain, &ca), "fine\n");
+    assert_eq!(asked(&plain.listen, &ca), "fine\n");
     assert_eq!(plain.summary()["tls"]["mode"], "terminate");
     for (meets, wanted) in [
         ("expired", "certificate has expired"),
@@ -86,7 +86,7 @@ fn python_trusts_the_authority_and_refuses_each_bad_certificate() {
     ] {
         let sitting =
             Sitting::before(&bench, answering("fine"), &[&base[..], &["--tls-handshake", meets]].concat());
-        let said = asked(&sitting, &ca);
+        let said = asked(&sitting.listen, &ca);
         assert!(said.replace('_', " ").to_lowercase().contains(&wanted.to_lowercase()), "{meets}: {said}");
         let summary = sitting.summary();
         assert_eq!(summary["faults"][0]["tally"]["hits"], 1, "{summary}");
@@ -125,6 +125,29 @@ fn what_was_done_by_hand_is_saved_with_its_tls() {
     bench.run(&["check", "saved.yaml"]).expect(0);
     let saved = std::fs::read_to_string(bench.path().join("saved.yaml")).unwrap();
     assert!(saved.contains("tls-handshake") && saved.contains("ca: murphy"), "{saved}");
+}
+
+#[test]
+fn a_bad_certificate_is_put_on_a_running_proxy_by_hand_taken_off_and_saved_with_its_tls() {
+    if !has_python() {
+        return;
+    }
+    let bench = Bench::new();
+    let ca = bench.run(&["ca", "--path"]).expect(0).stdout.trim().to_owned();
+    let (daemon, upstream, [port]) = (Daemon::start(&bench, &[]), answering("fine"), free_ports());
+    let listen = format!("127.0.0.1:{port}");
+    daemon.run(&bench, &format!("proxies add sealed {upstream} --listen {listen} --tls=terminate")).expect(0);
+    assert_eq!(asked(&listen, &ca), "fine\n");
+    daemon.run(&bench, "fault add sealed --name old --tls-handshake expired").expect(0);
+    let said = asked(&listen, &ca);
+    assert!(said.contains("certificate has expired"), "{said}");
+    daemon.run(&bench, "fault remove sealed old").expect(0);
+    assert_eq!(asked(&listen, &ca), "fine\n");
+    daemon.run(&bench, "proxies save saved.yaml").expect(0);
+    bench.run(&["check", "saved.yaml"]).expect(0);
+    let saved = std::fs::read_to_string(bench.path().join("saved.yaml")).unwrap();
+    assert!(saved.contains("tls: { mode: terminate }") && saved.contains("meets: expired"), "{saved}");
+    assert!(!saved.contains("Not recorded"), "{saved}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use murphy_adhoc::{Happening, Kind, NetworkTarget, Whom};
 use murphy_core::{Chance, Directions, FaultId, Offset, Protocol, RunClock, Span};
 use murphy_faults::{Fault, Match, Which};
 use murphy_scenario::Stretch;
+use murphy_tls::TlsSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -31,8 +32,8 @@ pub struct ProxySeen {
     pub upstream: String,
     /// What was spoken.
     pub protocol: Protocol,
-    /// Who spoke TLS with whom; none where it passed through.
-    pub tls: Option<String>,
+    /// On which sides TLS was spoken; none where it passed through.
+    pub tls: Option<TlsSettings>,
 }
 
 /// To whom something was done.
@@ -355,6 +356,19 @@ mod tests {
         );
         history.gone("db");
         assert!(history.doc().deeds.iter().all(|deed| deed.until.is_some_and(|until| until >= deed.from)));
+    }
+
+    #[test]
+    fn a_proxy_is_told_with_its_tls_as_it_was_given() {
+        let history = History::start();
+        let given = serde_json::json!({ "mode": "both", "name": "db.example", "ca": "/etc/ca.pem" });
+        let tls = serde_json::from_value(given.clone()).unwrap();
+        let expired = stood("expired", r#"{"tls-handshake":"expired"}"#);
+        history.stands(&ProxySeen { tls: Some(tls), ..proxy() }, vec![expired]);
+        let told = serde_json::to_value(history.doc()).unwrap();
+        assert_eq!(told["deeds"][0]["on"]["proxy"]["tls"], given);
+        let read: HistoryDoc = serde_json::from_value(told).unwrap();
+        assert_eq!(read.deeds[0].on, history.doc().deeds[0].on);
     }
 
     #[test]

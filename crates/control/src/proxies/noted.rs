@@ -50,7 +50,7 @@ impl Proxies {
             listen: slot.listen.clone(),
             upstream: slot.upstream.clone(),
             protocol: slot.protocol,
-            tls: slot.tls.as_ref().and_then(|tls| serde_json::to_string(tls).ok()),
+            tls: slot.tls.clone(),
         };
         self.shared.history.stands(&seen, slot.stands(self.shared.compat));
     }

@@ -52,8 +52,8 @@ impl Record {
         let at = match &deed.on {
             DoneOn::Proxy(seen) => {
                 let Some(edge) = edges.get(seen.name.as_str()) else { return };
-                if seen.tls.is_some() {
-                    self.leave_out(format!("that `{edge}` speaks TLS: give the edge its `tls:`"));
+                if let Some(tls) = &seen.tls {
+                    self.tls((*edge).clone(), tls.clone());
                 }
                 let spec = EdgeSpec {
                     name: (*edge).clone(),
@@ -110,9 +110,6 @@ fn offset(at: Span) -> Offset {
 
 /// Why `murphy check` would refuse it: the numbers of toxics have wider bounds than the settings of faults.
 fn unsayable(fault: &Fault) -> Option<String> {
-    if fault.acts_on_handshakes() {
-        return Some("it acts on TLS handshakes, and a recording has no TLS".to_owned());
-    }
     let mut problems = Problems::new();
     fault.check(&mut problems);
     problems.into_iter().next().map(|problem| problem.message)
@@ -184,6 +181,26 @@ mod tests {
         // It was done before that time, so it is not done again.
         let told = history(vec![on_web(r#""restart""#, "1s", Some("4s"))]);
         assert!(Record::of_history(&told, Span::from_secs(2)).scenario(offset(told.now)).is_none());
+    }
+
+    #[test]
+    fn a_proxy_that_speaks_tls_does_so_in_the_scenario_and_its_handshakes_are_met_again() {
+        let expired = deed("expired", r#"{"tls-handshake":"expired"}"#, "1s", Some("3s"));
+        let DoneOn::Proxy(seen) = expired.on.clone() else { panic!("{:?}", expired.on) };
+        let sealed = |tls: serde_json::Value| {
+            let tls = serde_json::from_value(tls).expect("TLS");
+            let on = DoneOn::Proxy(ProxySeen { tls: Some(tls), ..seen.clone() });
+            let record = Record::of_history(&history(vec![DeedDoc { on, ..expired.clone() }]), Span::ZERO);
+            assert!(record.left_out().is_empty(), "{:?}", record.left_out());
+            record.scenario(offset(Span::from_secs(20))).unwrap()
+        };
+        let text = sealed(serde_json::json!("terminate"));
+        assert!(text.contains(", to: 127.0.0.1:2, tls: { mode: terminate } }\n"), "{text}");
+        assert!(text.contains("    inject: { tls-handshake: { meets: expired } }\n"), "{text}");
+        let text = sealed(serde_json::json!({ "ca": "/etc/our ca.pem", "verify": "full", "name": "db" }));
+        for part in ["tls: { ", "mode: both", "ca: \"/etc/our ca.pem\"", "name: db"] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use murphy_adhoc::{Calls, How};
 use murphy_core::{EdgeName, Event, EventKind, Offset, Protocol};
 use murphy_faults::Fault;
+use murphy_tls::TlsSettings;
 
 use crate::source::own::{EdgeSpec, Via};
 
@@ -79,6 +80,8 @@ impl Recorded {
 #[derive(Debug, Default)]
 pub struct Record {
     edges: Vec<EdgeSpec>,
+    /// On which sides of these TLS is spoken; none where it passes through.
+    tls: BTreeMap<EdgeName, TlsSettings>,
     acts: Vec<Act>,
     /// What was done and is not in it, in words.
     left_out: Vec<String>,
@@ -92,6 +95,11 @@ impl Record {
     /// An edge that was there.
     pub fn edge(&mut self, edge: EdgeSpec) {
         self.edges.push(edge);
+    }
+
+    /// TLS is spoken on an edge.
+    pub fn tls(&mut self, edge: EdgeName, tls: TlsSettings) {
+        self.tls.insert(edge, tls);
     }
 
     /// What is spoken on an edge.

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use murphy_adhoc::expect_block;
 use murphy_core::{Offset, Protocol, Span};
 use murphy_faults::Fault;
+use murphy_tls::TlsSettings;
 
 use super::{Act, At, Record};
 use crate::source::own::{EdgeSpec, SavedCaller, Via};
@@ -45,7 +46,7 @@ impl Record {
         for edge in used.values() {
             let _ = writeln!(
                 text,
-                "  {}: {{ {}, to: {}{} }}",
+                "  {}: {{ {}, to: {}{}{} }}",
                 plain(edge.name.as_str()),
                 match &edge.via {
                     Via::Listen(listen) => format!("listen: {}", plain(listen)),
@@ -54,7 +55,8 @@ impl Record {
                     }
                 },
                 plain(&edge.upstream),
-                if edge.protocol == Protocol::Http { ", protocol: http" } else { "" }
+                if edge.protocol == Protocol::Http { ", protocol: http" } else { "" },
+                self.tls.get(&edge.name).map(tls_text).unwrap_or_default()
             );
         }
         if !used.is_empty() {
@@ -138,6 +140,18 @@ impl Record {
 /// To whole milliseconds: a hand is no finer.
 fn rounded(span: Span) -> Span {
     Span::from_millis((span.as_micros() + 500) / 1000)
+}
+
+/// Behind the other settings of an edge.
+fn tls_text(tls: &TlsSettings) -> String {
+    let value = serde_json::to_value(tls).unwrap_or_default();
+    let fields: Vec<String> = value
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(field, value)| Some(format!("{field}: {}", plain(value.as_str()?))))
+        .collect();
+    format!(", tls: {{ {} }}", fields.join(", "))
 }
 
 fn inject(fault: &Fault) -> String {

@@ -176,9 +176,8 @@ impl Inner {
                 known.faults.insert(key.clone(), sits);
                 standing.insert(key, (text, tally(fault)));
             }
-            if proxy.tls.is_some() {
-                let what = format!("that `{name}` speaks TLS: give the edge its `tls:`");
-                self.record.lock().leave_out(what);
+            if let Some(tls) = &proxy.tls {
+                self.record.lock().tls(name.clone(), tls.clone());
             }
             if !known.names.contains_key(&name) {
                 self.record.lock().edge(EdgeSpec {
