@@ -1,6 +1,9 @@
 //! The guide: every `sh` block is run, and of every other command it is said which test types it or does the same; every
 //! scenario is checked, every link leads somewhere, and the reference is the binary's own.
 
+mod elsewhere;
+
+use elsewhere::ELSEWHERE;
 use murphy_tests::{Bench, Finished, catalogue_scenario, expecting, free_ports, repository};
 
 /// The pages of the guide. The other pages of `docs/` speak of containers, daemons and measurements that a shell line
@@ -13,65 +16,6 @@ const GUIDE: [&str; 7] = [
     "pipelines.md",
     "reference.md",
     "troubleshooting.md",
-];
-
-/// Commands of any page that are not run from it here: how they begin, and the test in `tests/tests` that types them from the page
-/// (`daemon_pages`, `replay`, `walks`), or does the same with what it takes: containers, root, a terminal, a server.
-const ELSEWHERE: [(&str, &str, &str); 54] = [
-    ("README.md", "murphy check scenarios/*.yaml", "cli"),
-    ("README.md", "murphy check scenarios/ --output json", "cli"),
-    ("README.md", "murphy plan scenarios/redis-slow.yaml", "cli"),
-    ("README.md", "murphy run scenarios/redis-slow.yaml", "redis"),
-    ("README.md", "murphy pause", "by_hand_containers"),
-    ("README.md", "murphy kill service:", "by_hand_containers"),
-    ("README.md", "murphy freeze", "by_hand_processes"),
-    ("README.md", "murphy pressure", "pressure"),
-    ("README.md", "murphy proxy", "proxy_by_hand"),
-    ("README.md", "sudo murphy attach", "attach"),
-    ("README.md", "murphy init", "init"),
-    ("README.md", "murphy run scenarios/ --only", "many"),
-    ("README.md", "murphy explore", "explore"),
-    ("README.md", "murphy compare", "many"),
-    ("README.md", "murphy top --edge", "top"),
-    ("README.md", "sudo murphy top --from", "top"),
-    ("README.md", "murphy top --run", "steered"),
-    ("README.md", "murphy top --api", "top_daemon"),
-    ("README.md", "murphy run scenarios/compose-partition.yaml", "docker"),
-    ("README.md", "murphy serve", "serve"),
-    ("README.md", "murphy fault add", "native_cli"),
-    ("README.md", "murphy doctor", "doctor"),
-    ("docs/by-hand.md", "murphy pause", "by_hand_containers"),
-    ("docs/by-hand.md", "murphy exec", "by_hand_containers"),
-    ("docs/by-hand.md", "murphy kill service:", "by_hand_containers"),
-    ("docs/by-hand.md", "murphy partition", "by_hand_network"),
-    ("docs/by-hand.md", "murphy freeze", "by_hand_processes"),
-    ("docs/by-hand.md", "murphy signal", "by_hand_processes"),
-    ("docs/by-hand.md", "murphy kill process:", "by_hand_processes"),
-    ("docs/by-hand.md", "murphy pressure", "pressure"),
-    ("docs/by-hand.md", "murphy proxy", "walks"),
-    ("docs/by-hand.md", "sudo murphy attach", "attach"),
-    ("docs/control-api.md", "murphy serve --seed", "daemon_pages"),
-    ("docs/control-api.md", "murphy proxies", "daemon_pages"),
-    ("docs/control-api.md", "murphy fault", "daemon_pages"),
-    ("docs/control-api.md", "murphy serve --containers", "serve_containers"),
-    ("docs/cookbook.md", "murphy attach --from shop_web_1", "attach_patterns"),
-    ("docs/cookbook.md", "murphy attach --from service:web", "attach"),
-    ("docs/cookbook.md", "murphy pause", "by_hand_containers"),
-    ("docs/cookbook.md", "murphy kill", "by_hand_containers"),
-    ("docs/cookbook.md", "murphy partition", "by_hand_network"),
-    ("docs/cookbook.md", "murphy limit", "by_hand_containers"),
-    ("docs/cookbook.md", "murphy exec", "by_hand_containers"),
-    ("docs/cookbook.md", "murphy proxy", "walks"),
-    ("docs/cookbook.md", "murphy undo", "cli"),
-    ("docs/cookbook.md", "murphy top --edge", "replay"),
-    ("docs/cookbook.md", "murphy run recorded.yaml", "replay"),
-    ("docs/cookbook.md", "murphy top --containers", "top_stack"),
-    ("docs/tls.md", "murphy proxy", "tls"),
-    ("docs/toxiproxy.md", "murphy serve", "daemon_pages"),
-    ("docs/toxiproxy.md", "murphy toxiproxy create", "daemon_pages"),
-    ("docs/toxiproxy.md", "murphy toxiproxy toxic", "daemon_pages"),
-    ("docs/toxiproxy.md", "murphy toxiproxy inspect", "daemon_pages"),
-    ("examples/compose/README.md", "murphy run scenarios/compose-partition.yaml", "docker"),
 ];
 
 fn pages() -> Vec<(String, String)> {
@@ -200,7 +144,8 @@ fn every_command_of_every_page_is_run_or_has_a_test_that_does_the_same() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         all.extend(name.ends_with(".md").then(|| format!("docs/{name}")));
     }
-    let (mut stands, mut used) = (0, [false; ELSEWHERE.len()]);
+    let elsewhere: Vec<(&str, &str)> = ELSEWHERE.iter().flat_map(|test| test.commands).copied().collect();
+    let (mut stands, mut used) = (0, vec![false; elsewhere.len()]);
     for page in all {
         let text = std::fs::read_to_string(repository().join(&page)).unwrap();
         let is_of_the_guide = page.strip_prefix("docs/").is_some_and(|name| GUIDE.contains(&name));
@@ -209,9 +154,9 @@ fn every_command_of_every_page_is_run_or_has_a_test_that_does_the_same() {
             if is_of_the_guide && kind == "sh" {
                 continue;
             }
-            let of = |(place, begins, _): &(&str, &str, &str)| *place == page && command.starts_with(begins);
+            let of = |(place, begins): &(&str, &str)| *place == page && command.starts_with(begins);
             let mut found = false;
-            for (entry, used) in ELSEWHERE.iter().zip(&mut used) {
+            for (entry, used) in elsewhere.iter().zip(&mut used) {
                 if of(entry) {
                     (found, *used) = (true, true);
                 }
@@ -220,10 +165,11 @@ fn every_command_of_every_page_is_run_or_has_a_test_that_does_the_same() {
         }
     }
     assert!(stands >= 81, "{stands}");
-    for ((page, begins, test), used) in ELSEWHERE.iter().zip(used) {
+    for ((page, begins), used) in elsewhere.iter().zip(used) {
         assert!(used, "{page} tells nobody to type `{begins}`");
-        let file = repository().join(format!("tests/tests/{test}.rs"));
-        assert!(file.exists(), "{} stands behind {page}, `{begins}`", file.display());
+    }
+    for test in ELSEWHERE {
+        test.types_its_commands();
     }
 }
 
