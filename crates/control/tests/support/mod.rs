@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use murphy_control::{Compat, MetricsChoice, Proxies, Served, Server, ServerConfig, Token};
 use murphy_core::Seed;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -160,6 +161,17 @@ pub fn field(json: &str, name: &str) -> String {
     let from =
         json.find(&format!("\"{name}\":\"")).unwrap_or_else(|| panic!("{name} in {json}")) + name.len() + 4;
     json[from..].split('"').next().unwrap().to_owned()
+}
+
+/// Lets this process have so many open files at least; false, said aloud, where it may not.
+pub fn may_open(files: u64) -> bool {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    if hard < files {
+        murphy_testkit::skip(format_args!("only {hard} open files are allowed, {files} are needed"));
+        return false;
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, soft.max(files), hard).unwrap();
+    true
 }
 
 /// A listener that the test answers itself.
