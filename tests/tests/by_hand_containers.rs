@@ -1,8 +1,10 @@
 //! `murphy kill|stop|restart|pause|disconnect|limit|remove|exec` on containers of a real engine, as a person types them.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
+use murphy_core::Timestamp;
 use murphy_testkit::{Member, Sandbox};
 use murphy_tests::{Bench, Finished, completed, eventually, finish, kill_with_watchdog, murphy, send};
 use nix::sys::signal::Signal;
@@ -316,6 +318,55 @@ fn rounds_come_with_jitter_and_a_signal_is_the_one_that_was_named() {
     assert_eq!(state("Pid"), pid, "it lived on");
     bench.run(&["kill", name, "--signal", "SIGSTOP", "--for", "300ms"]).expect(3).says("pause");
     assert_eq!(essence(&sandbox, &member), before);
+}
+
+#[test]
+fn replicas_are_killed_in_rounds_one_at_a_time_and_start_again() {
+    let Some(sandbox) = Sandbox::open("replicas_are_killed_in_rounds_one_at_a_time_and_start_again") else {
+        return;
+    };
+    let project = sandbox.name("shop");
+    let replica = |n: u32| {
+        let labels = sandbox.compose_labels(&project, "web", n);
+        sandbox.container(&format!("web_{n}"), &[], json!({ "Labels": labels }))
+    };
+    let replicas: Vec<Member> = (1..=3).map(replica).collect();
+    let other = sandbox.container("db", &[], json!({ "Labels": sandbox.compose_labels(&project, "db", 1) }));
+    let since = Timestamp::since_epoch();
+    let (bench, target) = (Bench::new(), format!("service:web,project:{project}"));
+    let args = [
+        "kill", &target, "--pick", "1", "--every", "900ms", "--jitter", "300ms", "--for", "300ms", "--times",
+        "4", "--seed", "7", "--output", "json",
+    ];
+    let said = bench.run(&args).expect(0).stdout;
+    let told: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let rounds = |name: &str| told.iter().filter(|event| event["event"] == name).collect::<Vec<_>>();
+    let planned = rounds("planned");
+    assert_eq!((planned.len(), rounds("done").len(), rounds("taken-back").len()), (4, 4, 4), "{said}");
+    let mut killed = BTreeSet::new();
+    for round in planned {
+        assert_eq!(
+            (round["targets"].as_array().map(Vec::len), &round["of"]),
+            (Some(1), &json!(3)),
+            "{round}"
+        );
+        killed.insert(round["targets"][0]["name"].as_str().expect("a name").to_owned());
+    }
+    // One is back before the next is struck.
+    let order = told.iter().map(|event| event["event"].as_str().expect("a name"));
+    let order: Vec<&str> = order.filter(|name| matches!(*name, "done" | "taken-back")).collect();
+    assert_eq!(order, ["done", "taken-back"].repeat(4));
+    for replica in &replicas {
+        assert_eq!(sandbox.inspect(&replica.id)["State"]["Running"], true, "{}", replica.name);
+        assert_eq!(
+            sandbox.has_told(replica, "die", since),
+            killed.contains(&replica.name),
+            "{} of {killed:?}",
+            replica.name
+        );
+    }
+    assert!(!sandbox.has_told(&other, "die", since), "another service of the project");
+    assert!(bench.undo_logs().is_empty(), "{:?}", bench.undo_logs());
 }
 
 #[test]

@@ -48,10 +48,9 @@ pub const ELSEWHERE: &[Test] = &[
         name: "each_command_breaks_its_container_and_gives_it_back_as_it_was",
         commands: &[("docs/cookbook.md", "murphy kill"), ("docs/cookbook.md", "murphy limit")],
     },
-    // The nearest: it kills for a time and has rounds with jitter, but the rounds are of a pause. No test kills in rounds.
     Test {
         file: "by_hand_containers",
-        name: "rounds_come_with_jitter_and_a_signal_is_the_one_that_was_named",
+        name: "replicas_are_killed_in_rounds_one_at_a_time_and_start_again",
         commands: &[("README.md", "murphy kill service:"), ("docs/by-hand.md", "murphy kill service:")],
     },
     Test {
@@ -217,10 +216,9 @@ pub const ELSEWHERE: &[Test] = &[
         name: "the_calls_of_a_running_container_are_slowed_by_key_and_its_own_again_at_the_end",
         commands: &[("README.md", "sudo murphy top --from")],
     },
-    // The nearest: the daemon's proxies without `--containers` beside them, which `top_stack` has alone. No test has both.
     Test {
-        file: "top_daemon",
-        name: "its_edges_are_steered_by_key_what_others_put_there_stays_and_all_of_it_is_recorded",
+        file: "top_stack",
+        name: "proxies_of_a_daemon_and_containers_of_a_project_are_steered_in_one_view",
         commands: &[("README.md", "murphy top --api")],
     },
     Test {
