@@ -127,6 +127,8 @@ struct Deed {
     until: Option<Offset>,
     /// The container as an undo names it; none on proxies and networks.
     victim: Option<String>,
+    /// It could not be taken back.
+    owed: bool,
     /// Bytes of its text.
     weight: usize,
 }
@@ -135,7 +137,7 @@ impl Deed {
     /// It begins.
     fn begin(on: DoneOn, stood: StoodDoc, from: Offset, victim: Option<String>) -> Deed {
         let weight = text_len(&on) + text_len(&stood);
-        Deed { on, stood, from, until: None, victim, weight }
+        Deed { on, stood, from, until: None, victim, owed: false, weight }
     }
 
     /// True if this undo, once done, is the end of it. A network is one deed, whatever its undos are.
@@ -188,13 +190,20 @@ impl Kept {
         }
     }
 
-    /// One undo is done: what else stands under this key goes on.
-    fn taken_back(&mut self, now: Offset, key: Key, undo: &str) {
+    /// Some of what stands under this key is over; all else there goes on.
+    fn end_those(&mut self, now: Offset, key: Key, are_over: impl Fn(&Deed) -> bool) {
         let open = self.open.remove(&key).unwrap_or_default();
-        let (over, open): (Vec<Deed>, Vec<Deed>) = open.into_iter().partition(|deed| deed.ends_by(undo));
+        let (over, open): (Vec<Deed>, Vec<Deed>) = open.into_iter().partition(are_over);
         self.end(now, over);
         if !open.is_empty() {
             self.open.insert(key, open);
+        }
+    }
+
+    /// One undo has failed: what it would have ended is not over before another one is done.
+    fn owe(&mut self, key: &Key, undo: &str) {
+        for deed in self.open.get_mut(key).into_iter().flatten() {
+            deed.owed |= deed.ends_by(undo);
         }
     }
 
@@ -278,17 +287,14 @@ impl History {
                     open.push(Deed::begin(on, stood, now, victim));
                 }
             }
-            Happening::TakenBack { undo, .. } => kept.taken_back(now, key, undo),
+            Happening::TakenBack { undo, .. } => kept.end_those(now, key, |deed| deed.ends_by(undo)),
             Happening::NotTakenBack { undo, .. } => {
+                kept.owe(&key, undo);
                 kept.leave_out(format!("{fault}: when this was done at last, for it failed: {undo}"));
             }
-            // What may not be as before stands, as far as anybody here knows.
-            Happening::Ended { not_taken_back, .. } if *not_taken_back > 0 => {}
-            // What is over as soon as it is done (a restart) has no undo that would tell.
-            Happening::Planned(_) | Happening::Ended { .. } => {
-                let open = kept.open.remove(&key).unwrap_or_default();
-                kept.end(now, open);
-            }
+            // What is over as soon as it is done (a restart) has no undo that would tell. What could not be taken back stands, as far as
+            // anybody here knows, in later rounds too.
+            Happening::Planned(_) | Happening::Ended { .. } => kept.end_those(now, key, |deed| !deed.owed),
             _ => {}
         }
     }
@@ -428,11 +434,25 @@ mod tests {
         assert!(stand().contains(&is("web", true)) && stand().contains(&is("web-1", false)), "{:?}", stand());
         let (undo, why, by_hand) =
             ("unpause web (aa)".to_owned(), "gone".to_owned(), "murphy undo".to_owned());
-        on(Happening::NotTakenBack { round: 1, undo, why, by_hand });
-        on(Happening::Ended { rounds: 1, touched: 2, not_taken_back: 1 });
-        assert!(stand().contains(&is("web", true)) && stand().contains(&is("web-1", false)), "{:?}", stand());
+        on(Happening::NotTakenBack { round: 1, undo: undo.clone(), why, by_hand });
+        on(Happening::Planned(murphy_adhoc::Planned {
+            round: 2,
+            deed: "pause".to_owned(),
+            when: "every 1s".to_owned(),
+            targets: vec![victim("web-2", "cc")],
+            of: 1,
+            protected: Vec::new(),
+            undo: Vec::new(),
+            notes: Vec::new(),
+            seed: murphy_core::Seed(7),
+        }));
+        let (target, took) = (victim("web-2", "cc"), Span::from_millis(1));
+        on(Happening::Done { round: 2, target, took, notes: Vec::new(), command: None });
+        on(Happening::Ended { rounds: 2, touched: 3, not_taken_back: 1 });
+        let now = stand();
+        assert!(now.contains(&is("web", true)) && now.contains(&is("web-2", false)), "{now:?}");
         assert!(history.doc().left_out[0].contains("unpause web (aa)"), "{:?}", history.doc().left_out);
-        on(Happening::Ended { rounds: 1, touched: 2, not_taken_back: 0 });
-        assert!(stand().iter().all(|(_, stands)| !stands));
+        on(Happening::TakenBack { round: 3, undo, notes: Vec::new() });
+        assert!(stand().iter().all(|(_, stands)| !stands), "{:?}", stand());
     }
 }
