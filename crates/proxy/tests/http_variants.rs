@@ -5,7 +5,7 @@ mod support;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use murphy_core::{Directions, ExchangeEnd};
+use murphy_core::{Answerer, Directions, ExchangeEnd};
 use murphy_faults::{Effect, Fault};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -333,4 +333,31 @@ async fn an_answer_whose_trailers_fall_away_for_an_edit_is_over_with_its_body() 
     assert_eq!((one.end, two.end), (ExchangeEnd::Answered, ExchangeEnd::Answered));
     // The first was over before the second was asked.
     assert!(one.ended <= two.began, "{calls:?}");
+}
+
+#[tokio::test]
+async fn an_answer_in_which_an_edit_finds_nothing_passes_as_it_came() {
+    let trailed: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n\
+                           7\r\n{\"a\":1}\r\n0\r\nx-sum: 9\r\n\r\n";
+    let empty: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Own: yes\r\n\r\n0\r\n\r\n";
+    for answer in [SIZED, CHUNKED, trailed, empty] {
+        let upstream = canned(answer).await;
+        let stage = http_stage(upstream.address).await;
+        arm(&stage, "{ body: { at: /b, value: 2 } }");
+        let mut caller = stage.dial().await;
+        // The second tells that the first was over.
+        for _ in 0..2 {
+            caller.write_all(b"GET /items/7 HTTP/1.1\r\nHost: shop\r\nTE: trailers\r\n\r\n").await.unwrap();
+            let mut told = vec![0; answer.len()];
+            within("an answer", caller.read_exact(&mut told)).await.unwrap();
+            assert_eq!(told.escape_ascii().to_string(), answer.escape_ascii().to_string());
+        }
+        lift(&stage, "body", 0);
+        drop(caller);
+        stage.empty().await;
+        let calls = calls(stage).await;
+        let [one, two] = &calls[..] else { panic!("{calls:?}") };
+        assert_eq!((one.end, two.end), (ExchangeEnd::Answered, ExchangeEnd::Answered));
+        assert!(one.answerer == Answerer::Service && two.answerer == Answerer::Service, "{calls:?}");
+    }
 }

@@ -62,7 +62,8 @@ pub(crate) enum Source {
     Resumed(BytesMut, Incoming),
     /// Memory.
     Whole(Bytes),
-    /// Memory, and then what comes behind a body: the status of a gRPC call comes there.
+    /// Memory, and then what comes behind a body: the status of a gRPC call comes there. Only its head may tell how long it is, for over
+    /// HTTP/1 nothing comes behind a length.
     Trailed(Bytes, Option<Box<HeaderMap>>),
 }
 
@@ -102,8 +103,8 @@ impl Source {
     fn size(&self) -> SizeHint {
         match self {
             Source::Stream(body) => body.size_hint(),
-            Source::Resumed(..) => SizeHint::default(),
-            Source::Whole(bytes) | Source::Trailed(bytes, _) => SizeHint::with_exact(bytes.len() as u64),
+            Source::Resumed(..) | Source::Trailed(..) => SizeHint::default(),
+            Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
         }
     }
 

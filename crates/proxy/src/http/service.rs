@@ -257,22 +257,26 @@ async fn after(
                 HttpStep::EditBody(_) if is_bodiless(&asked.method, head.status) => {}
                 HttpStep::EditBody(edit) => match source.collect().await {
                     Ok(Ok(Held { bytes, trailers })) => {
-                        let bytes = match edit.edit(&bytes) {
+                        source = match edit.edit(&bytes) {
                             Some(edited) => {
                                 one.acted(hub, bytes.len());
                                 answerer = altered(answerer);
                                 set_length(&mut head.headers, edited.len());
                                 // The new one is plain, whatever the old one was.
                                 head.headers.remove(header::CONTENT_ENCODING);
-                                edited
+                                match hub.speaks {
+                                    // Behind a length it has no trailers.
+                                    Speaks::One => Source::Whole(edited),
+                                    Speaks::Two => Source::Trailed(edited, trailers),
+                                }
                             }
+                            // As it came: in chunks if it did, and with what came behind them. The HTTP layer asks for the end
+                            // of a body that is shaped, also of an empty one, whose last chunk it has to write.
                             None => {
-                                set_length(&mut head.headers, bytes.len());
-                                bytes
+                                shaped = true;
+                                Source::Trailed(bytes, trailers)
                             }
                         };
-                        // Behind a length HTTP/1 has none.
-                        source = Source::Trailed(bytes, trailers.filter(|_| hub.speaks == Speaks::Two));
                     }
                     Ok(Err(rest)) => source = rest,
                     Err(error) => return lost(hub, ticket, error).await,
