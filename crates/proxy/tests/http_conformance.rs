@@ -174,6 +174,40 @@ async fn answers_without_a_body_do_not_shift_what_follows() {
 }
 
 #[tokio::test]
+async fn a_body_where_there_is_none_neither_travels_on_nor_shifts_what_follows() {
+    for status in ["204 No Content", "304 Not Modified"] {
+        for (promised, surplus) in [
+            ("Content-Length: 0\r\n", ""),
+            // Of a 304 it speaks of another answer (RFC 9110, section 8.6).
+            ("Content-Length: 5\r\n", ""),
+            ("Transfer-Encoding: chunked\r\n", ""),
+            ("Content-Length: 5\r\n", "hello"),
+            ("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n"),
+            ("", "HTTP/1.1 200 Unasked\r\nContent-Length: 0\r\n\r\n"),
+        ] {
+            let case = format!("{status}, {promised:?} and {surplus:?}");
+            let (_stage, mut caller, mut service) = pair().await;
+            caller.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+            head(&mut service).await.unwrap();
+            let answer = format!("HTTP/1.1 {status}\r\n{promised}ETag: \"a\"\r\n\r\n{surplus}");
+            service.write_all(answer.as_bytes()).await.unwrap();
+            let told = within("a head", head(&mut caller)).await.unwrap();
+            assert_eq!(told, format!("HTTP/1.1 {status}\r\nETag: \"a\"\r\n\r\n"), "{case}");
+            if surplus.is_empty() {
+                caller.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+                within("a request", head(&mut service)).await.unwrap();
+                service.write_all(FINE).await.unwrap();
+                assert_eq!(read_until(&mut caller, b"hello").await, FINE, "{case}");
+            } else {
+                // The next request must not have it for an answer, so there is none.
+                let (rest, _) = converse(&mut caller, b"").await;
+                assert!(rest.is_empty(), "{case}: {}", rest.escape_ascii());
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn requests_that_are_sent_ahead_are_answered_in_order() {
     let upstream = canned(FINE).await;
     let stage = http_stage(upstream.address).await;
