@@ -18,7 +18,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use murphy_core::{Answerer, AttemptOf, Directions, ExchangeEnd, Side};
-use murphy_faults::{Effect, Fault, FaultSpec, Latency, Limit, Slice};
+use murphy_faults::{Effect, Fault, FaultSpec, Latency, Limit, Match, Slice, Which};
 use murphy_proxy::Armed;
 use murphy_proxy::http::{Answer, HeaderEdits, HttpEffect, HttpStep, Selection, When};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -174,6 +174,42 @@ async fn a_bandwidth_under_the_requests_paces_a_whole_answer_and_none_holds_it_u
         }
         within("an answer", caller.read_exact(&mut told)).await.unwrap();
         assert!(told.ends_with(b"xxx"), "{directions:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_event_of_a_stream_is_not_kept_back_by_faults_on_other_requests() {
+    let (stage, mut caller, mut service) = pair().await;
+    let matching: Match = serde_yaml::from_str("{ path: /other }").unwrap();
+    let faults = [
+        ("body-1", "{ body: { replace: other } }"),
+        ("malform-1", "malform: json"),
+        ("drip-1", "drip: 1B/s"),
+        ("delay-1", "delay: 1h"),
+        ("truncate-1", "truncate: 3B"),
+    ];
+    for (id, yaml) in faults {
+        let one: Fault = serde_yaml::from_str(yaml).unwrap();
+        let Some(Effect::Edge(effect)) = one.on_requests(&matching, &Which::default()) else {
+            panic!("{yaml} acts on requests")
+        };
+        stage.handle.arm(armed(id, effect, Directions::default()));
+    }
+    caller.write_all(GET).await.unwrap();
+    within("a request", head(&mut service)).await.unwrap();
+    // The service says no more until the event before has arrived.
+    for piece in [
+        &b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n"[..],
+        b"9\r\ndata: 2\n\n\r\n",
+        b"0\r\n\r\n",
+    ] {
+        service.write_all(piece).await.unwrap();
+        let mut told = vec![0; piece.len()];
+        within("an event", caller.read_exact(&mut told)).await.unwrap();
+        assert_eq!(told.escape_ascii().to_string(), piece.escape_ascii().to_string());
+    }
+    for (id, yaml) in faults {
+        assert_eq!(stage.handle.lift(&fault(id)).unwrap().hits, 0, "{yaml}");
     }
 }
 
