@@ -354,7 +354,25 @@ async fn a_plain_edge_passes_tls_through_untouched_with_its_name_and_certificate
     let stage = stage_with(Protocol::Tcp, address, EdgeTls::default()).await;
     let to = format!("upstream.example:443:127.0.0.1:{}", stage.address.port());
     let args = ["--connect-to", &to, "--cacert", "up-ca.pem", "https://upstream.example/"];
-    assert_eq!(lab.curl(&args).await, (0, "HTTP/2.0 upstream.example ".to_owned()));
+    let untouched = (0, "HTTP/2.0 upstream.example ".to_owned());
+    assert_eq!(lab.curl(&args).await, untouched);
+    // Faults on bytes act on it as on any others.
+    let arm = |yaml: &str| {
+        let one: murphy_faults::Fault = serde_yaml::from_str(yaml).unwrap();
+        let murphy_faults::Effect::Edge(effect) = one.effect() else { panic!("{yaml} sits on an edge") };
+        stage.handle.arm(armed("bytes-1", effect, Directions::ToClient));
+    };
+    arm("latency: { delay: 150ms }");
+    let begun = std::time::Instant::now();
+    assert_eq!(lab.curl(&args).await, untouched);
+    // The handshake's answer comes late, and the request's.
+    assert!(begun.elapsed() >= std::time::Duration::from_millis(300), "{:?}", begun.elapsed());
+    // In the middle of the handshake.
+    arm("reset: { after-bytes: 100B }");
+    let (code, said) = lab.curl(&args).await;
+    assert_eq!(code, 35, "{said}");
+    stage.handle.lift_all();
+    assert_eq!(lab.curl(&args).await, untouched);
 }
 
 #[tokio::test]
