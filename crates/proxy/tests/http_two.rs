@@ -190,6 +190,9 @@ async fn what_ends_a_request_ends_its_stream_alone() {
         ("malform: header", reset(), 1),
         ("malform: json", told(200, "hell"), 1),
         ("malform: empty", told(200, ""), 1),
+        ("{ body: { replace: other } }", told(200, "other"), 1),
+        ("drip: 1MB/s", told(200, BODY), 1),
+        ("delay: 1ms", told(200, BODY), 1),
         ("stale-keep-alive", reset(), 0),
         // Status and headers are good, and the bytes are those that were asked for.
         ("truncate: 0B", reset_after(""), 1),
@@ -211,6 +214,29 @@ async fn what_ends_a_request_ends_its_stream_alone() {
     }
     assert_eq!(caller.told("/item").await, told(200, BODY), "lifted");
     assert_eq!(stage.handle.meter().accepted, 1, "one connection for all of it");
+}
+
+#[tokio::test]
+async fn headers_and_a_rate_are_those_of_the_chosen_streams() {
+    let upstream = service().await;
+    let stage = http_stage(upstream.address).await;
+    let caller = Caller::dial(&stage).await;
+    arm(&stage, "{ headers: { of: response, set: { x-stock: none } } }");
+    let answer = within("an answer", caller.ask("/item")).await.unwrap();
+    assert_eq!(answer.headers()["x-stock"], "none");
+    assert_eq!(read(answer.into_body()).await, (BODY.to_owned(), None));
+    let other = within("an answer", caller.ask("/other")).await.unwrap();
+    assert!(!other.headers().contains_key("x-stock"), "{other:?}");
+    assert_eq!(stage.handle.lift(&fault("f")).unwrap().hits, 1);
+
+    arm(&stage, "{ rate-limit: { rate: 0.001/s } }");
+    assert_eq!(caller.told("/item").await, told(200, BODY));
+    let answer = within("an answer", caller.ask("/item")).await.unwrap();
+    assert_eq!(answer.status(), 429);
+    assert_eq!(answer.headers()["retry-after"], "1");
+    caller.others_are_served("above the rate").await;
+    assert_eq!(stage.handle.lift(&fault("f")).unwrap().hits, 1);
+    assert_eq!(upstream.asked.load(Ordering::SeqCst), 4, "one was too many");
 }
 
 #[tokio::test]
