@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use murphy_adhoc::{Deed, Holding, How};
 use murphy_control::{DeedDoc, DoneOn, HistoryDoc, ProxySeen, StoodDoc};
-use murphy_core::{EdgeName, Offset, Span};
+use murphy_core::{EdgeName, Offset, Protocol, Span};
 use murphy_faults::{Fault, Place, Problems};
 
 use super::{At, Record};
@@ -14,6 +14,9 @@ use crate::source::own::{EdgeSpec, Via};
 /// What is over as soon as it is done still takes some time in a scenario.
 const SHORTEST: Span = Span::from_secs(1);
 
+/// The proxies by their names: what they are called as edges, and as what they were seen last.
+type Edges<'a> = BTreeMap<&'a str, (&'a EdgeName, &'a ProxySeen)>;
+
 impl Record {
     /// All that was done since that time of the daemon.
     pub fn of_history(history: &HistoryDoc, since: Span) -> Record {
@@ -21,8 +24,14 @@ impl Record {
         let proxies: Vec<&str> =
             history.deeds.iter().filter_map(proxy).map(|seen| seen.name.as_str()).collect();
         let names = edge_names(&proxies, &BTreeMap::new());
-        let edges: BTreeMap<&str, &EdgeName> =
-            names.iter().map(|(edge, proxy)| (proxy.as_str(), edge)).collect();
+        // One that was made anew under its name is in a scenario once, as it was last.
+        let last: BTreeMap<&str, &ProxySeen> = murphy_core::gathered(
+            history.deeds.iter().filter_map(proxy).map(|seen| (seen.name.as_str(), seen)),
+        );
+        let edges: Edges<'_> = names
+            .iter()
+            .filter_map(|(edge, proxy)| Some((proxy.as_str(), (edge, *last.get(proxy.as_str())?))))
+            .collect();
         for (number, deed) in history.deeds.iter().enumerate() {
             if deed.until.is_none_or(|until| until > since) {
                 record.take(&number.to_string(), deed, since, &edges);
@@ -38,7 +47,7 @@ impl Record {
         record
     }
 
-    fn take(&mut self, id: &str, deed: &DeedDoc, since: Span, edges: &BTreeMap<&str, &EdgeName>) {
+    fn take(&mut self, id: &str, deed: &DeedDoc, since: Span, edges: &Edges<'_>) {
         let StoodDoc { name, inject, directions, chance, matching, which } = &deed.stood;
         if let Some(why) = unsayable(inject) {
             self.leave_out(format!("{name}: {why}"));
@@ -50,13 +59,21 @@ impl Record {
             return;
         }
         let at = match &deed.on {
-            DoneOn::Proxy(seen) => {
-                let Some(edge) = edges.get(seen.name.as_str()) else { return };
-                if let Some(tls) = &seen.tls {
-                    self.tls((*edge).clone(), tls.clone());
+            DoneOn::Proxy(then) => {
+                let Some(&(edge, seen)) = edges.get(then.name.as_str()) else { return };
+                if then != seen {
+                    self.leave_out(format!(
+                        "that `{edge}` was another proxy before, from {} to {}",
+                        then.listen, then.upstream
+                    ));
                 }
+                if let Some(why) = impossible(inject, seen) {
+                    self.leave_out(format!("{name}: `{edge}` {why} any more"));
+                    return;
+                }
+                self.tls(edge, seen.tls.as_ref());
                 let spec = EdgeSpec {
-                    name: (*edge).clone(),
+                    name: edge.clone(),
                     via: Via::Listen(seen.listen.clone()),
                     upstream: seen.upstream.clone(),
                     protocol: seen.protocol,
@@ -64,7 +81,7 @@ impl Record {
                 if !self.edges.contains(&spec) {
                     self.edge(spec);
                 }
-                At::Edge((*edge).clone())
+                At::Edge(edge.clone())
             }
             DoneOn::Container(name) => At::Container(name.clone()),
             DoneOn::Between { some, others } => At::Between(some.clone(), others.clone()),
@@ -102,6 +119,18 @@ fn holding(on: &DoneOn, inject: &Fault) -> Holding {
         DoneOn::Between { .. } => Deed::of_fault(inject, Place::Network),
     };
     deed.map_or(Holding::UntilTakenBack, |deed| deed.holding())
+}
+
+/// Why a proxy cannot carry a fault that one of its name has carried.
+fn impossible(fault: &Fault, seen: &ProxySeen) -> Option<&'static str> {
+    let terminates = seen.tls.as_ref().is_some_and(|tls| tls.mode.terminates());
+    if fault.acts_on_handshakes() && !terminates {
+        Some("does not speak TLS with callers")
+    } else if fault.acts_on_requests() && seen.protocol != Protocol::Http {
+        Some("does not read requests")
+    } else {
+        None
+    }
 }
 
 fn offset(at: Span) -> Offset {
@@ -201,6 +230,28 @@ mod tests {
         for part in ["tls: { ", "mode: both", "ca: \"/etc/our ca.pem\"", "name: db"] {
             assert!(text.contains(part), "{part}\n{text}");
         }
+    }
+
+    #[test]
+    fn a_proxy_that_was_made_anew_is_told_as_it_was_last_with_what_it_can_carry() {
+        let slow = deed("slow", r#"{"latency":"100ms"}"#, "5s", Some("7s"));
+        let expired = deed("expired", r#"{"tls-handshake":"expired"}"#, "1s", Some("3s"));
+        let DoneOn::Proxy(plain) = slow.on.clone() else { panic!("{:?}", slow.on) };
+        let tls = serde_json::from_value(serde_json::json!("terminate")).expect("TLS");
+        let sealed = DoneOn::Proxy(ProxySeen { tls: Some(tls), upstream: "127.0.0.1:3".to_owned(), ..plain });
+        let expired = DeedDoc { on: sealed, ..expired };
+        let record = Record::of_history(&history(vec![expired.clone(), slow.clone()]), Span::ZERO);
+        let text = record.scenario(offset(Span::from_secs(20))).unwrap();
+        assert!(text.contains(", to: 127.0.0.1:2 }\n") && text.contains("latency"), "{text}");
+        assert!(!text.contains("inject: { tls-handshake"), "{text}");
+        for part in ["was another proxy before, from 127.0.0.1:1 to 127.0.0.1:3", "does not speak TLS"] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        // Made anew the other way round, it can carry both.
+        let record = Record::of_history(&history(vec![slow, expired]), Span::ZERO);
+        let text = record.scenario(offset(Span::from_secs(20))).unwrap();
+        assert!(text.contains(", to: 127.0.0.1:3, tls: { mode: terminate } }\n"), "{text}");
+        assert_eq!((text.matches("inject:").count(), record.left_out().len()), (2, 1), "{text}");
     }
 
     #[test]

@@ -97,9 +97,16 @@ impl Record {
         self.edges.push(edge);
     }
 
-    /// TLS is spoken on an edge.
-    pub fn tls(&mut self, edge: EdgeName, tls: TlsSettings) {
-        self.tls.insert(edge, tls);
+    /// On which sides of an edge TLS is spoken; none where it passes through.
+    pub fn tls(&mut self, edge: &EdgeName, tls: Option<&TlsSettings>) {
+        match tls {
+            Some(tls) => {
+                self.tls.insert(edge.clone(), tls.clone());
+            }
+            None => {
+                self.tls.remove(edge);
+            }
+        }
     }
 
     /// What is spoken on an edge.

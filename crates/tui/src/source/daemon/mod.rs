@@ -176,9 +176,7 @@ impl Inner {
                 known.faults.insert(key.clone(), sits);
                 standing.insert(key, (text, tally(fault)));
             }
-            if let Some(tls) = &proxy.tls {
-                self.record.lock().tls(name.clone(), tls.clone());
-            }
+            self.record.lock().tls(&name, proxy.tls.as_ref());
             if !known.names.contains_key(&name) {
                 self.record.lock().edge(EdgeSpec {
                     name: name.clone(),
