@@ -1,7 +1,8 @@
 //! TLS as a user meets it: `murphy ca`, `murphy proxy --tls`, and what is wrong with their words.
 
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use murphy_tests::{Bench, Daemon, Sitting, answering, free_ports, skip};
 use serde_json::json;
@@ -148,6 +149,95 @@ fn a_bad_certificate_is_put_on_a_running_proxy_by_hand_taken_off_and_saved_with_
     let saved = std::fs::read_to_string(bench.path().join("saved.yaml")).unwrap();
     assert!(saved.contains("tls: { mode: terminate }") && saved.contains("meets: expired"), "{saved}");
     assert!(!saved.contains("Not recorded"), "{saved}");
+}
+
+/// A dependency with TLS that asks who calls, ended with the test.
+struct Asking {
+    child: Child,
+    port: u16,
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        // SIGKILL: there is nothing to be put in order.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Asking {
+    /// Its authority is in `ca.pem`; what that gave a caller is in `client.pem` and `client.key`.
+    fn start(bench: &Bench) -> Asking {
+        let certificates = "set -e
+            new='openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
+            $new -x509 -days 2 -subj '/CN=upstream ca' -keyout ca.key -out ca.pem
+            for who in server client; do
+                $new -subj /CN=$who -keyout $who.key -out $who.csr
+                echo 'subjectAltName=IP:127.0.0.1' > $who.ext
+                openssl x509 -req -in $who.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile $who.ext -out $who.pem
+            done";
+        let made = bench.shell("sh", &["-c", certificates]).output().expect("sh starts");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let server = "import http.server, ssl
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        who = dict(part[0] for part in self.connection.getpeercert()['subject'])['commonName']
+        self.send_response(200 if who == 'client' else 403)
+        self.send_header('Content-Length', '0')
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain('server.pem', 'server.key')
+context.load_verify_locations('ca.pem')
+context.verify_mode = ssl.CERT_REQUIRED
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+";
+        let mut python = Command::new("python3");
+        python.args(["-c", server]).current_dir(bench.path()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut asking = Asking { child: python.spawn().expect("python3 starts"), port: 0 };
+        let said = asking.child.stdout.take().expect("its output is kept");
+        let mut port = String::new();
+        BufReader::new(said).read_line(&mut port).expect("where it listens");
+        asking.port = port.trim().parse().expect("a port");
+        asking
+    }
+}
+
+#[test]
+fn a_dependency_that_asks_who_calls_is_told_where_a_scenario_says_who() {
+    if !has_python() {
+        return;
+    }
+    if Command::new("openssl").arg("version").output().is_err() {
+        return skip("no openssl on the PATH");
+    }
+    let bench = Bench::new();
+    let (asking, [port]) = (Asking::start(&bench), free_ports());
+    for (identity, wanted) in
+        [(", cert: client.pem, key: client.key", "probe up ok (200)"), ("", "probe up NOT ok")]
+    {
+        let scenario = format!(
+            "murphy: 1
+name: it asks who calls
+edges:
+  shop:
+    listen: 127.0.0.1:{port}
+    to: 127.0.0.1:{}
+    protocol: http
+    tls: {{ mode: originate, ca: ca.pem{identity} }}
+probes: {{ up: {{ http: GET http://127.0.0.1:{port}/, every: 100ms }} }}
+phases: {{ warm-up: 0s, baseline: 1s, fault: 1s, recovery: 1s }}
+control: true
+",
+            asking.port
+        );
+        bench.file("asked.yaml", &scenario);
+        bench.run_expecting(0, &["run", "asked.yaml"]).says(wanted);
+    }
 }
 
 #[test]
