@@ -316,7 +316,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=4)
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--smoke", action="store_true")
-    parser.add_argument("--again", type=int, default=0, help="make a run that left something open, and whose requests were sent late, again so often, alone; with --smoke also one that was not late")
+    parser.add_argument("--again", type=int, default=0, help="make a run that left something open, and whose requests were sent late, again so often, alone; with --smoke also one that was not late, first with its own seed, then with those behind it")
     parser.add_argument("--keep", action="store_true", help="keep the directories of all runs")
     parser.add_argument("--results", help="append one JSON line a run to this file")
     parser.add_argument("--table", help="write the tables into this file, between its markers")
@@ -379,9 +379,11 @@ def carry_out(args):
                 log.flush()
     # It proves nothing either way; with the machine for itself it may.
     for index, result in enumerate(results):
-        for _ in range(args.again if proves_nothing(result, args.smoke) else 0):
-            print(f"again, for it left something open: {result['cell']}/{result['seed']}", file=sys.stderr)
-            results[index] = run((result["cell"], result["seed"], murphy, args.keep))
+        for time_again in range(args.again if proves_nothing(result, args.smoke) else 0):
+            # In the smoke, a draw of the cell that is too near to a bound for this machine must not be all that is seen of the detector.
+            seed = result["seed"] + (time_again if args.smoke else 0)
+            print(f"again, for it left something open: {result['cell']}/{seed}", file=sys.stderr)
+            results[index] = run((result["cell"], seed, murphy, args.keep))
             if not proves_nothing(results[index], args.smoke):
                 break
     return sorted(results, key=lambda result: (result["cell"], result["seed"]))

@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 FIXTURE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fixture.py")
@@ -20,23 +21,29 @@ class Refused(Exception):
     """A server could not be prepared, or read when all was over."""
 
 
+GIVEN, GIVING = set(), threading.Lock()
+
+
 def free_ports(count):
-    held = []
-    for _ in range(count):
-        while True:
-            one = socket.socket()
+    """Ports of loopback that are free, and that this process is given only once: whoever is to listen there may take its time, and
+    of runs that begin at the same moment two would else be given the same one now and then."""
+    ports = []
+    with GIVING:
+        while len(ports) < count:
             port = random.randint(17000, 29999)  # below the range from which the system itself draws
-            try:
-                one.bind(("127.0.0.1", port))
-            except OSError:
-                one.close()
-                continue
-            held.append(one)
-            break
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
+            if port not in GIVEN and is_free(port):
+                GIVEN.add(port)
+                ports.append(port)
     return ports
+
+
+def is_free(port):
+    with socket.socket() as one:
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 # ---------------------------------------------------------------- before the callee: nginx and HAProxy
