@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use engine::{Victims, armed};
 use murphy_core::Timestamp;
-use murphy_testkit::Sandbox;
+use murphy_testkit::{Member, Sandbox};
 use murphy_tests::{Bench, Three, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -78,10 +78,12 @@ fn limits_and_a_lost_network_stay_with_a_container_that_is_restarted() {
     let kept = LASTING.into_iter().filter(|(fault, _)| *fault != "pause");
     for (fault, is_there) in kept {
         let (bench, healthy, before) = (Bench::new(), healthy(), victims.state());
+        let begun = Timestamp::since_epoch();
         let step = format!("faults: [{{ container: {}, inject: {fault} }}]", victims.member.name);
         bench.file("s.yaml", &scenario(&healthy, &step));
         let run = bench.spawn(&["run", "s.yaml"]);
         eventually(fault, PATIENCE, || is_there(&victims.sandbox.inspect(&victims.member.id)));
+        is_told(&victims.sandbox, &victims.member, fault, begun);
         let began = victims.started_at();
         restart(&victims);
         assert_ne!(victims.started_at(), began);
@@ -106,6 +108,13 @@ const LASTING: [(&str, IsThere); 3] = [
         host["Memory"] == json!(64 << 20) && host["PidsLimit"] == json!(20)
     }),
 ];
+
+/// Waits until the engine is through with a fault. Limits are in its record before it is; the others only when it is.
+fn is_told(sandbox: &Sandbox, of: &Member, fault: &str, since: Duration) {
+    if fault.contains("limits") {
+        eventually("it is told", PATIENCE, || sandbox.has_told(of, "update", since));
+    }
+}
 
 /// What was given to it, as the engine shows it.
 fn given(all: &Value, network: &str) -> Value {
@@ -146,10 +155,7 @@ fn a_fault_comes_with_the_container_that_takes_the_place_of_its_target() {
         let before = given(&sandbox.inspect(&old.id), &network);
         let run = bench.spawn(&["run", "s.yaml"]);
         eventually(fault, PATIENCE, || is_there(&sandbox.inspect(&old.id)));
-        // Limits are in its record before the engine is through with them; the others only when it is.
-        if fault.contains("limits") {
-            eventually("it is told", PATIENCE, || sandbox.has_told(&old, "update", begun));
-        }
+        is_told(&sandbox, &old, fault, begun);
         // As `docker compose up --force-recreate` does.
         let path = format!("/containers/{}?force=true", old.id);
         assert_eq!(sandbox.engine().call("DELETE", &path, None).expect("an answer").status, 204);
