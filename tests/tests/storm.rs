@@ -298,6 +298,11 @@ fn kill_run(bench: &Bench, run: &mut Child, with_watchdog: bool) -> Vec<String> 
     due
 }
 
+/// What was in the world at none of these kills, though runs have it.
+fn missed(kinds: &BTreeMap<String, u32>) -> Vec<&'static str> {
+    KINDS.into_iter().filter(|kind| !kinds.contains_key(*kind)).collect()
+}
+
 #[test]
 fn the_storm_leaves_nothing_behind() {
     let strikes = std::env::var("MURPHY_STORM").ok().and_then(|text| text.parse().ok()).unwrap_or(USUAL);
@@ -307,19 +312,27 @@ fn the_storm_leaves_nothing_behind() {
     }
     let begun = Instant::now();
     let (next, by_itself, by_undo) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0));
+    let signals = AtomicU32::new(0);
     let (in_the_world, kinds) = (AtomicU32::new(0), Mutex::new(BTreeMap::<String, u32>::new()));
+    // A kind that only one run of fifteen has, and that for half of its time, may be missed by all kills: then there are more of them, as
+    // many again at most.
+    let is_enough = |number: u32| {
+        let kinds = kinds.lock().expect("a lock");
+        number >= strikes && (strikes < USUAL || number >= 2 * strikes || missed(&kinds).is_empty())
+    };
     std::thread::scope(|scope| {
         for mut lane in lanes {
-            let (next, by_itself, by_undo) = (&next, &by_itself, &by_undo);
-            let (in_the_world, kinds) = (&in_the_world, &kinds);
+            let (next, by_itself, by_undo, signals) = (&next, &by_itself, &by_undo, &signals);
+            let (in_the_world, kinds, is_enough) = (&in_the_world, &kinds, &is_enough);
             scope.spawn(move || {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= strikes {
+                    if is_enough(number) {
                         break;
                     }
                     if number.is_multiple_of(4) {
                         lane.interrupt();
+                        signals.fetch_add(1, Ordering::Relaxed);
                     }
                     let (mended, due) = lane.strike();
                     in_the_world.fetch_add(u32::from(!due.is_empty()), Ordering::Relaxed);
@@ -334,22 +347,22 @@ fn the_storm_leaves_nothing_behind() {
         }
     });
     let (by_itself, by_undo) = (by_itself.into_inner(), by_undo.into_inner());
-    let in_the_world = in_the_world.into_inner();
+    let (in_the_world, kills) = (in_the_world.into_inner(), by_itself + by_undo);
     let kinds = kinds.into_inner().expect("a lock");
     println!(
-        "crash storm: {strikes} kills, {} of them with something in the world {:?}; as before: {by_itself} within 5 s \
+        "crash storm: {kills} kills, {} of them with something in the world {:?}; as before: {by_itself} within 5 s \
          by itself, {by_undo} after murphy undo; 0 left; and \
          {} signals, all as before at the end of the run; {:.0} s",
         in_the_world,
         kinds,
-        strikes.div_ceil(4),
+        signals.into_inner(),
         begun.elapsed().as_secs_f64()
     );
-    assert_eq!(by_itself + by_undo, strikes);
+    assert!(kills >= strikes, "{kills} of {strikes}");
     // A run that ends by itself as soon as it begins would leave nothing either.
-    assert!(in_the_world * 2 > strikes, "the runs did not get far");
+    assert!(in_the_world * 2 > kills, "the runs did not get far");
     if strikes >= USUAL {
-        let never: Vec<&str> = KINDS.into_iter().filter(|kind| !kinds.contains_key(*kind)).collect();
+        let never = missed(&kinds);
         assert!(never.is_empty(), "at no kill there was one of {never:?} to be taken back");
     }
 }
