@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::process::{Child, Command};
+use std::sync::mpsc::{self, TryRecvError};
 use std::time::{Duration, Instant};
 
 use murphy_testkit::{Member, Sandbox};
@@ -102,21 +103,38 @@ impl Three {
         let ear = self.inside(to, || UdpSocket::bind("0.0.0.0:7100").expect("a port"));
         ear.set_read_timeout(Some(Duration::from_millis(300))).expect("a limit");
         let address = SocketAddr::new(self.ip(to), 7100);
-        self.inside(from, || {
-            let mouth = UdpSocket::bind("0.0.0.0:0").expect("a port");
-            for _ in 0..count {
-                // Full queues are no loss.
-                while mouth
-                    .send_to(b"x", address)
-                    .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-                {}
-            }
-        });
-        let mut heard = 0;
-        while ear.recv(&mut [0; 8]).is_ok() {
-            heard += 1;
-        }
-        heard
+        // Dropped when all are sent.
+        let (sending, sent) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            // Beside the sending: the buffer of a socket holds some 250 of them, and what it has no room for is no loss of the network.
+            let hearing = scope.spawn(move || {
+                let mut heard = 0;
+                loop {
+                    let over = sent.try_recv() == Err(TryRecvError::Disconnected);
+                    match ear.recv(&mut [0; 8]) {
+                        Ok(_) => heard += 1,
+                        Err(_) if over => return heard,
+                        Err(_) => {}
+                    }
+                }
+            });
+            self.inside(from, || {
+                let mouth = UdpSocket::bind("0.0.0.0:0").expect("a port");
+                for number in 1..=count {
+                    // Full queues are no loss.
+                    while mouth
+                        .send_to(b"x", address)
+                        .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+                    {}
+                    // In portions that fit into the buffer also where nobody reads for a moment.
+                    if number.is_multiple_of(50) {
+                        std::thread::park_timeout(Duration::from_millis(20));
+                    }
+                }
+            });
+            drop(sending);
+            hearing.join().expect("no panic")
+        })
     }
 
     /// What of Murphy's is in the network of a container.
