@@ -127,6 +127,19 @@ fn the_published_schema_is_the_binary_s() {
     assert!(printed == published, "docs/scenario.schema.json is not current: make schema");
 }
 
+/// Asserts what a shell is told that completes a line. It is never kept waiting, so a busy machine may be asked again.
+#[track_caller]
+fn is_told(wanted: &str, ask: impl Fn() -> String) {
+    let mut told = ask();
+    for _ in 0..4 {
+        if told == wanted {
+            return;
+        }
+        told = ask();
+    }
+    assert_eq!(told, wanted);
+}
+
 #[test]
 fn completions_of_bash_know_what_runs() {
     let bench = Bench::new();
@@ -136,8 +149,8 @@ fn completions_of_bash_know_what_runs() {
     let script = bench.run(&["completions", "bash"]).expect(0).stdout;
     bench.file("murphy.bash", &script);
     let completed = |words: &[&str]| completed(&bench, &daemon.url, &murphy().display().to_string(), words);
-    assert_eq!(completed(&["proxies", "toggle", "re"]), "redis");
-    assert_eq!(completed(&["fault", "edit", "redis", "s"]), "slow");
+    is_told("redis", || completed(&["proxies", "toggle", "re"]));
+    is_told("slow", || completed(&["fault", "edit", "redis", "s"]));
     assert_eq!(completed(&["explain", "blackh"]), "blackhole");
     assert_eq!(completed(&["explain", "metast"]), "metastability");
     assert_eq!(completed(&["explain", "exit-"]), "exit-codes");
@@ -159,7 +172,7 @@ fn completions_of_bash_carry_out_no_name() {
     }
     bench.file("murphy.bash", &bench.run(&["completions", "bash"]).expect(0).stdout);
     let murphy = murphy().display().to_string();
-    assert_eq!(completed(&bench, &daemon.url, &murphy, &["proxies", "toggle", "''"]), "redis");
+    is_told("redis", || completed(&bench, &daemon.url, &murphy, &["proxies", "toggle", "''"]));
     // The function of the shell expands nothing by itself.
     let told = completed(&bench, &daemon.url, "liar", &["proxies", "toggle", "''"]);
     assert_eq!(told, "$(touch pwned) * real");
@@ -177,7 +190,7 @@ fn completions_of_bash_ask_the_daemon_that_the_line_names() {
     let url = ["http", ":", "//127.0.0.1", ":", &port];
     for before in [&["proxies", "--api"][..], &["proxies", "--api", "="]] {
         let words = [before, &url, &["toggle", "re"]].concat();
-        assert_eq!(completed(&bench, "http://127.0.0.1:1", &murphy, &words), "redis", "{words:?}");
+        is_told("redis", || completed(&bench, "http://127.0.0.1:1", &murphy, &words));
     }
 }
 
@@ -203,9 +216,12 @@ fn completions_of_fish_know_what_runs() {
     daemon.run(&bench, "proxies add redis 127.0.0.1:9").expect(0);
     bench.file("murphy.fish", &bench.run(&["completions", "fish"]).expect(0).stdout);
     let asked = "source murphy.fish; complete -C 'murphy proxies toggle re'";
-    let out = bench.shell("fish", &["--no-config", "-c", asked]).env("MURPHY_API", &daemon.url).output();
-    let told = String::from_utf8(out.expect("fish").stdout).expect("text");
-    assert!(told.lines().any(|line| line.split('\t').next() == Some("redis")), "{told}");
+    is_told("redis", || {
+        let out = bench.shell("fish", &["--no-config", "-c", asked]).env("MURPHY_API", &daemon.url).output();
+        let told = String::from_utf8(out.expect("fish").stdout).expect("text");
+        let names = told.lines().filter_map(|line| line.split('\t').next());
+        names.filter(|name| *name == "redis").take(1).collect()
+    });
 }
 
 #[test]
@@ -232,10 +248,13 @@ fn completions_of_zsh_know_what_runs_and_carry_out_no_name() {
         asked murphy expl
         asked liar proxies toggle ''
     "#;
-    let out = bench.shell("zsh", &["-f", "-c", asked]).env("MURPHY_API", &daemon.url).output().expect("zsh");
-    let told = String::from_utf8_lossy(&out.stdout);
     let wanted = "_murphy_known 1\n-- redis\n-- slow\nthe parser\nthe parser\n-- $(touch pwned) * real\n";
-    assert_eq!(told, wanted, "{}", String::from_utf8_lossy(&out.stderr));
+    is_told(wanted, || {
+        let out = bench.shell("zsh", &["-f", "-c", asked]).env("MURPHY_API", &daemon.url).output();
+        let out = out.expect("zsh");
+        eprintln!("{}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    });
     assert!(!bench.path().join("pwned").exists(), "a name was carried out");
 }
 
