@@ -21,7 +21,9 @@ fn proxies_and_faults_are_made_edited_and_removed_by_words() {
     let bench = Bench::new();
     let daemon = Daemon::start(&bench, &[]);
     let upstream = echo();
-    let made = json(&daemon, &bench, &format!("proxies add redis {upstream}"));
+    // A port that the system gives to nobody, so that it is free yet when the proxy comes back.
+    let [port] = free_ports();
+    let made = json(&daemon, &bench, &format!("proxies add redis {upstream} --listen 127.0.0.1:{port}"));
     let listen = made["listen"].as_str().unwrap().to_owned();
     let mut stream = TcpStream::connect(&listen).unwrap();
     round_trip(&mut stream).unwrap();

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-use murphy_tests::{Bench, Daemon, finish, send};
+use murphy_tests::{Bench, Daemon, finish, free_ports, send};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -14,7 +14,9 @@ fn the_words_of_toxiproxy_cli_drive_the_daemon() {
     let cli = |args: &str| daemon.cli(&bench, args);
     let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = upstream.local_addr().unwrap();
-    let made = cli(&format!("create -l localhost:0 -u {address} redis")).expect(0);
+    // A port that the system gives to nobody, so that it is free yet when the proxy comes back.
+    let [port] = free_ports();
+    let made = cli(&format!("create -l localhost:{port} -u {address} redis")).expect(0);
     assert_eq!(made.stdout, "Created new proxy redis\n");
     let line = cli("ls").expect(0).stdout;
     let fields: Vec<&str> = line.trim_end().split('\t').collect();

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use murphy_control::Compat;
+use murphy_testkit::free_port;
 use support::{Daemon, PATIENCE, daemon, lag, pair, passes, quickest, read_exactly, upstream, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -260,7 +261,14 @@ async fn a_reset_of_all_proxies_keeps_open_connections_but_those_under_a_timeout
 
 #[tokio::test]
 async fn a_disabled_proxy_refuses_ends_its_connections_and_comes_back_on_its_port_with_its_toxics() {
-    let scene = scene(&[r#"{"type":"latency","attributes":{"latency":50}}"#]).await;
+    let daemon = daemon(Compat::Better).await;
+    let (listener, address) = upstream().await;
+    // A port that the system gives to nobody, so that it is free yet when the proxy comes back.
+    let proxy = std::net::SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let body = format!(r#"{{"name":"p","listen":"{proxy}","upstream":"{address}"}}"#);
+    daemon.done("POST", "/proxies", &body).await;
+    daemon.toxic("p", r#"{"type":"latency","attributes":{"latency":50}}"#).await;
+    let scene = Scene { daemon, listener, proxy };
     let (mut caller, _server) = scene.pair().await;
     scene.daemon.done("PATCH", "/proxies/p", r#"{"enabled":false}"#).await;
     assert_eq!(end_of(&mut caller).await, None);
