@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What becomes of a write whose dependency does not answer within 200 ms.
+/// What becomes of a write whose dependency does not answer within 800 ms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keeping {
     /// It is refused with 503, and not kept.
@@ -66,7 +66,8 @@ fn write(dependency: SocketAddr, how: Keeping, kept: &Mutex<Vec<String>>, id: &s
 
 fn answers(dependency: SocketAddr) -> bool {
     let Ok(mut stream) = TcpStream::connect(dependency) else { return false };
-    stream.set_read_timeout(Some(Duration::from_millis(200))).expect("a socket");
+    // Longer than a busy machine takes: what is forgotten before the fault would be no deed of it.
+    stream.set_read_timeout(Some(Duration::from_millis(800))).expect("a socket");
     let asked = stream.write_all(b"GET / HTTP/1.1\r\nHost: db\r\n\r\n");
     asked.and_then(|()| stream.read_exact(&mut [0; 8])).is_ok()
 }
