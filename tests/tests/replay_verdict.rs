@@ -108,6 +108,27 @@ fn what_was_done_over_the_api_has_the_same_verdict_again() {
 }
 
 #[test]
+fn what_was_done_over_the_api_with_nobody_watching_has_the_same_verdict_again() {
+    let (bench, upstream, [port, other]) = (Bench::new(), echo(), free_ports());
+    let listen = SocketAddr::from(([127, 0, 0, 1], port));
+    let daemon = Daemon::start(&bench, &["--seed", "7"]);
+    daemon.run(&bench, &format!("proxies add cache {upstream} --listen {listen}")).expect(0);
+    daemon.run(&bench, &format!("proxies add other {upstream} --listen 127.0.0.1:{other}")).expect(0);
+    {
+        let callers = Caller::of(listen, SOON);
+        daemon.run(&bench, "fault add cache --blackhole --direction both").expect(0);
+        eventually("enough calls are given up", PATIENCE, || callers.given_up() >= ENOUGH);
+        daemon.run(&bench, "fault remove cache blackhole").expect(0);
+    }
+    // What was seen stays, whatever becomes of the proxy.
+    daemon.run(&bench, "proxies remove cache").expect(0);
+    daemon.run(&bench, "proxies save recorded.yaml").expect(0).says("murphy check recorded.yaml");
+    let saved = std::fs::read_to_string(bench.path().join("recorded.yaml")).expect("a recording");
+    assert!(!saved.contains("other"), "{saved}");
+    replayed(&bench, listen);
+}
+
+#[test]
 fn what_was_done_to_the_calls_of_a_container_has_the_same_verdict_again() {
     let Some(stack) = CartStack::up("what_was_done_to_the_calls_of_a_container") else { return };
     let bench = Bench::new();

@@ -6,7 +6,8 @@
 use std::fmt::Write as _;
 
 use murphy_core::{Span, plural};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::rounded::three_digits;
 
@@ -15,7 +16,7 @@ use crate::rounded::three_digits;
 const FEWEST_REPLAYED: u64 = 100;
 
 /// What callers were seen to do so far; what is missing was not seen.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Patterns {
     /// Whether they give up on a call that is not answered.
@@ -30,8 +31,10 @@ pub struct Patterns {
 }
 
 /// Of calls that are not answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+// A fault has the short name.
+#[schemars(rename = "TimeoutSeen")]
 pub enum Timeout {
     /// They are given up.
     GivesUp {
@@ -52,8 +55,9 @@ pub enum Timeout {
 }
 
 /// Of calls that fail.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "AttemptsSeen")]
 pub enum Attempts {
     /// Calls that say by a key or a trace which one they are.
     Counted {
@@ -74,8 +78,9 @@ pub enum Attempts {
 }
 
 /// Of callers that fall silent.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "BreakerSeen")]
 pub struct Breaker {
     /// How often they did.
     pub times: u64,

@@ -191,6 +191,11 @@ impl Events {
         }
     }
 
+    /// Whether anybody listens.
+    pub(crate) fn is_heard(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
     /// Tells everybody of something that the data path has recorded.
     pub fn tell_traffic(&self, event: &Event) {
         let mut listeners = self.lock();

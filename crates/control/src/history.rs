@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use murphy_adhoc::{Happening, Kind, NetworkTarget, Whom};
-use murphy_core::{Chance, Directions, FaultId, Offset, Protocol, RunClock, Span};
+use murphy_core::{Chance, Demand, Directions, EdgeName, Event, FaultId, Offset, Protocol, RunClock, Span};
 use murphy_faults::{Fault, Match, Which};
 use murphy_scenario::Stretch;
 use murphy_tls::TlsSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::callers::{Callers, CallsDoc};
 
 /// So many are kept of what is over.
 const KEPT: usize = 2048;
@@ -99,6 +101,8 @@ pub struct HistoryDoc {
     pub forgotten: u64,
     /// What was done and cannot be told here, in words.
     pub left_out: Vec<String>,
+    /// How the callers of the proxies behave on which something stood: at most 64.
+    pub calls: Vec<CallsDoc>,
 }
 
 fn is_all(matching: &Match) -> bool {
@@ -223,12 +227,13 @@ impl Kept {
 pub(crate) struct History {
     clock: RunClock,
     kept: Arc<Mutex<Kept>>,
+    callers: Callers,
 }
 
 impl History {
     /// Nothing was done yet; its time begins now.
     pub(crate) fn start() -> History {
-        History { clock: RunClock::start(), kept: Arc::default() }
+        History { clock: RunClock::start(), kept: Arc::default(), callers: Callers::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -254,8 +259,19 @@ impl History {
         }
     }
 
+    /// Something stands on a proxy that its calls may meet: they are watched from now on, under this edge.
+    pub(crate) fn watch(&self, edge: EdgeName, proxy: &ProxySeen, demand: &Demand) {
+        self.callers.watch(self.clock.now(), edge, proxy, demand);
+    }
+
+    /// Something has happened on the data path.
+    pub(crate) fn on(&self, event: &Event) {
+        self.callers.on(event);
+    }
+
     /// A proxy is gone, with all that stood on it.
     pub(crate) fn gone(&self, proxy: &str) {
+        self.callers.gone(proxy);
         let now = self.clock.now();
         let mut kept = self.lock();
         let open = kept.open.remove(&Key::Proxy(proxy.to_owned())).unwrap_or_default();
@@ -301,13 +317,14 @@ impl History {
 
     /// As it is told.
     pub(crate) fn doc(&self) -> HistoryDoc {
+        let calls = self.callers.docs();
         let now = span(self.clock.now());
         let kept = self.lock();
         let all = kept.over.iter().chain(kept.open.values().flatten());
         let mut deeds: Vec<DeedDoc> = all.map(Deed::doc).collect();
         deeds.sort_by_key(|deed| deed.from);
         let left_out = kept.left_out.iter().cloned().collect();
-        HistoryDoc { now, deeds, forgotten: kept.forgotten, left_out }
+        HistoryDoc { now, deeds, forgotten: kept.forgotten, left_out, calls }
     }
 }
 

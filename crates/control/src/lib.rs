@@ -3,6 +3,7 @@
 //! Every answer comes within a bounded time. Nothing here waits for a connection, a dependency or a dead peer with a
 //! lock held, and no request can end the daemon.
 
+mod callers;
 mod client;
 mod containers;
 mod events;
@@ -16,6 +17,7 @@ mod server;
 mod toxiproxy;
 mod traffic;
 
+pub use callers::CallsDoc;
 pub use client::{Client, ClientError, Heard, Listening, ProxyView, ToxicOrder, ToxicSettings, ToxicView};
 pub use containers::{Base, ContainerFaultDoc, NewContainerFault, NotTakenBack, StandsDoc};
 pub use events::{EventBody, Events, LiftedBy, Notice, TallyDoc, TooManyListeners};

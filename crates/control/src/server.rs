@@ -27,6 +27,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::containers::{Base, ContainerFaults, NotTakenBack};
 use crate::events::Events;
+use crate::history::History;
 use crate::listen::{self, ListenError};
 use crate::metrics::MetricsChoice;
 use crate::native::{Guard, NativeApi, Reach, Token};
@@ -178,9 +179,10 @@ impl Server {
         let mut helpers = JoinSet::new();
         helpers.spawn(murphy_core::boxed(self.proxies.clone().watch_leases()));
         let (events, recording, over) = (self.events.clone(), self.recording, stop.clone());
+        let history = self.proxies.book();
         let teller = std::thread::Builder::new().name("events".into());
         // Without the thread there are no traffic events, and everything else goes on.
-        let teller = teller.spawn(move || tell(recording, &events, &over)).ok();
+        let teller = teller.spawn(move || tell(recording, &events, &history, &over)).ok();
         let mut shutdown = pin!(shutdown);
         loop {
             let accepted = tokio::select! {
@@ -218,16 +220,30 @@ impl Server {
     }
 }
 
-/// Tells events of the data path to those who listen, until it is over.
-fn tell(mut recording: Recording, events: &Events, over: &CancellationToken) {
+/// Tells events of the data path to those who listen and to the history, until it is over.
+///
+/// Where nobody listens they are gathered for a moment: to wake this thread for each is most of what one costs the data path.
+fn tell(mut recording: Recording, events: &Events, history: &History, over: &CancellationToken) {
     const PATIENCE: Duration = Duration::from_secs(3600);
-    while let Ok(event) = recording.next(PATIENCE) {
+    const GATHERED: Duration = Duration::from_millis(20);
+    let mut patience = PATIENCE;
+    while let Ok(event) = recording.next(patience) {
         if over.is_cancelled() {
             return;
         }
-        if let Some(event) = event {
-            events.tell_traffic(&event);
-        }
+        patience = match event {
+            Some(event) => {
+                history.on(&event);
+                events.tell_traffic(&event);
+                if events.is_heard() { PATIENCE } else { Duration::ZERO }
+            }
+            None => {
+                if patience.is_zero() {
+                    std::thread::park_timeout(GATHERED);
+                }
+                PATIENCE
+            }
+        };
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Recorder {
     queue: Option<SyncSender<(Offset, EventKind)>>,
     lost: Arc<AtomicU64>,
     demand: Option<Demand>,
+    /// Of this part of it alone.
+    own: Option<Demand>,
 }
 
 /// How many listen to a recorder that works on demand. With nobody listening nothing is recorded.
@@ -43,7 +45,7 @@ impl Recorder {
         let (sender, queue) = sync_channel(capacity);
         let lost = Arc::new(AtomicU64::new(0));
         let recording = Recording { queue, lost: Arc::clone(&lost), clock, next: 0 };
-        (Recorder { clock, queue: Some(sender), lost, demand: None }, recording)
+        (Recorder { clock, queue: Some(sender), lost, demand: None, own: None }, recording)
     }
 
     /// The same, but nothing is recorded while nobody listens: for a daemon whose events are seldom asked for.
@@ -52,14 +54,21 @@ impl Recorder {
         (Recorder { demand: Some(demand), ..recorder }, recording)
     }
 
+    /// The same into the same recording, also while only this part of it is wanted.
+    pub fn also_on_demand(&self, own: Demand) -> Recorder {
+        Recorder { own: Some(own), ..self.clone() }
+    }
+
     /// A recorder that keeps nothing, for a proxy that is used as a library.
     pub fn disabled() -> Recorder {
-        Recorder { clock: RunClock::start(), queue: None, lost: Arc::default(), demand: None }
+        Recorder { clock: RunClock::start(), queue: None, lost: Arc::default(), demand: None, own: None }
     }
 
     /// True if events go anywhere; lets a hot path skip the making of one.
     pub fn is_enabled(&self) -> bool {
-        self.queue.is_some() && self.demand.as_ref().is_none_or(|demand| demand.0.load(Ordering::Relaxed) > 0)
+        let is_wanted = |demand: &Demand| demand.0.load(Ordering::Relaxed) > 0;
+        self.queue.is_some()
+            && (self.demand.as_ref().is_none_or(is_wanted) || self.own.as_ref().is_some_and(is_wanted))
     }
 
     /// The run's clock.
@@ -144,6 +153,23 @@ mod tests {
         }
         assert!(recording.next(Duration::ZERO).unwrap().is_some());
         assert_eq!(recording.next(Duration::ZERO), Ok(None));
+    }
+
+    #[test]
+    fn one_part_is_recorded_alone_where_nobody_listens_to_all() {
+        let (all, own) = (Demand::default(), Demand::default());
+        let (others, mut recording) = Recorder::on_demand(RunClock::start(), 8, all.clone());
+        let part = others.also_on_demand(own.clone());
+        assert!(!part.is_enabled());
+        own.set(1);
+        assert_eq!((part.is_enabled(), others.is_enabled()), (true, false));
+        others.record(EventKind::RunEnded);
+        assert_eq!(recording.next(Duration::ZERO), Ok(None));
+        part.record(EventKind::RunEnded);
+        assert!(recording.next(Duration::ZERO).unwrap().is_some());
+        own.set(0);
+        all.set(1);
+        assert_eq!((part.is_enabled(), others.is_enabled()), (true, true));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What stands on a proxy, told to the history of the daemon after each edit, under the lock of that edit.
 
-use murphy_faults::Refuse;
+use murphy_faults::{FaultSpec, Refuse};
 
 use crate::history::{History, HistoryDoc, ProxySeen, StoodDoc};
 use crate::toxiproxy::{Compat, Translated, translated};
@@ -52,7 +52,12 @@ impl Proxies {
             protocol: slot.protocol,
             tls: slot.tls.clone(),
         };
-        self.shared.history.stands(&seen, slot.stands(self.shared.compat));
+        let stands = slot.stands(self.shared.compat);
+        // Calls that are refused leave no trace.
+        if stands.iter().any(|stood| stood.inject.name() != Refuse::NAME) {
+            self.shared.history.watch(self.edge(name), &seen, &slot.watched);
+        }
+        self.shared.history.stands(&seen, stands);
     }
 
     /// The same for one that may be gone meanwhile.

@@ -28,6 +28,7 @@ impl Proxies {
             faults: Vec::new(),
             running: None,
             starts: slot.starts,
+            watched: slot.watched.clone(),
         }) else {
             return Ok(());
         };
@@ -38,6 +39,14 @@ impl Proxies {
         Ok(())
     }
 
+    /// What a proxy is called in the events of the data path.
+    pub(super) fn edge(&self, name: &str) -> EdgeName {
+        EdgeName::new(name).unwrap_or_else(|_| {
+            let hash = self.shared.seed.derive(name, 0);
+            EdgeName::new(&format!("proxy-{:016x}", hash.0)).expect("a hash is a name")
+        })
+    }
+
     /// Takes the address. Returns at once: it is an address, not a name.
     pub(super) async fn bind(
         &self,
@@ -45,10 +54,7 @@ impl Proxies {
         address: SocketAddr,
         slot: &Slot,
     ) -> Result<Proxy, ProxyError> {
-        let edge = EdgeName::new(name).unwrap_or_else(|_| {
-            let hash = self.shared.seed.derive(name, 0);
-            EdgeName::new(&format!("proxy-{:016x}", hash.0)).expect("a hash is a name")
-        });
+        let edge = self.edge(name);
         let reachable = upstream(&slot.upstream);
         let tls = match &slot.tls {
             None => EdgeTls::default(),
@@ -62,7 +68,7 @@ impl Proxies {
             upstream: reachable.unwrap_or(NOWHERE).to_owned(),
             tls: tls.clone(),
             seed: self.shared.seed.derive(name, slot.starts),
-            recorder: self.shared.recorder.clone(),
+            recorder: self.shared.recorder.also_on_demand(slot.watched.clone()),
             limits: Limits { dial_timeout: Span::from_secs(120), ..Limits::default() },
         };
         let mut bound = Proxy::bind(config(address)).await;

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use murphy_core::{Recorder, Seed};
+use murphy_core::{Demand, Recorder, Seed};
 use murphy_proxy::MeterSnapshot;
 use tokio::sync::Mutex as Turn;
 use tokio_util::task::TaskTracker;
@@ -126,6 +126,7 @@ impl Proxies {
             faults: Vec::new(),
             running: None,
             starts: 0,
+            watched: Demand::default(),
         };
         if let Some(address) = address {
             let bound = self.bind(&name, address, &slot).await?;

@@ -1,6 +1,6 @@
 //! One proxy as the daemon keeps it, running or not.
 
-use murphy_core::Protocol;
+use murphy_core::{Demand, Protocol};
 use murphy_proxy::ProxyHandle;
 use murphy_tls::TlsSettings;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,8 @@ pub(super) struct Slot {
     pub(super) running: Option<Running>,
     /// How often it has been started. Each start draws its own choices, the same for the same seed.
     pub(super) starts: u64,
+    /// That its calls are recorded, whoever listens.
+    pub(super) watched: Demand,
 }
 
 impl Slot {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use murphy_adhoc::{Deed, Holding, How};
-use murphy_control::{DeedDoc, DoneOn, HistoryDoc, ProxySeen, StoodDoc};
+use murphy_adhoc::{Deed, Holding, How, Patterns};
+use murphy_control::{CallsDoc, DeedDoc, DoneOn, HistoryDoc, ProxySeen, StoodDoc};
 use murphy_core::{EdgeName, Offset, Protocol, Span};
 use murphy_faults::{Fault, Place, Problems};
 
@@ -37,6 +37,11 @@ impl Record {
                 record.take(&number.to_string(), deed, since, &edges);
             }
         }
+        for calls in &history.calls {
+            if let Some(&(edge, _)) = edges.get(calls.proxy.as_str()) {
+                record.take_calls(calls, since, edge);
+            }
+        }
         if history.forgotten > 0 {
             record.leave_out(format!(
                 "{} of the oldest deeds, which the daemon has forgotten",
@@ -45,6 +50,19 @@ impl Record {
         }
         history.left_out.iter().cloned().for_each(|what| record.leave_out(what));
         record
+    }
+
+    /// How callers behave, as the daemon has seen it: all of it or nothing, for nobody knows what of it was since then.
+    fn take_calls(&mut self, calls: &CallsDoc, since: Span, edge: &EdgeName) {
+        let CallsDoc { proxy, since: watched, patterns } = calls;
+        let is_recorded = self.calls.contains_key(edge);
+        if is_recorded && *watched >= since {
+            self.seen.insert(edge.clone(), patterns.clone());
+        } else if is_recorded && *patterns != Patterns::default() {
+            let why =
+                "they were watched from before that time, and what they did since then is not told apart";
+            self.leave_out(format!("how callers of {proxy} behave: {why}"));
+        }
     }
 
     fn take(&mut self, id: &str, deed: &DeedDoc, since: Span, edges: &Edges<'_>) {
@@ -160,7 +178,8 @@ mod tests {
     }
 
     fn history(deeds: Vec<DeedDoc>) -> HistoryDoc {
-        HistoryDoc { now: Span::from_secs(20), deeds, forgotten: 0, left_out: Vec::new() }
+        let (left_out, calls) = (Vec::new(), Vec::new());
+        HistoryDoc { now: Span::from_secs(20), deeds, forgotten: 0, left_out, calls }
     }
 
     #[test]
@@ -252,6 +271,27 @@ mod tests {
         let text = record.scenario(offset(Span::from_secs(20))).unwrap();
         assert!(text.contains(", to: 127.0.0.1:3, tls: { mode: terminate } }\n"), "{text}");
         assert_eq!((text.matches("inject:").count(), record.left_out().len()), (2, 1), "{text}");
+    }
+
+    #[test]
+    fn what_the_daemon_saw_callers_do_is_expected_of_a_replay_of_all_of_it_and_of_no_part() {
+        let seen = |proxy: &str| -> CallsDoc {
+            let gives_up = r#"{"gives-up":{"after":"400ms","from":"398ms","to":"403.21ms","calls":160}}"#;
+            let text = format!(r#"{{"proxy":"{proxy}","since":"5s","patterns":{{"timeout":{gives_up}}}}}"#);
+            serde_json::from_str(&text).expect("calls")
+        };
+        let mut told = history(vec![deed("off", r#""blackhole""#, "5s", None)]);
+        told.calls = vec![seen("my db"), seen("another")];
+        let text = Record::of_history(&told, Span::ZERO).scenario(offset(told.now)).unwrap();
+        let expected = "expect:\n  proxy-my-db: { timeout: \"<= 510ms\" }\n\nlearn: all\n";
+        assert!(text.ends_with(expected) && !text.contains("Not recorded"), "{text}");
+        let text = Record::of_history(&told, Span::from_secs(6)).scenario(offset(told.now)).unwrap();
+        let why = "# Not recorded: how callers of my db behave: they were watched from before that time";
+        assert!(text.contains(why) && !text.contains("expect:") && !text.contains("another"), "{text}");
+        // Nothing was seen, so nothing is left out.
+        told.calls[0].patterns = Patterns::default();
+        let record = Record::of_history(&told, Span::from_secs(6));
+        assert!(record.left_out().is_empty(), "{:?}", record.left_out());
     }
 
     #[test]

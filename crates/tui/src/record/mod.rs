@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use murphy_adhoc::{Calls, How};
+use murphy_adhoc::{Calls, How, Patterns};
 use murphy_core::{EdgeName, Event, EventKind, Offset, Protocol};
 use murphy_faults::Fault;
 use murphy_tls::TlsSettings;
@@ -89,6 +89,8 @@ pub struct Record {
     made_by: Option<&'static str>,
     /// How callers behave, of edges on which something was done: what that takes is too much for a thousand others.
     calls: BTreeMap<EdgeName, Calls>,
+    /// The same of those edges whose calls somebody else has watched.
+    seen: BTreeMap<EdgeName, Patterns>,
 }
 
 impl Record {

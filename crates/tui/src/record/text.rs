@@ -119,7 +119,8 @@ impl Record {
             // Refused connections leave no trace, so nothing could be asked of them.
             let tells = |act: &Act| act.at == At::Edge(edge.clone()) && act.fault.name() != "refuse";
             if self.acts.iter().any(tells) {
-                seen.push((plain(edge.as_str()), calls.seen().patterns));
+                let patterns = self.seen.get(edge).cloned().unwrap_or_else(|| calls.seen().patterns);
+                seen.push((plain(edge.as_str()), patterns));
             }
         }
         let block = expect_block(&seen);
