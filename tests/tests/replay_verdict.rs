@@ -1,5 +1,6 @@
 //! A recording carries what callers were seen to do as an `expect:` block: the same callers pass when it is replayed, and again, and others
-//! do not; and its faults stand at the same times. By `murphy proxy`, by `murphy top`, over the API, and, for callers of a container, by `murphy attach`.
+//! do not; and its faults stand at the same times. By `murphy proxy`, by `murphy top`, over the API, watched by `top` or by nobody, and, for callers of a
+//! container, by `murphy attach`.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -133,13 +134,15 @@ fn what_was_done_to_the_calls_of_a_container_has_the_same_verdict_again() {
     let Some(stack) = CartStack::up("what_was_done_to_the_calls_of_a_container") else { return };
     let bench = Bench::new();
     let redis = format!("/dev/tcp/{}/6379", stack.redis.name);
-    let call =
-        format!("( exec 3<>{redis} && printf 'PING\\r\\n' >&3 && read -t 0.3 -u 3 answer ) 2>/dev/null");
-    // Five at a time, so that enough are given up in the time of the fault.
-    let script = format!("for n in 1 2 3 4 5; do while :; do {call}; sleep 0.05; done & done; wait");
-    let words = ["-c", &script];
-    let caller =
-        stack.sandbox.container("caller", &words, lent(&stack.network, Path::new("/bin/bash"), "caller"));
+    let calling = |patience: Duration| {
+        let read = format!("read -t {} -u 3 answer", patience.as_secs_f64());
+        let call = format!("( exec 3<>{redis} && printf 'PING\\r\\n' >&3 && {read} ) 2>/dev/null");
+        // Five at a time, so that enough are given up in the time of the fault.
+        let script = format!("for n in 1 2 3 4 5; do while :; do {call}; sleep 0.05; done & done; wait");
+        let words = ["-c", &script];
+        stack.sandbox.container("caller", &words, lent(&stack.network, Path::new("/bin/bash"), "caller"))
+    };
+    let caller = calling(SOON);
     let to = format!("{}:6379", stack.redis.name);
     let attach = ["attach", "--from", &caller.name, "--to", &to, "--blackhole", "--for", "15s"];
     bench
@@ -151,4 +154,9 @@ fn what_was_done_to_the_calls_of_a_container_has_the_same_verdict_again() {
         bench.run_expecting(0, &["run", "recorded.yaml"]).says("GRACEFUL");
     }
     assert_replayed(&bench);
+    // Others under the same name.
+    let path = format!("/containers/{}?force=true", caller.id);
+    assert_eq!(stack.sandbox.engine().call("DELETE", &path, None).expect("an answer").status, 204);
+    calling(LATE);
+    bench.run_expecting(1, &["run", "recorded.yaml"]).says("NOT GRACEFUL").says("timeout");
 }
