@@ -284,7 +284,7 @@ impl History {
         let mut kept = self.lock();
         let key = Key::ContainerFault(fault.clone());
         match happening {
-            Happening::Done { target, .. } => {
+            Happening::Done { target, took, .. } => {
                 let on = match (whom, target.kind) {
                     (Whom::Containers(_), Kind::Container) => {
                         Some((DoneOn::Container(target.name.clone()), Some(target.to_string())))
@@ -298,9 +298,10 @@ impl History {
                 };
                 let stood = StoodDoc::plain(fault.to_string(), inject.clone());
                 let open = kept.open.entry(key).or_default();
-                // Between two sides it is one deed, however many are on each.
+                // Between two sides it is one deed, however many are on each. It began when the engine was asked for it: whoever does it
+                // again asks then.
                 if !open.iter().any(|deed| deed.on == on) {
-                    open.push(Deed::begin(on, stood, now, victim));
+                    open.push(Deed::begin(on, stood, now.before(*took), victim));
                 }
             }
             Happening::TakenBack { undo, .. } => kept.end_those(now, key, |deed| deed.ends_by(undo)),
@@ -422,6 +423,23 @@ mod tests {
         assert_eq!((names, told.forgotten), (vec!["n3", "n4", "n5", "n6"], 3));
         history.stands(&proxy(), Vec::new());
         assert_eq!((history.doc().deeds.len(), history.doc().forgotten), (3, 4));
+    }
+
+    #[test]
+    fn what_is_done_to_a_container_begins_when_it_is_asked_for_however_long_the_engine_takes() {
+        let history = History::start();
+        let whom = Whom::Containers("service:web".parse().unwrap());
+        let inject: Fault = serde_json::from_str(r#""stop""#).unwrap();
+        let begun = |name: &str, took: Span| {
+            let target = murphy_adhoc::Victim { kind: Kind::Container, name: name.into(), id: "aa".into() };
+            let done = Happening::Done { round: 1, target, took, notes: Vec::new(), command: None };
+            history.happened(&FaultId::new(name).unwrap(), &whom, &inject, &done);
+            let deeds = history.doc().deeds;
+            deeds.into_iter().find(|deed| deed.stood.name == name).expect("it was done").from
+        };
+        let before = history.doc().now;
+        assert!(begun("stop-1", Span::ZERO) >= before);
+        assert_eq!(begun("stop-2", Span::from_secs(86_400)), Span::ZERO, "it took longer than there was");
     }
 
     #[test]

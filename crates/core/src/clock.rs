@@ -35,6 +35,11 @@ impl Offset {
     pub fn since(self, earlier: Offset) -> Span {
         Span::from_micros(self.0.saturating_sub(earlier.0))
     }
+
+    /// So long before this; the beginning of the run at the earliest.
+    pub fn before(self, span: Span) -> Offset {
+        Offset(self.0.saturating_sub(span.as_micros()))
+    }
 }
 
 impl std::ops::Add<Span> for Offset {

@@ -303,7 +303,7 @@ impl Inner {
     fn told(&self, pending: &Pending, happening: &Happening) {
         let (now, deed) = (self.config.clock.now(), &pending.planned.deed);
         match happening {
-            Happening::Done { target, notes, .. } => {
+            Happening::Done { target, took, notes, .. } => {
                 let mut world = lock(&self.config.world);
                 let at = world.now;
                 let until = pending.act.schedule.hold.map(|hold| at + hold);
@@ -311,10 +311,11 @@ impl Inner {
                 for note in notes {
                     world.note(at, Loudness::Notice, note.clone());
                 }
-                // Of several targets, the first one begins it.
+                // Of several targets, the first one begins it: when the engine was asked for it, for then it is done again.
                 if !world.struck.iter().any(|struck| struck.number == pending.number) {
                     let mut record = self.config.record.lock();
-                    record.armed(now, &pending.at, &key(pending.number), &pending.fault, &How::plain());
+                    let asked = now.before(*took);
+                    record.armed(asked, &pending.at, &key(pending.number), &pending.fault, &How::plain());
                     drop(record);
                     let (number, container) = (pending.number, pending.container.clone());
                     world.struck.push(Struck { number, container, text: deed.clone(), until });
