@@ -553,3 +553,35 @@ async fn what_is_about_requests_is_refused_where_it_cannot_be_meant() {
     call(&daemon, "POST", "/v1/proxies/http/faults", &slow).await.expect(201);
     daemon.end().await;
 }
+
+#[tokio::test]
+async fn the_callers_of_a_proxy_are_watched_from_its_first_fault_on_though_nobody_listens() {
+    let daemon = daemon(Compat::Better).await;
+    let (listener, address) = upstream().await;
+    let listen = proxy(&daemon, "cart", address).await;
+    proxy(&daemon, "other", address).await;
+    assert_eq!(get(&daemon, "/v1/history").await["calls"], json!([]));
+    let body = json!({ "inject": { "latency": "60ms" } });
+    call(&daemon, "POST", "/v1/proxies/cart/faults", &body).await.expect(201);
+    // Callers that wait at least so long for each answer, however slow the machine is.
+    for _ in 0..12 {
+        let (mut caller, mut server) = pair(listen, &listener).await;
+        lag(&mut caller, &mut server).await;
+        lag(&mut server, &mut caller).await;
+    }
+    let told = within("what they do", async {
+        loop {
+            let calls = get(&daemon, "/v1/history").await["calls"].clone();
+            if calls[0]["patterns"]["timeout"]["none-up-to"]["waited"].is_string() {
+                return calls;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let told = told.await;
+    assert_eq!((told.as_array().map(Vec::len), &told[0]["proxy"]), (Some(1), &json!("cart")), "{told}");
+    call(&daemon, "DELETE", "/v1/proxies/cart", &Value::Null).await.expect(204);
+    let kept = get(&daemon, "/v1/history").await["calls"][0].clone();
+    assert!(kept["patterns"]["timeout"].is_object() && kept["since"] == told[0]["since"], "{kept}");
+    daemon.end().await;
+}
