@@ -197,6 +197,7 @@ fn brief() -> RunBrief {
         }],
         loads: vec![LoadBrief {
             ledger: None,
+            depends_on: None,
             name: load(),
             what: "GET http://127.0.0.1:8000/".into(),
             rate: Frequency::per_second(10_000.0).expect("a rate"),

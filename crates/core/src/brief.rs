@@ -118,6 +118,27 @@ pub enum Protocol {
     Postgres,
 }
 
+/// How much users need a dependency, as the scenario's author declares it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Need {
+    /// They are served without it.
+    Soft,
+    /// They are not.
+    Hard,
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Need::Soft => "soft",
+            Need::Hard => "hard",
+        })
+    }
+}
+
 /// A load, as far as a judge must know it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LoadBrief {
@@ -132,6 +153,9 @@ pub struct LoadBrief {
     /// What is asked for the writes that are kept, as printed; `None` if they are not looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<String>,
+    /// What its users need; `None` if that is not declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depends_on: Option<BTreeMap<EdgeName, Need>>,
 }
 
 /// An edge.

@@ -158,6 +158,8 @@ pub enum Rule {
     Ejects,
     /// Users do not need what is broken: their success rate holds.
     Soft,
+    /// Users need no more than the load declares.
+    AsDeclared,
     /// Trouble does not outlast its cause, fed by the load itself (verdicts 2.15).
     NotMetastable,
     /// No write that was acknowledged is gone.

@@ -29,8 +29,8 @@ mod verdict;
 
 pub use boxed::{Boxed, boxed};
 pub use brief::{
-    EdgeBrief, FaultBrief, Learn, LoadBrief, Phase, PhaseLengths, ProbeBrief, Protocol, Purpose, RunBrief,
-    ServiceBrief,
+    EdgeBrief, FaultBrief, Learn, LoadBrief, Need, Phase, PhaseLengths, ProbeBrief, Protocol, Purpose,
+    RunBrief, ServiceBrief,
 };
 pub use clock::{Offset, RunClock, Timestamp};
 pub use container::{

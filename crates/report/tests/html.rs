@@ -70,6 +70,7 @@ fn a_million() -> Vec<Event> {
         edges: vec![],
         loads: vec![LoadBrief {
             ledger: None,
+            depends_on: None,
             name: load.clone(),
             what: "GET http://127.0.0.1:1/".into(),
             rate: Frequency::per_second(16_667.0).unwrap(),

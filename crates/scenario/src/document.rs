@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use murphy_core::{Chance, Directions, Frequency, Learn, Protocol, Seed, Span};
+use murphy_core::{Chance, Directions, Frequency, Learn, Need, Protocol, Seed, Span};
 use murphy_faults::{ContainerTarget, Fault, Match, Which};
 use murphy_tls::TlsSettings;
 use schemars::JsonSchema;
@@ -277,6 +277,9 @@ pub(crate) struct LoadDoc {
     pub(crate) in_flight_max: Option<u32>,
     /// Where what these requests wrote is read back after the run; each puts its `${LOAD.id}` into what it writes.
     pub(crate) ledger: Option<LedgerDoc>,
+    /// What its users need, by edge, as `{ db: hard, cache: soft }`: `hard`, they are not served without it; `soft`, they are. An
+    /// edge that is left out is not needed. Held against what is measured.
+    pub(crate) depends_on: Option<Table<Need>>,
 }
 
 /// Where writes are read back, when the load is over and everything is taken back.

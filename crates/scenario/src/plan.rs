@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use murphy_core::{
-    Chance, EdgeName, Expectation, Frequency, Learn, LoadName, PhaseLengths, ProbeName, Protocol, Purpose,
-    Secrets, Seed, ServiceName, Span,
+    Chance, EdgeName, Expectation, Frequency, Learn, LoadName, Need, PhaseLengths, ProbeName, Protocol,
+    Purpose, Secrets, Seed, ServiceName, Span,
 };
 use murphy_tls::TlsSettings;
 use serde::Serialize;
@@ -209,6 +209,9 @@ pub struct LoadPlan {
     /// Where what is written is read back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerPlan>,
+    /// What its users need; `None` if that is not declared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub depends_on: Option<BTreeMap<EdgeName, Need>>,
 }
 
 /// Where the writes of a load are read back, when it is over and everything is taken back.

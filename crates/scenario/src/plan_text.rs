@@ -155,8 +155,12 @@ fn load_text(load: &LoadPlan) -> String {
         Arrivals::Constant => "at equal gaps",
     };
     let body = load.request.body.as_ref().map_or(String::new(), |body| format!(" with {} bytes", body.len()));
+    let needs = load.depends_on.as_ref().map_or_else(String::new, |needs| {
+        let each: Vec<String> = needs.iter().map(|(edge, need)| format!("{edge} ({need})")).collect();
+        format!(", depends on {}", if each.is_empty() { "nothing".to_owned() } else { each.join(", ") })
+    });
     format!(
-        "{}{body}, {} {arrivals}, timeout {}, expects {}{}",
+        "{}{body}, {} {arrivals}, timeout {}, expects {}{}{needs}",
         load.request.text(),
         load.rate,
         load.timeout,

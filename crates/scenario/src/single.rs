@@ -107,6 +107,8 @@ fn unbroken(plan: &Plan, purpose: Purpose) -> Plan {
         // without another dependency than the one that was meant: how they fare without each is the answer, not a demand.
         Subject::Load(_) | Subject::Probe(_) => {
             !matches!(expectation.rule, Rule::Follows { .. } | Rule::Sheds | Rule::Soft)
+                // What a load declares is said of every edge, but nothing tells of it where none is broken.
+                && (purpose == Purpose::Experiment || expectation.rule != Rule::AsDeclared)
         }
         Subject::Edge(_) => false,
         Subject::Run => matches!(expectation.rule, Rule::Recovery { .. }),

@@ -218,9 +218,9 @@ pub const DETECTORS: &[DetectorWords] = &[
     },
     DetectorWords {
         detector: Detector::Dependency,
-        question: "can users do without it?",
-        needs: "400 requests a phase settle most cases",
-        expect: &["LOAD: { dependency: soft }"],
+        question: "can users do without it, and is it declared so?",
+        needs: "400 requests a phase settle most cases; `depends-on` on the load and a fault on one edge alone to say hidden",
+        expect: &["LOAD: { dependency: soft }", "LOAD: { dependency: as declared }"],
     },
     DetectorWords {
         detector: Detector::Lost,

@@ -348,6 +348,12 @@ fn names_callee(on: &str, to: &str) -> bool {
     on.split_whitespace().last() == Some(callee)
 }
 
+/// True if a fault acts on whoever is called at `to`, which may be all containers of a service: `container service:redis`.
+pub(crate) fn acts_on_callee(on: &str, to: &str) -> bool {
+    let all_of = on.split_whitespace().last().and_then(|last| last.strip_prefix("service:"));
+    names_callee(on, to) || all_of.is_some_and(|service| names_callee(service, to))
+}
+
 /// The service whose command names the address that callers of an edge dial; `None` if none or several do.
 fn dials(brief: &RunBrief, listen: &str) -> Option<String> {
     let names = |word: &str| word.trim_matches(|c| c == '"' || c == '\'').ends_with(listen);
@@ -382,6 +388,8 @@ mod tests {
         assert!(names_callee("redis", "redis"));
         assert!(!names_callee("process redis-2", "redis:6379"));
         assert!(!names_callee("", "redis"));
+        assert!(acts_on_callee("container service:redis", "redis:6379") && acts_on_callee("redis", "redis"));
+        assert!(!acts_on_callee("container service:redis-2", "redis:6379"));
     }
 
     #[test]

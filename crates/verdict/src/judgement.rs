@@ -377,6 +377,16 @@ impl Finding {
     /// The share that is answered after the fault, of a load that keeps failing.
     pub(crate) const KEPT: &'static str = "after";
 
+    /// The word for users who need what their load does not declare, or declares soft.
+    pub(crate) const HIDDEN: &'static str = "hidden";
+
+    /// How what users need stands to what their load declares, where that is told: `hidden`, `as declared`, or `not needed` though
+    /// declared hard.
+    pub fn declared(&self) -> Option<&str> {
+        let declared = self.param("declared").filter(|_| self.detector == Detector::Dependency);
+        declared.map(|declared| declared.text.as_str())
+    }
+
     /// A parameter of a finding that has some.
     pub fn param(&self, name: &str) -> Option<&Reading> {
         match &self.state {

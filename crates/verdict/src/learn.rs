@@ -80,8 +80,14 @@ fn of_load(run: &RunView<'_>, load: &LoadView, findings: &[Finding]) -> Vec<Stri
     if says(Detector::Shedding).is_some_and(Finding::is_present) {
         rules.push("shedding: at once".to_owned());
     }
-    if says(Detector::Dependency).is_some_and(|finding| matches!(finding.state, State::Absent { .. })) {
-        rules.push("dependency: soft".to_owned());
+    match says(Detector::Dependency) {
+        Some(finding) if matches!(finding.state, State::Absent { .. }) => {
+            rules.push("dependency: soft".to_owned());
+        }
+        Some(finding) if finding.declared().is_some_and(|word| word != Finding::HIDDEN) => {
+            rules.push("dependency: as declared".to_owned());
+        }
+        _ => {}
     }
     let quiesces = run.brief.is_some_and(|brief| !brief.phases.quiet.is_zero());
     for (detector, rule) in [(Detector::Lost, "lost: none"), (Detector::Duplicates, "duplicates: none")] {

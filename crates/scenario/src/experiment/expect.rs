@@ -219,14 +219,15 @@ fn rule(
         }
         "breaker" | "back-off" | "jitter" | "reconnect" | "leak" | "failover" | "shedding" | "dependency"
         | "metastability" | "lost" | "duplicates" => {
-            let (word, rule) = one_word(key)?;
-            if text.trim() != word {
+            let mut known = in_words(key);
+            let Some(at) = known.iter().position(|(words, _)| *words == text.trim()) else {
                 let message =
                     format!("`{}` is nothing that can be expected of `{key}`", shortened(text.trim()));
-                check.findings.error(field.node.region, message).help(format!("write `{key}: {word}`"));
+                let each: Vec<String> = known.iter().map(|(words, _)| format!("`{key}: {words}`")).collect();
+                check.findings.error(field.node.region, message).help(format!("write {}", each.join(" or ")));
                 return None;
-            }
-            rule
+            };
+            known.swap_remove(at).1
         }
         quantile => Rule::Latency {
             quantile: Quantile::from_name(quantile)?,
@@ -236,22 +237,22 @@ fn rule(
     Some((rule, text.trim().to_owned()))
 }
 
-/// Rules that are one word: the word, and what it means.
-fn one_word(key: &str) -> Option<(&'static str, Rule)> {
-    Some(match key {
-        "breaker" => ("opens", Rule::BreakerOpens),
-        "back-off" => ("grows", Rule::BackOffGrows),
-        "jitter" => ("present", Rule::Jitter),
-        "reconnect" => ("spread", Rule::ReconnectsSpread),
-        "leak" => ("none", Rule::NoLeak),
-        "failover" => ("ejects", Rule::Ejects),
-        "shedding" => ("at once", Rule::Sheds),
-        "dependency" => ("soft", Rule::Soft),
-        "metastability" => ("none", Rule::NotMetastable),
-        "lost" => ("none", Rule::NoneLost),
-        "duplicates" => ("none", Rule::NoneTwice),
-        _ => return None,
-    })
+/// Rules that are said in fixed words: all of a key, with what they mean.
+fn in_words(key: &str) -> Vec<(&'static str, Rule)> {
+    match key {
+        "breaker" => vec![("opens", Rule::BreakerOpens)],
+        "back-off" => vec![("grows", Rule::BackOffGrows)],
+        "jitter" => vec![("present", Rule::Jitter)],
+        "reconnect" => vec![("spread", Rule::ReconnectsSpread)],
+        "leak" => vec![("none", Rule::NoLeak)],
+        "failover" => vec![("ejects", Rule::Ejects)],
+        "shedding" => vec![("at once", Rule::Sheds)],
+        "dependency" => vec![("soft", Rule::Soft), ("as declared", Rule::AsDeclared)],
+        "metastability" => vec![("none", Rule::NotMetastable)],
+        "lost" => vec![("none", Rule::NoneLost)],
+        "duplicates" => vec![("none", Rule::NoneTwice)],
+        _ => Vec::new(),
+    }
 }
 
 fn understood<T>(check: &mut Check<'_, '_>, at: Cursor<'_>, result: Result<T, SentenceError>) -> Option<T> {

@@ -1,8 +1,10 @@
 //! Loads: what users do.
 
-use murphy_core::{LoadName, Span};
+use std::collections::BTreeMap;
 
-use super::context::{Check, Cursor};
+use murphy_core::{EdgeName, LoadName, Need, Span};
+
+use super::context::{Check, Cursor, Kind};
 use super::question;
 use crate::captured::references;
 use crate::document::LoadDoc;
@@ -39,6 +41,7 @@ pub(super) fn plan(
     if document.json.is_some() && document.body.is_some() {
         check.not_both(here, ["json", "body"], "in one load", "send one body");
     }
+    let depends_on = declared(check, here, document);
     let Some(http) = &document.http else {
         check.missing(here, &format!("`{}`", shortened(name)), "http", "GET http://127.0.0.1:8000/");
         return None;
@@ -59,7 +62,25 @@ pub(super) fn plan(
         expect_status: document.expect_status.clone().unwrap_or_else(StatusSet::success),
         in_flight_max: document.in_flight_max.unwrap_or(IN_FLIGHT_MAX),
         ledger: ledger(check, here, name, document),
+        depends_on,
     })
+}
+
+/// What its users need; reports names that are no edge's.
+fn declared(
+    check: &mut Check<'_, '_>,
+    here: Cursor<'_>,
+    document: &LoadDoc,
+) -> Option<BTreeMap<EdgeName, Need>> {
+    let (document, at) = (document.depends_on.as_ref()?, here.child("depends-on")?);
+    let mut needs = BTreeMap::new();
+    for ((name, place), (_, need)) in at.fields().zip(&document.0) {
+        if check.must_be(Kind::Edge, name, place.own()) {
+            // A bad name is reported where it is declared.
+            needs.extend(EdgeName::new(name).ok().map(|edge| (edge, *need)));
+        }
+    }
+    Some(needs)
 }
 
 /// Where writes are read back; reports what can tell nothing of them.

@@ -35,6 +35,7 @@ impl Plan {
                     rate: load.rate,
                     timeout: load.timeout,
                     ledger: load.ledger.as_ref().map(|ledger| ledger.read.text()),
+                    depends_on: load.depends_on.clone(),
                 })
                 .collect(),
             probes: self

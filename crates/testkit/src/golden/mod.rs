@@ -264,6 +264,7 @@ impl Golden {
     fn loads(&self) -> Vec<LoadBrief> {
         let load = |name: LoadName, path: &str| LoadBrief {
             ledger: None,
+            depends_on: None,
             name,
             what: format!("GET http://127.0.0.1:8000{path}"),
             rate: Frequency::per_second(self.rate).expect("a rate above zero"),

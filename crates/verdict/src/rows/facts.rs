@@ -70,6 +70,29 @@ pub(super) fn back_off(case: &Case<'_>, subject: &Subject, want: &str) -> Draft 
     }
 }
 
+/// `dependency: as declared`: fails only where users need more than is declared. That they can do without what is declared hard
+/// may be so under another fault alone.
+pub(super) fn as_declared(case: &Case<'_>, subject: &Subject, want: &str) -> Draft {
+    let asked = Asked {
+        kind: RowKind::Dependency,
+        detector: Detector::Dependency,
+        wish: Wish::Absent,
+        rule: "fail if the success rate drops by more than 2 points (Newcombe) without what is declared soft or not at all",
+        shown: "success",
+    };
+    let draft = row(case, subject, &asked, want);
+    match finding(case, Detector::Dependency, subject) {
+        Some(finding) if finding.declared() == Some(Finding::HIDDEN) => {
+            draft.fail(format!("want {want}: {}", finding.text))
+        }
+        Some(finding) if finding.declared().is_some() => draft.pass(want),
+        Some(finding) if finding.is_present() => {
+            draft.open(finding.text.clone(), "a fault on one edge, and nothing else broken")
+        }
+        _ => draft,
+    }
+}
+
 /// `metastability: none`: holds as well where nobody was hurt, so that nothing could last, and not where users are never served
 /// again, though that is no metastability.
 pub(super) fn metastability(case: &Case<'_>, load: &LoadName, want: &str) -> Draft {

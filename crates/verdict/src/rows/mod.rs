@@ -111,6 +111,7 @@ pub(crate) fn row(case: &Case<'_>, expectation: &Expectation) -> Draft {
                 None => Draft::new(kind_of(&expectation.rule), expectation.id.clone(), "").open("", ""),
             }
         }
+        (subject @ Subject::Load(_), Rule::AsDeclared) => facts::as_declared(case, subject, want),
         (Subject::Load(load), Rule::NotMetastable) => facts::metastability(case, load, want),
         (subject @ Subject::Load(_), Rule::Staleness { at_most }) => {
             facts::staleness(case, subject, *at_most, want)
@@ -206,7 +207,7 @@ pub(crate) fn kind_of(rule: &Rule) -> RowKind {
         Rule::NoLeak => RowKind::Leak,
         Rule::Ejects => RowKind::Failover,
         Rule::Sheds => RowKind::Shedding,
-        Rule::Soft => RowKind::Dependency,
+        Rule::Soft | Rule::AsDeclared => RowKind::Dependency,
         Rule::NotMetastable => RowKind::Metastability,
         Rule::Staleness { .. } => RowKind::Staleness,
         Rule::Follows { .. } => RowKind::Follows,
