@@ -171,6 +171,11 @@ pub enum Rule {
         /// The bound.
         at_most: Span,
     },
+    /// The probe turns good within this time of a start of the service, while a dependency is down.
+    StartUp {
+        /// The bound.
+        at_most: Span,
+    },
     /// The probe turns bad within this time of the fault, and good again after it.
     Follows {
         /// The bound.

@@ -108,6 +108,7 @@ pub(crate) fn shown(judgement: &Judgement) -> impl Iterator<Item = &Finding> {
                             | Detector::Failover
                             | Detector::Isolation
                             | Detector::Dependency
+                            | Detector::StartUp
                             | Detector::Lost
                             | Detector::Duplicates
                     )
@@ -128,6 +129,7 @@ pub(crate) fn shown(judgement: &Judgement) -> impl Iterator<Item = &Finding> {
             Detector::Failover => Some(RowKind::Failover),
             Detector::Shedding => Some(RowKind::Shedding),
             Detector::Dependency => Some(RowKind::Dependency),
+            Detector::StartUp => Some(RowKind::StartUp),
             Detector::Lost => Some(RowKind::Lost),
             Detector::Duplicates => Some(RowKind::Duplicates),
             Detector::Metastability => Some(RowKind::Metastability),

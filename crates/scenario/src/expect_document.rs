@@ -136,4 +136,6 @@ pub(crate) struct RulesDoc {
     pub(crate) duplicates: Option<String>,
     /// Probe: turns bad within this time of the fault, and good again after it, as `<= 10s`.
     pub(crate) follows: Option<String>,
+    /// Probe: of a service that is started while a dependency is down: good within this time of the start, as `<= 30s`.
+    pub(crate) start_up: Option<String>,
 }

@@ -103,10 +103,14 @@ impl Single {
 fn unbroken(plan: &Plan, purpose: Purpose) -> Plan {
     let mut plan = Plan { faults: Vec::new(), purpose, ..plan.clone() };
     plan.expectations.retain(|expectation| match expectation.subject {
-        // A probe need not follow a fault that was not meant for it, nor a service refuse where there is no crowd, nor users do
-        // without another dependency than the one that was meant: how they fare without each is the answer, not a demand.
+        // A probe need not follow a fault that was not meant for it, nor tell of a start where nothing is restarted, nor a service
+        // refuse where there is no crowd, nor users do without another dependency than the one that was meant: how they fare
+        // without each is the answer, not a demand.
         Subject::Load(_) | Subject::Probe(_) => {
-            !matches!(expectation.rule, Rule::Follows { .. } | Rule::Sheds | Rule::Soft)
+            !matches!(
+                expectation.rule,
+                Rule::Follows { .. } | Rule::StartUp { .. } | Rule::Sheds | Rule::Soft
+            )
                 // What a load declares is said of every edge, but nothing tells of it where none is broken.
                 && (purpose == Purpose::Experiment || expectation.rule != Rule::AsDeclared)
         }

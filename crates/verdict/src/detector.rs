@@ -41,6 +41,8 @@ pub enum Detector {
     Health,
     /// Can users do without the dependency? (2.17)
     Dependency,
+    /// Does a service start while a dependency is down? (2.17)
+    StartUp,
     /// Are acknowledged writes gone? (2.16)
     Lost,
     /// Are writes kept more often than they were sent? (2.16)
@@ -68,6 +70,7 @@ impl Detector {
             Detector::Metastability => "metastability",
             Detector::Health => "health",
             Detector::Dependency => "dependency",
+            Detector::StartUp => "start-up",
             Detector::Lost => "lost",
             Detector::Duplicates => "duplicates",
         }
@@ -96,7 +99,8 @@ impl Detector {
             | Detector::Shedding
             | Detector::Recovery
             | Detector::Metastability
-            | Detector::Health => true,
+            | Detector::Health
+            | Detector::StartUp => true,
         }
     }
 }
@@ -221,6 +225,13 @@ pub const DETECTORS: &[DetectorWords] = &[
         question: "can users do without it, and is it declared so?",
         needs: "400 requests a phase settle most cases; `depends-on` on the load and a fault on one edge alone to say hidden",
         expect: &["LOAD: { dependency: soft }", "LOAD: { dependency: as declared }"],
+    },
+    DetectorWords {
+        detector: Detector::StartUp,
+        question: "does the service start while a dependency is down?",
+        needs: "a `kill` or `restart` of the caller while the callee is away (`refuse`, `hang`), and nothing else broken; answers of the \
+                probe: 3 good ones in the fault before it, a bad one behind it; to say present, a start without a fault to compare with",
+        expect: &[r#"PROBE: { start-up: "<= 30s" }"#],
     },
     DetectorWords {
         detector: Detector::Lost,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use murphy_core::{
-    Answerer, AttemptOf, CloseHow, ConnId, EdgeName, EventKind, ExchangeEnd, ExitCause, FaultBrief, HttpCall,
-    RunBrief, Side,
+    Answerer, AttemptOf, CloseHow, ConnId, EdgeBrief, EdgeName, EventKind, ExchangeEnd, ExitCause,
+    FaultBrief, HttpCall, RunBrief, Side,
 };
 
 use crate::marked::Mark;
@@ -340,6 +340,19 @@ fn view(
     let mut view = EdgeView { name, from, instance_of, calls, conns, harm, delays, blind: false, hurt };
     view.blind = on_edge.iter().any(|fault| fault.name == "refuse") && view.is_thinned(baseline);
     view
+}
+
+/// Faults on an edge that leave its caller alone, as if the callee were not there.
+const AWAY: [&str; 6] = ["refuse", "hang", "blackhole", "timeout", "reset", "drop"];
+/// Faults of the callee that do the same.
+const GONE: [&str; 6] = ["kill", "stop", "pause", "freeze", "remove", "disconnect"];
+
+/// True if by this fault there is nobody to answer the calls on an edge.
+pub(crate) fn takes_away(fault: &FaultBrief, edge: &EdgeBrief) -> bool {
+    match &fault.edge {
+        Some(on) => on == &edge.name && AWAY.contains(&fault.name.as_str()),
+        None => GONE.contains(&fault.name.as_str()) && acts_on_callee(&fault.on, &edge.to),
+    }
 }
 
 /// True if a process fault that acts on `on` (`process redis`, `redis`) ends or stops the callee `to` (`redis`, `redis:6379`).

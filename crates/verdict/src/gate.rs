@@ -276,7 +276,8 @@ fn effect_on_process(
     Err((format!("did nothing to {}", planned.on), "no process ended and nothing was counted".to_owned()))
 }
 
-fn ends_target(fault: &FaultBrief) -> bool {
+/// True for faults that end a process or a container.
+pub(crate) fn ends_target(fault: &FaultBrief) -> bool {
     matches!(fault.name.as_str(), "kill" | "stop" | "restart" | "remove" | "signal")
 }
 

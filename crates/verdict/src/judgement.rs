@@ -218,6 +218,8 @@ pub enum RowKind {
     Staleness,
     /// Whether a probe follows the dependency.
     Follows,
+    /// Whether a service starts while a dependency is down.
+    StartUp,
     /// Whether acknowledged writes are gone.
     Lost,
     /// Whether writes are kept more often than they were sent.
@@ -486,6 +488,8 @@ pub enum Cause {
     NoShedding,
     /// A health check says something else than the service does.
     HealthCheck,
+    /// A service does not start without a dependency.
+    NeededToStart,
     /// The service comes back late.
     SlowRecovery,
     /// Not told by what was seen.

@@ -151,12 +151,22 @@ fn of_edge(subject: &Subject, findings: &[Finding]) -> Vec<String> {
 }
 
 fn of_probe(subject: &Subject, findings: &[Finding]) -> Vec<String> {
-    let Some(finding) = found(findings, Detector::Health, subject) else { return Vec::new() };
-    match (&finding.state, finding.param("lag").and_then(|lag| lag.value)) {
-        (State::Absent { .. }, _) => vec!["always: true".to_owned()],
-        (State::Present { .. }, Some(lag)) => vec![format!("follows: \"<= {}\"", outward(lag * 1e6))],
-        _ => Vec::new(),
+    let mut rules = Vec::new();
+    if let Some(finding) = found(findings, Detector::Health, subject) {
+        match (&finding.state, finding.param("lag").and_then(|lag| lag.value)) {
+            (State::Absent { .. }, _) => rules.push("always: true".to_owned()),
+            (State::Present { .. }, Some(lag)) => {
+                rules.push(format!("follows: \"<= {}\"", outward(lag * 1e6)))
+            }
+            _ => {}
+        }
     }
+    let starts = found(findings, Detector::StartUp, subject);
+    let starts = starts.filter(|finding| matches!(finding.state, State::Absent { .. }));
+    if let Some(ready) = starts.and_then(|finding| finding.param("ready")?.value) {
+        rules.push(format!("start-up: \"<= {}\"", outward(ready * 1e6)));
+    }
+    rules
 }
 
 /// The recovery of the slowest load, if all came back.

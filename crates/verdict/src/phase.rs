@@ -231,6 +231,14 @@ impl Exit {
     }
 }
 
+/// A service's process, or a container, that came up.
+#[derive(Debug, Clone)]
+pub(crate) struct Start {
+    pub at: u64,
+    /// The service, or the container where it belongs to none.
+    pub service: String,
+}
+
 /// A probe's answer.
 #[derive(Debug, Clone)]
 pub(crate) struct ProbeAnswer {
@@ -307,6 +315,8 @@ pub(crate) struct RunView<'a> {
     pub edges: Vec<EdgeView>,
     pub faults: Vec<FaultView>,
     pub exits: Vec<Exit>,
+    /// In order; of containers only those that had ended in the run.
+    pub starts: Vec<Start>,
     /// Services of which a process was killed for want of memory, and that lived on.
     pub starved: BTreeSet<String>,
     pub probes: BTreeMap<String, Vec<ProbeAnswer>>,

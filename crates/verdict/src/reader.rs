@@ -12,8 +12,8 @@ use crate::edge::{EdgeView, EdgeViews};
 use crate::goodput::{QUIET, REST};
 use crate::judgement::RunEnd;
 use crate::phase::{
-    ByHand, Exit, FaultView, LedgerView, LoadView, Loss, Point, ProbeAnswer, Quiesced, RunView, Window,
-    Windows, Write, micros,
+    ByHand, Exit, FaultView, LedgerView, LoadView, Loss, Point, ProbeAnswer, Quiesced, RunView, Start,
+    Window, Windows, Write, micros,
 };
 
 /// The exit code of a process that got SIGKILL.
@@ -55,6 +55,7 @@ pub(crate) struct Reader {
     ledgers: BTreeMap<LoadName, Box<LedgerRead>>,
     faults: BTreeMap<FaultId, FaultView>,
     exits: Vec<Exit>,
+    starts: Vec<Start>,
     /// Containers of which the kernel killed a process for want of memory, and that have not ended since: by their ids.
     out_of_memory: BTreeMap<String, Starved>,
     /// Where in `exits` the kernel's kill of a container stands, by its id.
@@ -88,6 +89,13 @@ impl Reader {
             EventKind::RunStarted(brief) if is_first => self.brief = Some(brief.clone()),
             EventKind::PhaseStarted { phase } => self.phases.push((at, *phase)),
             EventKind::RunEnded => self.ended = true,
+            EventKind::ServiceStarted { service, .. } => {
+                self.starts.push(Start { at, service: service.as_str().to_owned() });
+            }
+            EventKind::ContainerRestarted { container, service, .. } => {
+                let service = service.clone().unwrap_or_else(|| container.to_string());
+                self.starts.push(Start { at, service });
+            }
             EventKind::ServiceExited { service, status, cause, last_output } => self.exits.push(Exit {
                 at,
                 service: service.as_str().to_owned(),
@@ -236,6 +244,8 @@ impl Reader {
         let (brief, mut exits) = (self.brief.as_deref(), std::mem::take(&mut self.exits));
         let mut edges = self.edges.finish(brief, &baseline, &faults, &exits);
         let mut probes = std::mem::take(&mut self.probes);
+        let mut starts = std::mem::take(&mut self.starts);
+        starts.sort_by_key(|start| start.at);
         // They are told of as they are answered; what is asked of a probe is by when it was asked.
         probes.values_mut().for_each(|answers| answers.sort_by_key(|answer| answer.asked));
         // Who ends with code 0 for want of anything to do was made to by the quiet time, and not by the fault.
@@ -287,6 +297,7 @@ impl Reader {
             loads,
             faults,
             exits,
+            starts,
             starved,
             probes,
             loss: std::mem::take(&mut self.loss),

@@ -155,6 +155,10 @@ fn change_for(kind: RowKind) -> Option<(Cause, &'static str)> {
         RowKind::Staleness => {
             (Cause::DegradedAnswers, "an end to the age at which an old answer is still served")
         }
+        RowKind::StartUp => (
+            Cause::NeededToStart,
+            "start without it, answer what can be answered, and connect in the background until it is there",
+        ),
         RowKind::Follows => {
             (Cause::HealthCheck, "let readiness ask the breaker of a dependency that is needed")
         }

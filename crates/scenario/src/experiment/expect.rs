@@ -127,7 +127,7 @@ fn keys_of(kind: Kind) -> &'static [&'static str] {
             "lost",
             "duplicates",
         ],
-        Kind::Probe => &["always", "before", "during", "after", "follows"],
+        Kind::Probe => &["always", "before", "during", "after", "follows", "start-up"],
         Kind::Edge => &[
             "timeout",
             "attempts",
@@ -171,6 +171,7 @@ fn rule(
         "metastability" => &document.metastability,
         "staleness" => &document.staleness,
         "follows" => &document.follows,
+        "start-up" => &document.start_up,
         "before" => &document.before,
         "during" => &document.during,
         "after" => &document.after,
@@ -209,6 +210,7 @@ fn rule(
         }
         "staleness" => Rule::Staleness { at_most: understood(check, field, sentence::at_most_span(text))? },
         "follows" => Rule::Follows { at_most: understood(check, field, sentence::at_most_span(text))? },
+        "start-up" => Rule::StartUp { at_most: understood(check, field, sentence::at_most_span(text))? },
         "before" | "during" | "after" => {
             let part = match key {
                 "before" => RunPart::Before,

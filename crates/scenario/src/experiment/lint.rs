@@ -104,6 +104,7 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
             | Rule::AsDeclared
             | Rule::NotMetastable
             | Rule::Follows { .. }
+            | Rule::StartUp { .. }
                 if no_faults =>
             {
                 never_seen(check, at, rule);

@@ -198,6 +198,9 @@ fn leak(plan: &Plan, edge: &str, rule: &str) -> Option<Told> {
 const IN_A_ROW: u64 = 3;
 
 fn probe(plan: &Plan, name: &ProbeName, rule: &Rule, id: &str) -> Option<Told> {
+    if let Rule::StartUp { .. } = rule {
+        return never_started(plan, id);
+    }
     let probe = plan.probes.iter().find(|probe| probe.name == *name)?;
     let phases = &plan.phases;
     let micros = |span: Span| span.as_micros();
@@ -244,6 +247,21 @@ fn probe(plan: &Plan, name: &ProbeName, rule: &Rule, id: &str) -> Option<Told> {
         ),
         help,
     ))
+}
+
+/// Of starts that no fault brings about; what becomes of processes that Murphy does not start, it does not see.
+fn never_started(plan: &Plan, id: &str) -> Option<Told> {
+    let ends = |step: &FaultStep| {
+        matches!(step.target, FaultTarget::Service { .. } | FaultTarget::Container { .. })
+            && matches!(step.fault.name(), "kill" | "stop" | "restart" | "remove" | "signal")
+    };
+    (!plan.faults.iter().any(ends)).then(|| {
+        (
+            format!("`{id}` can never be told: no service is ended and started again"),
+            "write beside the fault on its edge one like `{ service: NAME, inject: kill, at: 5s, for: 1s }`"
+                .to_owned(),
+        )
+    })
 }
 
 /// How often a probe can be asked in a part of the run and a little after it: what is not put into the network takes its time.

@@ -8,7 +8,7 @@ use crate::phase::{ProbeAnswer, RunView, Window};
 use crate::words;
 
 /// Answers of one kind, one after another, that make a state.
-const IN_A_ROW: usize = 3;
+pub(super) const IN_A_ROW: usize = 3;
 /// A check that takes longer hangs with its dependency.
 const HANGS: u64 = 1_000_000;
 
@@ -73,6 +73,6 @@ pub(super) fn detect(run: &RunView<'_>, answers: &[ProbeAnswer]) -> Found {
 }
 
 /// Where the first state of that kind begins.
-fn in_a_row(answers: &[&ProbeAnswer], ok: bool) -> Option<usize> {
+pub(super) fn in_a_row(answers: &[&ProbeAnswer], ok: bool) -> Option<usize> {
     answers.windows(IN_A_ROW).position(|run| run.iter().all(|answer| answer.ok == ok))
 }

@@ -18,6 +18,7 @@ mod pool;
 mod reconnect;
 mod recovery;
 mod shedding;
+mod start_up;
 mod timeout;
 
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ use murphy_core::Subject;
 use crate::edge::EdgeView;
 use crate::gate::any_fails;
 use crate::judgement::{Detector, Finding, Gate, GateId, Reading, State};
-use crate::phase::{LoadView, RunView};
+use crate::phase::{LoadView, ProbeAnswer, RunView};
 
 pub(crate) use breaker::silences;
 pub(crate) use timeout::ages;
@@ -123,6 +124,11 @@ const ON_LOADS: [(Detector, OnLoad); 6] = [
     (Detector::Dependency, dependency::detect),
 ];
 
+type OnProbe = fn(&RunView<'_>, &[ProbeAnswer]) -> Found;
+
+const ON_PROBES: [(Detector, OnProbe); 2] =
+    [(Detector::Health, health::detect), (Detector::StartUp, start_up::detect)];
+
 /// Every detector on every edge, every load and every probe.
 pub(crate) fn all(run: &RunView<'_>, gates: &[Gate]) -> Vec<Finding> {
     let edges = run.edges.iter().flat_map(|edge| {
@@ -142,11 +148,12 @@ pub(crate) fn all(run: &RunView<'_>, gates: &[Gate]) -> Vec<Finding> {
             finding(*detector, Subject::Load(load.name.clone()), found)
         })
     });
-    let probes = run.brief.iter().flat_map(|brief| &brief.probes).map(|probe| {
-        let none = Vec::new();
-        let answers = run.probes.get(probe.name.as_str()).unwrap_or(&none);
-        let found = guarded(|| health::detect(run, answers));
-        finding(Detector::Health, Subject::Probe(probe.name.clone()), found)
+    let probes = run.brief.iter().flat_map(|brief| &brief.probes).flat_map(|probe| {
+        let answers = run.probes.get(probe.name.as_str()).map_or(&[][..], Vec::as_slice);
+        ON_PROBES.iter().map(move |(detector, detect)| {
+            let found = guarded(|| detect(run, answers));
+            finding(*detector, Subject::Probe(probe.name.clone()), found)
+        })
     });
     let ledgers = run.loads.iter().filter(|load| load.ledger.is_some()).flat_map(|load| {
         ON_LEDGERS.iter().filter_map(move |(detector, detect)| {
@@ -250,12 +257,11 @@ mod tests {
 
     #[test]
     fn every_detector_is_explained_once() {
-        // It is called by itself.
-        let mut run = vec![Detector::Health];
-        run.extend(ON_EDGES.map(|(detector, _)| detector));
+        let mut run: Vec<Detector> = ON_EDGES.map(|(detector, _)| detector).to_vec();
         run.extend(ON_INSTANCES.map(|(detector, _)| detector));
         run.extend(ON_LOADS.map(|(detector, _)| detector));
         run.extend(ON_LEDGERS.map(|(detector, _)| detector));
+        run.extend(ON_PROBES.map(|(detector, _)| detector));
         run.sort();
         let mut told: Vec<Detector> = crate::DETECTORS.iter().map(|words| words.detector).collect();
         told.sort();

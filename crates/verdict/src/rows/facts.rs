@@ -154,6 +154,26 @@ pub(super) fn staleness(case: &Case<'_>, subject: &Subject, at_most: Span, want:
     }
 }
 
+/// `start-up: <= 30s`.
+pub(super) fn start_up(case: &Case<'_>, subject: &Subject, at_most: Span, want: &str) -> Draft {
+    let asked = Asked {
+        kind: RowKind::StartUp,
+        detector: Detector::StartUp,
+        wish: Wish::Absent,
+        rule: "pass if three good answers in a row come while the dependency is still down, and begin within the bound after the start",
+        shown: "ready",
+    };
+    let draft = row(case, subject, &asked, want);
+    let found = finding(case, Detector::StartUp, subject);
+    let ready = found.filter(|finding| matches!(finding.state, State::Absent { .. }));
+    match ready.and_then(|finding| finding.param("ready")?.value) {
+        Some(ready) if ready > at_most.as_secs_f64() => {
+            draft.fail(format!("want {want}, ready after {}", words::micros(ready * 1e6)))
+        }
+        _ => draft,
+    }
+}
+
 /// `follows: <= 10s`.
 pub(super) fn follows(case: &Case<'_>, subject: &Subject, at_most: Span, want: &str) -> Draft {
     let asked = Asked {

@@ -119,6 +119,9 @@ pub(crate) fn row(case: &Case<'_>, expectation: &Expectation) -> Draft {
         (subject @ Subject::Probe(_), Rule::Follows { at_most }) => {
             facts::follows(case, subject, *at_most, want)
         }
+        (subject @ Subject::Probe(_), Rule::StartUp { at_most }) => {
+            facts::start_up(case, subject, *at_most, want)
+        }
         (_, rule) => Draft::new(kind_of(rule), expectation.id.clone(), "the rule does not fit its subject")
             .open("the rule does not fit its subject", "correct the scenario"),
     }
@@ -211,6 +214,7 @@ pub(crate) fn kind_of(rule: &Rule) -> RowKind {
         Rule::NotMetastable => RowKind::Metastability,
         Rule::Staleness { .. } => RowKind::Staleness,
         Rule::Follows { .. } => RowKind::Follows,
+        Rule::StartUp { .. } => RowKind::StartUp,
         Rule::NoneLost => RowKind::Lost,
         Rule::NoneTwice => RowKind::Duplicates,
     }
