@@ -25,6 +25,10 @@ class Cell:
         self.instances = more.get("instances", 1)
         self.quiet = more.get("quiet")
         self.serves = more.get("serves", {})
+        # What all loads declare that their users need, by edge; None: nothing.
+        self.declares = more.get("declares")
+        # When in the fault the caller is killed, and for how long it is gone, in seconds.
+        self.restart = more.get("restart")
 
 
 EDGE = "edge"

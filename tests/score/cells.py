@@ -333,6 +333,31 @@ def f6_error(rng):
     )
 
 
+def declared(rng, stale, declares, word):
+    """Users who need the callee, or are served stale answers without it, and what is declared of that."""
+    return Cell(
+        {"stale": stale, "timeout": rng.uniform(0.2, 0.5)},
+        rng.choice(["reset", "blackhole"]),
+        {("dependency", "user"): ("absent" if stale else "present", {"declared": word})},
+        phases=(1, 12, 15, 6),
+        rate=30,
+        declares=declares,
+    )
+
+
+def f6_hidden(rng):
+    return declared(rng, False, rng.choice([{EDGE: "soft"}, {}]), "hidden")
+
+
+def f6_declared(rng):
+    stale = rng.random() < 0.5
+    return declared(rng, stale, {EDGE: "soft" if stale else "hard"}, "as declared")
+
+
+def f6_not_needed(rng):
+    return declared(rng, True, {EDGE: "hard"}, "not needed")
+
+
 # ------------------------------------------------------------------- F7: shedding
 
 
@@ -374,6 +399,36 @@ def f8_deep(rng):
 def f8_shallow(rng):
     fault = rng.choice(["reset", "blackhole"])
     return Cell({"timeout": 0.5}, fault, {("health", "ready"): ("absent", {})}, ready=True)
+
+
+def started(rng, truth, start, **spec):
+    """A caller that is killed in the fault, and starts again long before its callee is back."""
+    return Cell(
+        {"timeout": 0.3, "start": start, **spec},
+        rng.choice(["refuse", "reset", "blackhole"]),
+        {("start-up", "ready"): (truth, {})},
+        phases=(1, 8, 16, 8),
+        ready=True,
+        restart=(rng.uniform(3.0, 4.0), rng.uniform(1.2, 1.8)),
+    )
+
+
+def f8_start_needs(rng):
+    return started(rng, "present", {"needs": rng.choice(["waits", "ends"])})
+
+
+def f8_start_alone(rng):
+    return started(rng, "absent", {"takes": rng.uniform(0.0, 1.5)})
+
+
+def f8_start_slow(rng):
+    """Needs nobody, and takes longer than the fault lasts."""
+    return started(rng, "trap", {"takes": rng.uniform(11.0, 13.0)})
+
+
+def f8_start_follows(rng):
+    """Starts at once, with a check that asks the callee."""
+    return started(rng, "trap", {}, ready="deep")
 
 
 # ------------------------------------------------------------------- F9: connections

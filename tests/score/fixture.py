@@ -198,7 +198,8 @@ class Truth:
 
 class Own:
     """timeout, attempts, wait {shape, base, factor, cap, jitter}, budget, breaker {failures, open}, pool, shared, shed,
-    stale, fan, hedge, leak, die, poison, cache, cool, ready (deep, shallow), herd {connections, spread}"""
+    stale, fan, hedge, leak, die, poison, cache, cool, ready (deep, shallow), herd {connections, spread}; and before it listens,
+    start {takes (seconds), needs (waits, ends: what it does while its callee does not answer)}"""
 
     def __init__(self, spec, upstream, truth):
         self.spec, self.upstream, self.truth = spec, upstream, truth
@@ -429,8 +430,22 @@ async def herd(spec, upstream):
     await asyncio.gather(*(member() for _ in range(spec["connections"])))
 
 
+async def prepared(start, upstream):
+    """What a caller does before it listens."""
+    await asyncio.sleep(start.get("takes", 0.0))
+    while start.get("needs"):
+        try:
+            await asyncio.wait_for(get(upstream), 1.0)
+            return
+        except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
+            if start["needs"] == "ends":
+                sys.exit("the callee does not answer")
+            await asyncio.sleep(0.2)
+
+
 async def caller(args):
     spec, truth = json.loads(args.spec), Truth(args.truth)
+    await prepared(spec.get("start", {}), args.upstream)
 
     async def note():
         while True:

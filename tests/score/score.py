@@ -53,6 +53,8 @@ def scenario(cell, name, seed, where, murphy):
         if cell.store is not None:
             loads[load]["http"] = f"POST http://{listen}/write/${{{load}.id}}"
             loads[load]["ledger"] = {"read": read, "settle": "1s", "within": "15s"}
+        if cell.declares is not None:
+            loads[load]["depends-on"] = cell.declares
     name_of, _, setting = cell.fault.partition(" ")
     setting = int(setting) if setting.isdigit() else setting
     inject = {name_of: setting} if setting else name_of if name_of in ("refuse", "kill", "freeze") else {name_of: {}}
@@ -63,6 +65,9 @@ def scenario(cell, name, seed, where, murphy):
         on = each * (0.3 if cell.cycles else 1.0)
         on_what = {"service": "callee"} if name_of in ("kill", "freeze") else {"edge": EDGE}
         faults.append({**on_what, "inject": inject, "at": f"{each * cycle * 1000:.0f}ms", "for": f"{on * 1000:.0f}ms"})
+    if cell.restart:
+        at, gone = cell.restart
+        faults.append({"service": "caller", "inject": "kill", "at": f"{at * 1000:.0f}ms", "for": f"{gone * 1000:.0f}ms"})
     document = {
         "murphy": 1,
         "name": f"{name} {seed}",
@@ -89,7 +94,7 @@ def scenario(cell, name, seed, where, murphy):
         quiet, again = cell.quiet
         document["phases"].update({"quiet": f"{quiet}s", "again": f"{again}s"})
     if cell.ready:
-        document["probes"] = {"ready": {"http": f"GET http://{listen}/ready", "every": "1s"}}
+        document["probes"] = {"ready": {"http": f"GET http://{listen}/ready", "every": "500ms" if cell.restart else "1s"}}
     path = os.path.join(where, "scenario.yaml")
     with open(path, "w") as file:
         json.dump(document, file, indent=1)
