@@ -166,6 +166,11 @@ pub enum Rule {
     NoneLost,
     /// No write is there more often than it was sent.
     NoneTwice,
+    /// Users who are not served as before get any answer, an error included, within this time (verdicts 2.8).
+    FailFast {
+        /// The bound.
+        at_most: Span,
+    },
     /// Degraded answers are at most so old.
     Staleness {
         /// The bound.

@@ -105,6 +105,7 @@ pub(crate) fn shown(judgement: &Judgement) -> impl Iterator<Item = &Finding> {
                         State::Absent { .. },
                         Detector::Timeout
                             | Detector::Breaker
+                            | Detector::FailFast
                             | Detector::Failover
                             | Detector::Isolation
                             | Detector::Dependency
@@ -127,6 +128,7 @@ pub(crate) fn shown(judgement: &Judgement) -> impl Iterator<Item = &Finding> {
             Detector::Reconnect => Some(RowKind::Reconnect),
             Detector::Leak => Some(RowKind::Leak),
             Detector::Failover => Some(RowKind::Failover),
+            Detector::FailFast => Some(RowKind::FailFast),
             Detector::Shedding => Some(RowKind::Shedding),
             Detector::Dependency => Some(RowKind::Dependency),
             Detector::StartUp => Some(RowKind::StartUp),
@@ -144,7 +146,9 @@ pub(crate) fn shown(judgement: &Judgement) -> impl Iterator<Item = &Finding> {
         });
         // What held the users is told as such.
         let held = judgement.saved_by.iter().any(|saved| saved.ends_with(&finding.text));
-        worth && !told && !held
+        // Who gets an answer soon is seen in the rows on users; who waits for none is news.
+        let soon = finding.detector == Detector::FailFast && finding.is_present();
+        worth && !told && !held && (!soon || !judgement.learned.is_empty())
     })
 }
 

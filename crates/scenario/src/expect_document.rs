@@ -122,6 +122,8 @@ pub(crate) struct RulesDoc {
     pub(crate) leak: Option<String>,
     /// Edge with `instance-of`: `ejects`, the caller goes to the other instances while this one is sick.
     pub(crate) failover: Option<String>,
+    /// Load: users who are not served as before get any answer, an error included, within this, as `<= 2s`.
+    pub(crate) fail_fast: Option<String>,
     /// Load: `at once`, under too much load some are refused at once while the others are served.
     pub(crate) shedding: Option<String>,
     /// Load: `soft`, users do not need what is broken; `as declared`, they need no more than its `depends-on` says.

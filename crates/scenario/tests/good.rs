@@ -196,6 +196,35 @@ fn a_fault_that_waits_for_something_may_strike_at_once_and_leave_time_to_recover
 }
 
 #[test]
+fn a_bound_on_any_answer_takes_a_fault_that_is_longer_and_users_with_more_patience() {
+    let read = |bound: &str, fault: &str| {
+        let more =
+            format!("phases: {{ fault: {fault} }}\nexpect: {{ a: {{ fail-fast: \"<= {bound}\" }} }}\n");
+        load_text("x", &format!("{SMALL}{more}"), &settings())
+    };
+    let seen = read("2s", "20s").unwrap();
+    assert!(seen.warnings.is_empty(), "{}", seen.warnings);
+    assert_eq!((seen.plan.expectations[0].id.as_str(), seen.plan.expectations.len()), ("a.fail-fast", 1));
+    let patient = read("5s", "20s").unwrap().warnings.to_string();
+    assert!(
+        patient.contains("this can hold, but never fail: `a` gives every request up after 5s"),
+        "{patient}"
+    );
+    let short = read("2s", "3s").unwrap_err().to_string();
+    for said in [
+        "`a.fail-fast` takes 72 requests that come 2s or more before the end of the fault, and `a` sends about 30",
+        "write `phases: { fault: 5s }` or longer",
+    ] {
+        assert!(short.contains(said), "{short}");
+    }
+    assert!(read("20s", "10s").is_err(), "no request is followed for so long");
+    let unbroken = SMALL.split("faults:").next().unwrap();
+    let text = format!("{unbroken}expect: {{ a: {{ fail-fast: \"<= 2s\" }} }}\n");
+    let error = load_text("x", &text, &settings()).unwrap_err().to_string();
+    assert!(error.contains("`a.fail-fast` can never be seen: nothing breaks in this scenario"), "{error}");
+}
+
+#[test]
 fn variables_fill_any_value_and_their_type_is_found_afterwards() {
     let text = SMALL
         .replace("http://127.0.0.1/", "\"http://127.0.0.1:${PORT}/\"")

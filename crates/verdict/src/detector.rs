@@ -21,6 +21,8 @@ pub enum Detector {
     Breaker,
     /// Does the number of calls in flight hit a limit? (2.7)
     Pool,
+    /// How soon do users get any answer whom the fault denies the usual one? (2.8)
+    FailFast,
     /// Are degraded answers served? (2.9)
     Fallback,
     /// Do connections come back all at once? (2.12)
@@ -60,6 +62,7 @@ impl Detector {
             Detector::Jitter => "jitter",
             Detector::Breaker => "breaker",
             Detector::Pool => "pool",
+            Detector::FailFast => "fail-fast",
             Detector::Fallback => "fallback",
             Detector::Reconnect => "reconnect",
             Detector::Leak => "leak",
@@ -93,6 +96,7 @@ impl Detector {
             | Detector::Duplicates => false,
             Detector::BackOff
             | Detector::Jitter
+            | Detector::FailFast
             | Detector::Reconnect
             | Detector::Leak
             | Detector::Isolation
@@ -179,6 +183,12 @@ pub const DETECTORS: &[DetectorWords] = &[
         question: "does it go to other instances while one is sick?",
         needs: "an edge for each instance, with one `instance-of`; 36 calls due on the sick one, a fault of 5 s or more; to say absent, 20 failed calls long before its end, or calls that go to no instance",
         expect: &["EDGE: { failover: ejects }"],
+    },
+    DetectorWords {
+        detector: Detector::FailFast,
+        question: "how soon does a user get any answer, an error included, who is not served as before?",
+        needs: "72 such requests, 368 for p99, with the fault in the world for their whole deadline: the bound, or 2 s more than the p99 of the baseline",
+        expect: &[r#"LOAD: { fail-fast: "<= 2s" }"#],
     },
     DetectorWords {
         detector: Detector::Fallback,

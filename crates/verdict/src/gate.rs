@@ -36,7 +36,9 @@ impl GateId {
             | GateId::HandsOff => kind != RowKind::Alive,
             GateId::LoadSent => !matches!(kind, RowKind::Alive | RowKind::Always | RowKind::Good),
             // Latency counts from the intended time, so a late sender can only make a service look slower: a pass stands.
-            GateId::LoadOnTime => matches!(kind, RowKind::Latency | RowKind::Recovery | RowKind::Isolation),
+            GateId::LoadOnTime => {
+                matches!(kind, RowKind::Latency | RowKind::FailFast | RowKind::Recovery | RowKind::Isolation)
+            }
             // A dead caller calls nobody, which looks like a perfect breaker.
             GateId::ServicesUp => {
                 matches!(

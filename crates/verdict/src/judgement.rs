@@ -214,6 +214,8 @@ pub enum RowKind {
     Dependency,
     /// Whether trouble outlasts its cause, fed by the load itself.
     Metastability,
+    /// Time to any answer of users who are not served as before.
+    FailFast,
     /// The age of degraded answers.
     Staleness,
     /// Whether a probe follows the dependency.

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use murphy_core::Subject;
 
+use crate::detect::{Followed, Pace, intended};
 use crate::gate::goodness;
 use crate::judgement::{Detector, Finding, State};
 use crate::phase::{LoadView, RunView};
@@ -77,6 +78,10 @@ fn of_load(run: &RunView<'_>, load: &LoadView, findings: &[Finding]) -> Vec<Stri
         }
     }
     let says = |detector: Detector| found(findings, detector, &subject);
+    let fails_fast = says(Detector::FailFast).filter(|finding| finding.is_present());
+    if let Some(bound) = fails_fast.and_then(|finding| soon(run, load, finding)) {
+        rules.push(format!("fail-fast: \"<= {bound}\""));
+    }
     if says(Detector::Shedding).is_some_and(Finding::is_present) {
         rules.push("shedding: at once".to_owned());
     }
@@ -106,6 +111,14 @@ fn of_load(run: &RunView<'_>, load: &LoadView, findings: &[Finding]) -> Vec<Stri
         rules.push(format!("staleness: \"<= {}\"", outward(oldest * 1e6)));
     }
     rules
+}
+
+/// The time within which users had any answer who were not served as before; `None` where the same run would not hold to it, as one
+/// in which a good answer takes longer than an error.
+fn soon(run: &RunView<'_>, load: &LoadView, finding: &Finding) -> Option<String> {
+    let high = ["p99", "p95"].into_iter().find_map(|name| finding.param(name))?.high? * 1e6;
+    let followed = Followed::of(load, &run.during, wider(high) as u64, intended);
+    matches!(followed.pace(), Pace::Within).then(|| outward(high))
 }
 
 fn of_edge(subject: &Subject, findings: &[Finding]) -> Vec<String> {
@@ -185,16 +198,19 @@ fn recovery(run: &RunView<'_>) -> Option<String> {
     (bound * 1.2 < seen as f64).then(|| outward(bound))
 }
 
-/// Microseconds as a bound: a twentieth more, rounded up to two digits, never in more than one unit.
-fn outward(micros: f64) -> String {
+/// Microseconds as a bound: a twentieth more, rounded up to two digits.
+fn wider(micros: f64) -> f64 {
     let wide = (micros * 1.05).max(1_000.0);
     let unit = 10f64.powf(wide.log10().floor() - 1.0).max(100.0);
     let rounded = (wide / unit).ceil() * unit;
-    if rounded >= 1e6 {
-        format!("{}s", (rounded / 1e5).ceil() / 10.0)
-    } else {
-        format!("{}ms", (rounded / 100.0).ceil() / 10.0)
-    }
+    let step = if rounded >= 1e6 { 1e5 } else { 100.0 };
+    (rounded / step).ceil() * step
+}
+
+/// The same, as it is written: never in more than one unit.
+fn outward(micros: f64) -> String {
+    let bound = wider(micros);
+    if bound >= 1e6 { format!("{}s", bound / 1e5 / 10.0) } else { format!("{}ms", bound / 100.0 / 10.0) }
 }
 
 #[cfg(test)]
@@ -211,6 +227,9 @@ mod tests {
             (9_990_000.0, "11s"),
         ] {
             assert_eq!(outward(seen), bound);
+            let unit = if bound.ends_with("ms") { 1e3 } else { 1e6 };
+            let number: f64 = bound.trim_end_matches(['m', 's']).parse().unwrap();
+            assert!((wider(seen) - number * unit).abs() < 1e-6, "{seen}");
         }
     }
 }

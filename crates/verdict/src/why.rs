@@ -66,7 +66,7 @@ fn explain(run: &RunView<'_>, row: &Row, findings: &[Finding], edges: &[EdgeFact
             Some(load) => users::success(run, row, load, edges),
             None => Told::unknown("no such load"),
         },
-        (RowKind::Latency, Subject::Load(name)) => match run.load(name) {
+        (RowKind::Latency | RowKind::FailFast, Subject::Load(name)) => match run.load(name) {
             Some(load) => users::latency(run, row, load, edges),
             None => Told::unknown("no such load"),
         },
@@ -221,7 +221,9 @@ fn crashed(run: &RunView<'_>, row: &Row) -> Option<Told> {
 
 /// What kept users unharmed, if nothing that they saw failed.
 pub(crate) fn saved_by(run: &RunView<'_>, rows: &[Row], findings: &[Finding]) -> Vec<String> {
-    let of_users = |row: &&Row| matches!(row.kind, RowKind::Success | RowKind::Latency | RowKind::Alive);
+    let of_users = |row: &&Row| {
+        matches!(row.kind, RowKind::Success | RowKind::Latency | RowKind::FailFast | RowKind::Alive)
+    };
     if rows.iter().filter(of_users).any(|row| row.answer != Answer::Pass) || run.first_armed().is_none() {
         return Vec::new();
     }

@@ -1,10 +1,10 @@
 //! Expectations about facts, and what `learn: all` proposes, from journals whose truth is known.
 
 use murphy_core::{
-    Answer, Event, EventKind, FaultId, HandDeed, Learn, Offset, Phase, Rule, Span, Subject, Verdict,
+    Answer, Event, EventKind, FaultId, HandDeed, Learn, Offset, Phase, Rule, Seed, Span, Subject, Verdict,
 };
 use murphy_testkit::golden::{Break, Bystander, Caller, Golden, Trouble};
-use murphy_verdict::{Baseline, Detector, Finding, Hearing, Judgement, State, compare, judge};
+use murphy_verdict::{Baseline, Cause, Detector, Finding, Hearing, Judgement, State, compare, judge};
 
 /// A caller whose requests are alone: one every three seconds or so.
 fn slowly(caller: Caller, broken: Break) -> Golden {
@@ -99,6 +99,81 @@ fn an_answer_after_the_lift_was_not_given_without_the_dependency() {
     let found = fact(&judgement, Detector::Dependency, &users());
     assert!(matches!(found.state, State::Present { .. }), "{found:?}");
     assert!(found.text.starts_with("hard: "), "{}", found.text);
+}
+
+/// It gives up after 250 ms, and has nothing else to answer with.
+fn failing_fast() -> Caller {
+    Caller { stale: false, attempts: 1, breaker: None, ..Caller::careful() }
+}
+
+#[test]
+fn who_is_told_in_time_and_who_waits_are_told_apart_by_every_seed() {
+    for seed in 1..=8 {
+        for rate in [20.0, 40.0] {
+            let found = |caller, broken| {
+                let golden = Golden { seed: Seed(seed), rate, ..Golden::new("facts", caller, broken) };
+                fact(&judge(&golden.journal()), Detector::FailFast, &users()).clone()
+            };
+            let at = format!("seed {seed} rate {rate}");
+            let fast = found(failing_fast(), Break::Hang);
+            assert!(fast.is_present(), "{at}: {}", fast.text);
+            let errors = fast.param("errors-p95").and_then(|errors| errors.value).expect("all are errors");
+            assert!((0.25..0.256).contains(&errors), "{at}: {errors}");
+            assert!(fast.param("answers-p95").is_none(), "{at}");
+            for broken in [Break::Reset, Break::Refuse] {
+                assert!(found(Caller::careless(), broken).is_present(), "{at} {broken:?}");
+            }
+            let waits = found(Caller::careless(), Break::Hang);
+            assert!(matches!(waits.state, State::Absent { .. }), "{at}: {}", waits.text);
+        }
+    }
+}
+
+#[test]
+fn good_answers_are_no_failing_fast_however_soon_they_come() {
+    let slow = Break::Latency(Span::from_millis(800));
+    for (caller, broken) in [(Caller::careless(), slow), (Caller::careful(), Break::Nothing)] {
+        let judgement = judge(&Golden::new("facts", caller, broken).journal());
+        let found = fact(&judgement, Detector::FailFast, &users());
+        assert!(matches!(found.state, State::NotApplicable { .. }), "{found:?}");
+    }
+}
+
+#[test]
+fn a_crash_is_no_failing_fast() {
+    let crash = Trouble::Crash(Span::from_secs(3));
+    let judgement = judge(&Golden::new("facts", failing_fast(), Break::Reset).with(crash).journal());
+    let found = fact(&judgement, Detector::FailFast, &users());
+    assert!(matches!(found.state, State::Inconclusive { .. }), "{found:?}");
+}
+
+#[test]
+fn a_bound_on_any_answer_is_held_against_those_who_were_not_served_as_before() {
+    let judged = |caller, broken, at_most: u64| {
+        let rule = Rule::FailFast { at_most: Span::from_millis(at_most) };
+        let golden = Golden::new("facts", caller, broken);
+        judge(&golden.expect("browse.fail-fast", users(), rule, "as written").journal())
+    };
+    let slow = Break::Latency(Span::from_millis(800));
+    for (caller, broken, at_most, answer) in [
+        (failing_fast(), Break::Hang, 2_000, Answer::Pass),
+        (failing_fast(), Break::Hang, 200, Answer::Fail),
+        (Caller::careless(), Break::Hang, 2_000, Answer::Fail),
+        (Caller::careless(), Break::Reset, 500, Answer::Pass),
+        // Nobody was denied the usual answer within 2 s, and all were within 500 ms.
+        (Caller::careless(), slow, 2_000, Answer::Pass),
+        (Caller::careless(), slow, 500, Answer::Fail),
+        // Users leave after 5 s: whether an answer would have come within 10 s cannot be seen.
+        (Caller::careless(), Break::Hang, 10_000, Answer::Inconclusive),
+        (failing_fast(), Break::Hang, 19_000, Answer::Inconclusive),
+    ] {
+        let judgement = judged(caller, broken, at_most);
+        let row = &judgement.rows[0];
+        assert_eq!(row.answer, answer, "{broken:?} {at_most}: {}", row.reason);
+    }
+    let waits = judged(Caller::careless(), Break::Hang, 2_000);
+    assert_eq!(waits.why[0].cause, Cause::NoTimeout, "{}", waits.why[0].mechanism);
+    assert!(waits.why[0].mechanism.contains("time to any answer"), "{}", waits.why[0].mechanism);
 }
 
 /// A probe that is to turn bad within 5 s of a fault.
@@ -277,6 +352,9 @@ fn what_is_learned_is_a_block_to_paste() {
     ] {
         assert!(learned.contains(rule), "{rule} is not in\n{learned}");
     }
+    let errors = learning(Golden::new("facts", failing_fast(), Break::Hang).journal());
+    let learned = judge(&errors).learned;
+    assert!(learned.contains("fail-fast: \"<= 270ms\""), "{learned}");
 }
 
 #[test]

@@ -120,6 +120,7 @@ fn keys_of(kind: Kind) -> &'static [&'static str] {
             "p95",
             "p99",
             "p99.9",
+            "fail-fast",
             "shedding",
             "dependency",
             "metastability",
@@ -166,6 +167,7 @@ fn rule(
         "reconnect" => &document.reconnect,
         "leak" => &document.leak,
         "failover" => &document.failover,
+        "fail-fast" => &document.fail_fast,
         "shedding" => &document.shedding,
         "dependency" => &document.dependency,
         "metastability" => &document.metastability,
@@ -208,6 +210,7 @@ fn rule(
         "amplification" => {
             Rule::Amplification { at_most: understood(check, field, sentence::at_most_factor(text))? }
         }
+        "fail-fast" => Rule::FailFast { at_most: understood(check, field, sentence::at_most_span(text))? },
         "staleness" => Rule::Staleness { at_most: understood(check, field, sentence::at_most_span(text))? },
         "follows" => Rule::Follows { at_most: understood(check, field, sentence::at_most_span(text))? },
         "start-up" => Rule::StartUp { at_most: understood(check, field, sentence::at_most_span(text))? },

@@ -103,6 +103,7 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
             | Rule::Ejects
             | Rule::AsDeclared
             | Rule::NotMetastable
+            | Rule::FailFast { .. }
             | Rule::Follows { .. }
             | Rule::StartUp { .. }
                 if no_faults =>
@@ -266,6 +267,18 @@ pub(super) fn warnings(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan)
         match (&rule.rule, load) {
             (Rule::Latency { quantile, at_most }, Some(load)) => {
                 latency(check, root, plan, rule, *quantile, *at_most, load)
+            }
+            (Rule::FailFast { at_most }, Some(load)) if *at_most >= load.timeout => {
+                check
+                    .findings
+                    .warning(
+                        place_of(root, rule),
+                        format!(
+                            "this can hold, but never fail: `{}` gives every request up after {}",
+                            load.name, load.timeout
+                        ),
+                    )
+                    .help("write a smaller bound, or a longer `timeout` for the load");
             }
             (Rule::NotMetastable, _) if plan.phases.quiet.is_zero() => {
                 check

@@ -26,6 +26,7 @@ fn told(plan: &Plan, rule: &Expectation) -> Option<Told> {
     match (&rule.subject, &rule.rule) {
         (_, Rule::Isolation { .. }) => isolation(plan),
         (Subject::Run, Rule::Recovery { .. }) => recovery(plan),
+        (Subject::Load(name), Rule::FailFast { at_most }) => fail_fast(plan, name, *at_most, &rule.id),
         (Subject::Probe(name), asked) => probe(plan, name, asked, &rule.id),
         (Subject::Edge(name), asked) => {
             let name = name.as_str();
@@ -116,6 +117,26 @@ pub(super) fn warnings(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan)
                 .help(help);
         }
     }
+}
+
+/// The requests that bound p95 from above.
+const BOUNDED: f64 = 72.0;
+
+/// Each request is followed for the whole bound within the fault.
+fn fail_fast(plan: &Plan, name: &LoadName, at_most: Span, id: &str) -> Option<Told> {
+    let load = plan.loads.iter().find(|load| load.name == *name)?;
+    let followed = Span::from_micros(plan.phases.fault.as_micros().saturating_sub(at_most.as_micros()));
+    let longer = (at_most.as_secs_f64() + BOUNDED / load.rate.as_per_second()).ceil();
+    (most(load, followed) < BOUNDED).then(|| {
+        (
+            format!(
+                "`{id}` takes {BOUNDED} requests that come {at_most} or more before the end of the fault, and `{name}` sends about \
+                 {:.0}",
+                load.rate.as_per_second() * followed.as_secs_f64()
+            ),
+            format!("write `phases: {{ fault: {longer}s }}` or longer, a higher `rate`, or a shorter bound"),
+        )
+    })
 }
 
 /// The fewest good requests that show a load to meet its goal: 73 for 95 %.

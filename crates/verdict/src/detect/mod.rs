@@ -6,6 +6,7 @@ mod attempts;
 mod back_off;
 mod breaker;
 mod dependency;
+mod fail_fast;
 mod failover;
 mod fallback;
 mod health;
@@ -32,6 +33,7 @@ use crate::judgement::{Detector, Finding, Gate, GateId, Reading, State};
 use crate::phase::{LoadView, ProbeAnswer, RunView};
 
 pub(crate) use breaker::silences;
+pub(crate) use fail_fast::{Followed, Pace, intended, sent};
 pub(crate) use timeout::ages;
 
 /// What a detector returns: the state, and the state in a sentence.
@@ -115,7 +117,8 @@ type OnSomeLoads = fn(&RunView<'_>, &LoadView) -> Option<Found>;
 const ON_LEDGERS: [(Detector, OnSomeLoads); 2] =
     [(Detector::Lost, ledger::lost), (Detector::Duplicates, ledger::duplicates)];
 
-const ON_LOADS: [(Detector, OnLoad); 6] = [
+const ON_LOADS: [(Detector, OnLoad); 7] = [
+    (Detector::FailFast, fail_fast::detect),
     (Detector::Fallback, fallback::detect),
     (Detector::Isolation, isolation::detect),
     (Detector::Shedding, shedding::detect),
@@ -170,7 +173,7 @@ pub(crate) fn all(run: &RunView<'_>, gates: &[Gate]) -> Vec<Finding> {
     let mut all: Vec<Finding> = edges.chain(loads).chain(ledgers).chain(probes).collect();
     if any_fails(gates, &[GateId::FaultTookEffect, GateId::SomethingBroken]) {
         // Users who missed nothing tell nothing of what they can do without.
-        let without = [Detector::Dependency, Detector::Fallback, Detector::Isolation];
+        let without = [Detector::Dependency, Detector::FailFast, Detector::Fallback, Detector::Isolation];
         let speaks = |finding: &&mut Finding| without.contains(&finding.detector);
         for finding in all.iter_mut().filter(speaks) {
             doubt(finding, "the fault had no effect");
@@ -178,7 +181,7 @@ pub(crate) fn all(run: &RunView<'_>, gates: &[Gate]) -> Vec<Finding> {
     }
     if any_fails(gates, &[GateId::LoadOnTime]) {
         // Latency counts from the intended time, so a late sender can only make a service look slow.
-        let slow = [Detector::Recovery, Detector::Isolation];
+        let slow = [Detector::Recovery, Detector::Isolation, Detector::FailFast];
         let looks_slow = |finding: &&mut Finding| {
             slow.contains(&finding.detector) && matches!(finding.state, State::Absent { .. })
         };

@@ -17,7 +17,8 @@ pub(crate) fn latency_of(load: &LoadView, windows: &Windows, q: f64) -> Option<E
     quantile(&values(load, windows, Point::latency), q)
 }
 
-fn reading(estimate: Estimate) -> Reading {
+/// A quantile as it stands in a table; one that is a lower limit only says so.
+pub(crate) fn reading(estimate: Estimate) -> Reading {
     let reading = Reading::time(estimate.value, estimate.low, estimate.high, estimate.n);
     if estimate.at_least {
         let text = format!(">{}", words::micros(estimate.value));

@@ -3,6 +3,7 @@
 
 mod edge;
 mod facts;
+mod fail_fast;
 mod isolation;
 mod latency;
 mod probe;
@@ -14,7 +15,7 @@ use murphy_core::{Answer, EdgeName, Expectation, LoadName, Rule, RunBrief, Subje
 use crate::judgement::{Detector, Finding, Gate, GateId, Reading, RowKind};
 use crate::phase::RunView;
 
-pub(crate) use latency::latency_of;
+pub(crate) use latency::{latency_of, reading as latency_reading};
 pub(crate) use recovery::{Recovered, recovered, restored, without_errors};
 pub(crate) use success::success_of;
 
@@ -113,6 +114,7 @@ pub(crate) fn row(case: &Case<'_>, expectation: &Expectation) -> Draft {
         }
         (subject @ Subject::Load(_), Rule::AsDeclared) => facts::as_declared(case, subject, want),
         (Subject::Load(load), Rule::NotMetastable) => facts::metastability(case, load, want),
+        (Subject::Load(load), Rule::FailFast { at_most }) => fail_fast::row(case, load, *at_most, want),
         (subject @ Subject::Load(_), Rule::Staleness { at_most }) => {
             facts::staleness(case, subject, *at_most, want)
         }
@@ -212,6 +214,7 @@ pub(crate) fn kind_of(rule: &Rule) -> RowKind {
         Rule::Sheds => RowKind::Shedding,
         Rule::Soft | Rule::AsDeclared => RowKind::Dependency,
         Rule::NotMetastable => RowKind::Metastability,
+        Rule::FailFast { .. } => RowKind::FailFast,
         Rule::Staleness { .. } => RowKind::Staleness,
         Rule::Follows { .. } => RowKind::Follows,
         Rule::StartUp { .. } => RowKind::StartUp,

@@ -4,7 +4,7 @@ use murphy_core::{Rule, SampleOutcome};
 
 use super::edge_facts::EdgeFacts;
 use super::{Told, nothing_seen};
-use crate::judgement::{Cause, Row};
+use crate::judgement::{Cause, Row, RowKind};
 use crate::phase::{LoadView, Point, RunView};
 use crate::stats::quantile;
 use crate::words;
@@ -132,12 +132,15 @@ pub(super) fn latency(run: &RunView<'_>, row: &Row, load: &LoadView, edges: &[Ed
     };
     let asserted = run.brief.and_then(|brief| brief.expectations.iter().find(|asked| asked.id == row.id));
     let bound = match asserted.map(|asked| &asked.rule) {
-        Some(Rule::Latency { at_most, .. }) => at_most.as_micros() as f64,
+        Some(Rule::Latency { at_most, .. } | Rule::FailFast { at_most }) => at_most.as_micros() as f64,
         _ => return nothing_seen(),
     };
     let Some(edge) = edges.iter().find(|edge| edge.touched > 0) else { return nothing_seen() };
     let name = edge.name();
-    let what = row.label.strip_prefix(load.name.as_str()).unwrap_or("latency").trim();
+    let what = match row.kind {
+        RowKind::FailFast => "time to any answer",
+        _ => row.label.strip_prefix(load.name.as_str()).unwrap_or("latency").trim(),
+    };
     if let Some((limit, users)) = edge.pool
         && seen > edge.wait * 1.5
     {
