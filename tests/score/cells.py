@@ -6,9 +6,12 @@ of a cell in a detector. Further cells of real libraries and servers stand in `r
 import crates
 import real
 from cell import EDGE, NOT_SPARED, SPARED, Cell, close
-from shapes import breaker, deadline, tries
+from shapes import breaker, deadline, told_after, tries
 
-# ------------------------------------------------------------------- F1: timeouts
+# ------------------------------------------------------------------- F1: timeouts, and how soon users are told
+
+# It waits for as long as its callee does, and so do its users.
+NEVER = {("timeout", EDGE): ("absent", {}), ("fail-fast", "user"): ("absent", {})}
 
 
 def f1_deadline(rng):
@@ -16,11 +19,16 @@ def f1_deadline(rng):
 
 
 def f1_none(rng):
-    return Cell({}, "blackhole", {("timeout", EDGE): ("absent", {})}, rate=rng.uniform(8, 20), phases=(1, 8, 12, 4))
+    return Cell({}, "blackhole", NEVER, rate=rng.uniform(12, 20), phases=(1, 8, 12, 4))
 
 
 def f1_requests(rng):
     return deadline(rng, spec={"library": "requests"}, library="requests (Python)")
+
+
+def f1_requests_none(rng):
+    """As it is without a `timeout`; its threads are more than the calls that hang."""
+    return Cell({"library": "requests"}, "blackhole", NEVER, rate=rng.uniform(12, 14), phases=(1, 8, 12, 4), library="requests without timeout")
 
 
 def f1_httpx(rng):
@@ -37,16 +45,35 @@ def f1_redis(rng):
 
 def f1_nginx(rng):
     wait = rng.randint(150, 900) / 1000
-    cell = Cell({"timeout": wait}, "blackhole", {("timeout", EDGE): ("present", {"timeout": close(wait, 0.03, 0.025)})})
+    truth = {("timeout", EDGE): ("present", {"timeout": close(wait, 0.03, 0.025)}), ("fail-fast", "user"): told_after(wait)}
+    cell = Cell({"timeout": wait}, "blackhole", truth)
     cell.front, cell.library = "nginx", "nginx proxy_read_timeout"
     return cell
 
 
 def f1_haproxy(rng):
     wait = rng.randint(150, 900) / 1000
-    cell = Cell({"timeout": wait}, "blackhole", {("timeout", EDGE): ("present", {"timeout": close(wait, 0.03, 0.025)})})
+    truth = {("timeout", EDGE): ("present", {"timeout": close(wait, 0.03, 0.025)}), ("fail-fast", "user"): told_after(wait)}
+    cell = Cell({"timeout": wait}, "blackhole", truth)
     cell.front, cell.library = "haproxy", "HAProxy timeout server"
     return cell
+
+
+def f1_haproxy_patient(rng):
+    cell = Cell({"timeout": rng.randint(25, 35)}, "blackhole", NEVER, rate=rng.uniform(12, 20), phases=(1, 8, 12, 4))
+    cell.front, cell.library = "haproxy", "HAProxy timeout server"
+    return cell
+
+
+def f1_some_hang(rng):
+    """Gives most calls up in time, and a few never."""
+    spec = {"timeout": rng.uniform(0.15, 0.5), "forgets": rng.uniform(0.06, 0.1)}
+    return Cell(spec, "blackhole", {("fail-fast", "user"): ("trap", {})}, rate=40)
+
+
+def f1_few_need_it(rng):
+    """Most users are answered well without a call; those who need one wait."""
+    return Cell({"needs": rng.uniform(0.08, 0.15)}, "blackhole", {("fail-fast", "user"): ("trap", {})})
 
 
 def f1_cascade(rng):
@@ -54,7 +81,7 @@ def f1_cascade(rng):
     return Cell(
         {"cascades": True},
         "blackhole",
-        {("timeout", EDGE): ("trap", {})},
+        {("timeout", EDGE): ("trap", {}), ("fail-fast", "user"): ("trap", {})},
         timeout=round(rng.uniform(0.3, 0.9), 3),
     )
 
@@ -233,7 +260,8 @@ def f4_long(rng):
 
 
 def f4_none(rng):
-    return Cell({}, "reset", {("breaker", EDGE): ("absent", {})}, rate=rng.uniform(18, 30), phases=(1, 8, 12, 4))
+    truth = {("breaker", EDGE): ("absent", {}), ("fail-fast", "user"): ("present", {})}
+    return Cell({}, "reset", truth, rate=rng.uniform(18, 30), phases=(1, 8, 12, 4))
 
 
 def f4_retries(rng):
@@ -249,7 +277,7 @@ def f4_pool(rng):
 
 def f4_exit(rng):
     """Silent because it is dead."""
-    return Cell({"die": rng.randint(5, 20)}, "reset", {("breaker", EDGE): ("trap", {})})
+    return Cell({"die": rng.randint(5, 20)}, "reset", {("breaker", EDGE): ("trap", {}), ("fail-fast", "user"): ("trap", {})})
 
 
 def f4_cache(rng):
@@ -257,7 +285,7 @@ def f4_cache(rng):
     return Cell(
         {"cache": rng.uniform(1.0, 2.5), "timeout": 0.4, "stale": True},
         f"latency {rng.randint(50, 120)}ms",
-        {("breaker", EDGE): ("trap", {})},
+        {("breaker", EDGE): ("trap", {}), ("fail-fast", "user"): ("trap", {})},
     )
 
 
@@ -269,7 +297,7 @@ def f5_shared(rng):
     return Cell(
         {"pool": places, "shared": True},
         "blackhole",
-        {("pool", EDGE): ("present", {"limit": (places, 1)}), ("isolation", "free"): ("absent", {})},
+        {("pool", EDGE): ("present", {"limit": (places, 1)}), ("isolation", "free"): ("absent", {}), ("fail-fast", "user"): ("absent", {})},
         loads=["/", "/free"],
         phases=NOT_SPARED,
         timeout=5,
@@ -366,13 +394,14 @@ def f7_shed(rng):
     return Cell(
         {"shed": limit},
         f"latency {rng.randint(1200, 1600)}ms",
-        {("shedding", "user"): ("present", {"limit": (limit, 2)})},
+        {("shedding", "user"): ("present", {"limit": (limit, 2)}), ("fail-fast", "user"): ("present", {})},
         rate=40,
     )
 
 
 def f7_queue(rng):
-    return Cell({"pool": rng.randint(8, 14)}, f"latency {rng.randint(800, 1200)}ms", {("shedding", "user"): ("absent", {})}, rate=40)
+    truth = {("shedding", "user"): ("absent", {}), ("fail-fast", "user"): ("absent", {})}
+    return Cell({"pool": rng.randint(8, 14)}, f"latency {rng.randint(800, 1200)}ms", truth, rate=40)
 
 
 def f7_passed_on(rng):

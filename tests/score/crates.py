@@ -22,7 +22,7 @@ def f1_tower(rng):
 
 def f1_tower_patient(rng):
     """Would wait for longer than its users do: hyper drops the call of one who leaves."""
-    cell = Cell({}, "blackhole", {("timeout", EDGE): ("trap", {})}, timeout=round(rng.uniform(0.3, 0.9), 3))
+    cell = Cell({}, "blackhole", {("timeout", EDGE): ("trap", {}), ("fail-fast", "user"): ("trap", {})}, timeout=round(rng.uniform(0.3, 0.9), 3))
     return of(cell, {"timeout": {"after": rng.uniform(20, 30)}}, "tower TimeoutLayer")
 
 

@@ -198,7 +198,8 @@ class Truth:
 
 class Own:
     """timeout, attempts, wait {shape, base, factor, cap, jitter}, budget, breaker {failures, open}, pool, shared, shed,
-    stale, fan, hedge, leak, die, poison, cache, cool, ready (deep, shallow), herd {connections, spread}; and before it listens,
+    stale, fan, hedge, leak, die, poison, cache, cool, ready (deep, shallow), herd {connections, spread}, forgets (the share of
+    calls that wait without end), needs (the share of requests that make a call); and before it listens,
     start {takes (seconds), needs (waits, ends: what it does while its callee does not answer)}"""
 
     def __init__(self, spec, upstream, truth):
@@ -223,7 +224,7 @@ class Own:
         self.truth.count("calls")
         keep = self.leaked if self.spec.get("leak") else None
         wait = self.spec.get("timeout")
-        if wait is None:
+        if wait is None or random.random() < self.spec.get("forgets", 0.0):
             return await get(self.upstream, keep)
         return await asyncio.wait_for(get(self.upstream, keep, ask_to_close="leak" not in self.spec), wait)
 
@@ -322,6 +323,8 @@ class Own:
                 return 503, {}, b"{}"
         if self.spec.get("poison") and self.truth.counts.get("failed", 0) >= self.spec["poison"]:
             return 502, {}, b"{}"
+        if random.random() >= self.spec.get("needs", 1.0):
+            return 200, {}, b"{}"
         shed = self.spec.get("shed")
         if shed and self.running >= shed:
             self.truth.count("shed")

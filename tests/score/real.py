@@ -54,7 +54,9 @@ def beside(spec, places, isolation, **more):
 
 def f5_httpx(rng):
     places = rng.randint(6, 14)
-    return beside({"library": "httpx", "pool": places}, places, "present", library="httpx Limits(max_connections)")
+    cell = beside({"library": "httpx", "pool": places}, places, "present", library="httpx Limits(max_connections)")
+    cell.truth[("fail-fast", "user")] = ("absent", {})
+    return cell
 
 
 def f5_haproxy(rng):
@@ -89,7 +91,7 @@ def f6_nginx_cache(rng):
     return Cell(
         {"timeout": rng.randint(200, 500) / 1000, "cache": {"seconds": rng.randint(1, 2), "stale": False}},
         rng.choice(["reset", "blackhole"]),
-        {("fallback", "user"): ("trap", {}), ("dependency", "user"): ("present", {})},
+        {("fallback", "user"): ("trap", {}), ("dependency", "user"): ("present", {}), ("fail-fast", "user"): ("present", {})},
         phases=(1, 12, 15, 6),
         library="nginx proxy_cache",
         front="nginx",

@@ -4,12 +4,17 @@ import math
 from cell import EDGE, Cell, close
 
 
+def told_after(wait):
+    """Users get an error when the caller has waited for so long, and a little later on a busy machine."""
+    return "present", {"errors-p95": close(wait, 0.05, 0.08)}
+
+
 def deadline(rng, **more):
     wait = rng.uniform(0.15, 0.9)
     return Cell(
         {"timeout": wait, **more.pop("spec", {})},
         "blackhole",
-        {("timeout", EDGE): ("present", {"timeout": close(wait, 0.03, 0.025)})},
+        {("timeout", EDGE): ("present", {"timeout": close(wait, 0.03, 0.025)}), ("fail-fast", "user"): told_after(wait)},
         **more,
     )
 
@@ -52,5 +57,7 @@ def breaker(rng, library=None, **more):
         spec["library"] = library[0]
     truth = {
         ("breaker", EDGE): ("present", {"calls-to-open": (failures, 1), "silence": close(window, 0.05, 0.12)}),
+        # Calls are reset, and errors come at once, whether it is open or not.
+        ("fail-fast", "user"): ("present", {}),
     }
     return Cell(spec, "reset", truth, phases=(1, 8, 16, 6), library=library and library[1], **more)
