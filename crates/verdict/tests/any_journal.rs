@@ -41,6 +41,7 @@ fn full(caller: Caller, broken: Break) -> Vec<Event> {
         .expect("h", edge(), Rule::Amplification { at_most: 1.2 }, "")
         .expect("i", edge(), Rule::BreakerOpens, "")
         .expect("j", Subject::Run, Rule::Isolation { loads: vec![Golden::bystander()] }, "")
+        .expect("m", users(), Rule::FailFast { at_most: Span::from_secs(2) }, "<= 2s")
         // Rules that do not fit their subject.
         .expect("k", Subject::Run, Rule::BreakerOpens, "")
         .expect("l", edge(), Rule::Always, "")
