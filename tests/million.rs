@@ -201,6 +201,7 @@ fn brief() -> RunBrief {
             name: load(),
             what: "GET http://127.0.0.1:8000/".into(),
             rate: Frequency::per_second(10_000.0).expect("a rate"),
+            ramp: None,
             timeout: Span::from_secs(5),
         }],
         probes: vec![],

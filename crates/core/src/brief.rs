@@ -7,7 +7,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EdgeName, Expectation, FaultId, Frequency, LoadName, ProbeName, Seed, ServiceName, Span, Timestamp,
+    EdgeName, Expectation, FaultId, Frequency, LoadName, ProbeName, RateRamp, Seed, ServiceName, Span,
+    Timestamp,
 };
 
 /// The stages of a run, in order.
@@ -148,6 +149,9 @@ pub struct LoadBrief {
     pub what: String,
     /// Planned arrivals.
     pub rate: Frequency,
+    /// How they are raised in the fault phase; `None` for one rate throughout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<RateRamp>,
     /// The sender's own limit on one request.
     pub timeout: Span,
     /// What is asked for the writes that are kept, as printed; `None` if they are not looked for.

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use murphy_core::{
     Chance, Dice, EventKind, Frequency, LoadName, Recorder, SampleOutcome, Seed, Span, WriteIds,
@@ -85,6 +85,8 @@ pub struct HttpLoad {
     pub writes: Option<Writes>,
     /// Planned arrivals.
     pub rate: Frequency,
+    /// When they become others, from the beginning of the load, in order.
+    pub changes: Vec<(Span, Frequency)>,
     /// How they are spread.
     pub arrivals: Arrivals,
     /// How long a user waits, from the sending (connecting included) to the last byte.
@@ -114,6 +116,7 @@ impl HttpLoad {
             flow: None,
             writes: None,
             rate,
+            changes: Vec::new(),
             arrivals: Arrivals::default(),
             timeout: Span::from_secs(5),
             expect_status: StatusSet::default(),
@@ -165,12 +168,15 @@ struct Lane {
 /// request and a `LoadEnded`. If this future is dropped instead, requests in flight are recorded as unfinished.
 pub async fn drive(load: HttpLoad, recorder: Recorder, stop: CancellationToken) -> LoadSummary {
     let seed = load.seed.derive(load.name.as_str(), 0);
-    let mut schedule = Schedule::new(load.rate, load.arrivals, seed.derive("arrivals", 0));
+    let schedule = Schedule::new(load.rate, load.arrivals, seed.derive("arrivals", 0));
     let mut routes = Dice::new(seed.derive("fresh", 0));
     let booth = Arc::new(Booth { load: load.name.clone(), recorder, counts: Counts::default() });
     let lane = Arc::new(Lane { load, booth, pool: Pool::default(), cutoff: CancellationToken::new() });
     let mut requests = JoinSet::new();
+    // Without this wait it is none at all, so that the same seed sends at the same times.
+    let mut late = Duration::ZERO;
     if let Some(mut renewed) = lane.load.renewed.clone() {
+        let begun = Instant::now();
         tokio::select! {
             biased;
             () = stop.cancelled() => {}
@@ -180,7 +186,9 @@ pub async fn drive(load: HttpLoad, recorder: Recorder, stop: CancellationToken) 
         if stop.is_cancelled() {
             return finish(&lane, 0);
         }
+        late = begun.elapsed();
     }
+    let mut schedule = schedule.changing(&lane.load.changes, late);
     // Moves on while the flow is held, so that what is due keeps its distance.
     let mut start = Instant::now();
     let (mut flow, mut alone) = (lane.load.flow.clone(), 0);

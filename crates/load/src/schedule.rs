@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use murphy_core::{Dice, Frequency, Seed};
+use murphy_core::{Dice, Frequency, Seed, Span};
 
 /// How arrivals are spread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,6 +59,10 @@ pub struct Arrival {
 #[derive(Debug, Clone)]
 pub struct Schedule {
     rate: Frequency,
+    /// Since when the rate is this, in seconds, and how many mean gaps had passed by then.
+    since: (f64, f64),
+    /// The rates to come and the times at which they do, in seconds; the next one is the last.
+    later: Vec<(f64, Frequency)>,
     arrivals: Arrivals,
     dice: Dice,
     next: u64,
@@ -69,7 +73,38 @@ pub struct Schedule {
 impl Schedule {
     /// The schedule of a seed. The same three arguments give the same times on every machine.
     pub fn new(rate: Frequency, arrivals: Arrivals, seed: Seed) -> Schedule {
-        Schedule { rate, arrivals, dice: Dice::new(seed), next: 0, elapsed: 0.0 }
+        let dice = Dice::new(seed);
+        Schedule { rate, since: (0.0, 0.0), later: Vec::new(), arrivals, dice, next: 0, elapsed: 0.0 }
+    }
+
+    /// The same with a rate that becomes another at these times, in order. Where it begins `late`, what would have changed by then
+    /// has. For a schedule that has given no arrival yet.
+    #[must_use]
+    pub fn changing(mut self, changes: &[(Span, Frequency)], late: Duration) -> Schedule {
+        for (at, rate) in changes {
+            match at.as_secs_f64() - late.as_secs_f64() {
+                ahead if ahead > 0.0 => self.later.push((ahead, *rate)),
+                _ => self.rate = *rate,
+            }
+        }
+        self.later.reverse();
+        self
+    }
+
+    /// When so many mean gaps have passed, in seconds: a rate that changes stretches the gaps, and draws none anew.
+    fn when(&mut self, gaps: f64) -> f64 {
+        loop {
+            let (began, before) = self.since;
+            let rate = self.rate.as_per_second();
+            let due = began + ((gaps - before) / rate).max(0.0);
+            match self.later.last().copied() {
+                Some((at, next)) if due >= at => {
+                    self.later.pop();
+                    (self.since, self.rate) = ((at, before + (at - began) * rate), next);
+                }
+                _ => return due,
+            }
+        }
     }
 }
 
@@ -86,7 +121,7 @@ impl Iterator for Schedule {
                 self.elapsed
             }
         };
-        let due = Duration::try_from_secs_f64(gaps / self.rate.as_per_second()).unwrap_or(Duration::MAX);
+        let due = Duration::try_from_secs_f64(self.when(gaps)).unwrap_or(Duration::MAX);
         Some(Arrival { n, due })
     }
 }
@@ -147,6 +182,82 @@ mod tests {
             prop_assert_eq!(&first, &bits);
             prop_assert!(first.windows(2).all(|pair| pair[0].due <= pair[1].due));
             prop_assert!(first.iter().enumerate().all(|(i, arrival)| arrival.n == i as u64));
+        }
+    }
+
+    /// Steps of whole seconds, each with its rate, the first from the beginning on.
+    fn stepwise(steps: &[(u64, u32)], arrivals: Arrivals, seed: u64) -> Schedule {
+        let mut at = 0;
+        let mut changes = Vec::new();
+        for (length, rate) in steps {
+            changes.push((Span::from_secs(at), Frequency::per_second(f64::from(*rate)).unwrap()));
+            at += length;
+        }
+        schedule(1.0, arrivals, seed).changing(&changes, Duration::ZERO)
+    }
+
+    proptest! {
+        #[test]
+        fn each_step_of_even_arrivals_holds_its_rate_times_its_length(
+            steps in prop::collection::vec((1u64..20, 1u32..100), 1..8), seed: u64,
+        ) {
+            let total: u64 = steps.iter().map(|(length, rate)| length * u64::from(*rate)).sum();
+            let due: Vec<Duration> = stepwise(&steps, Arrivals::Constant, seed)
+                .take(total as usize + 1)
+                .map(|arrival| arrival.due)
+                .collect();
+            prop_assert!(due.windows(2).all(|pair| pair[0] < pair[1]));
+            let mut from = 0;
+            for (length, rate) in &steps {
+                let step = Duration::from_secs(from)..Duration::from_secs(from + length);
+                let within = due.iter().filter(|due| step.contains(*due)).count() as u64;
+                prop_assert_eq!(within, length * u64::from(*rate));
+                from += length;
+            }
+        }
+
+        #[test]
+        fn each_step_of_independent_users_holds_as_many_but_for_chance(
+            steps in prop::collection::vec((1u64..20, 20u32..100), 1..6), seed: u64,
+        ) {
+            let end: u64 = steps.iter().map(|(length, _)| length).sum();
+            let arrivals = stepwise(&steps, Arrivals::Poisson, seed);
+            let due: Vec<Duration> =
+                arrivals.map(|arrival| arrival.due).take_while(|due| *due < Duration::from_secs(end)).collect();
+            prop_assert!(due.windows(2).all(|pair| pair[0] <= pair[1]));
+            let mut from = 0;
+            for (length, rate) in &steps {
+                let step = Duration::from_secs(from)..Duration::from_secs(from + length);
+                let within = due.iter().filter(|due| step.contains(*due)).count() as f64;
+                let mean = (length * u64::from(*rate)) as f64;
+                // Seven standard deviations of a Poisson count, and as many requests for its longer tail at few.
+                prop_assert!((within - mean).abs() < 7.0 * mean.sqrt() + 7.0, "{} for {}", within, mean);
+                from += length;
+            }
+        }
+    }
+
+    #[test]
+    fn a_schedule_that_begins_late_is_where_it_would_be() {
+        let rate = |per_second| Frequency::per_second(per_second).unwrap();
+        let changes = [(Span::from_secs(10), rate(2.0)), (Span::from_secs(20), rate(4.0))];
+        let late = |late| {
+            let schedule = schedule(1.0, Arrivals::Constant, 1).changing(&changes, Duration::from_secs(late));
+            schedule.take(21).map(|arrival| arrival.due.as_secs_f64()).collect::<Vec<_>>()
+        };
+        assert_eq!((late(0)[10], late(0)[11], late(0)[20]), (10.0, 10.5, 15.0));
+        assert_eq!((late(15)[10], late(15)[11], late(15)[14]), (5.0, 5.25, 6.0));
+        assert_eq!((late(25)[1], late(25)[20]), (0.25, 5.0));
+    }
+
+    #[test]
+    fn a_change_draws_no_gap_anew() {
+        let rate = Frequency::per_second(20.0).unwrap();
+        let same = [(Span::from_secs(3), rate), (Span::from_secs(7), rate)];
+        let plain = schedule(20.0, Arrivals::Poisson, 5);
+        let changing = plain.clone().changing(&same, Duration::ZERO);
+        for (one, other) in plain.zip(changing).take(400) {
+            assert!(one.due.abs_diff(other.due) < Duration::from_nanos(100), "{one:?} {other:?}");
         }
     }
 

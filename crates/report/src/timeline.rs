@@ -369,7 +369,8 @@ fn series(brief: &RunBrief, collected: &mut Collected, window: WindowOf) -> Vec<
         let points = collected.loads.remove(&load.name).unwrap_or_default();
         let (limits, least) = limits(&Subject::Load(load.name.clone()));
         let (step, bins) = binned(points, window);
-        let (name, what) = (load.name.to_string(), format!("{}, {}", load.what, load.rate));
+        let raised = load.ramp.map_or_else(String::new, |ramp| format!(", {ramp}"));
+        let (name, what) = (load.name.to_string(), format!("{}, {}{raised}", load.what, load.rate));
         all.push(Series { kind: SeriesKind::Load, name, what, step, bins, limits, least });
     }
     for edge in &brief.edges {

@@ -74,6 +74,7 @@ fn a_million() -> Vec<Event> {
             name: load.clone(),
             what: "GET http://127.0.0.1:1/".into(),
             rate: Frequency::per_second(16_667.0).unwrap(),
+            ramp: None,
             timeout: Span::from_secs(5),
         }],
         probes: vec![],

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use murphy_core::{ProbeName, Seed, Span, WriteIds};
+use murphy_core::{Frequency, PhaseLengths, ProbeName, Seed, Span, WriteIds};
 use murphy_load::{self as load, CommandQuestion, HttpLoad};
 use murphy_scenario::{self as scenario, LoadPlan, ProbePlan};
 use regex_lite::Regex;
@@ -31,7 +31,12 @@ pub(crate) enum Asked {
 }
 
 /// `run` is the run's name: what an earlier one wrote may still be kept, so that ids must differ between runs.
-pub(crate) fn http_load(plan: &LoadPlan, seed: Seed, run: &str) -> Result<HttpLoad, RunError> {
+pub(crate) fn http_load(
+    plan: &LoadPlan,
+    phases: &PhaseLengths,
+    seed: Seed,
+    run: &str,
+) -> Result<HttpLoad, RunError> {
     let failed = |why: String| RunError::Setup { what: format!("load {}", plan.name), why };
     // Where something is to be captured first, this is never sent: it only shows that a request can be made of it.
     let ids = seed.derive(run, 0).derive(plan.name.as_str(), 0);
@@ -48,8 +53,20 @@ pub(crate) fn http_load(plan: &LoadPlan, seed: Seed, run: &str) -> Result<HttpLo
         expect_status: statuses(&plan.expect_status).map_err(&failed)?,
         in_flight_max: u64::from(plan.in_flight_max),
         writes,
+        changes: changes(plan, phases),
         ..HttpLoad::new(plan.name.clone(), first, plan.rate, seed)
     })
+}
+
+/// When the rate of a load becomes another, from its beginning: up in the fault phase, and back at its end.
+fn changes(plan: &LoadPlan, phases: &PhaseLengths) -> Vec<(Span, Frequency)> {
+    let Some(ramp) = plan.ramp else { return Vec::new() };
+    let begins = phases.warm_up.as_micros() + phases.baseline.as_micros();
+    let step = |(rate, step): (Frequency, u64)| {
+        (Span::from_micros(begins.saturating_add(ramp.every.as_micros().saturating_mul(step))), rate)
+    };
+    let back = (Span::from_micros(begins + phases.fault.as_micros()), plan.rate);
+    ramp.rates(plan.rate).into_iter().zip(0u64..).map(step).chain([back]).collect()
 }
 
 /// What a load's own reference stands for until a request is sent.
@@ -141,4 +158,27 @@ fn header_test(test: &scenario::HeaderTest) -> Result<load::HeaderTest, String> 
 
 pub(crate) fn pattern(text: Option<&str>) -> Result<Option<Regex>, String> {
     text.map(Regex::new).transpose().map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use murphy_scenario::{Settings, load_text};
+
+    fn rates_of(load: &str) -> Vec<(Span, Frequency)> {
+        let text = format!(
+            "murphy: 1\nname: x\nlearn: all\nload: {{ a: {{ http: http://127.0.0.1/, rate: 20/s{load} }} }}\n\
+             phases: {{ warm-up: 1s, baseline: 9s, fault: 30s, recovery: 5s }}\n"
+        );
+        let plan = load_text("x.yaml", &text, &Settings::default()).expect("a scenario").plan;
+        changes(&plan.loads[0], &plan.phases)
+    }
+
+    #[test]
+    fn a_load_is_raised_from_the_fault_phase_on_and_back_at_its_end() {
+        let changes = rates_of(", ramp: { to: 100/s, by: 2, every: 10s }");
+        let told: Vec<String> = changes.iter().map(|(at, rate)| format!("{at} {rate}")).collect();
+        assert_eq!(told, ["10s 40/s", "20s 80/s", "30s 100/s", "40s 20/s"]);
+        assert!(rates_of("").is_empty());
+    }
 }

@@ -100,7 +100,7 @@ impl World {
             .plan
             .loads
             .iter()
-            .map(|plan| setup::http_load(plan, self.plan.seed, &self.marker))
+            .map(|plan| setup::http_load(plan, &self.plan.phases, self.plan.seed, &self.marker))
             .collect::<Result<Vec<_>, _>>()?;
         let probes = self.plan.probes.iter().map(|plan| setup::probe(plan, &self.captured));
         let probes = probes.collect::<Result<Vec<_>, _>>()?;

@@ -19,6 +19,7 @@ use crate::names::Names;
 use crate::plan::Arrivals;
 use crate::profile::Profile;
 use crate::question_document::{ProbeDoc, QuestionDoc};
+use crate::rate_ramp_document::RateRampDoc;
 use crate::status::StatusSet;
 use crate::table::Table;
 use crate::trigger_document::{AfterDoc, WhenDoc};
@@ -266,6 +267,8 @@ pub(crate) struct LoadDoc {
     /// Arrivals: `30/s`.
     #[schemars(required, with = "Frequency")]
     pub(crate) rate: Option<Frequency>,
+    /// How the rate is raised in the fault phase, as `{ to: 200/s, by: 1.25, every: 20s }`; before and after it is `rate`.
+    pub(crate) ramp: Option<RateRampDoc>,
     /// How arrivals are spread in time.
     #[serde(default)]
     pub(crate) arrivals: Arrivals,

@@ -22,6 +22,7 @@ mod plan_text;
 mod problem;
 mod profile;
 mod question_document;
+mod rate_ramp_document;
 mod readable;
 mod schema;
 mod secret;

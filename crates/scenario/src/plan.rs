@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use murphy_core::{
     Chance, EdgeName, Expectation, Frequency, Learn, LoadName, Need, PhaseLengths, ProbeName, Protocol,
-    Purpose, Secrets, Seed, ServiceName, Span,
+    Purpose, RateRamp, Secrets, Seed, ServiceName, Span,
 };
 use murphy_tls::TlsSettings;
 use serde::Serialize;
@@ -198,6 +198,9 @@ pub struct LoadPlan {
     pub request: HttpRequest,
     /// Arrivals.
     pub rate: Frequency,
+    /// How they are raised in the fault phase.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<RateRamp>,
     /// How arrivals are spread in time.
     pub arrivals: Arrivals,
     /// The sender's own limit on one request.
@@ -230,6 +233,15 @@ impl LoadPlan {
     /// The reference that stands for the id of each request: `order.id`.
     pub fn own_id(&self) -> String {
         own_id(self.name.as_str())
+    }
+
+    /// How many requests are due in a fault phase of this length, on average.
+    pub(crate) fn due_in_fault(&self, length: Span) -> f64 {
+        let length = length.as_secs_f64();
+        let Some(ramp) = self.ramp else { return self.rate.as_per_second() * length };
+        let (rates, every) = (ramp.rates(self.rate), ramp.every.as_secs_f64());
+        let before: f64 = rates[..rates.len() - 1].iter().map(|rate| rate.as_per_second() * every).sum();
+        before + ramp.to.as_per_second() * (length - every * (rates.len() - 1) as f64).max(0.0)
     }
 
     /// What must be captured before it can be sent; its own ids are none of that.

@@ -159,8 +159,9 @@ fn load_text(load: &LoadPlan) -> String {
         let each: Vec<String> = needs.iter().map(|(edge, need)| format!("{edge} ({need})")).collect();
         format!(", depends on {}", if each.is_empty() { "nothing".to_owned() } else { each.join(", ") })
     });
+    let raised = load.ramp.map_or_else(String::new, |ramp| format!(", {ramp}"));
     format!(
-        "{}{body}, {} {arrivals}, timeout {}, expects {}{}{needs}",
+        "{}{body}, {}{raised} {arrivals}, timeout {}, expects {}{}{needs}",
         load.request.text(),
         load.rate,
         load.timeout,
@@ -236,6 +237,9 @@ fn time_line(out: &mut String, plan: &Plan) {
         let length = plan.phases.of(phase);
         moments.push((start, if order == 0 { 0 } else { 2 }, format!("{phase} for {length}")));
         if phase == Phase::Fault {
+            for load in &plan.loads {
+                raised(&mut moments, load, start, length);
+            }
             for step in &plan.faults {
                 let armed = sum(start, step.at);
                 if let Some(trigger) = &step.trigger {
@@ -263,6 +267,19 @@ fn time_line(out: &mut String, plan: &Plan) {
     let texts: Vec<(String, String)> =
         moments.into_iter().map(|(at, _, text)| (at.to_string(), text)).collect();
     section(out, "time line", texts.iter().map(|(at, text)| (at.as_str(), text.clone())));
+}
+
+/// When a load is raised for the first time, when its ramp is at its end, and when it is back.
+fn raised(moments: &mut Vec<(Span, u8, String)>, load: &LoadPlan, start: Span, length: Span) {
+    let Some(ramp) = load.ramp else { return };
+    let rates = ramp.rates(load.rate);
+    if let [first, .., _] = &rates[..] {
+        moments.push((start, 3, format!("+ {}  {first}", load.name)));
+    }
+    let steps = rates.len() as u64 - 1;
+    let last = Span::from_micros(ramp.every.as_micros().saturating_mul(steps));
+    moments.push((sum(start, last), 3, format!("~ {}  {}", load.name, ramp.to)));
+    moments.push((sum(start, length), 1, format!("- {}  {}", load.name, load.rate)));
 }
 
 fn sum(a: Span, b: Span) -> Span {

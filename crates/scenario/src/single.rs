@@ -99,9 +99,11 @@ impl Single {
     }
 }
 
-/// Without faults, and without what asks for the answer to one of them. What is asked for the users is asked under every fault.
+/// Without faults, and without what asks for the answer to one of them. What is asked for the users is asked under every fault,
+/// and they come at one rate: who suffers must suffer from the fault.
 fn unbroken(plan: &Plan, purpose: Purpose) -> Plan {
     let mut plan = Plan { faults: Vec::new(), purpose, ..plan.clone() };
+    plan.loads.iter_mut().for_each(|load| load.ramp = None);
     plan.expectations.retain(|expectation| match expectation.subject {
         // A probe need not follow a fault that was not meant for it, nor tell of a start where nothing is restarted, nor a service
         // refuse where there is no crowd, nor users do without another dependency than the one that was meant: how they fare

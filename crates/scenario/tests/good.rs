@@ -259,6 +259,25 @@ fn what_is_probably_not_meant_is_a_warning() {
 }
 
 #[test]
+fn a_load_that_is_raised_needs_no_fault_and_reads_like_what_will_come() {
+    let text = "murphy: 1\nname: x\nphases: { warm-up: 5s, baseline: 20s, fault: 60s, recovery: 30s }\n\
+                load: { a: { http: http://127.0.0.1/, rate: 5/s, ramp: { to: 25/s, by: 2 } } }\n\
+                expect: { a: { p99: \"<= 500ms\" } }\n";
+    let loaded = load_text("x.yaml", text, &settings()).unwrap();
+    // 5/s for 60s would be too few for a p99.
+    assert!(loaded.warnings.list.is_empty(), "{}", loaded.warnings);
+    let text = plan_text(&loaded.plan);
+    for line in [
+        "5/s, raised by 2 every 20s to 25/s as of independent users",
+        "25s   + a  10/s",
+        "65s   ~ a  25/s",
+        "85s   - a  5/s",
+    ] {
+        assert!(text.contains(line), "{line} is missing in {text}");
+    }
+}
+
+#[test]
 fn a_wait_for_a_failure_that_nothing_brings_is_a_warning_at_the_wait() {
     let text = |other: &str| {
         format!(

@@ -92,6 +92,10 @@ fn fault_took_effect(run: &RunView<'_>, brief: &RunBrief) -> Gate {
     match (brief.faults.is_empty(), brief.purpose) {
         (true, Purpose::Control) => return holds(GateId::SomethingBroken, "control: nothing was broken"),
         (true, Purpose::Experiment) => {
+            if let Some(load) = brief.loads.iter().find(|load| load.ramp.is_some()) {
+                let text = format!("{} was raised, nothing was broken", load.name);
+                return holds(GateId::SomethingBroken, text);
+            }
             return fails(
                 GateId::SomethingBroken,
                 "nothing was broken",

@@ -143,7 +143,7 @@ pub struct FaultFact {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GateId {
-    /// G0: something is broken, or the run is a control.
+    /// G0: something is broken, a load is raised, or the run is a control.
     SomethingBroken,
     /// G0: the fault took effect.
     FaultTookEffect,

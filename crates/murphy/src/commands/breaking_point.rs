@@ -110,6 +110,10 @@ pub fn run(args: &BreakingPointArgs, colour: ColourChoice) -> Exit {
     else {
         return fail(Exit::Usage, &"the scenario has no such load: see `--load`");
     };
+    if let Some(raised) = first.plan.loads.iter().find(|load| load.ramp.is_some()) {
+        let why = format!("`{}` is raised while the fault is there: remove its `ramp`", raised.name);
+        return fail(Exit::Usage, &format_args!("a level is searched for at one rate of users; {why}"));
+    }
     let asked = Asked {
         axis,
         load: load.name.clone(),

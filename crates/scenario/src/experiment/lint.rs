@@ -242,7 +242,8 @@ fn samples_needed(quantile: Quantile) -> f64 {
 
 /// What is probably not meant.
 pub(super) fn warnings(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
-    if plan.faults.is_empty() && plan.purpose == Purpose::Experiment {
+    let raised = plan.loads.iter().any(|load| load.ramp.is_some());
+    if plan.faults.is_empty() && plan.purpose == Purpose::Experiment && !raised {
         check.findings.whole(Severity::Warning, "nothing breaks: there are no `faults`, and the run will be inconclusive").help(
             "write for example `faults: [{ edge: NAME, inject: { latency: 800ms } }]`, or `control: true` if it is to be so",
         );
@@ -306,7 +307,7 @@ fn latency(
     at_most: Span,
     load: &LoadPlan,
 ) {
-    let planned = (load.rate.as_per_second() * plan.phases.fault.as_secs_f64()).floor();
+    let planned = load.due_in_fault(plan.phases.fault).floor();
     let needed = samples_needed(quantile);
     if planned < needed {
         let rate = (needed / plan.phases.fault.as_secs_f64()).ceil();

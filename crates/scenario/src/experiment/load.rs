@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use murphy_core::{EdgeName, LoadName, Need, Span};
+use murphy_core::{EdgeName, Frequency, LoadName, Need, RateRamp, Span};
 
 use super::context::{Check, Cursor, Kind};
 use super::question;
@@ -10,6 +10,7 @@ use crate::captured::references;
 use crate::document::LoadDoc;
 use crate::node::shortened;
 use crate::plan::{LedgerPlan, LoadPlan, Question, own_id};
+use crate::rate_ramp_document::RateRampDoc;
 use crate::status::StatusSet;
 
 /// The sender's own limit on one request, if the file does not say.
@@ -20,6 +21,11 @@ const SETTLE: Span = Span::from_secs(5);
 const WITHIN: Span = Span::from_secs(60);
 /// Requests in flight at which further ones are dropped, if the file does not say.
 const IN_FLIGHT_MAX: u32 = 10_000;
+/// The factor from one step of a ramp to the next, if the file does not say; and the largest.
+const BY: f64 = 1.25;
+const MOST_BY: f64 = 10.0;
+/// How long a step of a ramp lasts, if the file does not say.
+const EVERY: Span = Span::from_secs(20);
 
 pub(super) fn plan(
     check: &mut Check<'_, '_>,
@@ -42,6 +48,8 @@ pub(super) fn plan(
         check.not_both(here, ["json", "body"], "in one load", "send one body");
     }
     let depends_on = declared(check, here, document);
+    let ramp = document.ramp.zip(here.child("ramp"));
+    let ramp = ramp.and_then(|(ramp, at)| ramp_of(check, at, document.rate, ramp));
     let Some(http) = &document.http else {
         check.missing(here, &format!("`{}`", shortened(name)), "http", "GET http://127.0.0.1:8000/");
         return None;
@@ -57,6 +65,7 @@ pub(super) fn plan(
         name: name_good?,
         request,
         rate: document.rate?,
+        ramp,
         arrivals: document.arrivals,
         timeout: document.timeout.unwrap_or(TIMEOUT),
         expect_status: document.expect_status.clone().unwrap_or_else(StatusSet::success),
@@ -81,6 +90,66 @@ fn declared(
         }
     }
     Some(needs)
+}
+
+/// How the rate is raised; reports a ramp that leads nowhere, or not there in time.
+fn ramp_of(
+    check: &mut Check<'_, '_>,
+    at: Cursor<'_>,
+    rate: Option<Frequency>,
+    document: RateRampDoc,
+) -> Option<RateRamp> {
+    check.some_time(at, "every", document.every);
+    let (by, every) = (document.by.unwrap_or(BY), document.every.unwrap_or(EVERY));
+    let raises = by > 1.0 && by <= MOST_BY;
+    if !raises {
+        check
+            .findings
+            .error(at.value("by"), format!("`by` is a factor above 1 and at most {MOST_BY}, and not {by}"))
+            .help(format!("write for example `by: {BY}`"));
+    }
+    let Some(to) = document.to else {
+        check.missing(at, "`ramp`", "to", "200/s");
+        return None;
+    };
+    let rate = rate?;
+    if to <= rate {
+        check
+            .findings
+            .error(at.value("to"), format!("the load begins at {rate}, and {to} is not above it"))
+            .help("write a higher rate, or remove the ramp");
+        return None;
+    }
+    if !raises {
+        return None;
+    }
+    if (to.as_per_second() / rate.as_per_second()).ln() > by.ln() * RateRamp::MOST_STEPS as f64 {
+        check
+            .findings
+            .error(
+                at.value("by"),
+                format!("it takes more than {} steps from {rate} to {to}", RateRamp::MOST_STEPS),
+            )
+            .help("write a larger factor");
+        return None;
+    }
+    let ramp = RateRamp { to, by, every };
+    let steps = ramp.rates(rate).len() as u64;
+    let needed = Span::from_micros(every.as_micros().saturating_mul(steps));
+    if let Some(phases) = check.phases.filter(|phases| needed > phases.fault) {
+        let what = murphy_core::plural(steps, "step");
+        check
+            .findings
+            .error(
+                at.value("every"),
+                format!("{what} of {every}: that is {needed}, and the fault phase lasts {}", phases.fault),
+            )
+            .help(format!(
+                "write `phases: {{ fault: {needed} }}` or longer, shorter steps, or a larger factor"
+            ));
+        return None;
+    }
+    Some(ramp)
 }
 
 /// Where writes are read back; reports what can tell nothing of them.

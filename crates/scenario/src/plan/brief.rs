@@ -33,6 +33,7 @@ impl Plan {
                     name: load.name.clone(),
                     what: load.request.text(),
                     rate: load.rate,
+                    ramp: load.ramp,
                     timeout: load.timeout,
                     ledger: load.ledger.as_ref().map(|ledger| ledger.read.text()),
                     depends_on: load.depends_on.clone(),

@@ -268,6 +268,7 @@ impl Golden {
             name,
             what: format!("GET http://127.0.0.1:8000{path}"),
             rate: Frequency::per_second(self.rate).expect("a rate above zero"),
+            ramp: None,
             timeout: Span::from_secs(5),
         };
         let mut loads = vec![load(Golden::load(), "/cart/7")];
