@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Chance, EdgeName, LoadName, ProbeName, Served, Span};
+use crate::{Chance, EdgeName, Frequency, LoadName, ProbeName, Served, Span};
 
 /// A latency quantile, strictly between 0 and 1: `p99` is 0.99, `p99.9` is 0.999.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -154,6 +154,11 @@ pub enum Rule {
     NoLeak,
     /// Under too much load, some are refused at once while the others are served.
     Sheds,
+    /// Raised step by step, so much of a load is served (verdicts 2.10).
+    Capacity {
+        /// The bound.
+        at_least: Frequency,
+    },
     /// The caller takes a sick instance out and goes to the others.
     Ejects,
     /// Users do not need what is broken: their success rate holds.

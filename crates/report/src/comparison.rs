@@ -49,6 +49,7 @@ fn reading(measure: &Measure) -> String {
         (Some(seconds), Unit::Seconds) if seconds.abs() < 1.0 => format!("{:.1}ms", seconds * 1e3),
         (Some(seconds), Unit::Seconds) => format!("{seconds:.2}s"),
         (Some(ratio), Unit::Ratio | Unit::Count) => format!("{ratio:.2}"),
+        (Some(rate), Unit::PerSecond) => format!("{rate:.1}/s"),
     };
     format!("{} [{}, {}]", number(measure.value), number(measure.low), number(measure.high))
 }

@@ -108,6 +108,7 @@ pub(crate) fn shown(judgement: &Judgement) -> impl Iterator<Item = &Finding> {
                             | Detector::FailFast
                             | Detector::Failover
                             | Detector::Isolation
+                            | Detector::Capacity
                             | Detector::Dependency
                             | Detector::StartUp
                             | Detector::Lost
@@ -130,6 +131,7 @@ pub(crate) fn shown(judgement: &Judgement) -> impl Iterator<Item = &Finding> {
             Detector::Failover => Some(RowKind::Failover),
             Detector::FailFast => Some(RowKind::FailFast),
             Detector::Shedding => Some(RowKind::Shedding),
+            Detector::Capacity => Some(RowKind::Capacity),
             Detector::Dependency => Some(RowKind::Dependency),
             Detector::StartUp => Some(RowKind::StartUp),
             Detector::Lost => Some(RowKind::Lost),

@@ -126,6 +126,8 @@ pub(crate) struct RulesDoc {
     pub(crate) fail_fast: Option<String>,
     /// Load: `at once`, under too much load some are refused at once while the others are served.
     pub(crate) shedding: Option<String>,
+    /// Load with a `ramp`: so many requests a second are served, as `>= 100/s`.
+    pub(crate) capacity: Option<String>,
     /// Load: `soft`, users do not need what is broken; `as declared`, they need no more than its `depends-on` says.
     pub(crate) dependency: Option<String>,
     /// Load: `none`, the load does not keep the service down once the fault is gone (needs `phases: { quiet: 180s }`).

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::str::FromStr;
 
-use murphy_core::{Chance, RunPart, Span, SuccessRule};
+use murphy_core::{Chance, Frequency, RunPart, Span, SuccessRule};
 
 /// Why a sentence cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +140,13 @@ pub(crate) fn at_most_factor(text: &str) -> Result<f64, SentenceError> {
     Ok(factor.0)
 }
 
+/// `>= 100/s`.
+pub(crate) fn at_least_rate(text: &str) -> Result<Frequency, SentenceError> {
+    let mut words = Words::of(text, "write for example \">= 100/s\"");
+    words.expect(">=")?;
+    words.rest()
+}
+
 fn at_most<T: FromStr<Err: std::fmt::Display>>(text: &str, help: &'static str) -> Result<T, SentenceError> {
     let mut words = Words::of(text, help);
     words.expect("<=")?;
@@ -213,6 +220,7 @@ mod tests {
         assert_eq!(at_most_span("<= 1m 30s"), Ok(Span::from_secs(90)));
         assert_eq!(at_most_count("<=3"), Ok(3));
         assert_eq!(at_most_factor("<= 1.2"), Ok(1.2));
+        assert_eq!(at_least_rate(">= 100/s"), Ok("100/s".parse().unwrap()));
         let rule = abort("browse success < 20% for 10s").unwrap();
         assert_eq!((rule.load.as_str(), rule.lasts), ("browse", Span::from_secs(10)));
     }
@@ -230,6 +238,9 @@ mod tests {
         }
         for (text, wrong) in [("< 600ms", "<"), ("<= 600", "600"), ("600ms", "600ms"), ("<=", "")] {
             assert_eq!(part(text, at_most_span(text).unwrap_err()), wrong, "{text}");
+        }
+        for (text, wrong) in [("<= 100/s", "<="), (">= 100", "100"), (">=", "")] {
+            assert_eq!(part(text, at_least_rate(text).unwrap_err()), wrong, "{text}");
         }
         for text in ["<= 0", "<= 1.5", "<= -1", "<= x"] {
             assert!(at_most_count(text).is_err(), "{text}");

@@ -111,7 +111,11 @@ fn unbroken(plan: &Plan, purpose: Purpose) -> Plan {
         Subject::Load(_) | Subject::Probe(_) => {
             !matches!(
                 expectation.rule,
-                Rule::Follows { .. } | Rule::StartUp { .. } | Rule::Sheds | Rule::Soft
+                Rule::Follows { .. }
+                    | Rule::StartUp { .. }
+                    | Rule::Sheds
+                    | Rule::Soft
+                    | Rule::Capacity { .. }
             )
                 // What a load declares is said of every edge, but nothing tells of it where none is broken.
                 && (purpose == Purpose::Experiment || expectation.rule != Rule::AsDeclared)

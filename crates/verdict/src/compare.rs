@@ -11,7 +11,7 @@ use crate::judgement::{Detector, FaultFact, GateId, Judgement, Reading, RowKind,
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Better {
-    /// More is better: success.
+    /// More is better: success, capacity.
     Higher,
     /// Less is better: latency, recovery, amplification.
     Lower,
@@ -84,7 +84,7 @@ impl Baseline {
         }
         for row in &judgement.rows {
             let (better, reading) = match row.kind {
-                RowKind::Success => (Better::Higher, &row.during),
+                RowKind::Success | RowKind::Capacity => (Better::Higher, &row.during),
                 RowKind::Latency | RowKind::Timeout | RowKind::Attempts | RowKind::Amplification => {
                     (Better::Lower, &row.during)
                 }

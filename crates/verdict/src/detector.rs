@@ -35,6 +35,8 @@ pub enum Detector {
     Isolation,
     /// Are requests refused at once when there are too many? (2.10)
     Shedding,
+    /// How many requests a second can be served? (2.10)
+    Capacity,
     /// When are users served as before, and in which steps? (2.14)
     Recovery,
     /// Does trouble outlast its cause? (2.15)
@@ -69,6 +71,7 @@ impl Detector {
             Detector::Failover => "failover",
             Detector::Isolation => "isolation",
             Detector::Shedding => "shedding",
+            Detector::Capacity => "capacity",
             Detector::Recovery => "recovery",
             Detector::Metastability => "metastability",
             Detector::Health => "health",
@@ -91,6 +94,7 @@ impl Detector {
             | Detector::Pool
             | Detector::Fallback
             | Detector::Failover
+            | Detector::Capacity
             | Detector::Dependency
             | Detector::Lost
             | Detector::Duplicates => false,
@@ -207,6 +211,12 @@ pub const DETECTORS: &[DetectorWords] = &[
         question: "are some refused at once when there are too many?",
         needs: "more load than the service can bear",
         expect: &["LOAD: { shedding: at once }"],
+    },
+    DetectorWords {
+        detector: Detector::Capacity,
+        question: "how many requests a second can be served?",
+        needs: "a load with a `ramp`, raised while nothing is broken; 73 requests in each step",
+        expect: &[r#"LOAD: { capacity: ">= 100/s" }"#],
     },
     DetectorWords {
         detector: Detector::Recovery,

@@ -210,6 +210,8 @@ pub enum RowKind {
     Failover,
     /// Whether some are refused at once under too much load.
     Shedding,
+    /// How many requests a second can be served.
+    Capacity,
     /// Whether users can do without what is broken.
     Dependency,
     /// Whether trouble outlasts its cause, fed by the load itself.
@@ -249,6 +251,8 @@ pub enum Unit {
     Ratio,
     /// A number of things.
     Count,
+    /// Events a second.
+    PerSecond,
 }
 
 /// A measured value with its 95 % interval.
@@ -488,6 +492,8 @@ pub enum Cause {
     Metastable,
     /// Nobody is refused when there are too many.
     NoShedding,
+    /// More users come than can be served.
+    TooMany,
     /// A health check says something else than the service does.
     HealthCheck,
     /// A service does not start without a dependency.

@@ -85,6 +85,10 @@ fn of_load(run: &RunView<'_>, load: &LoadView, findings: &[Finding]) -> Vec<Stri
     if says(Detector::Shedding).is_some_and(Finding::is_present) {
         rules.push("shedding: at once".to_owned());
     }
+    let least = says(Detector::Capacity).and_then(|finding| finding.param("capacity")?.low);
+    if let Some(least) = least.filter(|least| *least >= 0.1) {
+        rules.push(format!("capacity: \">= {}/s\"", downward(least)));
+    }
     match says(Detector::Dependency) {
         Some(finding) if matches!(finding.state, State::Absent { .. }) => {
             rules.push("dependency: soft".to_owned());
@@ -213,9 +217,25 @@ fn outward(micros: f64) -> String {
     if bound >= 1e6 { format!("{}s", bound / 1e5 / 10.0) } else { format!("{}ms", bound / 100.0 / 10.0) }
 }
 
+/// A number as a bound from below: a twentieth less, rounded down to two digits.
+fn downward(value: f64) -> String {
+    let wide = value * 0.95;
+    let digit = 1.0 - wide.log10().floor();
+    let unit = 10f64.powf(digit);
+    let decimals = if digit > 0.0 { digit as usize } else { 0 };
+    format!("{:.decimals$}", (wide * unit).floor() / unit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bound_from_below_is_lower_than_what_was_seen() {
+        for (seen, bound) in [(80.0, "76"), (320.0, "300"), (1_234.0, "1100"), (9.8, "9.3"), (0.5, "0.47")] {
+            assert_eq!(downward(seen), bound);
+        }
+    }
 
     #[test]
     fn a_bound_is_wider_than_what_was_seen_and_reads_like_one() {

@@ -303,6 +303,8 @@ pub(crate) struct RunView<'a> {
     pub last: u64,
     pub baseline: Windows,
     pub during: Windows,
+    /// The phase itself, in which loads may be raised; `during` is when something was broken.
+    pub fault_phase: Option<Window>,
     /// From the last lift to the end of the load, or of the phase where nothing is sent.
     pub recovery: Windows,
     /// The later half of `recovery`: what "after" means in a table.

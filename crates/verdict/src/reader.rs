@@ -233,6 +233,7 @@ impl Reader {
         let baseline = Windows::union(baseline.into_iter().collect());
         let (points, planned) = (std::mem::take(&mut self.points), std::mem::take(&mut self.planned));
         let clamped = |phase: Window| Window { to: phase.to.min(open_end), ..phase };
+        let fault_phase = self.phase(Phase::Fault).map(clamped);
         let quiet = self.phase(Phase::Quiet).map(clamped);
         let stop = quiet.map_or(u64::MAX, |quiet| quiet.from);
         let mut loads = loads(self.brief.as_deref(), points, &planned, self.ended, first_armed, stop);
@@ -290,6 +291,7 @@ impl Reader {
             edges,
             baseline,
             during,
+            fault_phase,
             recovery: Windows::union(recovery.into_iter().collect()),
             after: Windows::union(after.into_iter().collect()),
             lifted,

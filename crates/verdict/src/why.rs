@@ -140,6 +140,10 @@ fn change_for(kind: RowKind) -> Option<(Cause, &'static str)> {
             Cause::NoShedding,
             "a limit on requests in flight, and a 503 with Retry-After at once for what is beyond it",
         ),
+        RowKind::Capacity => (
+            Cause::TooMany,
+            "more instances or more processors for the service, a larger pool where that is the limit, or less work a request",
+        ),
         RowKind::Metastability => (
             Cause::Metastable,
             "a retry budget of 10% or a breaker in the caller, and in the service a short queue that refuses what is beyond it",

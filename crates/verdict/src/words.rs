@@ -44,6 +44,11 @@ fn number(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
+/// Events a second in three significant digits: `97.7/s`.
+pub(crate) fn rate(value: f64) -> String {
+    format!("{}/s", number(value))
+}
+
 /// A ratio in two decimals: `2.00`.
 pub(crate) fn ratio(value: f64) -> String {
     format!("{value:.2}")
@@ -139,6 +144,33 @@ impl Reading {
         Reading { text, unit: Unit::Ratio, value: Some(value), low, high, n, good: None }
     }
 
+    /// Events a second, `97.7/s [80, 100]`.
+    pub(crate) fn rate(value: f64, interval: (f64, f64), n: u64) -> Reading {
+        let (low, high) = interval;
+        Reading {
+            text: format!("{} [{}, {}]", rate(value), number(low), number(high)),
+            unit: Unit::PerSecond,
+            value: Some(value),
+            low: Some(low),
+            high: Some(high),
+            n,
+            good: None,
+        }
+    }
+
+    /// So many events a second, or more: `>= 200/s`.
+    pub(crate) fn rate_at_least(low: f64, n: u64) -> Reading {
+        Reading {
+            text: format!(">= {}", rate(low)),
+            unit: Unit::PerSecond,
+            value: None,
+            low: Some(low),
+            high: None,
+            n,
+            good: None,
+        }
+    }
+
     /// A number of things, of `n` observations.
     pub(crate) fn count(value: u64, n: u64) -> Reading {
         Reading {
@@ -195,6 +227,12 @@ mod tests {
         );
         assert_eq!(Reading::time(41_000.0, Some(38_000.0), None, 9).text, "41ms [38, ?]");
         assert_eq!(Reading::time(2_000_000.0, Some(1_000_000.0), Some(2_000_000.0), 9).text, "2s [1, 2]");
+    }
+
+    #[test]
+    fn rates_have_their_unit_once() {
+        assert_eq!(Reading::rate(97.66, (78.125, 100.0), 9).text, "97.7/s [78.1, 100]");
+        assert_eq!(Reading::rate_at_least(200.0, 9).text, ">= 200/s");
     }
 
     #[test]

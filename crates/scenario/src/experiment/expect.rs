@@ -122,6 +122,7 @@ fn keys_of(kind: Kind) -> &'static [&'static str] {
             "p99.9",
             "fail-fast",
             "shedding",
+            "capacity",
             "dependency",
             "metastability",
             "staleness",
@@ -169,6 +170,7 @@ fn rule(
         "failover" => &document.failover,
         "fail-fast" => &document.fail_fast,
         "shedding" => &document.shedding,
+        "capacity" => &document.capacity,
         "dependency" => &document.dependency,
         "metastability" => &document.metastability,
         "staleness" => &document.staleness,
@@ -211,6 +213,7 @@ fn rule(
             Rule::Amplification { at_most: understood(check, field, sentence::at_most_factor(text))? }
         }
         "fail-fast" => Rule::FailFast { at_most: understood(check, field, sentence::at_most_span(text))? },
+        "capacity" => Rule::Capacity { at_least: understood(check, field, sentence::at_least_rate(text))? },
         "staleness" => Rule::Staleness { at_most: understood(check, field, sentence::at_most_span(text))? },
         "follows" => Rule::Follows { at_most: understood(check, field, sentence::at_most_span(text))? },
         "start-up" => Rule::StartUp { at_most: understood(check, field, sentence::at_most_span(text))? },

@@ -82,6 +82,7 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
                     )
                     .help(example_of_needs(plan, &rule.subject));
             }
+            Rule::Capacity { at_least } => super::capacity::errors(check, root, plan, rule, *at_least),
             Rule::Ejects if matches!(&rule.subject, Subject::Edge(name) if alone(plan, name.as_str())) => {
                 check
                     .findings

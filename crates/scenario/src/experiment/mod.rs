@@ -3,6 +3,7 @@
 //! Checks report and go on, so that all problems of a file are seen together. What was reported before and passed
 //! over is never reported again as missing.
 
+mod capacity;
 mod capture;
 mod context;
 mod edge;

@@ -5,6 +5,7 @@ mod amplification;
 mod attempts;
 mod back_off;
 mod breaker;
+mod capacity;
 mod dependency;
 mod fail_fast;
 mod failover;
@@ -117,11 +118,12 @@ type OnSomeLoads = fn(&RunView<'_>, &LoadView) -> Option<Found>;
 const ON_LEDGERS: [(Detector, OnSomeLoads); 2] =
     [(Detector::Lost, ledger::lost), (Detector::Duplicates, ledger::duplicates)];
 
-const ON_LOADS: [(Detector, OnLoad); 7] = [
+const ON_LOADS: [(Detector, OnLoad); 8] = [
     (Detector::FailFast, fail_fast::detect),
     (Detector::Fallback, fallback::detect),
     (Detector::Isolation, isolation::detect),
     (Detector::Shedding, shedding::detect),
+    (Detector::Capacity, capacity::detect),
     (Detector::Recovery, recovery::detect),
     (Detector::Metastability, metastability::detect),
     (Detector::Dependency, dependency::detect),
@@ -187,6 +189,22 @@ pub(crate) fn all(run: &RunView<'_>, gates: &[Gate]) -> Vec<Finding> {
         };
         for finding in all.iter_mut().filter(looks_slow) {
             doubt(finding, "the load was sent late, and lateness looks like slowness");
+        }
+    }
+    if any_fails(gates, &[GateId::LoadOnTime, GateId::LoadSent]) {
+        for finding in all.iter_mut().filter(|finding| finding.detector == Detector::Capacity) {
+            doubt(finding, "the load was not sent when it was due, so that a limit may be the sender's");
+        }
+    }
+    if run.brief.is_some_and(|brief| brief.loads.iter().any(|load| load.ramp.is_some())) {
+        // Too many users do what a fault does.
+        let harmed = |finding: &&mut Finding| match finding.detector {
+            Detector::Dependency => finding.is_present(),
+            Detector::Isolation => matches!(finding.state, State::Absent { .. }),
+            _ => false,
+        };
+        for finding in all.iter_mut().filter(harmed) {
+            doubt(finding, "a load was raised meanwhile");
         }
     }
     let untold = [

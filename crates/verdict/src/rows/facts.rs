@@ -1,6 +1,6 @@
 //! What is asserted about a fact that a detector answers with yes or no: the fact, held against the wish.
 
-use murphy_core::{LoadName, Span, Subject};
+use murphy_core::{Frequency, LoadName, Span, Subject};
 
 use super::{Case, Draft, Recovered, recovered};
 use crate::judgement::{Detector, Finding, RowKind, State};
@@ -171,6 +171,38 @@ pub(super) fn start_up(case: &Case<'_>, subject: &Subject, at_most: Span, want: 
             draft.fail(format!("want {want}, ready after {}", words::micros(ready * 1e6)))
         }
         _ => draft,
+    }
+}
+
+/// `capacity: >= 100/s`.
+pub(super) fn capacity(case: &Case<'_>, subject: &Subject, at_least: Frequency, want: &str) -> Draft {
+    let mut draft = Draft::new(
+        RowKind::Capacity,
+        format!("{} capacity", crate::judge::subject_name(subject)),
+        "pass if the last rate that good answers followed is at or above the bound, fail if the first that they did not is below it",
+    );
+    let Some(found) = finding(case, Detector::Capacity, subject) else {
+        return draft.open("no such name in the journal", "correct the scenario");
+    };
+    match &found.state {
+        State::Present { .. } | State::Absent { .. } => {}
+        State::Inconclusive { why, settle, .. } => return draft.open(why.clone(), settle.clone()),
+        State::NotApplicable { why } => return draft.open(why.clone(), "a `ramp` in the load"),
+    }
+    let bound = at_least.as_per_second();
+    draft.during = found.param("capacity").cloned();
+    let (low, high) = draft.during.as_ref().map_or((None, None), |seen| (seen.low, seen.high));
+    match (low, high) {
+        (Some(low), _) if low >= bound => draft.pass(want),
+        (_, Some(high)) if high < bound => draft.fail(format!("want {want}: {}", found.text)),
+        (_, Some(_)) => draft.open(
+            format!("{at_least} lies between the last rate that is served and the first that is not"),
+            "smaller steps: `by: 1.1`",
+        ),
+        (_, None) => draft.open(
+            format!("all that was tried is served, but {at_least} was not"),
+            format!("a ramp that goes further: `to: {at_least}`"),
+        ),
     }
 }
 

@@ -118,6 +118,9 @@ pub(crate) fn row(case: &Case<'_>, expectation: &Expectation) -> Draft {
         (subject @ Subject::Load(_), Rule::Staleness { at_most }) => {
             facts::staleness(case, subject, *at_most, want)
         }
+        (subject @ Subject::Load(_), Rule::Capacity { at_least }) => {
+            facts::capacity(case, subject, *at_least, want)
+        }
         (subject @ Subject::Probe(_), Rule::Follows { at_most }) => {
             facts::follows(case, subject, *at_most, want)
         }
@@ -212,6 +215,7 @@ pub(crate) fn kind_of(rule: &Rule) -> RowKind {
         Rule::NoLeak => RowKind::Leak,
         Rule::Ejects => RowKind::Failover,
         Rule::Sheds => RowKind::Shedding,
+        Rule::Capacity { .. } => RowKind::Capacity,
         Rule::Soft | Rule::AsDeclared => RowKind::Dependency,
         Rule::NotMetastable => RowKind::Metastability,
         Rule::FailFast { .. } => RowKind::FailFast,
