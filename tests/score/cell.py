@@ -1,8 +1,9 @@
 """What a cell of the score is."""
+import math
 
 
 class Cell:
-    """One run: the callers, the fault, and what is true.
+    """One run: the callers, the fault (None for nothing broken), and what is true.
 
     truth: {(detector, subject): (state, {parameter: (value, tolerance)})}; a value may be the name of a count that is known only
     after the run (`lost`, `twice`). A state is `present`, `absent`, `trap` (anything but present), `counted` (present, but absent
@@ -29,6 +30,8 @@ class Cell:
         self.declares = more.get("declares")
         # When in the fault the caller is killed, and for how long it is gone, in seconds.
         self.restart = more.get("restart")
+        self.ramp = more.get("ramp")
+        self.in_flight = more.get("in_flight")
 
 
 EDGE = "edge"
@@ -41,3 +44,12 @@ NOT_SPARED = (1, 20, 12, 6)
 
 def close(value, share=0.05, plus=0.0):
     return value, share * abs(value) + plus
+
+
+def raised(spec, state, capacity=None, **more):
+    """A load at 20 a second that is raised by half every 4 s to 150. A capacity is that of the configuration, within a tenth."""
+    first, last, by, every = 20, 150, 1.5, 4
+    steps = math.ceil(math.log(last / first) / math.log(by))
+    truth = {("capacity", "user"): (state, {"capacity": close(capacity, 0.1)} if capacity else {})}
+    ramp = {"to": f"{last}/s", "by": by, "every": f"{every}s"}
+    return Cell(spec, more.pop("fault", None), truth, phases=(1, 8, steps * every, 4), rate=first, ramp=ramp, **more)

@@ -5,7 +5,7 @@ of a cell in a detector. Further cells of real libraries and servers stand in `r
 """
 import crates
 import real
-from cell import EDGE, NOT_SPARED, SPARED, Cell, close
+from cell import EDGE, NOT_SPARED, SPARED, Cell, close, raised
 from shapes import breaker, deadline, told_after, tries
 
 # ------------------------------------------------------------------- F1: timeouts, and how soon users are told
@@ -415,6 +415,39 @@ def f7_breaker(rng):
     cell.spec["error"] = 503
     cell.truth = {("shedding", "user"): ("trap", {})}
     return cell
+
+
+def work(rng, **more):
+    """So many requests at once, each for so long, and how many a second that is."""
+    places, capacity = rng.randint(5, 8), rng.uniform(50, 90)
+    return {"work": {"places": places, "time": places / capacity, **more}}, capacity
+
+
+def f7_limit(rng):
+    """Refuses who would wait behind too many."""
+    spec, capacity = work(rng, queue=rng.randint(10, 20))
+    return raised(spec, "present", capacity)
+
+
+def f7_limit_queue(rng):
+    """Everybody waits, until users have no more patience."""
+    spec, capacity = work(rng)
+    return raised(spec, "present", capacity, timeout=rng.uniform(1.5, 3.0))
+
+
+def f7_unlimited(rng):
+    return raised({"work": {"places": rng.randint(40, 80), "time": rng.uniform(0.02, 0.06)}}, "absent")
+
+
+def f7_sender_limit(rng):
+    """The service serves all; it is the sender that sends no more than so many at once."""
+    spec = {"work": {"places": rng.randint(60, 90), "time": rng.uniform(0.1, 0.14)}}
+    return raised(spec, "trap", in_flight=rng.randint(7, 10))
+
+
+def f7_injected(rng):
+    """What is refused is refused by the fault, in the callee's stead."""
+    return raised({"error": 503, "timeout": 1.0}, "trap", fault="abort 503")
 
 
 # ------------------------------------------------------------------- F8: health checks

@@ -13,6 +13,7 @@ Needs Python 3.9 and nothing else, but for the library that a spec names.
 """
 import argparse
 import asyncio
+import heapq
 import json
 import os
 import random
@@ -199,7 +200,8 @@ class Truth:
 class Own:
     """timeout, attempts, wait {shape, base, factor, cap, jitter}, budget, breaker {failures, open}, pool, shared, shed,
     stale, fan, hedge, leak, die, poison, cache, cool, ready (deep, shallow), herd {connections, spread}, forgets (the share of
-    calls that wait without end), needs (the share of requests that make a call); and before it listens,
+    calls that wait without end), needs (the share of requests that make a call), work {places, time, queue} (answers by
+    itself: so many requests at once, each for so long, and so many that wait; any number if left out); and before it listens,
     start {takes (seconds), needs (waits, ends: what it does while its callee does not answer)}"""
 
     def __init__(self, spec, upstream, truth):
@@ -209,6 +211,19 @@ class Own:
         self.failures, self.open_until, self.trying = 0, 0.0, False
         self.leaked, self.tokens, self.bad_until = [], 5.0, 0.0
         self.cached_until = 0.0
+        self.free_at = [0.0] * spec.get("work", {}).get("places", 0)
+
+    async def worked(self):
+        """By the clock: who wakes late takes nothing from those who come after. Whose user has left is worked for all the same."""
+        work, now = self.spec["work"], time.monotonic()
+        wait = max(self.free_at[0] - now, 0.0)
+        if "queue" in work and wait > work["queue"] * work["time"] / work["places"]:
+            self.truth.count("refused")
+            return 503, {}, b"{}"
+        end = now + wait + work["time"]
+        heapq.heapreplace(self.free_at, end)
+        await asyncio.sleep(end - now)
+        return 200, {}, b"{}"
 
     async def handed_on(self, path):
         """A write for the store."""
@@ -313,6 +328,8 @@ class Own:
             return 200, {}, b"{}"
         if path.startswith("/write/"):
             return await self.handed_on(path)
+        if path == "/" and "work" in self.spec:
+            return await self.worked()
         if path.startswith("/ready"):
             if self.spec.get("ready") != "deep":
                 return 200, {}, b"{}"

@@ -1,7 +1,7 @@
 """Further cells of the score: real libraries and real servers. What is true follows from how they are configured, and the
 configuration is drawn at random.
 """
-from cell import EDGE, NOT_SPARED, SPARED, Cell, close
+from cell import EDGE, NOT_SPARED, SPARED, Cell, close, raised
 
 # ------------------------------------------------------------------- F3: calls for each request
 
@@ -136,6 +136,24 @@ def f7_haproxy(rng):
         library="HAProxy timeout queue",
         front="haproxy",
     )
+
+
+def f7_nginx_rate(rng):
+    """Lets so many through a second."""
+    rate = rng.randint(50, 90)
+    spec = {"timeout": 20, "pace": {"rate": rate, "burst": rng.randint(5, 10)}}
+    return raised(spec, "present", rate, library="nginx limit_req", front="nginx")
+
+
+def f7_nginx_unlimited(rng):
+    return raised({"timeout": 20}, "absent", library="nginx", front="nginx")
+
+
+def f7_haproxy_queue(rng):
+    """Hands on to a server that serves one after the other, and has the others wait."""
+    capacity = rng.uniform(50, 90)
+    spec = {"timeout": 20, "server_places": rng.randint(2, 4), "queue": 60}
+    return raised(spec, "present", capacity, library="HAProxy server maxconn", front="haproxy", serves={"capacity": capacity})
 
 
 # ------------------------------------------------------------------- F8: health checks

@@ -50,17 +50,21 @@ def scenario(cell, name, seed, where, murphy):
             "arrivals": cell.arrivals,
             "timeout": f"{cell.timeout * 1000:.0f}ms",
         }
+        if cell.ramp:
+            loads[load]["ramp"] = cell.ramp
+        if cell.in_flight:
+            loads[load]["in-flight-max"] = cell.in_flight
         if cell.store is not None:
             loads[load]["http"] = f"POST http://{listen}/write/${{{load}.id}}"
             loads[load]["ledger"] = {"read": read, "settle": "1s", "within": "15s"}
         if cell.declares is not None:
             loads[load]["depends-on"] = cell.declares
-    name_of, _, setting = cell.fault.partition(" ")
+    name_of, _, setting = (cell.fault or "").partition(" ")
     setting = int(setting) if setting.isdigit() else setting
     inject = {name_of: setting} if setting else name_of if name_of in ("refuse", "kill", "freeze") else {name_of: {}}
     faults = []
-    cycles = cell.cycles or 1
-    each = fault / cycles
+    cycles = (cell.cycles or 1) if cell.fault else 0
+    each = fault / max(cycles, 1)
     for cycle in range(cycles):
         on = each * (0.3 if cell.cycles else 1.0)
         on_what = {"service": "callee"} if name_of in ("kill", "freeze") else {"edge": EDGE}
