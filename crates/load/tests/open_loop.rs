@@ -431,6 +431,25 @@ async fn a_load_that_is_not_told_what_to_send_sends_nothing_until_it_is() {
 }
 
 #[tokio::test]
+async fn a_rate_becomes_another_at_its_time() {
+    let server = HttpServer::start(|_| Answer::new(200, "x")).await;
+    let mut load = load(&server.url("/"), 50.0);
+    load.arrivals = Arrivals::Constant;
+    load.changes = vec![
+        (Span::from_millis(200), Frequency::per_second(200.0).unwrap()),
+        (Span::from_millis(300), Frequency::per_second(20.0).unwrap()),
+    ];
+    let (samples, summary) = driven(load, Duration::from_millis(600)).await;
+    let first = samples[0].intended;
+    let due: Vec<u64> = samples.iter().map(|sample| sample.intended.since(first).as_micros()).collect();
+    // 10 requests in the first step and 20 in the second; what comes after them is 50 ms apart.
+    for (n, millis) in [(9, 180), (10, 200), (11, 205), (29, 295), (30, 300), (31, 350), (32, 400)] {
+        assert!(due[n].abs_diff(millis * 1_000) <= 1, "{n}: {due:?}");
+    }
+    assert_eq!((summary.ok, summary.sent), (summary.planned, summary.planned));
+}
+
+#[tokio::test]
 async fn a_held_load_leaves_no_request_out_and_sends_one_alone_where_that_is_asked_for() {
     let server = HttpServer::start(|_| Answer::new(200, "x")).await;
     let mut load = load(&server.url("/"), 100.0);
