@@ -14,6 +14,7 @@ use crate::phase::{Exit, RunView};
 use crate::reader::Reader;
 use crate::rows::{Case, Draft, row};
 use crate::stats::holm;
+use crate::traffic::Traffic;
 use crate::why;
 use crate::words;
 
@@ -36,6 +37,11 @@ impl Hearing {
     /// Counts the answers of `load` during the fault; one that took longer than `within` is a bad one.
     pub fn answered(mut self, load: &LoadName, within: Option<Span>) -> Answered {
         Answered::of(&self.0.finish(), load, within)
+    }
+
+    /// Who called whom, and what came of it.
+    pub fn traffic(mut self) -> Traffic {
+        Traffic::of(&self.0.finish())
     }
 }
 

@@ -20,6 +20,7 @@ mod reader;
 mod rows;
 mod solo;
 pub mod stats;
+mod traffic;
 mod turns;
 mod why;
 mod words;
@@ -33,3 +34,4 @@ pub use judgement::{
     Cause, Count, DependencyClass, Detector, FaultFact, Finding, Gate, GateId, Judgement, Reading, Row,
     RowKind, RunEnd, RunFacts, State, Unit, Unknown, Why,
 };
+pub use traffic::{CallOutcome, EdgeTraffic, Traffic};

@@ -1,19 +1,21 @@
 //! `murphy explore FILE`: every fault of a short list on every edge of a scenario, one at a time, and what it does to the users.
 //! Each is an ordinary run. What is left out is told, with what is taken for granted by it.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use murphy_core::{EdgeName, PhaseLengths, Span, Verdict};
-use murphy_report::{Came, Cell, LeftOut, Matrix, Outcome, SeriesKind};
-use murphy_runner::StopReason;
+use murphy_report::{Came, Cell, LeftOut, Matrix, Outcome, Pruning, SeriesKind};
+use murphy_runner::{RunDir, StopReason, read_events};
 use murphy_scenario::{Loaded, Plan, Single, StackKeep};
-use murphy_verdict::{Finding, GateId, Judgement, RunEnd};
+use murphy_verdict::{DependencyClass, Finding, GateId, Hearing, Judgement, RunEnd, Traffic};
 
 use super::again::again;
 use super::answer::answer;
 use super::experiment::{Bench, settings};
 use super::explore_edges;
 use super::explore_files::OpenFiles;
+use super::explore_pairs::{self, Alone};
 use super::run::keep;
 use super::{check, fail, note, runtime};
 use crate::args::{ColourChoice, ExploreArgs};
@@ -67,6 +69,8 @@ pub fn run(args: &ExploreArgs, colour: ColourChoice) -> Exit {
         over: None,
         exit: Exit::Graceful,
         runs: Vec::new(),
+        control: Traffic::default(),
+        seen: Vec::new(),
         matrix: Matrix {
             format: Matrix::FORMAT,
             scenario: plan.name.clone(),
@@ -132,7 +136,43 @@ struct Exploration<'a> {
     exit: Exit,
     /// One for each cell of the matrix.
     runs: Vec<Outcome>,
+    /// Who called whom with nothing broken.
+    control: Traffic,
+    /// And in each run with something broken.
+    seen: Vec<Traffic>,
     matrix: Matrix,
+}
+
+/// A run that has ended.
+struct Ran {
+    outcome: Outcome,
+    exit: Exit,
+    /// Its directory.
+    run: String,
+    traffic: Traffic,
+}
+
+/// What a run with something broken told.
+struct Told {
+    verdict: Verdict,
+    /// What the users of each load could do.
+    classes: Vec<Option<DependencyClass>>,
+    traffic: Traffic,
+}
+
+/// Who called whom in a run, by its journal; nothing if that cannot be read, which was told when the run was judged.
+fn traffic(journal: &Path) -> Traffic {
+    let mut hearing = Hearing::default();
+    let read = read_events(journal, &mut |event| hearing.take(&event));
+    read.map(|()| hearing.traffic()).unwrap_or_default()
+}
+
+/// Faults and where they are, as printed: `payments`, `refuse`.
+fn places(these: &[&Single]) -> (String, String) {
+    let joined = |what: &dyn Fn(&Single) -> String| {
+        these.iter().map(|one| what(one)).collect::<Vec<_>>().join(Cell::BETWEEN)
+    };
+    (joined(&|one| one.edge.to_string()), joined(&|one| one.fault.text()))
 }
 
 /// Why a run with nothing broken does not show that users are served well.
@@ -175,9 +215,12 @@ impl Exploration<'_> {
             if quiet.contains(&single.edge) {
                 let why =
                     "no call in the run with nothing broken; taken for granted: its callers do not need it";
-                self.left_out(single.edge.to_string(), single.fault.text(), why.to_owned());
-            } else if self.tried(&[&single]).await {
-                alone.push(single);
+                self.left_out(&[&single], why.to_owned(), Some(Pruning::NoCalls));
+                continue;
+            }
+            let told = self.tried(&[&single]).await;
+            if let Some(Told { verdict, classes, traffic }) = told {
+                alone.push(Alone { single, verdict, classes, traffic });
             }
         }
         if self.args.pairs {
@@ -186,34 +229,41 @@ impl Exploration<'_> {
     }
 
     /// Two faults on two edges, of those that did no harm alone.
-    async fn pairs(&mut self, alone: &[Single]) {
-        let (mut partners, mut known): (Vec<&Single>, Vec<Cell>) = (Vec::new(), Vec::new());
-        for (single, cell) in alone.iter().zip(self.matrix.cells.clone()) {
-            let classes = |cell: &Cell| cell.users.iter().map(|users| users.class).collect::<Vec<_>>();
-            let same = known.iter().find(|one| one.edge == cell.edge && classes(one) == classes(&cell));
-            let why = match same {
-                _ if cell.verdict != Verdict::Graceful => {
-                    "alone it is not graceful; taken for granted: a second fault makes it no better"
-                        .to_owned()
-                }
-                Some(same) => format!("users fared as under {}; taken for granted: in pairs too", same.fault),
-                None => {
-                    known.push(cell);
-                    partners.push(single);
-                    continue;
-                }
-            };
-            self.left_out(cell.edge, format!("{}{}", LeftOut::PAIRS, cell.fault), why);
+    async fn pairs(&mut self, alone: &[Alone]) {
+        let pairs = explore_pairs::pairs(alone, &self.control, self.plan);
+        for out in pairs.no_partners {
+            let single = &alone[out.place].single;
+            self.matrix.left_out.push(LeftOut {
+                edge: single.edge.to_string(),
+                fault: format!("{}{}", LeftOut::PAIRS, single.fault.text()),
+                why: out.why,
+                rule: Some(out.rule),
+            });
         }
-        for (index, one) in partners.iter().enumerate() {
-            for other in partners[index + 1..].iter().filter(|other| other.edge != one.edge) {
-                self.tried(&[one, other]).await;
+        for skipped in &pairs.skipped {
+            let why = match (skipped.rule, skipped.as_in) {
+                (Pruning::Disjoint, _) => explore_pairs::DISJOINT.to_owned(),
+                (Pruning::Symmetry, Some(as_in)) => explore_pairs::symmetric(alone, as_in),
+                // Told once, of all pairs of one fault.
+                _ => continue,
+            };
+            let both = [&alone[skipped.pair.one].single, &alone[skipped.pair.other].single];
+            self.left_out(&both, why, Some(skipped.rule));
+        }
+        for pair in pairs.tries {
+            let (one, other) = (&alone[pair.one], &alone[pair.other]);
+            let both = [&one.single, &other.single];
+            if explore_pairs::is_seen(one, other, &self.control, &self.seen) {
+                self.left_out(&both, explore_pairs::SEEN.to_owned(), Some(Pruning::Seen));
+            } else {
+                self.tried(&both).await;
             }
         }
     }
 
-    fn left_out(&mut self, edge: String, fault: String, why: String) {
-        self.matrix.left_out.push(LeftOut { edge, fault, why });
+    fn left_out(&mut self, these: &[&Single], why: String, rule: Option<Pruning>) {
+        let (edge, fault) = places(these);
+        self.matrix.left_out.push(LeftOut { edge, fault, why, rule });
     }
 
     /// One run with nothing broken, without which no trouble could be laid to a fault: the edges without calls, or why nothing
@@ -222,7 +272,9 @@ impl Exploration<'_> {
         if let Some(why) = self.no_more() {
             return Err(why);
         }
-        let (outcome, exit, _) = self.run(&Single::control(self.plan), String::new(), "nothing broken").await;
+        let plan = Single::control(self.plan);
+        let Ran { outcome, exit, traffic, .. } = self.run(&plan, String::new(), "nothing broken").await;
+        self.control = traffic;
         if !matches!(exit, Exit::Graceful | Exit::Inconclusive) {
             self.exit = self.exit.worst(exit);
         }
@@ -264,23 +316,20 @@ impl Exploration<'_> {
         self.over.clone()
     }
 
-    /// One run with these faults; false if there is none that can be judged.
-    async fn tried(&mut self, these: &[&Single]) -> bool {
-        let joined = |what: &dyn Fn(&Single) -> String, between: &str| {
-            these.iter().map(|one| what(one)).collect::<Vec<_>>().join(between)
-        };
-        let edge = joined(&|one| one.edge.to_string(), Cell::BETWEEN);
-        let fault = joined(&|one| one.fault.text(), Cell::BETWEEN);
+    /// One run with these faults; `None` if there is none that can be judged.
+    async fn tried(&mut self, these: &[&Single]) -> Option<Told> {
+        let (edge, fault) = places(these);
         if let Some(why) = self.no_more() {
-            self.left_out(edge, fault, why);
-            return false;
+            self.left_out(these, why, None);
+            return None;
         }
-        let mut only = joined(&|one| format!(" --only-edge {}", one.edge), "");
-        only += &format!(" --faults {}", joined(&|one| one.fault.name().to_owned(), ","));
+        let mut only: String = these.iter().map(|one| format!(" --only-edge {}", one.edge)).collect();
+        let faults: Vec<&str> = these.iter().map(|one| one.fault.name()).collect();
+        only += &format!(" --faults {}", faults.join(","));
         if these.len() > 1 {
             only += " --pairs";
         }
-        let (outcome, exit, run) =
+        let Ran { outcome, exit, run, traffic } =
             self.run(&Single::plan(these, self.plan), only, &format!("{edge}: {fault}")).await;
         self.exit = self.exit.worst(exit);
         let judgement = match &outcome.came {
@@ -288,12 +337,16 @@ impl Exploration<'_> {
             Came::NotCarriedOut { why } | Came::NotRun { why } => {
                 let why = format!("not carried out: {why}");
                 self.over = Some("a run was not carried out".to_owned());
-                self.left_out(edge, fault, why);
-                return false;
+                self.left_out(these, why, None);
+                return None;
             }
         };
         note(&format_args!("{edge}: {fault}: {}", judgement.verdict));
-        self.matrix.cells.push(Cell::of(&edge, fault, judgement, run));
+        let cell = Cell::of(&edge, fault, judgement, run);
+        let classes = cell.users.iter().map(|users| users.class).collect();
+        let told = Some(Told { verdict: cell.verdict, classes, traffic: traffic.clone() });
+        self.matrix.cells.push(cell);
+        self.seen.push(traffic);
         let lost = judgement.findings.iter().find(|finding| finding.is_data_loss());
         let lost = lost.map(|finding| format!("data is lost: {}", finding.text));
         let stuck = judgement.findings.iter().any(Finding::keeps_failing);
@@ -311,10 +364,10 @@ impl Exploration<'_> {
                 self.exit = self.exit.worst(Exit::Inconclusive);
                 "the services did not come back by themselves: they are broken, or the recovery phase is too short"
             }
-            _ => return true,
+            _ => return told,
         };
         self.over = Some(why.to_owned());
-        true
+        told
     }
 
     /// True if Murphy starts the services, which are well again with each run.
@@ -323,14 +376,18 @@ impl Exploration<'_> {
         !self.plan.services.is_empty() || stack.is_some_and(|stack| stack.keep == StackKeep::TakenDown)
     }
 
-    async fn run(&mut self, plan: &Plan, only: String, label: &str) -> (Outcome, Exit, String) {
+    async fn run(&mut self, plan: &Plan, only: String, label: &str) -> Ran {
         let start = Instant::now();
         let again = again("explore", &self.args.file, &self.args.scenario, self.scenario, None) + &only;
         let finished = self.bench.carry_out(plan, again, label).await;
         self.longest = self.longest.max(start.elapsed());
         keep(&finished);
         let run = finished.dir.as_ref().map(|dir| dir.path().display().to_string());
-        (finished.outcome, finished.exit, run.unwrap_or_default())
+        let traffic = match finished.dir.as_ref().map(RunDir::journal) {
+            Some(journal) => tokio::task::spawn_blocking(move || traffic(&journal)).await.unwrap_or_default(),
+            None => Traffic::default(),
+        };
+        Ran { outcome: finished.outcome, exit: finished.exit, run: run.unwrap_or_default(), traffic }
     }
 
     fn told(&mut self, files: OpenFiles, colour: ColourChoice) -> Exit {

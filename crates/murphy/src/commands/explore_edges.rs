@@ -73,6 +73,7 @@ fn of(compose: &Compose) -> Found {
                 why: format!(
                     "{why} ({because}): write it into `edges:`, with the others that are to be tried"
                 ),
+                rule: None,
             }),
         }
     }

@@ -21,6 +21,7 @@ pub mod explain;
 pub mod explore;
 mod explore_edges;
 mod explore_files;
+mod explore_pairs;
 pub mod fault;
 pub mod init;
 pub mod known;

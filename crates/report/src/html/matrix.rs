@@ -55,9 +55,7 @@ pub(super) fn matrix(page: &mut Page, matrix: &Matrix) {
     if !matrix.left_out.is_empty() {
         page.raw("<section class=\"card\"><h2>Left out</h2><ul class=\"plain\">");
         for out in &matrix.left_out {
-            page.element("<li>", &out.fault, " on ")
-                .element("", &out.edge, ": ")
-                .element("", &out.why, "</li>");
+            page.element("<li>", &out.text(), "</li>");
         }
         page.raw("</ul></section>\n");
     }

@@ -89,6 +89,7 @@ pub(super) mod tests {
             edge: edge.into(),
             fault: fault.into(),
             why: "no time is left".into(),
+            rule: None,
         };
         Matrix {
             format: Matrix::FORMAT,

@@ -47,13 +47,7 @@ impl Matrix {
             }
         }
         for left in &self.left_out {
-            writeln!(
-                out,
-                "- left out: {} on {}: {}",
-                plain(&left.fault),
-                plain(&left.edge),
-                plain(&left.why)
-            )?;
+            writeln!(out, "- left out: {}", plain(&left.text()))?;
         }
         if let Some(why) = &self.stopped {
             writeln!(out, "- **stopped:** {}", plain(why))?;

@@ -2,6 +2,7 @@
 
 mod grid;
 mod markdown;
+mod pruning;
 mod text;
 
 use murphy_core::{Answer, Seed, Subject, Verdict};
@@ -9,6 +10,7 @@ use murphy_verdict::{DependencyClass, Detector, Judgement, Reading, RowKind};
 use serde::Serialize;
 
 pub(crate) use grid::{Grid, Spot};
+pub use pruning::Pruning;
 
 /// Edge and fault against outcome.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -68,9 +70,18 @@ pub struct LeftOut {
     pub fault: String,
     /// Why, with what is taken for granted by it.
     pub why: String,
+    /// By which rule; `None` if it was to be tried and could not be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Pruning>,
 }
 
 impl LeftOut {
+    /// As a sentence: `refuse on db: no time is left`, with the rule behind it.
+    pub(crate) fn text(&self) -> String {
+        let rule = self.rule.map_or_else(String::new, |rule| format!(" [{rule}]"));
+        format!("{} on {}: {}{rule}", self.fault, self.edge, self.why)
+    }
+
     /// True if one fault on one edge was meant, and no pair of them.
     pub(crate) fn is_single(&self) -> bool {
         !self.edge.contains(Cell::BETWEEN) && !self.fault.starts_with(LeftOut::PAIRS)

@@ -46,12 +46,7 @@ impl Matrix {
             }
         }
         for out in &self.left_out {
-            text += &format!(
-                "left out: {} on {}: {}\n",
-                out.fault,
-                style.clean(&out.edge),
-                style.clean(&out.why)
-            );
+            text += &format!("left out: {}\n", style.clean(&out.text()));
         }
         if let Some(why) = &self.stopped {
             text += &format!("stopped: {}\n", style.clean(why));
@@ -77,8 +72,8 @@ mod tests {
 
     #[test]
     fn a_line_says_how_users_fared_and_the_next_what_did_not_hold() {
-        let left_out =
-            LeftOut { edge: "redis".into(), fault: "refuse".into(), why: "no time is left".into() };
+        let (edge, fault, why) = ("redis".into(), "refuse".into(), "no time is left".into());
+        let left_out = LeftOut { edge, fault, why, rule: None };
         let matrix = Matrix {
             format: Matrix::FORMAT,
             scenario: "a shop".into(),

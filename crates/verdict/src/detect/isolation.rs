@@ -88,7 +88,7 @@ pub(super) fn detect(run: &RunView<'_>, load: &LoadView) -> Found {
 }
 
 /// True if requests of this load make no call on a sick edge; `None` if too few were alone.
-pub(super) fn stands_by(run: &RunView<'_>, load: &LoadView, sick: &[&EdgeView]) -> Option<bool> {
+pub(crate) fn stands_by(run: &RunView<'_>, load: &LoadView, sick: &[&EdgeView]) -> Option<bool> {
     let index = run.loads.iter().position(|other| other.name == load.name)?;
     for edge in sick {
         let of_load: Vec<usize> = alone(run.lives(), edge, &run.baseline)

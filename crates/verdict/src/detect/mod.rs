@@ -35,6 +35,7 @@ use crate::phase::{LoadView, ProbeAnswer, RunView};
 
 pub(crate) use breaker::silences;
 pub(crate) use fail_fast::{Followed, Pace, intended, sent};
+pub(crate) use isolation::stands_by;
 pub(crate) use timeout::ages;
 
 /// What a detector returns: the state, and the state in a sentence.

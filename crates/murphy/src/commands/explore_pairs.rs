@@ -1,0 +1,467 @@
+//! Which two faults an exploration tries at once, which pairs it leaves out by which rule, and which come first. Pure: what is known of
+//! the runs so far goes in, pairs come out. It must never leave a pair out without a rule and what that takes for granted.
+
+use std::collections::BTreeSet;
+
+use murphy_core::{EdgeName, LoadName, ServiceName, Verdict};
+use murphy_faults::Fault;
+use murphy_report::Pruning;
+use murphy_scenario::{Caller, Plan, Single};
+use murphy_verdict::{CallOutcome, DependencyClass, Traffic};
+
+/// One fault on one edge, and what the run told in which it was alone.
+#[derive(Debug, Clone)]
+pub struct Alone {
+    /// What was broken.
+    pub single: Single,
+    /// Whether that was graceful.
+    pub verdict: Verdict,
+    /// What the users of each load could do, load by load; `None` where it was not told.
+    pub classes: Vec<Option<DependencyClass>>,
+    /// Who called whom.
+    pub traffic: Traffic,
+}
+
+impl Alone {
+    /// True if all users are known to do without the edge.
+    fn is_soft(&self) -> bool {
+        !self.classes.is_empty()
+            && self.classes.iter().all(|class| matches!(class, Some(DependencyClass::Soft)))
+    }
+}
+
+/// Two faults of a list of those that were tried alone, by their places: the first stands before the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pair {
+    /// The place of one.
+    pub one: usize,
+    /// The place of the other.
+    pub other: usize,
+}
+
+impl Pair {
+    fn of(one: usize, other: usize) -> Pair {
+        Pair { one: one.min(other), other: one.max(other) }
+    }
+}
+
+/// A pair that is left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// Which.
+    pub pair: Pair,
+    /// By which rule.
+    pub rule: Pruning,
+    /// The pair whose run answers for it, if one does.
+    pub as_in: Option<Pair>,
+}
+
+/// A fault all of whose pairs are left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoPartner {
+    /// Its place.
+    pub place: usize,
+    /// By which rule.
+    pub rule: Pruning,
+    /// Why, with what is taken for granted.
+    pub why: String,
+}
+
+/// All pairs of a list of faults that were tried alone.
+#[derive(Debug, Default)]
+pub struct Pairs {
+    /// What is to be tried, in this order.
+    pub tries: Vec<Pair>,
+    /// What is not.
+    pub skipped: Vec<Skipped>,
+    /// The faults that take no part at all: their pairs are among the skipped.
+    pub no_partners: Vec<NoPartner>,
+}
+
+/// Lays out all pairs on two edges. `control` is the traffic with nothing broken.
+pub fn pairs(alone: &[Alone], control: &Traffic, plan: &Plan) -> Pairs {
+    let stands_for: Vec<Option<usize>> = (0..alone.len()).map(|place| stand_in(alone, place)).collect();
+    let mut pairs = Pairs { no_partners: no_partners(alone, &stands_for), ..Pairs::default() };
+    for one in 0..alone.len() {
+        for other in one + 1..alone.len() {
+            if alone[one].single.edge == alone[other].single.edge {
+                continue;
+            }
+            let pair = Pair { one, other };
+            let (rule, as_in) = match (stands_for[one], stands_for[other]) {
+                (None, _) | (_, None) => (Pruning::Dominance, None),
+                (Some(first), Some(second)) if (first, second) != (one, other) => {
+                    (Pruning::Equivalence, Some(Pair::of(first, second)))
+                }
+                _ if is_disjoint(&alone[one], &alone[other], control, plan) => (Pruning::Disjoint, None),
+                _ => {
+                    let mut tried = pairs.tries.iter().copied();
+                    let stands = tried.find(|tried| is_alike(alone, *tried, pair, plan));
+                    if stands.is_none() {
+                        pairs.tries.push(pair);
+                        continue;
+                    }
+                    (Pruning::Symmetry, stands)
+                }
+            };
+            pairs.skipped.push(Skipped { pair, rule, as_in });
+        }
+    }
+    // Stable: the others stay in their order, the most telling kinds first.
+    pairs.tries.sort_by_key(|pair| !is_way_out(&alone[pair.one], &alone[pair.other]));
+    pairs
+}
+
+/// The first fault on the same edge under which users fared alike, be it this one itself; `None` for one that is not graceful alone.
+fn stand_in(alone: &[Alone], place: usize) -> Option<usize> {
+    let this = &alone[place];
+    let alike = |one: &Alone| {
+        one.verdict == Verdict::Graceful && one.single.edge == this.single.edge && one.classes == this.classes
+    };
+    (this.verdict == Verdict::Graceful).then(|| alone.iter().position(alike).unwrap_or(place))
+}
+
+fn no_partners(alone: &[Alone], stands_for: &[Option<usize>]) -> Vec<NoPartner> {
+    let why = |(place, stands): (usize, &Option<usize>)| match stands {
+        None => Some(NoPartner { place, rule: Pruning::Dominance, why: DOMINATED.to_owned() }),
+        Some(first) if *first == place => None,
+        Some(first) => {
+            let same = alone[*first].single.fault.text();
+            let why = format!("users fared as under {same}; taken for granted: in pairs too");
+            Some(NoPartner { place, rule: Pruning::Equivalence, why })
+        }
+    };
+    stands_for.iter().enumerate().filter_map(why).collect()
+}
+
+/// Why nothing is laid beside a fault that is not graceful alone.
+pub const DOMINATED: &str = "alone it is not graceful; taken for granted: a second fault makes it no better";
+
+/// Why two faults that have nothing in common are not tried together.
+pub const DISJOINT: &str = "no load calls both edges and no caller makes both calls; taken for granted: what one does is not felt by \
+                            the users of the other";
+
+/// Why faults are not tried together of which each caller knows its part.
+pub const SEEN: &str = "each caller has seen before just what it would see; taken for granted: it does the same again, whatever others \
+                        do meanwhile";
+
+/// Whether two edges have different callers, both known, and each load is known to leave one of them alone.
+fn is_disjoint(one: &Alone, other: &Alone, control: &Traffic, plan: &Plan) -> bool {
+    let callers = Callers::of(control);
+    let spared = |edge: &EdgeName, load: &LoadName| {
+        control.edge(edge).is_some_and(|traffic| traffic.is_spared_by(load))
+    };
+    let (one, other) = (&one.single.edge, &other.single.edge);
+    callers.differ(one, other)
+        && plan.loads.iter().all(|load| spared(one, &load.name) || spared(other, &load.name))
+}
+
+/// Who calls which edge.
+struct Callers<'a> {
+    control: &'a Traffic,
+    /// False if one caller is not known by a name: it may be any of the others.
+    known: bool,
+}
+
+impl Callers<'_> {
+    fn of(control: &Traffic) -> Callers<'_> {
+        // The process of an id may be that of a service.
+        let named =
+            |caller: &Option<String>| caller.as_ref().is_some_and(|caller| !caller.starts_with("pid:"));
+        Callers { control, known: control.edges.iter().all(|edge| named(&edge.caller)) }
+    }
+
+    fn of_edge(&self, edge: &EdgeName) -> Option<&str> {
+        self.control.edge(edge).and_then(|edge| edge.caller.as_deref())
+    }
+
+    fn differ(&self, one: &EdgeName, other: &EdgeName) -> bool {
+        self.known && self.of_edge(one) != self.of_edge(other)
+    }
+}
+
+/// What makes two faults one, where instances of a dependency are: where, what, and how users fared.
+#[derive(PartialEq)]
+struct Likeness<'a> {
+    edge: Option<&'a EdgeName>,
+    instances: Option<(&'a ServiceName, Option<&'a Caller>)>,
+    fault: &'a Fault,
+    classes: &'a [Option<DependencyClass>],
+}
+
+impl<'a> Likeness<'a> {
+    fn of(one: &'a Alone, plan: &'a Plan) -> Likeness<'a> {
+        let edge = plan.edges.iter().find(|edge| edge.name == one.single.edge);
+        let instances = edge.and_then(|edge| Some((edge.instance_of.as_ref()?, edge.route.caller())));
+        Likeness {
+            // An instance is any of them.
+            edge: instances.is_none().then_some(&one.single.edge),
+            instances,
+            fault: &one.single.fault,
+            classes: &one.classes,
+        }
+    }
+}
+
+/// True if two pairs differ only in which instances of a dependency are broken.
+fn is_alike(alone: &[Alone], one: Pair, other: Pair, plan: &Plan) -> bool {
+    let of = |pair: Pair| [pair.one, pair.other].map(|place| Likeness::of(&alone[place], plan));
+    let ([a, b], [c, d]) = (of(one), of(other));
+    (a == c && b == d) || (a == d && b == c)
+}
+
+/// Why a pair is left out for which another stands that differs only in the instances.
+pub fn symmetric(alone: &[Alone], as_in: Pair) -> String {
+    format!("as {}, on other instances; taken for granted: instances are alike", text(alone, as_in))
+}
+
+/// `blackhole on a and refuse on b`.
+pub fn text(alone: &[Alone], pair: Pair) -> String {
+    let one = |place: usize| {
+        let single: &Single = &alone[place].single;
+        format!("{} on {}", single.fault.text(), single.edge)
+    };
+    format!("{} and {}", one(pair.one), one(pair.other))
+}
+
+/// True if users do without one of the two edges, and callers turn to the other one meanwhile: it may be how they do without.
+fn is_way_out(one: &Alone, other: &Alone) -> bool {
+    let turns = |soft: &Alone, to: &Alone| {
+        soft.is_soft() && soft.traffic.edge(&to.single.edge).is_some_and(|edge| edge.turned_to)
+    };
+    turns(one, other) || turns(other, one)
+}
+
+/// True if each caller has seen, in one run or another, just what it would see of its calls under both faults (after Filibuster's dynamic
+/// reduction, SoCC 2021). `runs` are those so far with something broken.
+pub fn is_seen(one: &Alone, other: &Alone, control: &Traffic, runs: &[Traffic]) -> bool {
+    let callers = Callers::of(control);
+    let told = |traffic: &Traffic| !traffic.edges.is_empty();
+    // A journal that could not be read again shows nothing.
+    if !told(control) || !told(&one.traffic) || !told(&other.traffic) {
+        return false;
+    }
+    let groups: BTreeSet<Option<&str>> = if callers.known {
+        control.edges.iter().map(|edge| edge.caller.as_deref()).collect()
+    } else {
+        BTreeSet::from([None])
+    };
+    groups.iter().all(|group| {
+        let theirs = control.edges.iter().filter(|edge| !callers.known || edge.caller.as_deref() == *group);
+        let theirs: Vec<&EdgeName> = theirs.map(|edge| &edge.name).collect();
+        runs.iter()
+            .chain([control])
+            .any(|run| theirs.iter().all(|edge| outcomes(run, edge) == would_see(edge, one, other, control)))
+    })
+}
+
+fn outcomes(run: &Traffic, edge: &EdgeName) -> BTreeSet<CallOutcome> {
+    run.edge(edge).map(|edge| edge.outcomes.clone()).unwrap_or_default()
+}
+
+/// What would come of calls on an edge under both faults: what the fault on it does; on another edge what either was seen to do to it.
+fn would_see(edge: &EdgeName, one: &Alone, other: &Alone, control: &Traffic) -> BTreeSet<CallOutcome> {
+    let (usual, first, second) =
+        (outcomes(control, edge), outcomes(&one.traffic, edge), outcomes(&other.traffic, edge));
+    if *edge == one.single.edge {
+        first
+    } else if *edge == other.single.edge || first == usual {
+        second
+    } else if second == usual {
+        first
+    } else {
+        first.union(&second).copied().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    use murphy_scenario::{Settings, load_text};
+    use murphy_verdict::EdgeTraffic;
+
+    const SOFT: Option<DependencyClass> = Some(DependencyClass::Soft);
+    const HARD: Option<DependencyClass> = Some(DependencyClass::Hard);
+
+    /// Two replicas of a store, and payments; all of them take every kind of fault.
+    fn plan() -> Plan {
+        let text = "
+murphy: 1
+name: three edges
+edges:
+  one: { listen: 127.0.0.1:16379, to: 127.0.0.1:6379, instance-of: store }
+  two: { listen: 127.0.0.1:16380, to: 127.0.0.1:6380, instance-of: store }
+  pay: { listen: 127.0.0.1:16381, to: 127.0.0.1:8080, protocol: http }
+load:
+  browse: { http: GET http://127.0.0.1:8000/, rate: 30/s }
+  order: { http: POST http://127.0.0.1:8000/orders, rate: 30/s }
+phases: { fault: 10s }
+control: true
+";
+        load_text("three.yaml", text, &Settings::default()).unwrap().plan
+    }
+
+    fn name<T: std::str::FromStr<Err = murphy_core::NameError>>(text: &str) -> T {
+        text.parse().unwrap()
+    }
+
+    /// What came of the calls on an edge, made by this caller for these loads.
+    fn calls(edge: &str, caller: Option<&str>, outcome: CallOutcome, loads: [bool; 2]) -> EdgeTraffic {
+        EdgeTraffic {
+            name: name(edge),
+            caller: caller.map(str::to_owned),
+            calls: 900,
+            during: 300,
+            outcomes: BTreeSet::from([outcome]),
+            turned_to: false,
+            loads: BTreeMap::from([(name("browse"), loads[0]), (name("order"), loads[1])]),
+        }
+    }
+
+    /// With nothing broken: browsers need the store, orders need payments.
+    fn control(callers: [Option<&str>; 3]) -> Traffic {
+        let of = |edge, caller, loads| calls(edge, caller, CallOutcome::Served, loads);
+        Traffic {
+            edges: vec![
+                of("one", callers[0], [true, false]),
+                of("two", callers[1], [true, false]),
+                of("pay", callers[2], [false, true]),
+            ],
+        }
+    }
+
+    /// With this outcome on one edge.
+    fn with(mut traffic: Traffic, edge: &str, outcome: CallOutcome) -> Traffic {
+        for one in traffic.edges.iter_mut().filter(|one| one.name.as_str() == edge) {
+            one.outcomes = BTreeSet::from([outcome]);
+        }
+        traffic
+    }
+
+    fn alone(edge: &str, kind: &str, verdict: Verdict, traffic: &Traffic) -> Alone {
+        let mut all = Single::all(&plan()).into_iter();
+        let single = all.find(|one| one.edge.as_str() == edge && one.fault.name() == kind).unwrap();
+        let classes = if verdict == Verdict::Graceful { vec![SOFT, SOFT] } else { vec![HARD, HARD] };
+        let outcome = if kind == "latency" { CallOutcome::Late } else { CallOutcome::Unanswered };
+        Alone { single, verdict, classes, traffic: with(traffic.clone(), edge, outcome) }
+    }
+
+    fn rules(pairs: &Pairs) -> Vec<(usize, usize, Pruning)> {
+        pairs.skipped.iter().map(|skipped| (skipped.pair.one, skipped.pair.other, skipped.rule)).collect()
+    }
+
+    const ONE_CALLER: [Option<&str>; 3] = [Some("shop"), Some("shop"), Some("shop")];
+    const TWO_CALLERS: [Option<&str>; 3] = [Some("web"), Some("web"), Some("till")];
+
+    #[test]
+    fn one_that_is_no_pass_alone_and_one_that_is_as_another_take_part_in_no_pair() {
+        let control = control(ONE_CALLER);
+        let alone = [
+            alone("one", "blackhole", Verdict::Graceful, &control),
+            alone("pay", "blackhole", Verdict::Graceful, &control),
+            alone("one", "latency", Verdict::Graceful, &control),
+            alone("pay", "latency", Verdict::NotGraceful, &control),
+        ];
+        let pairs = pairs(&alone, &control, &plan());
+        assert_eq!(pairs.tries, [Pair { one: 0, other: 1 }]);
+        let (dominance, equivalence) = (Pruning::Dominance, Pruning::Equivalence);
+        assert_eq!(rules(&pairs), [(0, 3, dominance), (1, 2, equivalence), (2, 3, dominance)]);
+        assert_eq!(pairs.skipped[1].as_in, Some(Pair { one: 0, other: 1 }));
+        let [same, worse] = &pairs.no_partners[..] else { panic!("{pairs:?}") };
+        assert_eq!((same.place, same.rule, worse.place, worse.rule), (2, equivalence, 3, dominance));
+        assert!(same.why.starts_with("users fared as under blackhole; taken for granted"), "{}", same.why);
+        assert!(worse.why.starts_with("alone it is not graceful; taken for granted"), "{}", worse.why);
+    }
+
+    #[test]
+    fn two_edges_with_neither_a_load_nor_a_caller_in_common_are_no_pair() {
+        let two = |callers, other: &str| {
+            let control = control(callers);
+            let blackhole = |edge| alone(edge, "blackhole", Verdict::Graceful, &control);
+            let both = [blackhole("one"), blackhole(other)];
+            rules(&pairs(&both, &control, &plan()))
+        };
+        assert_eq!(two(TWO_CALLERS, "pay"), [(0, 1, Pruning::Disjoint)]);
+        // One caller, one that is not known and may be the other, one known by a process alone, and one load.
+        assert!(two(ONE_CALLER, "pay").is_empty());
+        assert!(two([Some("web"), Some("web"), None], "pay").is_empty());
+        assert!(two([Some("web"), Some("web"), Some("pid:7")], "pay").is_empty());
+        assert!(two([Some("web"), Some("till"), Some("till")], "two").is_empty());
+    }
+
+    #[test]
+    fn a_load_of_which_nothing_is_known_may_call_both_edges() {
+        let mut control = control(TWO_CALLERS);
+        control.edges[2].loads.remove(&name::<LoadName>("browse"));
+        let both = ["one", "pay"].map(|edge| alone(edge, "blackhole", Verdict::Graceful, &control));
+        assert!(rules(&pairs(&both, &control, &plan())).is_empty());
+    }
+
+    #[test]
+    fn of_pairs_that_differ_only_in_the_instances_one_stands_for_all() {
+        let control = control(ONE_CALLER);
+        let mut all = ["one", "two", "pay"].map(|edge| alone(edge, "blackhole", Verdict::Graceful, &control));
+        let laid_out = pairs(&all, &control, &plan());
+        assert_eq!(laid_out.tries, [Pair { one: 0, other: 1 }, Pair { one: 0, other: 2 }]);
+        assert_eq!(rules(&laid_out), [(1, 2, Pruning::Symmetry)]);
+        let why = symmetric(&all, laid_out.skipped[0].as_in.unwrap());
+        assert!(why.starts_with("as blackhole on one and blackhole on pay, on other instances"), "{why}");
+        // An instance without which users fare otherwise is not as the other one.
+        all[1].classes = vec![SOFT, Some(DependencyClass::Degraded)];
+        assert!(rules(&pairs(&all, &control, &plan())).is_empty());
+    }
+
+    #[test]
+    fn the_way_out_is_broken_with_what_it_stands_in_for_before_all_others() {
+        let control = control(ONE_CALLER);
+        let mut all = ["one", "two", "pay"].map(|edge| alone(edge, "latency", Verdict::Graceful, &control));
+        // Callers turn to payments while the second store is slow.
+        all[1].classes = vec![SOFT; 2];
+        all[0].classes = vec![SOFT, Some(DependencyClass::Degraded)];
+        all[1].traffic.edges[2].turned_to = true;
+        let laid_out = pairs(&all, &control, &plan());
+        let places: Vec<(usize, usize)> = laid_out.tries.iter().map(|pair| (pair.one, pair.other)).collect();
+        assert_eq!(places, [(1, 2), (0, 1), (0, 2)]);
+    }
+
+    #[test]
+    fn a_pair_is_seen_only_if_every_caller_has_seen_its_part() {
+        let two = control(TWO_CALLERS);
+        let [store, pay] = ["one", "pay"].map(|edge| alone(edge, "blackhole", Verdict::Graceful, &two));
+        let runs = [store.traffic.clone(), pay.traffic.clone()];
+        assert!(is_seen(&store, &pay, &two, &runs), "each of two callers knows its own");
+        assert!(!is_seen(&store, &pay, &two, &runs[..1]), "one caller has not seen its part");
+        // One caller, or one that may be any, has never seen both at once.
+        for callers in [ONE_CALLER, [Some("web"), None, Some("till")]] {
+            let one = control(callers);
+            let [store, pay] = ["one", "pay"].map(|edge| alone(edge, "blackhole", Verdict::Graceful, &one));
+            let mut runs = vec![store.traffic.clone(), pay.traffic.clone()];
+            assert!(!is_seen(&store, &pay, &one, &runs));
+            // Until some run has shown it both.
+            runs.push(with(store.traffic.clone(), "pay", CallOutcome::Unanswered));
+            assert!(is_seen(&store, &pay, &one, &runs));
+        }
+    }
+
+    #[test]
+    fn a_fault_that_is_felt_on_another_edge_of_the_same_caller_is_part_of_what_it_sees() {
+        let two = control(TWO_CALLERS);
+        let [mut store, pay] = ["one", "pay"].map(|edge| alone(edge, "blackhole", Verdict::Graceful, &two));
+        // While payments hang, calls of the other caller on its second store end in errors.
+        let pay = Alone { traffic: with(pay.traffic, "two", CallOutcome::Error), ..pay };
+        let runs = [store.traffic.clone(), pay.traffic.clone()];
+        assert!(!is_seen(&store, &pay, &two, &runs), "a hang and errors at once are new to it");
+        store.traffic = with(store.traffic, "two", CallOutcome::Error);
+        assert!(is_seen(&store, &pay, &two, &[store.traffic.clone(), pay.traffic.clone()]));
+    }
+
+    #[test]
+    fn a_run_of_which_nothing_is_known_has_shown_nobody_anything() {
+        let two = control(TWO_CALLERS);
+        let [store, pay] = ["one", "pay"].map(|edge| alone(edge, "blackhole", Verdict::Graceful, &two));
+        let blind = Alone { traffic: Traffic::default(), ..store };
+        assert!(!is_seen(&blind, &pay, &two, &[pay.traffic.clone()]));
+    }
+}
