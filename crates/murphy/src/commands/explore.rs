@@ -1,11 +1,12 @@
 //! `murphy explore FILE`: every fault of a short list on every edge of a scenario, one at a time, and what it does to the users.
 //! Each is an ordinary run. What is left out is told, with what is taken for granted by it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use murphy_core::{EdgeName, PhaseLengths, Span, Verdict};
-use murphy_report::{Came, Cell, LeftOut, Matrix, Outcome, Pruning, SeriesKind};
+use murphy_report::{Came, Cell, LeftOut, Matrix, Outcome, Pruning, SeriesKind, SpotCheck};
 use murphy_runner::{RunDir, StopReason, read_events};
 use murphy_scenario::{Loaded, Plan, Single, StackKeep};
 use murphy_verdict::{DependencyClass, Finding, GateId, Hearing, Judgement, RunEnd, Traffic};
@@ -13,9 +14,10 @@ use murphy_verdict::{DependencyClass, Finding, GateId, Hearing, Judgement, RunEn
 use super::again::again;
 use super::answer::answer;
 use super::experiment::{Bench, settings};
+use super::explore_drawn::{Fared, Held, drawn, foretold};
 use super::explore_edges;
 use super::explore_files::OpenFiles;
-use super::explore_pairs::{self, Alone};
+use super::explore_pairs::{self, Alone, Pair, Skipped};
 use super::run::keep;
 use super::{check, fail, note, runtime};
 use crate::args::{ColourChoice, ExploreArgs};
@@ -71,14 +73,7 @@ pub fn run(args: &ExploreArgs, colour: ColourChoice) -> Exit {
         runs: Vec::new(),
         control: Traffic::default(),
         seen: Vec::new(),
-        matrix: Matrix {
-            format: Matrix::FORMAT,
-            scenario: plan.name.clone(),
-            seed: plan.seed,
-            cells: Vec::new(),
-            left_out,
-            stopped: None,
-        },
+        matrix: Matrix { left_out, ..Matrix::new(&plan.name, plan.seed) },
     };
     runtime.block_on(signals::heeded(&bench.stop, async {
         exploration.all(wanted).await;
@@ -158,6 +153,12 @@ struct Told {
     /// What the users of each load could do.
     classes: Vec<Option<DependencyClass>>,
     traffic: Traffic,
+}
+
+impl Told {
+    fn fared(self) -> Fared {
+        Fared { verdict: self.verdict, classes: self.classes }
+    }
 }
 
 /// Who called whom in a run, by its journal; nothing if that cannot be read, which was told when the run was judged.
@@ -240,25 +241,64 @@ impl Exploration<'_> {
                 rule: Some(out.rule),
             });
         }
-        for skipped in &pairs.skipped {
+        let mut doubtful = Vec::new();
+        for skipped in pairs.skipped {
             let why = match (skipped.rule, skipped.as_in) {
                 (Pruning::Disjoint, _) => explore_pairs::DISJOINT.to_owned(),
                 (Pruning::Symmetry, Some(as_in)) => explore_pairs::symmetric(alone, as_in),
                 // Told once, of all pairs of one fault.
-                _ => continue,
+                (rule, _) => {
+                    doubtful.extend(rule.is_unsound().then_some(skipped));
+                    continue;
+                }
             };
             let both = [&alone[skipped.pair.one].single, &alone[skipped.pair.other].single];
             self.left_out(&both, why, Some(skipped.rule));
         }
+        let mut runs = BTreeMap::new();
         for pair in pairs.tries {
             let (one, other) = (&alone[pair.one], &alone[pair.other]);
             let both = [&one.single, &other.single];
             if explore_pairs::is_seen(one, other, &self.control, &self.seen) {
                 self.left_out(&both, explore_pairs::SEEN.to_owned(), Some(Pruning::Seen));
-            } else {
-                self.tried(&both).await;
+                doubtful.push(Skipped { pair, rule: Pruning::Seen, as_in: None });
+            } else if let Some(told) = self.tried(&both).await {
+                runs.insert(pair, told.fared());
             }
         }
+        if !doubtful.is_empty() {
+            self.spot_check(alone, &doubtful, &runs).await;
+        }
+    }
+
+    /// Tries some of the pairs that were left out by a rule that does not hold everywhere, as long as there is time.
+    async fn spot_check(&mut self, alone: &[Alone], skipped: &[Skipped], runs: &BTreeMap<Pair, Fared>) {
+        let mut check = SpotCheck { skipped: skipped.len(), tried: 0, otherwise: Vec::new(), open: 0 };
+        for place in drawn(self.plan.seed, skipped.len()) {
+            // That so much is left to chance by a short budget makes nothing of what was tried less certain.
+            if !self.has_time() {
+                break;
+            }
+            let skipped = &skipped[place];
+            let both = [&alone[skipped.pair.one].single, &alone[skipped.pair.other].single];
+            let Some(told) = self.tried(&both).await else { break };
+            let (edge, fault) = places(&both);
+            self.matrix.left_out.retain(|out| out.edge != edge || out.fault != fault);
+            let (foretold, came) = (foretold(skipped, alone, runs), told.fared());
+            check.tried += 1;
+            match foretold.held(&came) {
+                Held::True => {}
+                Held::Open => check.open += 1,
+                Held::Otherwise => check.otherwise.push(format!(
+                    "{}: {}; by the rule {}: {}",
+                    explore_pairs::text(alone, skipped.pair),
+                    came.text(),
+                    skipped.rule,
+                    foretold.text()
+                )),
+            }
+        }
+        self.matrix.spot_check = Some(check);
     }
 
     fn left_out(&mut self, these: &[&Single], why: String, rule: Option<Pruning>) {
@@ -302,6 +342,12 @@ impl Exploration<'_> {
         Ok(quiet.filter_map(|series| EdgeName::new(&series.name).ok()).collect())
     }
 
+    /// True if nothing speaks against one more run, and it would end within the budget.
+    fn has_time(&self) -> bool {
+        let ends = self.began.elapsed() + self.longest;
+        self.over.is_none() && self.bench.stop.reason().is_none() && ends <= self.args.budget.as_duration()
+    }
+
     /// Why no other run is begun.
     fn no_more(&mut self) -> Option<String> {
         if let Some(StopReason::Signal { name, number }) = self.bench.stop.reason() {
@@ -309,7 +355,7 @@ impl Exploration<'_> {
             self.exit = self.exit.worst(Exit::Signal(*number));
             self.over.get_or_insert_with(|| format!("interrupted by {name}"));
         }
-        if self.over.is_none() && self.began.elapsed() + self.longest > self.args.budget.as_duration() {
+        if self.over.is_none() && !self.has_time() {
             self.exit = self.exit.worst(Exit::Inconclusive);
             self.over = Some(format!("no time is left: --budget {}", self.args.budget));
         }

@@ -51,6 +51,14 @@ pub(super) fn matrix(page: &mut Page, matrix: &Matrix) {
         }
         page.raw("</tbody></table></div>\n");
     }
+    let remarks = matrix.remarks();
+    if !remarks.is_empty() {
+        page.raw("<ul class=\"plain\">");
+        for remark in &remarks {
+            page.element("<li>", remark, "</li>");
+        }
+        page.raw("</ul>");
+    }
     page.raw("</section>\n");
     if !matrix.left_out.is_empty() {
         page.raw("<section class=\"card\"><h2>Left out</h2><ul class=\"plain\">");

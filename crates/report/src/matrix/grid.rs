@@ -92,9 +92,6 @@ pub(super) mod tests {
             rule: None,
         };
         Matrix {
-            format: Matrix::FORMAT,
-            scenario: "a <shop>".into(),
-            seed: Seed(7),
             cells: vec![
                 cell("cache", "blackhole", Verdict::Graceful),
                 cell("cache", "latency 1s", Verdict::NotGraceful),
@@ -102,7 +99,7 @@ pub(super) mod tests {
                 cell("payments", "blackhole", Verdict::Graceful),
             ],
             left_out: vec![out("payments", "latency 1s"), out("cache", "pairs with latency 1s")],
-            stopped: None,
+            ..Matrix::new("a <shop>", Seed(7))
         }
     }
 

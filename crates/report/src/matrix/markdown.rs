@@ -49,6 +49,9 @@ impl Matrix {
         for left in &self.left_out {
             writeln!(out, "- left out: {}", plain(&left.text()))?;
         }
+        for remark in self.remarks() {
+            writeln!(out, "- {}", plain(&remark))?;
+        }
         if let Some(why) = &self.stopped {
             writeln!(out, "- **stopped:** {}", plain(why))?;
         }

@@ -3,6 +3,7 @@
 mod grid;
 mod markdown;
 mod pruning;
+mod spot_check;
 mod text;
 
 use murphy_core::{Answer, Seed, Subject, Verdict};
@@ -11,6 +12,7 @@ use serde::Serialize;
 
 pub(crate) use grid::{Grid, Spot};
 pub use pruning::Pruning;
+pub use spot_check::SpotCheck;
 
 /// Edge and fault against outcome.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,6 +28,9 @@ pub struct Matrix {
     pub cells: Vec<Cell>,
     /// What was not.
     pub left_out: Vec<LeftOut>,
+    /// What became of pairs that were tried though a rule leaves them out; `None` without any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spot_check: Option<SpotCheck>,
     /// Why it ended before its end, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
@@ -141,6 +146,24 @@ impl Cell {
 impl Matrix {
     /// The form that this build writes.
     pub const FORMAT: u32 = 1;
+
+    /// Of an exploration that has not begun.
+    pub fn new(scenario: &str, seed: Seed) -> Matrix {
+        Matrix {
+            format: Matrix::FORMAT,
+            scenario: scenario.to_owned(),
+            seed,
+            cells: Vec::new(),
+            left_out: Vec::new(),
+            spot_check: None,
+            stopped: None,
+        }
+    }
+
+    /// What is to be said of the whole, a line each.
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        self.spot_check.iter().flat_map(SpotCheck::lines).collect()
+    }
 
     /// How much was tried, in a line.
     pub(crate) fn extent(&self) -> String {

@@ -48,6 +48,9 @@ impl Matrix {
         for out in &self.left_out {
             text += &format!("left out: {}\n", style.clean(&out.text()));
         }
+        for remark in self.remarks() {
+            text += &format!("{}\n", style.clean(&remark));
+        }
         if let Some(why) = &self.stopped {
             text += &format!("stopped: {}\n", style.clean(why));
         }
@@ -75,12 +78,10 @@ mod tests {
         let (edge, fault, why) = ("redis".into(), "refuse".into(), "no time is left".into());
         let left_out = LeftOut { edge, fault, why, rule: None };
         let matrix = Matrix {
-            format: Matrix::FORMAT,
-            scenario: "a shop".into(),
-            seed: Seed(7),
             cells: vec![hanging(Caller::careless()), hanging(Caller::careful())],
             left_out: vec![left_out],
             stopped: Some("no time is left".into()),
+            ..Matrix::new("a shop", Seed(7))
         };
         let text = matrix.text(Style::default());
         let lines: Vec<&str> = text.lines().collect();
