@@ -7,6 +7,7 @@ mod answered;
 mod compare;
 mod detect;
 mod detector;
+mod drift;
 mod edge;
 mod gate;
 pub mod goodput;
@@ -29,9 +30,10 @@ mod worth;
 pub use answered::Answered;
 pub use compare::{Baseline, Better, Change, Compared, Comparison, Incomparable, Measure, compare};
 pub use detector::{DETECTORS, DetectorWords};
+pub use drift::drift;
 pub use judge::{Hearing, judge};
 pub use judgement::{
     Cause, Count, DependencyClass, Detector, FaultFact, Finding, Gate, GateId, Judgement, Reading, Row,
     RowKind, RunEnd, RunFacts, State, Unit, Unknown, Why,
 };
-pub use traffic::{CallOutcome, EdgeTraffic, Traffic};
+pub use traffic::{CallOutcome, EdgeTraffic, LoadTraffic, Traffic};

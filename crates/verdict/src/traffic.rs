@@ -7,8 +7,8 @@ use murphy_core::{EdgeName, ExchangeEnd, LoadName};
 
 use crate::detect::stands_by;
 use crate::edge::{Call, EdgeView, Harm};
-use crate::phase::RunView;
-use crate::stats::poisson_is_above;
+use crate::phase::{LoadView, RunView, successes};
+use crate::stats::{Estimate, Share, poisson_is_above, quantile};
 
 /// An outcome that fewer calls than this share had is a stray one.
 const STRAY: f64 = 0.05;
@@ -58,21 +58,55 @@ impl EdgeTraffic {
     }
 }
 
-/// The calls of a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// How the users of a load were served, in the baseline and the fault phase together: a sum that means something where nothing was
+/// broken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadTraffic {
+    /// Which.
+    pub name: LoadName,
+    /// Requests that were answered as expected.
+    pub good: u64,
+    /// All requests.
+    pub n: u64,
+    /// The share that was answered, at its effective size; `None` without requests.
+    pub served: Option<Share>,
+    /// Half of them took no longer, in microseconds; `None` without requests.
+    pub median: Option<Estimate>,
+}
+
+/// The calls of a run, and the requests that made them.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Traffic {
     /// By edge, each once.
     pub edges: Vec<EdgeTraffic>,
+    /// By load, each once.
+    pub loads: Vec<LoadTraffic>,
 }
 
 impl Traffic {
     pub(crate) fn of(run: &RunView<'_>) -> Traffic {
-        Traffic { edges: run.edges.iter().map(|edge| of_edge(run, edge)).collect() }
+        Traffic {
+            edges: run.edges.iter().map(|edge| of_edge(run, edge)).collect(),
+            loads: run.loads.iter().map(|load| of_load(run, load)).collect(),
+        }
     }
 
     /// The calls on one edge.
     pub fn edge(&self, name: &EdgeName) -> Option<&EdgeTraffic> {
         self.edges.iter().find(|edge| &edge.name == name)
+    }
+}
+
+fn of_load(run: &RunView<'_>, load: &LoadView) -> LoadTraffic {
+    let points = || load.within(&run.baseline).chain(load.within(&run.during));
+    let served = successes(points());
+    let took: Vec<(u64, bool)> = points().map(|point| (point.latency(), point.is_censored())).collect();
+    LoadTraffic {
+        name: load.name.clone(),
+        good: served.good(),
+        n: served.n(),
+        served: served.share(),
+        median: quantile(&took, 0.5),
     }
 }
 

@@ -6,14 +6,15 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use murphy_core::{EdgeName, PhaseLengths, Span, Verdict};
-use murphy_report::{Came, Cell, LeftOut, Matrix, Outcome, Pruning, SeriesKind, SpotCheck};
+use murphy_report::{Came, Cell, Closing, LeftOut, Matrix, Outcome, Pruning, SeriesKind, SpotCheck};
 use murphy_runner::{RunDir, StopReason, read_events};
 use murphy_scenario::{Loaded, Plan, Single, StackKeep};
-use murphy_verdict::{DependencyClass, Finding, GateId, Hearing, Judgement, RunEnd, Traffic};
+use murphy_verdict::{DependencyClass, Finding, Hearing, Traffic};
 
 use super::again::again;
 use super::answer::answer;
 use super::experiment::{Bench, settings};
+use super::explore_control::{after, closing, not_a_control, unwell};
 use super::explore_drawn::{Fared, Held, drawn, foretold};
 use super::explore_edges;
 use super::explore_files::OpenFiles;
@@ -68,6 +69,8 @@ pub fn run(args: &ExploreArgs, colour: ColourChoice) -> Exit {
         plan,
         began: Instant::now(),
         longest: least(plan),
+        // The first fault, and nothing broken at the end: without either a beginning is of no use.
+        reserve: least(plan) * 2,
         over: None,
         exit: Exit::Graceful,
         runs: Vec::new(),
@@ -126,8 +129,9 @@ struct Exploration<'a> {
     began: Instant,
     /// The longest run so far; before the first one, what it takes at least.
     longest: Duration,
-    /// Why nothing else is run.
-    over: Option<String>,
+    /// What must be left of the budget once the next run has ended, for the one with nothing broken at the end.
+    reserve: Duration,
+    over: Option<Over>,
     exit: Exit,
     /// One for each cell of the matrix.
     runs: Vec<Outcome>,
@@ -136,6 +140,28 @@ struct Exploration<'a> {
     /// And in each run with something broken.
     seen: Vec<Traffic>,
     matrix: Matrix,
+}
+
+/// Why nothing else is run.
+enum Over {
+    /// The budget would be exceeded.
+    Time(String),
+    /// What was found is to be left as it is, or something does not work.
+    Ended(String),
+}
+
+impl Over {
+    fn why(&self) -> &str {
+        let (Over::Time(why) | Over::Ended(why)) = self;
+        why
+    }
+}
+
+/// A run with nothing broken in which users were served well.
+struct Control {
+    /// The edges without calls.
+    quiet: Vec<EdgeName>,
+    traffic: Traffic,
 }
 
 /// A run that has ended.
@@ -176,38 +202,12 @@ fn places(these: &[&Single]) -> (String, String) {
     (joined(&|one| one.edge.to_string()), joined(&|one| one.fault.text()))
 }
 
-/// Why a run with nothing broken does not show that users are served well.
-fn unwell(judgement: &Judgement) -> Option<String> {
-    if let RunEnd::Aborted { rule } = &judgement.run.end {
-        return Some(format!("abort-if {rule}"));
-    }
-    // How users fared under somebody's hand is not how they fare.
-    let gates = [GateId::HandsOff, GateId::BaselineHealthy].into_iter();
-    let failed = gates.filter_map(|id| judgement.gate(id)).find(|gate| !gate.holds);
-    failed.map(|gate| format!("{}; {}", gate.text, gate.mend))
-}
-
-/// Why a run with nothing broken is nothing to hold others against, by its end and what was lost in it. How it was ended comes before
-/// all that was seen until then, and a loss is more than that users were not served.
-fn not_a_control(exit: Exit, lost: Option<&str>) -> Option<String> {
-    match (exit, lost) {
-        (Exit::Signal(_), _) => Some("interrupted in the run with nothing broken".to_owned()),
-        (Exit::NotReverted, _) => {
-            Some("something was not taken back in the run with nothing broken: murphy undo".to_owned())
-        }
-        (_, Some(lost)) => Some(format!("data is lost with nothing broken: {lost}")),
-        (Exit::Graceful | Exit::Inconclusive, None) => None,
-        (Exit::NotGraceful, None) => Some("users were not served well with nothing broken".to_owned()),
-        (Exit::Failed | Exit::Usage, None) => Some("the run did not end well with nothing broken".to_owned()),
-    }
-}
-
 impl Exploration<'_> {
     async fn all(&mut self, wanted: Vec<Single>) {
         let quiet = match self.control().await {
             Ok(quiet) => quiet,
             Err(why) => {
-                self.over = Some(why);
+                self.over.get_or_insert_with(|| Over::Ended(why));
                 Vec::new()
             }
         };
@@ -227,6 +227,7 @@ impl Exploration<'_> {
         if self.args.pairs {
             self.pairs(&alone).await;
         }
+        self.close().await;
     }
 
     /// Two faults on two edges, of those that did no harm alone.
@@ -312,12 +313,40 @@ impl Exploration<'_> {
         if let Some(why) = self.no_more() {
             return Err(why);
         }
-        let plan = Single::control(self.plan);
-        let Ran { outcome, exit, traffic, .. } = self.run(&plan, String::new(), "nothing broken").await;
-        self.control = traffic;
+        let start = Instant::now();
+        let (exit, control) = self.unbroken("nothing broken").await;
+        self.reserve = start.elapsed();
         if !matches!(exit, Exit::Graceful | Exit::Inconclusive) {
             self.exit = self.exit.worst(exit);
         }
+        let control = control.inspect_err(|_| self.exit = self.exit.worst(Exit::Inconclusive))?;
+        self.control = control.traffic;
+        Ok(control.quiet)
+    }
+
+    /// The same once more at the end: a system that has changed meanwhile was never one to hold faults against.
+    async fn close(&mut self) {
+        let ended = matches!(self.over, Some(Over::Ended(_))) || self.bench.stop.reason().is_some();
+        if ended || self.matrix.cells.is_empty() {
+            return;
+        }
+        let closing = if self.began.elapsed() + self.reserve > self.args.budget.as_duration() {
+            Closing::NotRun { why: self.late() }
+        } else {
+            let (exit, last) = self.unbroken("nothing broken, once more").await;
+            if !matches!(exit, Exit::Graceful | Exit::Inconclusive | Exit::NotGraceful) {
+                self.exit = self.exit.worst(exit);
+            }
+            closing(exit, &self.control, last.as_ref().map(|last| &last.traffic).map_err(Clone::clone))
+        };
+        self.exit = after(&closing, self.exit);
+        self.matrix.closing = Some(closing);
+    }
+
+    /// One run with nothing broken: how it ended, and what it told, or why it is nothing to hold others against.
+    async fn unbroken(&mut self, label: &str) -> (Exit, Result<Control, String>) {
+        let plan = Single::control(self.plan);
+        let Ran { outcome, exit, traffic, .. } = self.run(&plan, String::new(), label).await;
         let lost = match &outcome.came {
             Came::Judged { judgement, .. } => {
                 judgement.findings.iter().find(|finding| finding.is_data_loss())
@@ -326,26 +355,34 @@ impl Exploration<'_> {
         };
         let lost = lost.map(|loss| loss.text.clone());
         if let Some(why) = not_a_control(exit, lost.as_deref()) {
-            self.exit = self.exit.worst(Exit::Inconclusive);
-            return Err(why);
+            return (exit, Err(why));
         }
         let Came::Judged { judgement, timeline } = outcome.came else {
-            return Err("not carried out".to_owned());
+            return (exit, Err("not carried out".to_owned()));
         };
         // What fails from the start is no answer to a fault, so its rows are inconclusive, not failed.
         if let Some(why) = unwell(&judgement) {
-            self.exit = self.exit.worst(Exit::Inconclusive);
-            return Err(format!("users were not seen to be served well with nothing broken: {why}"));
+            let why = format!("users were not seen to be served well with nothing broken: {why}");
+            return (exit, Err(why));
         }
         let edges = timeline.series.iter().filter(|series| series.kind == SeriesKind::Edge);
         let quiet = edges.filter(|series| series.bins.iter().all(|bin| bin.n == 0));
-        Ok(quiet.filter_map(|series| EdgeName::new(&series.name).ok()).collect())
+        let quiet = quiet.filter_map(|series| EdgeName::new(&series.name).ok()).collect();
+        (exit, Ok(Control { quiet, traffic }))
     }
 
-    /// True if nothing speaks against one more run, and it would end within the budget.
+    fn late(&self) -> String {
+        format!("no time is left: --budget {}", self.args.budget)
+    }
+
+    /// True if one more run would end within the budget, and the one that ends all with it.
+    fn fits(&self) -> bool {
+        self.began.elapsed() + self.longest + self.reserve <= self.args.budget.as_duration()
+    }
+
+    /// True if nothing speaks against one more run.
     fn has_time(&self) -> bool {
-        let ends = self.began.elapsed() + self.longest;
-        self.over.is_none() && self.bench.stop.reason().is_none() && ends <= self.args.budget.as_duration()
+        self.over.is_none() && self.bench.stop.reason().is_none() && self.fits()
     }
 
     /// Why no other run is begun.
@@ -353,13 +390,13 @@ impl Exploration<'_> {
         if let Some(StopReason::Signal { name, number }) = self.bench.stop.reason() {
             // The run before may have been past all that a signal can end.
             self.exit = self.exit.worst(Exit::Signal(*number));
-            self.over.get_or_insert_with(|| format!("interrupted by {name}"));
+            self.over.get_or_insert_with(|| Over::Ended(format!("interrupted by {name}")));
         }
-        if self.over.is_none() && !self.has_time() {
+        if self.over.is_none() && !self.fits() {
             self.exit = self.exit.worst(Exit::Inconclusive);
-            self.over = Some(format!("no time is left: --budget {}", self.args.budget));
+            self.over = Some(Over::Time(self.late()));
         }
-        self.over.clone()
+        self.over.as_ref().map(|over| over.why().to_owned())
     }
 
     /// One run with these faults; `None` if there is none that can be judged.
@@ -382,7 +419,7 @@ impl Exploration<'_> {
             Came::Judged { judgement, .. } => judgement,
             Came::NotCarriedOut { why } | Came::NotRun { why } => {
                 let why = format!("not carried out: {why}");
-                self.over = Some("a run was not carried out".to_owned());
+                self.over = Some(Over::Ended("a run was not carried out".to_owned()));
                 self.left_out(these, why, None);
                 return None;
             }
@@ -412,7 +449,7 @@ impl Exploration<'_> {
             }
             _ => return told,
         };
-        self.over = Some(why.to_owned());
+        self.over = Some(Over::Ended(why.to_owned()));
         told
     }
 
@@ -437,7 +474,7 @@ impl Exploration<'_> {
     }
 
     fn told(&mut self, files: OpenFiles, colour: ColourChoice) -> Exit {
-        self.matrix.stopped = self.over.take();
+        self.matrix.stopped = self.over.take().map(|over| over.why().to_owned());
         let cells = std::mem::take(&mut self.matrix.cells);
         let mut both: Vec<(Cell, Outcome)> = cells.into_iter().zip(std::mem::take(&mut self.runs)).collect();
         both.sort_by(|(one, _), (other, _)| one.edge.cmp(&other.edge));
@@ -446,44 +483,5 @@ impl Exploration<'_> {
         let exit = self.exit.worst(told).worst(files.write(&self.matrix, &self.runs));
         // Nothing tried is nothing known.
         if self.matrix.cells.is_empty() { exit.worst(Exit::Inconclusive) } else { exit }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_loss_with_nothing_broken_is_told_as_one_whatever_the_file_asserts() {
-        let lost = Some("2 of 900 acknowledged writes gone (a-1, a-2)");
-        for exit in [Exit::Graceful, Exit::Inconclusive, Exit::NotGraceful] {
-            let why = not_a_control(exit, lost).unwrap();
-            assert!(why.contains("data is lost") && why.contains("a-1, a-2"), "{why}");
-        }
-        assert_eq!(not_a_control(Exit::Graceful, None), None);
-        assert!(not_a_control(Exit::NotGraceful, None).unwrap().contains("not served well"));
-    }
-
-    #[test]
-    fn a_signal_in_the_run_with_nothing_broken_is_told_as_one() {
-        for lost in [None, Some("2 writes")] {
-            assert!(not_a_control(Exit::Signal(2), lost).unwrap().starts_with("interrupted"));
-        }
-    }
-
-    #[test]
-    fn a_run_with_nothing_broken_that_was_steered_by_hand_is_held_against_nothing() {
-        let mut judgement = murphy_verdict::judge(&[]);
-        let gate = |holds| murphy_verdict::Gate {
-            id: GateId::HandsOff,
-            holds,
-            text: "steered by hand: kill web-1 at 1.2s".to_owned(),
-            mend: "run again with hands off".to_owned(),
-        };
-        judgement.gates = vec![gate(true)];
-        assert_eq!(unwell(&judgement), None);
-        judgement.gates = vec![gate(false)];
-        let why = unwell(&judgement).unwrap();
-        assert!(why.contains("kill web-1") && why.contains("hands off"), "{why}");
     }
 }

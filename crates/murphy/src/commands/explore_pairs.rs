@@ -329,6 +329,7 @@ control: true
                 of("two", callers[1], [true, false]),
                 of("pay", callers[2], [false, true]),
             ],
+            loads: Vec::new(),
         }
     }
 

@@ -19,6 +19,7 @@ pub mod doctor;
 pub mod experiment;
 pub mod explain;
 pub mod explore;
+mod explore_control;
 mod explore_drawn;
 mod explore_edges;
 mod explore_files;

@@ -1,5 +1,6 @@
 //! What an exploration found: for each edge and each fault on it, how the users fared.
 
+mod closing;
 mod grid;
 mod markdown;
 mod pruning;
@@ -10,6 +11,7 @@ use murphy_core::{Answer, Seed, Subject, Verdict};
 use murphy_verdict::{DependencyClass, Detector, Judgement, Reading, RowKind};
 use serde::Serialize;
 
+pub use closing::Closing;
 pub(crate) use grid::{Grid, Spot};
 pub use pruning::Pruning;
 pub use spot_check::SpotCheck;
@@ -31,6 +33,9 @@ pub struct Matrix {
     /// What became of pairs that were tried though a rule leaves them out; `None` without any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spot_check: Option<SpotCheck>,
+    /// Whether all was at the end as at the beginning; `None` where nothing was tried, or what was found must be left as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closing: Option<Closing>,
     /// Why it ended before its end, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
@@ -156,13 +161,15 @@ impl Matrix {
             cells: Vec::new(),
             left_out: Vec::new(),
             spot_check: None,
+            closing: None,
             stopped: None,
         }
     }
 
     /// What is to be said of the whole, a line each.
     pub(crate) fn remarks(&self) -> Vec<String> {
-        self.spot_check.iter().flat_map(SpotCheck::lines).collect()
+        let checked = self.spot_check.iter().flat_map(SpotCheck::lines);
+        checked.chain(self.closing.iter().map(Closing::text)).collect()
     }
 
     /// How much was tried, in a line.

@@ -1,0 +1,119 @@
+//! Runs with nothing broken: at the beginning of an exploration, without which no trouble could be laid to a fault, and at its end, which
+//! says whether all is still as it was. Pure.
+
+use murphy_report::Closing;
+use murphy_verdict::{GateId, Judgement, RunEnd, Traffic, drift};
+
+use crate::exit::Exit;
+
+/// Why a run with nothing broken does not show that users are served well.
+pub fn unwell(judgement: &Judgement) -> Option<String> {
+    if let RunEnd::Aborted { rule } = &judgement.run.end {
+        return Some(format!("abort-if {rule}"));
+    }
+    // How users fared under somebody's hand is not how they fare.
+    let gates = [GateId::HandsOff, GateId::BaselineHealthy].into_iter();
+    let failed = gates.filter_map(|id| judgement.gate(id)).find(|gate| !gate.holds);
+    failed.map(|gate| format!("{}; {}", gate.text, gate.mend))
+}
+
+/// Why a run with nothing broken is nothing to hold others against, by its end and what was lost in it. How it was ended comes before
+/// all that was seen until then, and a loss is more than that users were not served.
+pub fn not_a_control(exit: Exit, lost: Option<&str>) -> Option<String> {
+    match (exit, lost) {
+        (Exit::Signal(_), _) => Some("interrupted in the run with nothing broken".to_owned()),
+        (Exit::NotReverted, _) => {
+            Some("something was not taken back in the run with nothing broken: murphy undo".to_owned())
+        }
+        (_, Some(lost)) => Some(format!("data is lost with nothing broken: {lost}")),
+        (Exit::Graceful | Exit::Inconclusive, None) => None,
+        (Exit::NotGraceful, None) => Some("users were not served well with nothing broken".to_owned()),
+        (Exit::Failed | Exit::Usage, None) => Some("the run did not end well with nothing broken".to_owned()),
+    }
+}
+
+/// How the last run with nothing broken stands to the first, by its end, its traffic, and why it would be nothing to hold others against.
+pub fn closing(exit: Exit, first: &Traffic, last: Result<&Traffic, String>) -> Closing {
+    match (exit, last) {
+        (Exit::Signal(_) | Exit::NotReverted | Exit::Failed | Exit::Usage, Err(why)) => {
+            Closing::NotRun { why }
+        }
+        (_, Err(why)) => Closing::Drifted { how: vec![why] },
+        (_, Ok(last)) => match drift(first, last) {
+            how if how.is_empty() => Closing::AsFirst,
+            how => Closing::Drifted { how },
+        },
+    }
+}
+
+/// How an exploration ends, by its end so far: what was told by runs that have nothing to be held against is not told.
+pub fn after(closing: &Closing, exit: Exit) -> Exit {
+    match (closing, exit) {
+        (Closing::AsFirst, _) => exit,
+        // Each failure was one against its own baseline; but whether the fault did it is no longer known.
+        (Closing::Drifted { .. }, Exit::NotGraceful) => Exit::Inconclusive,
+        (Closing::Drifted { .. } | Closing::NotRun { .. }, _) => exit.worst(Exit::Inconclusive),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_with_nothing_broken_is_told_as_one_whatever_the_file_asserts() {
+        let lost = Some("2 of 900 acknowledged writes gone (a-1, a-2)");
+        for exit in [Exit::Graceful, Exit::Inconclusive, Exit::NotGraceful] {
+            let why = not_a_control(exit, lost).unwrap();
+            assert!(why.contains("data is lost") && why.contains("a-1, a-2"), "{why}");
+        }
+        assert_eq!(not_a_control(Exit::Graceful, None), None);
+        assert!(not_a_control(Exit::NotGraceful, None).unwrap().contains("not served well"));
+    }
+
+    #[test]
+    fn a_signal_in_the_run_with_nothing_broken_is_told_as_one() {
+        for lost in [None, Some("2 writes")] {
+            assert!(not_a_control(Exit::Signal(2), lost).unwrap().starts_with("interrupted"));
+        }
+    }
+
+    #[test]
+    fn a_run_with_nothing_broken_that_was_steered_by_hand_is_held_against_nothing() {
+        let mut judgement = murphy_verdict::judge(&[]);
+        let gate = |holds| murphy_verdict::Gate {
+            id: GateId::HandsOff,
+            holds,
+            text: "steered by hand: kill web-1 at 1.2s".to_owned(),
+            mend: "run again with hands off".to_owned(),
+        };
+        judgement.gates = vec![gate(true)];
+        assert_eq!(unwell(&judgement), None);
+        judgement.gates = vec![gate(false)];
+        let why = unwell(&judgement).unwrap();
+        assert!(why.contains("kill web-1") && why.contains("hands off"), "{why}");
+    }
+
+    #[test]
+    fn an_exploration_whose_end_is_not_as_its_beginning_is_inconclusive_whatever_was_told() {
+        let drifted = Closing::Drifted { how: vec!["slow".to_owned()] };
+        for exit in [Exit::Graceful, Exit::NotGraceful, Exit::Inconclusive] {
+            assert_eq!(after(&drifted, exit), Exit::Inconclusive);
+            assert_eq!(after(&Closing::AsFirst, exit), exit);
+        }
+        assert_eq!(after(&drifted, Exit::NotReverted), Exit::NotReverted);
+        let not_run = Closing::NotRun { why: "no time is left".to_owned() };
+        assert_eq!(after(&not_run, Exit::Graceful), Exit::Inconclusive);
+        assert_eq!(after(&not_run, Exit::NotGraceful), Exit::NotGraceful);
+    }
+
+    #[test]
+    fn users_who_are_not_served_at_the_end_are_a_change_and_a_run_that_was_cut_short_is_none() {
+        let none = Traffic::default();
+        assert_eq!(closing(Exit::Graceful, &none, Ok(&none)), Closing::AsFirst);
+        let failed = closing(Exit::NotGraceful, &none, Err("not served well".to_owned()));
+        assert_eq!(failed, Closing::Drifted { how: vec!["not served well".to_owned()] });
+        let cut = closing(Exit::Signal(2), &none, Err("interrupted".to_owned()));
+        assert_eq!(cut, Closing::NotRun { why: "interrupted".to_owned() });
+    }
+}
