@@ -142,7 +142,8 @@ fn of_edge(run: &RunView<'_>, edge: &EdgeView) -> EdgeTraffic {
         calls: edge.calls.len() as u64,
         during,
         outcomes,
-        turned_to: during >= FEWEST && poisson_is_above(during, TURNED * usual),
+        // Where there are none in health, no number of them is chance.
+        turned_to: during >= FEWEST && (usual <= 0.0 || poisson_is_above(during, TURNED * usual)),
         loads,
     }
 }

@@ -17,6 +17,7 @@ use super::experiment::{Bench, settings};
 use super::explore_control::{after, closing, not_a_control, unwell};
 use super::explore_drawn::{Fared, Held, drawn, foretold};
 use super::explore_edges;
+use super::explore_fallback::{Reach, reach};
 use super::explore_files::OpenFiles;
 use super::explore_pairs::{self, Alone, Pair, Skipped};
 use super::run::keep;
@@ -211,23 +212,58 @@ impl Exploration<'_> {
                 Vec::new()
             }
         };
+        let (without_calls, with_calls): (Vec<Single>, Vec<Single>) =
+            wanted.into_iter().partition(|single| quiet.contains(&single.edge));
         let mut alone = Vec::new();
-        for single in wanted {
-            if quiet.contains(&single.edge) {
-                let why =
-                    "no call in the run with nothing broken; taken for granted: its callers do not need it";
-                self.left_out(&[&single], why.to_owned(), Some(Pruning::NoCalls));
-                continue;
-            }
+        for single in with_calls {
             let told = self.tried(&[&single]).await;
             if let Some(Told { verdict, classes, traffic }) = told {
                 alone.push(Alone { single, verdict, classes, traffic });
             }
         }
+        // The way out is broken with what it stands in for before any other two.
+        self.fallbacks(&without_calls, &alone).await;
         if self.args.pairs {
             self.pairs(&alone).await;
         }
         self.close().await;
+    }
+
+    /// Faults on edges that nobody calls in health: each beside a fault that sends callers there, if one does.
+    async fn fallbacks(&mut self, singles: &[Single], alone: &[Alone]) {
+        for single in singles {
+            let reach = reach(&single.edge, alone);
+            let told = reach.told(&single.edge, alone);
+            if let Some(told) = told.filter(|told| !self.matrix.fallback_edges.contains(told)) {
+                self.matrix.fallback_edges.push(told);
+            }
+            let during = |place: usize| {
+                let way = &alone[place].single;
+                format!("called during {} on {}", way.fault.text(), way.edge)
+            };
+            let (why, rule) = match reach {
+                Reach::Never => (explore_pairs::NOT_CALLED.to_owned(), Some(Pruning::NoCalls)),
+                Reach::Seldom(way) => {
+                    let too_few = "too seldom to tell: a higher rate, or a longer fault phase";
+                    (format!("{} {} times, {too_few}", during(way.place), way.calls), None)
+                }
+                Reach::OnlyInHarm(way) => {
+                    let why = format!("{} only: {}", during(way.place), explore_pairs::DOMINATED);
+                    (why, Some(Pruning::Dominance))
+                }
+                Reach::Ways(_) if single.fault.name() == "refuse" => {
+                    (explore_pairs::UNSEEN_REFUSAL.to_owned(), Some(Pruning::NoCalls))
+                }
+                Reach::Ways(ways) => {
+                    let most = if self.args.pairs { ways.len() } else { 1 };
+                    for way in ways.into_iter().take(most) {
+                        self.tried(&[&alone[way.place].single, single]).await;
+                    }
+                    continue;
+                }
+            };
+            self.left_out(&[single], why, rule);
+        }
     }
 
     /// Two faults on two edges, of those that did no harm alone.

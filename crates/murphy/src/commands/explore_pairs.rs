@@ -134,6 +134,14 @@ fn no_partners(alone: &[Alone], stands_for: &[Option<usize>]) -> Vec<NoPartner> 
     stands_for.iter().enumerate().filter_map(why).collect()
 }
 
+/// Why a fault is not tried on an edge without calls.
+pub const NOT_CALLED: &str =
+    "no call in the run with nothing broken; taken for granted: its callers do not need it";
+
+/// Why an edge that is called under another fault only is not refused.
+pub const UNSEEN_REFUSAL: &str = "who is refused leaves no trace where nobody calls in health; taken for granted: they fare as under \
+                                  reset";
+
 /// Why nothing is laid beside a fault that is not graceful alone.
 pub const DOMINATED: &str = "alone it is not graceful; taken for granted: a second fault makes it no better";
 

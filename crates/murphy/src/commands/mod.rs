@@ -22,6 +22,7 @@ pub mod explore;
 mod explore_control;
 mod explore_drawn;
 mod explore_edges;
+mod explore_fallback;
 mod explore_files;
 mod explore_pairs;
 pub mod fault;

@@ -1,6 +1,7 @@
 //! What an exploration found: for each edge and each fault on it, how the users fared.
 
 mod closing;
+mod fallback_edge;
 mod grid;
 mod markdown;
 mod pruning;
@@ -12,6 +13,7 @@ use murphy_verdict::{DependencyClass, Detector, Judgement, Reading, RowKind};
 use serde::Serialize;
 
 pub use closing::Closing;
+pub use fallback_edge::FallbackEdge;
 pub(crate) use grid::{Grid, Spot};
 pub use pruning::Pruning;
 pub use spot_check::SpotCheck;
@@ -30,6 +32,9 @@ pub struct Matrix {
     pub cells: Vec<Cell>,
     /// What was not.
     pub left_out: Vec<LeftOut>,
+    /// Edges that are called under a fault only; their faults were tried beside that one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fallback_edges: Vec<FallbackEdge>,
     /// What became of pairs that were tried though a rule leaves them out; `None` without any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spot_check: Option<SpotCheck>,
@@ -160,6 +165,7 @@ impl Matrix {
             seed,
             cells: Vec::new(),
             left_out: Vec::new(),
+            fallback_edges: Vec::new(),
             spot_check: None,
             closing: None,
             stopped: None,
@@ -168,8 +174,9 @@ impl Matrix {
 
     /// What is to be said of the whole, a line each.
     pub(crate) fn remarks(&self) -> Vec<String> {
+        let fallbacks = self.fallback_edges.iter().map(FallbackEdge::text);
         let checked = self.spot_check.iter().flat_map(SpotCheck::lines);
-        checked.chain(self.closing.iter().map(Closing::text)).collect()
+        fallbacks.chain(checked).chain(self.closing.iter().map(Closing::text)).collect()
     }
 
     /// How much was tried, in a line.
