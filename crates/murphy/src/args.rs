@@ -246,7 +246,7 @@ Where it has no edges, they are found in the compose files of its stack.\n\
 pub struct ExploreArgs {
     /// A scenario file
     pub file: PathBuf,
-    /// No run is begun that would not end within this time
+    /// No run is begun that would not end within this time, with one more at the end that has nothing broken
     #[arg(long, value_name = "TIME", default_value = "30m")]
     pub budget: Span,
     /// Break only this edge; may be repeated
@@ -255,7 +255,7 @@ pub struct ExploreArgs {
     /// Try only these, separated by commas
     #[arg(long, value_name = "FAULT", value_delimiter = ',', value_parser = PossibleValuesParser::new(Single::kinds()))]
     pub faults: Vec<String>,
-    /// Then two faults at once, on two edges, of those that did no harm alone
+    /// Then two faults at once, on two edges, of those that did no harm alone, but for what rules leave out
     #[arg(long)]
     pub pairs: bool,
     #[command(flatten)]

@@ -18,7 +18,9 @@ pub use html::{html, html_explored};
 pub use json::{JsonError, json};
 pub use junit::{JunitError, junit};
 pub use markdown::markdown;
-pub use matrix::{Cell, Closing, FallbackEdge, LeftOut, Matrix, Pruning, SpotCheck, Users};
+pub use matrix::{
+    Cell, Closing, Cost, Coverage, Extent, FallbackEdge, Intent, LeftOut, Matrix, Pruning, SpotCheck, Users,
+};
 pub use outcome::{Came, Outcome};
 pub use style::{Glyphs, Ink, Style};
 pub use terminal::terminal;

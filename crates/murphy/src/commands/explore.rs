@@ -1,12 +1,13 @@
 //! `murphy explore FILE`: every fault of a short list on every edge of a scenario, one at a time, and what it does to the users.
 //! Each is an ordinary run. What is left out is told, with what is taken for granted by it.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use murphy_core::{EdgeName, PhaseLengths, Span, Verdict};
-use murphy_report::{Came, Cell, Closing, LeftOut, Matrix, Outcome, Pruning, SeriesKind, SpotCheck};
+use murphy_report::{
+    Came, Cell, Closing, Cost, Coverage, Extent, Intent, LeftOut, Matrix, Outcome, Pruning, SeriesKind,
+};
 use murphy_runner::{RunDir, StopReason, read_events};
 use murphy_scenario::{Loaded, Plan, Single, StackKeep};
 use murphy_verdict::{DependencyClass, Finding, Hearing, Traffic};
@@ -15,11 +16,11 @@ use super::again::again;
 use super::answer::answer;
 use super::experiment::{Bench, settings};
 use super::explore_control::{after, closing, not_a_control, unwell};
-use super::explore_drawn::{Fared, Held, drawn, foretold};
+use super::explore_drawn::Fared;
 use super::explore_edges;
-use super::explore_fallback::{Reach, reach};
 use super::explore_files::OpenFiles;
-use super::explore_pairs::{self, Alone, Pair, Skipped};
+use super::explore_pairs::{self, Alone};
+use super::explore_steps::Left;
 use super::run::keep;
 use super::{check, fail, note, runtime};
 use crate::args::{ColourChoice, ExploreArgs};
@@ -63,6 +64,13 @@ pub fn run(args: &ExploreArgs, colour: ColourChoice) -> Exit {
         (Ok(bench), Ok(runtime)) => (bench, runtime),
         (Err(exit), _) | (_, Err(exit)) => return exit,
     };
+    let intent = Intent {
+        budget: args.budget,
+        run_takes: least(plan).into(),
+        singles: wanted.len(),
+        pairs: if args.pairs { explore_pairs::count(&wanted) } else { 0 },
+    };
+    note(&intent.text());
     let mut exploration = Exploration {
         args,
         bench: &bench,
@@ -74,10 +82,12 @@ pub fn run(args: &ExploreArgs, colour: ColourChoice) -> Exit {
         reserve: least(plan) * 2,
         over: None,
         exit: Exit::Graceful,
+        begun: 0,
         runs: Vec::new(),
+        left: Left::default(),
         control: Traffic::default(),
         seen: Vec::new(),
-        matrix: Matrix { left_out, ..Matrix::new(&plan.name, plan.seed) },
+        matrix: Matrix { left_out, plan: Some(intent), ..Matrix::new(&plan.name, plan.seed) },
     };
     runtime.block_on(signals::heeded(&bench.stop, async {
         exploration.all(wanted).await;
@@ -122,11 +132,11 @@ fn wanted(args: &ExploreArgs, plan: &Plan) -> Result<Vec<Single>, Exit> {
     Ok(all)
 }
 
-struct Exploration<'a> {
-    args: &'a ExploreArgs,
+pub(super) struct Exploration<'a> {
+    pub(super) args: &'a ExploreArgs,
     bench: &'a Bench,
     scenario: &'a Loaded,
-    plan: &'a Plan,
+    pub(super) plan: &'a Plan,
     began: Instant,
     /// The longest run so far; before the first one, what it takes at least.
     longest: Duration,
@@ -134,13 +144,16 @@ struct Exploration<'a> {
     reserve: Duration,
     over: Option<Over>,
     exit: Exit,
+    /// Runs that were begun, those with nothing broken included.
+    begun: usize,
     /// One for each cell of the matrix.
     runs: Vec<Outcome>,
+    pub(super) left: Left,
     /// Who called whom with nothing broken.
-    control: Traffic,
+    pub(super) control: Traffic,
     /// And in each run with something broken.
-    seen: Vec<Traffic>,
-    matrix: Matrix,
+    pub(super) seen: Vec<Traffic>,
+    pub(super) matrix: Matrix,
 }
 
 /// Why nothing else is run.
@@ -175,7 +188,7 @@ struct Ran {
 }
 
 /// What a run with something broken told.
-struct Told {
+pub(super) struct Told {
     verdict: Verdict,
     /// What the users of each load could do.
     classes: Vec<Option<DependencyClass>>,
@@ -183,7 +196,7 @@ struct Told {
 }
 
 impl Told {
-    fn fared(self) -> Fared {
+    pub(super) fn fared(self) -> Fared {
         Fared { verdict: self.verdict, classes: self.classes }
     }
 }
@@ -196,7 +209,7 @@ fn traffic(journal: &Path) -> Traffic {
 }
 
 /// Faults and where they are, as printed: `payments`, `refuse`.
-fn places(these: &[&Single]) -> (String, String) {
+pub(super) fn places(these: &[&Single]) -> (String, String) {
     let joined = |what: &dyn Fn(&Single) -> String| {
         these.iter().map(|one| what(one)).collect::<Vec<_>>().join(Cell::BETWEEN)
     };
@@ -212,8 +225,10 @@ impl Exploration<'_> {
                 Vec::new()
             }
         };
+        let all = explore_pairs::count(&wanted);
         let (without_calls, with_calls): (Vec<Single>, Vec<Single>) =
             wanted.into_iter().partition(|single| quiet.contains(&single.edge));
+        let of_no_use = all - explore_pairs::count(&with_calls);
         let mut alone = Vec::new();
         for single in with_calls {
             let told = self.tried(&[&single]).await;
@@ -223,122 +238,14 @@ impl Exploration<'_> {
         }
         // The way out is broken with what it stands in for before any other two.
         self.fallbacks(&without_calls, &alone).await;
+        self.left.pairs.insert(Pruning::NoCalls, of_no_use.saturating_sub(self.left.ways));
         if self.args.pairs {
             self.pairs(&alone).await;
         }
         self.close().await;
     }
 
-    /// Faults on edges that nobody calls in health: each beside a fault that sends callers there, if one does.
-    async fn fallbacks(&mut self, singles: &[Single], alone: &[Alone]) {
-        for single in singles {
-            let reach = reach(&single.edge, alone);
-            let told = reach.told(&single.edge, alone);
-            if let Some(told) = told.filter(|told| !self.matrix.fallback_edges.contains(told)) {
-                self.matrix.fallback_edges.push(told);
-            }
-            let during = |place: usize| {
-                let way = &alone[place].single;
-                format!("called during {} on {}", way.fault.text(), way.edge)
-            };
-            let (why, rule) = match reach {
-                Reach::Never => (explore_pairs::NOT_CALLED.to_owned(), Some(Pruning::NoCalls)),
-                Reach::Seldom(way) => {
-                    let too_few = "too seldom to tell: a higher rate, or a longer fault phase";
-                    (format!("{} {} times, {too_few}", during(way.place), way.calls), None)
-                }
-                Reach::OnlyInHarm(way) => {
-                    let why = format!("{} only: {}", during(way.place), explore_pairs::DOMINATED);
-                    (why, Some(Pruning::Dominance))
-                }
-                Reach::Ways(_) if single.fault.name() == "refuse" => {
-                    (explore_pairs::UNSEEN_REFUSAL.to_owned(), Some(Pruning::NoCalls))
-                }
-                Reach::Ways(ways) => {
-                    let most = if self.args.pairs { ways.len() } else { 1 };
-                    for way in ways.into_iter().take(most) {
-                        self.tried(&[&alone[way.place].single, single]).await;
-                    }
-                    continue;
-                }
-            };
-            self.left_out(&[single], why, rule);
-        }
-    }
-
-    /// Two faults on two edges, of those that did no harm alone.
-    async fn pairs(&mut self, alone: &[Alone]) {
-        let pairs = explore_pairs::pairs(alone, &self.control, self.plan);
-        for out in pairs.no_partners {
-            let single = &alone[out.place].single;
-            self.matrix.left_out.push(LeftOut {
-                edge: single.edge.to_string(),
-                fault: format!("{}{}", LeftOut::PAIRS, single.fault.text()),
-                why: out.why,
-                rule: Some(out.rule),
-            });
-        }
-        let mut doubtful = Vec::new();
-        for skipped in pairs.skipped {
-            let why = match (skipped.rule, skipped.as_in) {
-                (Pruning::Disjoint, _) => explore_pairs::DISJOINT.to_owned(),
-                (Pruning::Symmetry, Some(as_in)) => explore_pairs::symmetric(alone, as_in),
-                // Told once, of all pairs of one fault.
-                (rule, _) => {
-                    doubtful.extend(rule.is_unsound().then_some(skipped));
-                    continue;
-                }
-            };
-            let both = [&alone[skipped.pair.one].single, &alone[skipped.pair.other].single];
-            self.left_out(&both, why, Some(skipped.rule));
-        }
-        let mut runs = BTreeMap::new();
-        for pair in pairs.tries {
-            let (one, other) = (&alone[pair.one], &alone[pair.other]);
-            let both = [&one.single, &other.single];
-            if explore_pairs::is_seen(one, other, &self.control, &self.seen) {
-                self.left_out(&both, explore_pairs::SEEN.to_owned(), Some(Pruning::Seen));
-                doubtful.push(Skipped { pair, rule: Pruning::Seen, as_in: None });
-            } else if let Some(told) = self.tried(&both).await {
-                runs.insert(pair, told.fared());
-            }
-        }
-        if !doubtful.is_empty() {
-            self.spot_check(alone, &doubtful, &runs).await;
-        }
-    }
-
-    /// Tries some of the pairs that were left out by a rule that does not hold everywhere, as long as there is time.
-    async fn spot_check(&mut self, alone: &[Alone], skipped: &[Skipped], runs: &BTreeMap<Pair, Fared>) {
-        let mut check = SpotCheck { skipped: skipped.len(), tried: 0, otherwise: Vec::new(), open: 0 };
-        for place in drawn(self.plan.seed, skipped.len()) {
-            // That so much is left to chance by a short budget makes nothing of what was tried less certain.
-            if !self.has_time() {
-                break;
-            }
-            let skipped = &skipped[place];
-            let both = [&alone[skipped.pair.one].single, &alone[skipped.pair.other].single];
-            let Some(told) = self.tried(&both).await else { break };
-            let (edge, fault) = places(&both);
-            self.matrix.left_out.retain(|out| out.edge != edge || out.fault != fault);
-            let (foretold, came) = (foretold(skipped, alone, runs), told.fared());
-            check.tried += 1;
-            match foretold.held(&came) {
-                Held::True => {}
-                Held::Open => check.open += 1,
-                Held::Otherwise => check.otherwise.push(format!(
-                    "{}: {}; by the rule {}: {}",
-                    explore_pairs::text(alone, skipped.pair),
-                    came.text(),
-                    skipped.rule,
-                    foretold.text()
-                )),
-            }
-        }
-        self.matrix.spot_check = Some(check);
-    }
-
-    fn left_out(&mut self, these: &[&Single], why: String, rule: Option<Pruning>) {
+    pub(super) fn left_out(&mut self, these: &[&Single], why: String, rule: Option<Pruning>) {
         let (edge, fault) = places(these);
         self.matrix.left_out.push(LeftOut { edge, fault, why, rule });
     }
@@ -417,7 +324,7 @@ impl Exploration<'_> {
     }
 
     /// True if nothing speaks against one more run.
-    fn has_time(&self) -> bool {
+    pub(super) fn has_time(&self) -> bool {
         self.over.is_none() && self.bench.stop.reason().is_none() && self.fits()
     }
 
@@ -436,7 +343,7 @@ impl Exploration<'_> {
     }
 
     /// One run with these faults; `None` if there is none that can be judged.
-    async fn tried(&mut self, these: &[&Single]) -> Option<Told> {
+    pub(super) async fn tried(&mut self, these: &[&Single]) -> Option<Told> {
         let (edge, fault) = places(these);
         if let Some(why) = self.no_more() {
             self.left_out(these, why, None);
@@ -497,6 +404,7 @@ impl Exploration<'_> {
 
     async fn run(&mut self, plan: &Plan, only: String, label: &str) -> Ran {
         let start = Instant::now();
+        self.begun += 1;
         let again = again("explore", &self.args.file, &self.args.scenario, self.scenario, None) + &only;
         let finished = self.bench.carry_out(plan, again, label).await;
         self.longest = self.longest.max(start.elapsed());
@@ -509,7 +417,22 @@ impl Exploration<'_> {
         Ran { outcome: finished.outcome, exit: finished.exit, run: run.unwrap_or_default(), traffic }
     }
 
+    /// How much was tried of all that could be.
+    fn coverage(&self, intent: &Intent) -> Coverage {
+        let cells = &self.matrix.cells;
+        let pairs = cells.iter().filter(|cell| cell.edge.contains(Cell::BETWEEN)).count();
+        let singles = cells.len() - pairs + self.left.reached;
+        let of_pairs = || Extent::new(intent.pairs, pairs, self.left.pairs.clone());
+        Coverage {
+            singles: Extent::new(intent.singles, singles, self.left.singles.clone()),
+            pairs: self.args.pairs.then(of_pairs),
+        }
+    }
+
     fn told(&mut self, files: OpenFiles, colour: ColourChoice) -> Exit {
+        self.matrix.coverage = self.matrix.plan.as_ref().map(|intent| self.coverage(intent));
+        let took = Span::from(Duration::from_secs(self.began.elapsed().as_secs()));
+        self.matrix.cost = Some(Cost { runs: self.begun, took });
         self.matrix.stopped = self.over.take().map(|over| over.why().to_owned());
         let cells = std::mem::take(&mut self.matrix.cells);
         let mut both: Vec<(Cell, Outcome)> = cells.into_iter().zip(std::mem::take(&mut self.runs)).collect();

@@ -78,6 +78,14 @@ pub struct Pairs {
     pub no_partners: Vec<NoPartner>,
 }
 
+/// How many pairs of these are on two edges.
+pub fn count(singles: &[Single]) -> usize {
+    let others = |(place, one): (usize, &Single)| {
+        singles[place + 1..].iter().filter(|other| other.edge != one.edge).count()
+    };
+    singles.iter().enumerate().map(others).sum()
+}
+
 /// Lays out all pairs on two edges. `control` is the traffic with nothing broken.
 pub fn pairs(alone: &[Alone], control: &Traffic, plan: &Plan) -> Pairs {
     let stands_for: Vec<Option<usize>> = (0..alone.len()).map(|place| stand_in(alone, place)).collect();
@@ -363,6 +371,13 @@ control: true
 
     const ONE_CALLER: [Option<&str>; 3] = [Some("shop"), Some("shop"), Some("shop")];
     const TWO_CALLERS: [Option<&str>; 3] = [Some("web"), Some("web"), Some("till")];
+
+    #[test]
+    fn two_faults_on_one_edge_are_no_pair() {
+        let mut all = Single::all(&plan());
+        all.retain(|one| matches!(one.fault.name(), "blackhole" | "latency"));
+        assert_eq!((all.len(), count(&all), count(&[])), (6, 12, 0));
+    }
 
     #[test]
     fn one_that_is_no_pass_alone_and_one_that_is_as_another_take_part_in_no_pair() {

@@ -25,6 +25,7 @@ mod explore_edges;
 mod explore_fallback;
 mod explore_files;
 mod explore_pairs;
+mod explore_steps;
 pub mod fault;
 pub mod init;
 pub mod known;

@@ -1,6 +1,7 @@
 //! What an exploration found: for each edge and each fault on it, how the users fared.
 
 mod closing;
+mod coverage;
 mod fallback_edge;
 mod grid;
 mod markdown;
@@ -13,6 +14,7 @@ use murphy_verdict::{DependencyClass, Detector, Judgement, Reading, RowKind};
 use serde::Serialize;
 
 pub use closing::Closing;
+pub use coverage::{Cost, Coverage, Extent, Intent};
 pub use fallback_edge::FallbackEdge;
 pub(crate) use grid::{Grid, Spot};
 pub use pruning::Pruning;
@@ -28,6 +30,15 @@ pub struct Matrix {
     pub scenario: String,
     /// Root of all choices.
     pub seed: Seed,
+    /// What was to be done; `None` before that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Intent>,
+    /// What it took; `None` before its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
+    /// How much was tried of all that could be; `None` before its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Coverage>,
     /// What was run.
     pub cells: Vec<Cell>,
     /// What was not.
@@ -163,6 +174,9 @@ impl Matrix {
             format: Matrix::FORMAT,
             scenario: scenario.to_owned(),
             seed,
+            plan: None,
+            cost: None,
+            coverage: None,
             cells: Vec::new(),
             left_out: Vec::new(),
             fallback_edges: Vec::new(),
@@ -176,7 +190,10 @@ impl Matrix {
     pub(crate) fn remarks(&self) -> Vec<String> {
         let fallbacks = self.fallback_edges.iter().map(FallbackEdge::text);
         let checked = self.spot_check.iter().flat_map(SpotCheck::lines);
-        fallbacks.chain(checked).chain(self.closing.iter().map(Closing::text)).collect()
+        let closing = self.closing.iter().map(Closing::text);
+        let covered = self.coverage.iter().flat_map(Coverage::lines);
+        let cost = self.cost.iter().map(|cost| cost.text(self.plan.as_ref()));
+        fallbacks.chain(checked).chain(closing).chain(covered).chain(cost).collect()
     }
 
     /// How much was tried, in a line.
