@@ -71,11 +71,26 @@ fn a_dependency_that_hangs_takes_all_users_of_the_careless_shop_and_none_who_bro
     for shop in [&careful, &careless] {
         assert_eq!(shop.cell("payments", "order").map(|(_, class)| class), Some("hard"), "{}", shop.text);
     }
+    // With nothing broken the shop is at the end as at the beginning, and how much was tried is told.
+    for (shop, pairs) in [(&careful, 1), (&careless, 0)] {
+        assert_eq!(shop.matrix["closing"]["is"], "as-first", "{}", shop.text);
+        let (coverage, cells) =
+            (&shop.matrix["coverage"], shop.matrix["cells"].as_array().map_or(0, Vec::len));
+        assert_eq!(coverage["singles"]["not-run"], 0, "{}", shop.text);
+        assert_eq!((&coverage["pairs"]["of"], &coverage["pairs"]["run"]), (&pairs.into(), &pairs.into()));
+        assert_eq!(shop.matrix["cost"]["runs"], cells + 2, "{}", shop.text);
+    }
+    assert!(
+        careful.text.contains("coverage: singles 2 of 2 (100%), pairs 1 of 1 (100%)"),
+        "{}",
+        careful.text
+    );
     // What was no harm alone is tried together; what was is not, and that is said.
     let both = ["catalogue + payments", "payments + catalogue"].map(|edge| careful.cell(edge, "browse"));
     assert!(both.contains(&Some(("graceful", "soft"))), "{}", careful.text);
     assert_eq!(careless.matrix["cells"].as_array().map(Vec::len), Some(1), "{}", careless.text);
-    let left_out = "left out: pairs with blackhole on payments: alone it is not graceful; taken for granted";
+    let left_out = "left out: pairs with blackhole on payments: alone it is not graceful; taken for granted: a second fault makes \
+                    it no better [dominance]";
     assert!(careless.text.contains(left_out), "{}", careless.text);
 }
 
@@ -138,6 +153,88 @@ fn nothing_else_is_tried_on_a_service_that_does_not_come_back_and_that_is_no_pas
     assert!(told.stdout.contains("1 tried, 1 left out"), "{}", told.stdout);
     let why = "left out: latency 1s on db: the services did not come back by themselves";
     assert!(told.stdout.contains(why), "{}", told.stdout);
+}
+
+/// Asks there, and waits for half a second.
+fn answers(store: SocketAddr) -> bool {
+    let Ok(mut stream) = TcpStream::connect(store) else { return false };
+    stream.set_read_timeout(Some(Duration::from_millis(500))).expect("a socket");
+    let mut answer = [0; "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}".len()];
+    let asked = stream.write_all(b"GET / HTTP/1.1\r\nHost: store\r\n\r\n");
+    asked.and_then(|()| stream.read_exact(&mut answer)).is_ok()
+}
+
+/// A service that asks a spare store where the main one does not answer. Once neither did, it takes 60 ms longer for every answer.
+fn with_a_spare(main: SocketAddr, spare: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let hurt = Arc::new(AtomicBool::new(false));
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let hurt = Arc::clone(&hurt);
+            std::thread::spawn(move || {
+                // Nothing is ever sent here: a wait on it is a wait of just so long.
+                let (_never, nothing) = std::sync::mpsc::channel::<()>();
+                let mut lines = BufReader::new(stream.try_clone().expect("a socket")).lines();
+                while let Some(Ok(line)) = lines.next() {
+                    if !line.is_empty() {
+                        continue;
+                    }
+                    let is_answered = answers(main) || answers(spare);
+                    hurt.fetch_or(!is_answered, Ordering::SeqCst);
+                    if hurt.load(Ordering::SeqCst) {
+                        let _ = nothing.recv_timeout(Duration::from_millis(60));
+                    }
+                    let status = if is_answered { 200 } else { 503 };
+                    let answer = format!("HTTP/1.1 {status} Status\r\nContent-Length: 0\r\n\r\n");
+                    if stream.write_all(answer.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn the_way_out_is_broken_too_and_a_service_that_is_another_one_at_the_end_makes_all_of_it_inconclusive() {
+    let _turn = turn();
+    let bench = Bench::new();
+    let ports: [u16; 2] = free_ports();
+    let [main, spare] = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let service = with_a_spare(main, spare);
+    let store = answering("{}");
+    let text = format!(
+        "murphy: 1
+name: a spare store
+edges:
+  main: {{ listen: \"{main}\", to: \"{store}\" }}
+  spare: {{ listen: \"{spare}\", to: \"{store}\" }}
+load: {{ read: {{ http: \"GET http://{service}/\", rate: 60/s, timeout: 2s }} }}
+phases: {{ warm-up: 500ms, baseline: 2s, fault: 3s, recovery: 2s }}
+expect: {{ read: {{ success: \">= 80%\" }} }}
+"
+    );
+    bench.file("s.yaml", &text);
+    // The pair does harm, which alone would end with 1.
+    let told = bench.run(&["explore", "s.yaml", "--faults", "blackhole", "--json", "matrix.json"]).expect(4);
+    let matrix = std::fs::read_to_string(bench.path().join("matrix.json")).expect("a matrix");
+    let matrix: Value = serde_json::from_str(&matrix).expect("JSON");
+    let fallback = &matrix["fallback-edges"][0];
+    assert_eq!((&fallback["edge"], &fallback["of"]), (&"spare".into(), &"main".into()), "{matrix}");
+    let cells = matrix["cells"].as_array().expect("cells");
+    let verdict = |edge: &str| cells.iter().find(|cell| cell["edge"] == edge).map(|cell| &cell["verdict"]);
+    assert_eq!(verdict("main"), Some(&"graceful".into()), "{}", told.stdout);
+    assert!(verdict("main + spare").is_some_and(|verdict| verdict != "graceful"), "{}", told.stdout);
+    assert!(told.stdout.contains("coverage: singles 2 of 2 (100%)"), "{}", told.stdout);
+    let drifted = "nothing broken, once more at the end: not as the first time: half of read take ";
+    assert!(told.stdout.contains(drifted), "{}", told.stdout);
+    assert!(
+        told.stderr.contains("plan: 2 singles, and nothing broken first and last: 4 runs"),
+        "{}",
+        told.stderr
+    );
 }
 
 #[test]
@@ -210,6 +307,15 @@ fn nothing_is_begun_for_which_there_is_no_time_and_that_is_no_pass() {
     assert!(left_out.iter().all(|out| out["edge"] == "payments"), "{matrix}");
     assert!(left_out.iter().any(|out| out["fault"] == "latency 1s"), "{matrix}");
     assert!(matrix["stopped"].as_str().is_some_and(|why| why.starts_with("no time is left")), "{matrix}");
+    // What was planned, and that nothing of it was done; nothing was tried that an end could be held against.
+    assert_eq!(
+        (&matrix["plan"]["singles"], &matrix["plan"]["budget"]),
+        (&7.into(), &"5s".into()),
+        "{matrix}"
+    );
+    let singles = &matrix["coverage"]["singles"];
+    assert_eq!((&singles["run"], &singles["not-run"]), (&0.into(), &7.into()), "{matrix}");
+    assert_eq!((&matrix["cost"]["runs"], &matrix["closing"]), (&0.into(), &Value::Null), "{matrix}");
     assert_eq!(std::fs::read_to_string(bench.path().join("matrix.json")).unwrap(), told.stdout);
 }
 

@@ -70,7 +70,8 @@ pub struct LoadTraffic {
     pub n: u64,
     /// The share that was answered, at its effective size; `None` without requests.
     pub served: Option<Share>,
-    /// Half of them took no longer, in microseconds; `None` without requests.
+    /// Half of them took no longer from when they were sent, in microseconds: a sender that is late is no slower service. `None` without
+    /// requests.
     pub median: Option<Estimate>,
 }
 
@@ -100,7 +101,7 @@ impl Traffic {
 fn of_load(run: &RunView<'_>, load: &LoadView) -> LoadTraffic {
     let points = || load.within(&run.baseline).chain(load.within(&run.during));
     let served = successes(points());
-    let took: Vec<(u64, bool)> = points().map(|point| (point.latency(), point.is_censored())).collect();
+    let took: Vec<(u64, bool)> = points().map(|point| (point.service_time(), point.is_censored())).collect();
     LoadTraffic {
         name: load.name.clone(),
         good: served.good(),

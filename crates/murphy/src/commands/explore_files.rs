@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Error, Write};
 use std::path::{Path, PathBuf};
 
-use murphy_report::{Came, Matrix, Outcome, html_explored, junit};
+use murphy_report::{Came, Closing, Matrix, Outcome, html_explored, junit};
 
 use super::fail;
 use crate::exit::Exit;
@@ -49,6 +49,10 @@ fn with_left_out(matrix: &Matrix, runs: &[Outcome]) -> Vec<Outcome> {
             source: String::new(),
             came: Came::NotRun { why: out.why.clone() },
         });
+    }
+    if let Some(why) = matrix.closing.as_ref().and_then(Closing::doubt) {
+        let scenario = format!("{}: as at the beginning", matrix.scenario);
+        all.push(Outcome { scenario, source: String::new(), came: Came::NotRun { why } });
     }
     all
 }

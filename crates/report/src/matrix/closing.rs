@@ -21,6 +21,14 @@ pub enum Closing {
 }
 
 impl Closing {
+    /// Why the whole is inconclusive, in a line; `None` if it is not for this.
+    pub fn doubt(&self) -> Option<String> {
+        match self {
+            Closing::AsFirst => None,
+            Closing::Drifted { .. } | Closing::NotRun { .. } => Some(self.text()),
+        }
+    }
+
     /// In a line.
     pub(crate) fn text(&self) -> String {
         let text = match self {
@@ -45,6 +53,7 @@ mod tests {
         let text = drifted.text();
         assert!(text.contains("not as the first time: browse is slow; no call on db; "), "{text}");
         assert!(text.ends_with("inconclusive"), "{text}");
+        assert_eq!((drifted.doubt(), Closing::AsFirst.doubt()), (Some(text), None));
         assert_eq!(serde_json::to_value(&drifted).unwrap()["is"], "drifted");
         assert_eq!(serde_json::to_value(Closing::AsFirst).unwrap()["is"], "as-first");
     }
