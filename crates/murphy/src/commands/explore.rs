@@ -221,7 +221,7 @@ impl Exploration<'_> {
         let quiet = match self.control().await {
             Ok(quiet) => quiet,
             Err(why) => {
-                self.over.get_or_insert_with(|| Over::Ended(why));
+                self.over.get_or_insert(Over::Ended(why));
                 Vec::new()
             }
         };

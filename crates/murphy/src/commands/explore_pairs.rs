@@ -486,6 +486,6 @@ control: true
         let two = control(TWO_CALLERS);
         let [store, pay] = ["one", "pay"].map(|edge| alone(edge, "blackhole", Verdict::Graceful, &two));
         let blind = Alone { traffic: Traffic::default(), ..store };
-        assert!(!is_seen(&blind, &pay, &two, &[pay.traffic.clone()]));
+        assert!(!is_seen(&blind, &pay, &two, std::slice::from_ref(&pay.traffic)));
     }
 }

@@ -339,6 +339,7 @@ mod tests {
                     name: load(),
                     what: "GET http://127.0.0.1:1/".into(),
                     rate: rate(20.0),
+                    depends_on: None,
                     ramp: Some(RateRamp { to: rate(320.0), by: 2.0, every: step }),
                     timeout: Span::from_micros(TIMEOUT),
                     ledger: None,

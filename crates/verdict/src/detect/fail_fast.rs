@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn one_in_twenty_that_hangs_is_not_made_up_for_by_fast_errors() {
         let fate =
-            |n: u64| if n % 20 == 0 { (SampleOutcome::Timeout, 5 * SECOND) } else { error_after(MILLI) };
+            |n: u64| if n.is_multiple_of(20) { (SampleOutcome::Timeout, 5 * SECOND) } else { error_after(MILLI) };
         assert!(matches!(followed(12, 2 * SECOND, fate).pace(), Pace::Beyond));
         // With p95 alone it would be in time.
         let few = followed(8, 2 * SECOND, |n| match n % 80 {
@@ -334,7 +334,7 @@ mod tests {
     #[test]
     fn good_answers_of_those_who_were_missed_do_not_count() {
         let cached = |n: u64| {
-            if n % 20 == 0 { (SampleOutcome::Timeout, 5 * SECOND) } else { (SampleOutcome::Ok, MILLI) }
+            if n.is_multiple_of(20) { (SampleOutcome::Timeout, 5 * SECOND) } else { (SampleOutcome::Ok, MILLI) }
         };
         let few = followed(12, 2 * SECOND, cached);
         assert_eq!(few.n(), 21);
