@@ -318,8 +318,9 @@ mod tests {
 
     #[test]
     fn one_in_twenty_that_hangs_is_not_made_up_for_by_fast_errors() {
-        let fate =
-            |n: u64| if n.is_multiple_of(20) { (SampleOutcome::Timeout, 5 * SECOND) } else { error_after(MILLI) };
+        let fate = |n: u64| {
+            if n.is_multiple_of(20) { (SampleOutcome::Timeout, 5 * SECOND) } else { error_after(MILLI) }
+        };
         assert!(matches!(followed(12, 2 * SECOND, fate).pace(), Pace::Beyond));
         // With p95 alone it would be in time.
         let few = followed(8, 2 * SECOND, |n| match n % 80 {
@@ -334,7 +335,11 @@ mod tests {
     #[test]
     fn good_answers_of_those_who_were_missed_do_not_count() {
         let cached = |n: u64| {
-            if n.is_multiple_of(20) { (SampleOutcome::Timeout, 5 * SECOND) } else { (SampleOutcome::Ok, MILLI) }
+            if n.is_multiple_of(20) {
+                (SampleOutcome::Timeout, 5 * SECOND)
+            } else {
+                (SampleOutcome::Ok, MILLI)
+            }
         };
         let few = followed(12, 2 * SECOND, cached);
         assert_eq!(few.n(), 21);
