@@ -120,7 +120,8 @@ fn ramp_of(
             .help("write a higher rate, or remove the ramp");
         return None;
     }
-    if !raises {
+    // What could not be read has been told already, and the steps that it asks for are not known.
+    if !raises || at.has_gone() {
         return None;
     }
     if (to.as_per_second() / rate.as_per_second()).ln() > by.ln() * RateRamp::MOST_STEPS as f64 {
