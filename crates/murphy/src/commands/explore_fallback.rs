@@ -40,7 +40,7 @@ pub fn reach(edge: &EdgeName, alone: &[Alone]) -> Reach {
         }
         let alike = |known: &Way| {
             let known = &alone[known.place];
-            known.single.edge == one.single.edge && known.classes == one.classes
+            known.single.edge == one.single.edge && known.fares_as(one)
         };
         match (traffic.turned_to, one.verdict) {
             (true, Verdict::Graceful) if !ways.iter().any(alike) => ways.push(way),
@@ -84,7 +84,7 @@ mod tests {
     use murphy_scenario::{Settings, Single, load_text};
     use murphy_verdict::{DependencyClass, EdgeTraffic, Traffic};
 
-    /// Every fault on the edge `main`, each with so many calls on `spare` meanwhile.
+    /// Every fault on the edge `main`, each with so many calls on `spare` meanwhile; users fared alike.
     fn tried(verdicts: &[(Verdict, u64)]) -> Vec<Alone> {
         let text = "
 murphy: 1
@@ -131,6 +131,14 @@ control: true
         let told = reach.told(&spare(), &alone).unwrap();
         assert_eq!((told.edge.as_str(), told.calls, told.of.as_str()), ("spare", 200, "main"));
         assert_eq!(told.fault, alone[1].single.fault.text());
+    }
+
+    #[test]
+    fn of_those_of_which_it_is_not_told_how_users_fared_each_is_a_way() {
+        let mut alone = tried(&[(GOOD, 300), (GOOD, 200)]);
+        alone.iter_mut().for_each(|one| one.classes = vec![None]);
+        let ways = [Way { place: 0, calls: 300 }, Way { place: 1, calls: 200 }];
+        assert_eq!(reach(&spare(), &alone), Reach::Ways(ways.to_vec()));
     }
 
     #[test]

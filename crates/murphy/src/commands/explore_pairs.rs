@@ -28,6 +28,11 @@ impl Alone {
         !self.classes.is_empty()
             && self.classes.iter().all(|class| matches!(class, Some(DependencyClass::Soft)))
     }
+
+    /// True if users are known to have fared as under another one. What was not told of two of them is nothing that they have in common.
+    pub fn fares_as(&self, other: &Alone) -> bool {
+        !self.classes.is_empty() && self.classes.iter().all(Option::is_some) && self.classes == other.classes
+    }
 }
 
 /// Two faults of a list of those that were tried alone, by their places: the first stands before the other.
@@ -124,7 +129,7 @@ pub fn pairs(alone: &[Alone], control: &Traffic, plan: &Plan) -> Pairs {
 fn stand_in(alone: &[Alone], place: usize) -> Option<usize> {
     let this = &alone[place];
     let alike = |one: &Alone| {
-        one.verdict == Verdict::Graceful && one.single.edge == this.single.edge && one.classes == this.classes
+        one.verdict == Verdict::Graceful && one.single.edge == this.single.edge && one.fares_as(this)
     };
     (this.verdict == Verdict::Graceful).then(|| alone.iter().position(alike).unwrap_or(place))
 }
@@ -196,13 +201,12 @@ impl Callers<'_> {
     }
 }
 
-/// What makes two faults one, where instances of a dependency are: where, what, and how users fared.
+/// What makes two faults one under which users fared alike, where instances of a dependency are: where, and what.
 #[derive(PartialEq)]
 struct Likeness<'a> {
     edge: Option<&'a EdgeName>,
     instances: Option<(&'a ServiceName, Option<&'a Caller>)>,
     fault: &'a Fault,
-    classes: &'a [Option<DependencyClass>],
 }
 
 impl<'a> Likeness<'a> {
@@ -214,16 +218,18 @@ impl<'a> Likeness<'a> {
             edge: instances.is_none().then_some(&one.single.edge),
             instances,
             fault: &one.single.fault,
-            classes: &one.classes,
         }
     }
 }
 
 /// True if two pairs differ only in which instances of a dependency are broken.
 fn is_alike(alone: &[Alone], one: Pair, other: Pair, plan: &Plan) -> bool {
-    let of = |pair: Pair| [pair.one, pair.other].map(|place| Likeness::of(&alone[place], plan));
-    let ([a, b], [c, d]) = (of(one), of(other));
-    (a == c && b == d) || (a == d && b == c)
+    let is_like = |first: usize, second: usize| {
+        let (this, that) = (&alone[first], &alone[second]);
+        first == second || (this.fares_as(that) && Likeness::of(this, plan) == Likeness::of(that, plan))
+    };
+    (is_like(one.one, other.one) && is_like(one.other, other.other))
+        || (is_like(one.one, other.other) && is_like(one.other, other.one))
 }
 
 /// Why a pair is left out for which another stands that differs only in the instances.
@@ -397,6 +403,26 @@ control: true
         assert_eq!((same.place, same.rule, worse.place, worse.rule), (2, equivalence, 3, dominance));
         assert!(same.why.starts_with("users fared as under blackhole; taken for granted"), "{}", same.why);
         assert!(worse.why.starts_with("alone it is not graceful; taken for granted"), "{}", worse.why);
+    }
+
+    #[test]
+    fn faults_of_which_it_is_not_told_how_users_fared_are_alike_in_nothing() {
+        let control = control(ONE_CALLER);
+        let mut all = [("one", "blackhole"), ("one", "latency"), ("two", "blackhole"), ("pay", "blackhole")]
+            .map(|(edge, kind)| alone(edge, kind, Verdict::Graceful, &control));
+        let places = |all: &[Alone]| -> Vec<(usize, usize)> {
+            pairs(all, &control, &plan()).tries.iter().map(|pair| (pair.one, pair.other)).collect()
+        };
+        assert_eq!(places(&all), [(0, 2), (0, 3)]);
+        // Neither an equivalent fault nor another instance stands for one of them; payments are in each pair the same.
+        for classes in [vec![SOFT, None], Vec::new()] {
+            all.iter_mut().for_each(|one| one.classes.clone_from(&classes));
+            assert_eq!(places(&all), [(0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]);
+        }
+        all[0].classes = vec![SOFT, SOFT];
+        all[2].classes = vec![SOFT, SOFT];
+        all[1].classes = vec![HARD, HARD];
+        assert_eq!(places(&all), [(0, 2), (0, 3), (1, 2), (1, 3)]);
     }
 
     #[test]
