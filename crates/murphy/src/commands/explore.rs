@@ -151,8 +151,8 @@ pub(super) struct Exploration<'a> {
     pub(super) left: Left,
     /// Who called whom with nothing broken.
     pub(super) control: Traffic,
-    /// And in each run with something broken.
-    pub(super) seen: Vec<Traffic>,
+    /// And in each run with something broken, with how it was judged.
+    pub(super) seen: Vec<(Verdict, Traffic)>,
     pub(super) matrix: Matrix,
 }
 
@@ -372,7 +372,7 @@ impl Exploration<'_> {
         let classes = cell.users.iter().map(|users| users.class).collect();
         let told = Some(Told { verdict: cell.verdict, classes, traffic: traffic.clone() });
         self.matrix.cells.push(cell);
-        self.seen.push(traffic);
+        self.seen.push((judgement.verdict, traffic));
         let lost = judgement.findings.iter().find(|finding| finding.is_data_loss());
         let lost = lost.map(|finding| format!("data is lost: {}", finding.text));
         let stuck = judgement.findings.iter().any(Finding::keeps_failing);

@@ -254,9 +254,9 @@ fn is_way_out(one: &Alone, other: &Alone) -> bool {
     turns(one, other) || turns(other, one)
 }
 
-/// True if each caller has seen, in one run or another, just what it would see of its calls under both faults (after Filibuster's dynamic
-/// reduction, SoCC 2021). `runs` are those so far with something broken.
-pub fn is_seen(one: &Alone, other: &Alone, control: &Traffic, runs: &[Traffic]) -> bool {
+/// True if each caller has seen, in one graceful run or another, just what it would see of its calls under both faults (after Filibuster's
+/// dynamic reduction, SoCC 2021). `runs` are those so far with something broken; what was seen where users suffered foretells no good.
+pub fn is_seen(one: &Alone, other: &Alone, control: &Traffic, runs: &[(Verdict, Traffic)]) -> bool {
     let callers = Callers::of(control);
     let told = |traffic: &Traffic| !traffic.edges.is_empty();
     // A journal that could not be read again shows nothing.
@@ -271,7 +271,9 @@ pub fn is_seen(one: &Alone, other: &Alone, control: &Traffic, runs: &[Traffic]) 
     groups.iter().all(|group| {
         let theirs = control.edges.iter().filter(|edge| !callers.known || edge.caller.as_deref() == *group);
         let theirs: Vec<&EdgeName> = theirs.map(|edge| &edge.name).collect();
-        runs.iter()
+        let graceful = runs.iter().filter(|(verdict, _)| *verdict == Verdict::Graceful);
+        graceful
+            .map(|(_, traffic)| traffic)
             .chain([control])
             .any(|run| theirs.iter().all(|edge| outcomes(run, edge) == would_see(edge, one, other, control)))
     })
@@ -476,21 +478,30 @@ control: true
         assert_eq!(places, [(1, 2), (0, 1), (0, 2)]);
     }
 
+    /// What its run showed, if users fared well.
+    fn graceful(one: &Alone) -> (Verdict, Traffic) {
+        (Verdict::Graceful, one.traffic.clone())
+    }
+
     #[test]
     fn a_pair_is_seen_only_if_every_caller_has_seen_its_part() {
         let two = control(TWO_CALLERS);
         let [store, pay] = ["one", "pay"].map(|edge| alone(edge, "blackhole", Verdict::Graceful, &two));
-        let runs = [store.traffic.clone(), pay.traffic.clone()];
+        let runs = [&store, &pay].map(graceful);
         assert!(is_seen(&store, &pay, &two, &runs), "each of two callers knows its own");
         assert!(!is_seen(&store, &pay, &two, &runs[..1]), "one caller has not seen its part");
         // One caller, or one that may be any, has never seen both at once.
         for callers in [ONE_CALLER, [Some("web"), None, Some("till")]] {
             let one = control(callers);
             let [store, pay] = ["one", "pay"].map(|edge| alone(edge, "blackhole", Verdict::Graceful, &one));
-            let mut runs = vec![store.traffic.clone(), pay.traffic.clone()];
+            let mut runs = [&store, &pay].map(graceful).to_vec();
             assert!(!is_seen(&store, &pay, &one, &runs));
-            // Until some run has shown it both.
-            runs.push(with(store.traffic.clone(), "pay", CallOutcome::Unanswered));
+            // Until some run has shown it both, in which users fared well.
+            let both = with(store.traffic.clone(), "pay", CallOutcome::Unanswered);
+            runs.push((Verdict::NotGraceful, both.clone()));
+            runs.push((Verdict::Inconclusive, both.clone()));
+            assert!(!is_seen(&store, &pay, &one, &runs), "it did no good then");
+            runs.push((Verdict::Graceful, both));
             assert!(is_seen(&store, &pay, &one, &runs));
         }
     }
@@ -501,10 +512,10 @@ control: true
         let [mut store, pay] = ["one", "pay"].map(|edge| alone(edge, "blackhole", Verdict::Graceful, &two));
         // While payments hang, calls of the other caller on its second store end in errors.
         let pay = Alone { traffic: with(pay.traffic, "two", CallOutcome::Error), ..pay };
-        let runs = [store.traffic.clone(), pay.traffic.clone()];
+        let runs = [&store, &pay].map(graceful);
         assert!(!is_seen(&store, &pay, &two, &runs), "a hang and errors at once are new to it");
         store.traffic = with(store.traffic, "two", CallOutcome::Error);
-        assert!(is_seen(&store, &pay, &two, &[store.traffic.clone(), pay.traffic.clone()]));
+        assert!(is_seen(&store, &pay, &two, &[&store, &pay].map(graceful)));
     }
 
     #[test]
@@ -512,6 +523,6 @@ control: true
         let two = control(TWO_CALLERS);
         let [store, pay] = ["one", "pay"].map(|edge| alone(edge, "blackhole", Verdict::Graceful, &two));
         let blind = Alone { traffic: Traffic::default(), ..store };
-        assert!(!is_seen(&blind, &pay, &two, std::slice::from_ref(&pay.traffic)));
+        assert!(!is_seen(&blind, &pay, &two, &[graceful(&pay)]));
     }
 }

@@ -14,8 +14,8 @@ pub enum Pruning {
     Disjoint,
     /// One of the two is not graceful alone. Taken for granted: a second fault makes it no better.
     Dominance,
-    /// Every caller has seen, in one run or another, just what it would see. Taken for granted: it does the same again, whatever went
-    /// before and whatever others do meanwhile.
+    /// Every caller has seen, in one graceful run or another, just what it would see. Taken for granted: it does the same again, whatever
+    /// went before and whatever others do meanwhile.
     Seen,
     /// Users fared as under another fault on the same edge. Taken for granted: in pairs too.
     Equivalence,
