@@ -1,7 +1,7 @@
 //! Which two faults an exploration tries at once, which pairs it leaves out by which rule, and which come first. Pure: what is known of
 //! the runs so far goes in, pairs come out. It must never leave a pair out without a rule and what that takes for granted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use murphy_core::{EdgeName, LoadName, ServiceName, Verdict};
 use murphy_faults::Fault;
@@ -120,9 +120,21 @@ pub fn pairs(alone: &[Alone], control: &Traffic, plan: &Plan) -> Pairs {
             pairs.skipped.push(Skipped { pair, rule, as_in });
         }
     }
+    answer_by_what_is_tried(&mut pairs.skipped);
     // Stable: the others stay in their order, the most telling kinds first.
     pairs.tries.sort_by_key(|pair| !is_way_out(&alone[pair.one], &alone[pair.other]));
     pairs
+}
+
+/// Where what stands for a pair is left out itself for another on other instances, it is that one whose run answers.
+fn answer_by_what_is_tried(skipped: &mut [Skipped]) {
+    let symmetric = skipped.iter().filter(|one| one.rule == Pruning::Symmetry);
+    let tried: BTreeMap<Pair, Pair> = symmetric.filter_map(|one| Some((one.pair, one.as_in?))).collect();
+    for one in skipped {
+        if let Some(stands) = one.as_in.and_then(|pair| tried.get(&pair)) {
+            one.as_in = Some(*stands);
+        }
+    }
 }
 
 /// The first fault on the same edge under which users fared alike, be it this one itself; `None` for one that is not graceful alone.
@@ -301,7 +313,6 @@ fn would_see(edge: &EdgeName, one: &Alone, other: &Alone, control: &Traffic) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
 
     use murphy_scenario::{Settings, load_text};
     use murphy_verdict::EdgeTraffic;
@@ -463,6 +474,25 @@ control: true
         // An instance without which users fare otherwise is not as the other one.
         all[1].classes = vec![SOFT, Some(DependencyClass::Degraded)];
         assert!(rules(&pairs(&all, &control, &plan())).is_empty());
+    }
+
+    #[test]
+    fn a_pair_whose_stand_in_is_left_out_for_another_is_answered_by_that_other() {
+        let control = control(ONE_CALLER);
+        let all = [("one", "blackhole"), ("two", "blackhole"), ("pay", "blackhole"), ("two", "latency")]
+            .map(|(edge, kind)| alone(edge, kind, Verdict::Graceful, &control));
+        let laid_out = pairs(&all, &control, &plan());
+        let as_in = |one, other| {
+            let mut skipped = laid_out.skipped.iter();
+            skipped
+                .find(|skipped| skipped.pair == Pair { one, other })
+                .map(|skipped| (skipped.rule, skipped.as_in))
+        };
+        // A slow second store is as one that hangs, which is as the first.
+        let tried = Some(Pair { one: 0, other: 2 });
+        assert!(laid_out.tries.contains(&Pair { one: 0, other: 2 }), "{laid_out:?}");
+        assert_eq!(as_in(1, 2), Some((Pruning::Symmetry, tried)));
+        assert_eq!(as_in(2, 3), Some((Pruning::Equivalence, tried)));
     }
 
     #[test]
