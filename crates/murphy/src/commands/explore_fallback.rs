@@ -22,7 +22,7 @@ pub enum Reach {
     Never,
     /// Under this one most often, and too seldom for a fault on it to show anything.
     Seldom(Way),
-    /// Under this one, which is not graceful alone, and under none that is.
+    /// Under this one, which is not graceful alone or inconclusive, and under none that is graceful.
     OnlyInHarm(Way),
     /// Under these, which are graceful alone; of several on one edge under which users fared alike, the first.
     Ways(Vec<Way>),

@@ -148,7 +148,10 @@ fn stand_in(alone: &[Alone], place: usize) -> Option<usize> {
 
 fn no_partners(alone: &[Alone], stands_for: &[Option<usize>]) -> Vec<NoPartner> {
     let why = |(place, stands): (usize, &Option<usize>)| match stands {
-        None => Some(NoPartner { place, rule: Pruning::Dominance, why: DOMINATED.to_owned() }),
+        None => {
+            let why = dominated(alone[place].verdict).to_owned();
+            Some(NoPartner { place, rule: Pruning::Dominance, why })
+        }
         Some(first) if *first == place => None,
         Some(first) => {
             let same = alone[*first].single.fault.text();
@@ -167,8 +170,17 @@ pub const NOT_CALLED: &str =
 pub const UNSEEN_REFUSAL: &str = "who is refused leaves no trace where nobody calls in health; taken for granted: they fare as under \
                                   reset";
 
-/// Why nothing is laid beside a fault that is not graceful alone.
-pub const DOMINATED: &str = "alone it is not graceful; taken for granted: a second fault makes it no better";
+/// Why nothing is laid beside a fault of which this was told alone, and not that it is graceful.
+pub fn dominated(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Inconclusive => {
+            "alone it is inconclusive; taken for granted: a second fault makes it no clearer"
+        }
+        Verdict::Graceful | Verdict::NotGraceful => {
+            "alone it is not graceful; taken for granted: a second fault makes it no better"
+        }
+    }
+}
 
 /// Why two faults that have nothing in common are not tried together.
 pub const DISJOINT: &str = "no load calls both edges and no caller makes both calls; taken for granted: what one does is not felt by \
@@ -416,6 +428,18 @@ control: true
         assert_eq!((same.place, same.rule, worse.place, worse.rule), (2, equivalence, 3, dominance));
         assert!(same.why.starts_with("users fared as under blackhole; taken for granted"), "{}", same.why);
         assert!(worse.why.starts_with("alone it is not graceful; taken for granted"), "{}", worse.why);
+    }
+
+    #[test]
+    fn what_could_not_be_told_alone_is_not_said_to_do_harm() {
+        let control = control(ONE_CALLER);
+        let both = ["one", "pay"].map(|edge| alone(edge, "blackhole", Verdict::Inconclusive, &control));
+        let pairs = pairs(&both, &control, &plan());
+        assert_eq!(rules(&pairs), [(0, 1, Pruning::Dominance)]);
+        let [one, other] = &pairs.no_partners[..] else { panic!("{pairs:?}") };
+        for why in [&one.why, &other.why] {
+            assert!(why.starts_with("alone it is inconclusive; taken for granted"), "{why}");
+        }
     }
 
     #[test]

@@ -44,7 +44,8 @@ impl Exploration<'_> {
                     (format!("{} {} times, {too_few}", during(way.place), way.calls), None)
                 }
                 Reach::OnlyInHarm(way) => {
-                    let why = format!("{} only: {}", during(way.place), explore_pairs::DOMINATED);
+                    let dominated = explore_pairs::dominated(alone[way.place].verdict);
+                    let why = format!("{} only: {dominated}", during(way.place));
                     (why, Some(Pruning::Dominance))
                 }
                 Reach::Ways(_) if single.fault.name() == "refuse" => {

@@ -12,7 +12,7 @@ pub enum Pruning {
     NoCalls,
     /// No load calls both edges, and no caller does. Taken for granted: what one does is not felt by the users of the other.
     Disjoint,
-    /// One of the two is not graceful alone. Taken for granted: a second fault makes it no better.
+    /// One of the two is not graceful alone, or inconclusive. Taken for granted: a second fault makes it no better, or no clearer.
     Dominance,
     /// Every caller has seen, in one graceful run or another, just what it would see. Taken for granted: it does the same again, whatever
     /// went before and whatever others do meanwhile.
