@@ -4,10 +4,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use murphy_core::{EdgeName, PhaseLengths, Span, Verdict};
-use murphy_report::{
-    Came, Cell, Closing, Cost, Coverage, Extent, Intent, LeftOut, Matrix, Outcome, Pruning, SeriesKind,
-};
+use murphy_core::{PhaseLengths, Span, Verdict};
+use murphy_report::{Came, Cell, Cost, Coverage, Extent, Intent, LeftOut, Matrix, Outcome, Pruning};
 use murphy_runner::{RunDir, StopReason, read_events};
 use murphy_scenario::{Loaded, Plan, Single, StackKeep};
 use murphy_verdict::{DependencyClass, Finding, Hearing, Traffic};
@@ -15,7 +13,6 @@ use murphy_verdict::{DependencyClass, Finding, Hearing, Traffic};
 use super::again::again;
 use super::answer::answer;
 use super::experiment::{Bench, settings};
-use super::explore_control::{after, closing, not_a_control, unwell};
 use super::explore_drawn::Fared;
 use super::explore_edges;
 use super::explore_files::OpenFiles;
@@ -134,16 +131,16 @@ fn wanted(args: &ExploreArgs, plan: &Plan) -> Result<Vec<Single>, Exit> {
 
 pub(super) struct Exploration<'a> {
     pub(super) args: &'a ExploreArgs,
-    bench: &'a Bench,
+    pub(super) bench: &'a Bench,
     scenario: &'a Loaded,
     pub(super) plan: &'a Plan,
-    began: Instant,
+    pub(super) began: Instant,
     /// The longest run so far; before the first one, what it takes at least.
     longest: Duration,
     /// What must be left of the budget once the next run has ended, for the one with nothing broken at the end.
-    reserve: Duration,
-    over: Option<Over>,
-    exit: Exit,
+    pub(super) reserve: Duration,
+    pub(super) over: Option<Over>,
+    pub(super) exit: Exit,
     /// Runs that were begun, those with nothing broken included.
     begun: usize,
     /// One for each cell of the matrix.
@@ -157,7 +154,7 @@ pub(super) struct Exploration<'a> {
 }
 
 /// Why nothing else is run.
-enum Over {
+pub(super) enum Over {
     /// The budget would be exceeded.
     Time(String),
     /// What was found is to be left as it is, or something does not work.
@@ -171,20 +168,13 @@ impl Over {
     }
 }
 
-/// A run with nothing broken in which users were served well.
-struct Control {
-    /// The edges without calls.
-    quiet: Vec<EdgeName>,
-    traffic: Traffic,
-}
-
 /// A run that has ended.
-struct Ran {
-    outcome: Outcome,
-    exit: Exit,
+pub(super) struct Ran {
+    pub(super) outcome: Outcome,
+    pub(super) exit: Exit,
     /// Its directory.
     run: String,
-    traffic: Traffic,
+    pub(super) traffic: Traffic,
 }
 
 /// What a run with something broken told.
@@ -250,71 +240,7 @@ impl Exploration<'_> {
         self.matrix.left_out.push(LeftOut { edge, fault, why, rule });
     }
 
-    /// One run with nothing broken, without which no trouble could be laid to a fault: the edges without calls, or why nothing
-    /// else is run.
-    async fn control(&mut self) -> Result<Vec<EdgeName>, String> {
-        if let Some(why) = self.no_more() {
-            return Err(why);
-        }
-        let start = Instant::now();
-        let (exit, control) = self.unbroken("nothing broken").await;
-        self.reserve = start.elapsed();
-        if !matches!(exit, Exit::Graceful | Exit::Inconclusive) {
-            self.exit = self.exit.worst(exit);
-        }
-        let control = control.inspect_err(|_| self.exit = self.exit.worst(Exit::Inconclusive))?;
-        self.control = control.traffic;
-        Ok(control.quiet)
-    }
-
-    /// The same once more at the end: a system that has changed meanwhile was never one to hold faults against.
-    async fn close(&mut self) {
-        let ended = matches!(self.over, Some(Over::Ended(_))) || self.bench.stop.reason().is_some();
-        if ended || self.matrix.cells.is_empty() {
-            return;
-        }
-        let closing = if self.began.elapsed() + self.reserve > self.args.budget.as_duration() {
-            Closing::NotRun { why: self.late() }
-        } else {
-            let (exit, last) = self.unbroken("nothing broken, once more").await;
-            if !matches!(exit, Exit::Graceful | Exit::Inconclusive | Exit::NotGraceful) {
-                self.exit = self.exit.worst(exit);
-            }
-            closing(exit, &self.control, last.as_ref().map(|last| &last.traffic).map_err(Clone::clone))
-        };
-        self.exit = after(&closing, self.exit);
-        self.matrix.closing = Some(closing);
-    }
-
-    /// One run with nothing broken: how it ended, and what it told, or why it is nothing to hold others against.
-    async fn unbroken(&mut self, label: &str) -> (Exit, Result<Control, String>) {
-        let plan = Single::control(self.plan);
-        let Ran { outcome, exit, traffic, .. } = self.run(&plan, String::new(), label).await;
-        let lost = match &outcome.came {
-            Came::Judged { judgement, .. } => {
-                judgement.findings.iter().find(|finding| finding.is_data_loss())
-            }
-            _ => None,
-        };
-        let lost = lost.map(|loss| loss.text.clone());
-        if let Some(why) = not_a_control(exit, lost.as_deref()) {
-            return (exit, Err(why));
-        }
-        let Came::Judged { judgement, timeline } = outcome.came else {
-            return (exit, Err("not carried out".to_owned()));
-        };
-        // What fails from the start is no answer to a fault, so its rows are inconclusive, not failed.
-        if let Some(why) = unwell(&judgement) {
-            let why = format!("users were not seen to be served well with nothing broken: {why}");
-            return (exit, Err(why));
-        }
-        let edges = timeline.series.iter().filter(|series| series.kind == SeriesKind::Edge);
-        let quiet = edges.filter(|series| series.bins.iter().all(|bin| bin.n == 0));
-        let quiet = quiet.filter_map(|series| EdgeName::new(&series.name).ok()).collect();
-        (exit, Ok(Control { quiet, traffic }))
-    }
-
-    fn late(&self) -> String {
+    pub(super) fn late(&self) -> String {
         format!("no time is left: --budget {}", self.args.budget)
     }
 
@@ -328,13 +254,18 @@ impl Exploration<'_> {
         self.over.is_none() && self.bench.stop.reason().is_none() && self.fits()
     }
 
-    /// Why no other run is begun.
-    fn no_more(&mut self) -> Option<String> {
+    /// Takes a signal for the end of all, also one that came between two runs.
+    pub(super) fn heed_signal(&mut self) {
         if let Some(StopReason::Signal { name, number }) = self.bench.stop.reason() {
             // The run before may have been past all that a signal can end.
             self.exit = self.exit.worst(Exit::Signal(*number));
             self.over.get_or_insert_with(|| Over::Ended(format!("interrupted by {name}")));
         }
+    }
+
+    /// Why no other run is begun.
+    pub(super) fn no_more(&mut self) -> Option<String> {
+        self.heed_signal();
         if self.over.is_none() && !self.fits() {
             self.exit = self.exit.worst(Exit::Inconclusive);
             self.over = Some(Over::Time(self.late()));
@@ -402,7 +333,7 @@ impl Exploration<'_> {
         !self.plan.services.is_empty() || stack.is_some_and(|stack| stack.keep == StackKeep::TakenDown)
     }
 
-    async fn run(&mut self, plan: &Plan, only: String, label: &str) -> Ran {
+    pub(super) async fn run(&mut self, plan: &Plan, only: String, label: &str) -> Ran {
         let start = Instant::now();
         self.begun += 1;
         let again = again("explore", &self.args.file, &self.args.scenario, self.scenario, None) + &only;

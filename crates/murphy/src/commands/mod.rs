@@ -26,6 +26,7 @@ mod explore_fallback;
 mod explore_files;
 mod explore_pairs;
 mod explore_steps;
+mod explore_unbroken;
 pub mod fault;
 pub mod init;
 pub mod known;

@@ -1,0 +1,86 @@
+//! The runs of an exploration with nothing broken, at its beginning and at its end. What they show is settled elsewhere; here they are
+//! run, and what follows from them is done.
+
+use std::time::Instant;
+
+use murphy_core::EdgeName;
+use murphy_report::{Came, Closing, SeriesKind};
+use murphy_scenario::Single;
+use murphy_verdict::Traffic;
+
+use super::explore::{Exploration, Over, Ran};
+use super::explore_control::{after, closing, not_a_control, unwell};
+use crate::exit::Exit;
+
+/// A run with nothing broken in which users were served well.
+struct Control {
+    /// The edges without calls.
+    quiet: Vec<EdgeName>,
+    traffic: Traffic,
+}
+
+impl Exploration<'_> {
+    /// One run with nothing broken, without which no trouble could be laid to a fault: the edges without calls, or why nothing
+    /// else is run.
+    pub(super) async fn control(&mut self) -> Result<Vec<EdgeName>, String> {
+        if let Some(why) = self.no_more() {
+            return Err(why);
+        }
+        let start = Instant::now();
+        let (exit, control) = self.unbroken("nothing broken").await;
+        self.reserve = start.elapsed();
+        if !matches!(exit, Exit::Graceful | Exit::Inconclusive) {
+            self.exit = self.exit.worst(exit);
+        }
+        let control = control.inspect_err(|_| self.exit = self.exit.worst(Exit::Inconclusive))?;
+        self.control = control.traffic;
+        Ok(control.quiet)
+    }
+
+    /// The same once more at the end: a system that has changed meanwhile was never one to hold faults against.
+    pub(super) async fn close(&mut self) {
+        let ended = matches!(self.over, Some(Over::Ended(_))) || self.bench.stop.reason().is_some();
+        if ended || self.matrix.cells.is_empty() {
+            return;
+        }
+        let closing = if self.began.elapsed() + self.reserve > self.args.budget.as_duration() {
+            Closing::NotRun { why: self.late() }
+        } else {
+            let (exit, last) = self.unbroken("nothing broken, once more").await;
+            if !matches!(exit, Exit::Graceful | Exit::Inconclusive | Exit::NotGraceful) {
+                self.exit = self.exit.worst(exit);
+            }
+            closing(exit, &self.control, last.as_ref().map(|last| &last.traffic).map_err(Clone::clone))
+        };
+        self.exit = after(&closing, self.exit);
+        self.matrix.closing = Some(closing);
+    }
+
+    /// One run with nothing broken: how it ended, and what it told, or why it is nothing to hold others against.
+    async fn unbroken(&mut self, label: &str) -> (Exit, Result<Control, String>) {
+        let plan = Single::control(self.plan);
+        let Ran { outcome, exit, traffic, .. } = self.run(&plan, String::new(), label).await;
+        let lost = match &outcome.came {
+            Came::Judged { judgement, .. } => {
+                judgement.findings.iter().find(|finding| finding.is_data_loss())
+            }
+            _ => None,
+        };
+        let lost = lost.map(|loss| loss.text.clone());
+        if let Some(why) = not_a_control(exit, lost.as_deref()) {
+            return (exit, Err(why));
+        }
+        let Came::Judged { judgement, timeline } = outcome.came else {
+            return (exit, Err("not carried out".to_owned()));
+        };
+        // What fails from the start is no answer to a fault, so its rows are inconclusive, not failed.
+        if let Some(why) = unwell(&judgement) {
+            let why = format!("users were not seen to be served well with nothing broken: {why}");
+            return (exit, Err(why));
+        }
+        let edges = timeline.series.iter().filter(|series| series.kind == SeriesKind::Edge);
+        let quiet = edges.filter(|series| series.bins.iter().all(|bin| bin.n == 0));
+        let quiet = quiet.filter_map(|series| EdgeName::new(&series.name).ok()).collect();
+        (exit, Ok(Control { quiet, traffic }))
+    }
+}
