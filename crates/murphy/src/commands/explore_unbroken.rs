@@ -39,6 +39,7 @@ impl Exploration<'_> {
 
     /// The same once more at the end: a system that has changed meanwhile was never one to hold faults against.
     pub(super) async fn close(&mut self) {
+        self.heed_signal();
         let ended = matches!(self.over, Some(Over::Ended(_))) || self.bench.stop.reason().is_some();
         if ended || self.matrix.cells.is_empty() {
             return;
