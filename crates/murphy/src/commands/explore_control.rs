@@ -39,6 +39,10 @@ pub fn closing(exit: Exit, first: &Traffic, last: Result<&Traffic, String>) -> C
             Closing::NotRun { why }
         }
         (_, Err(why)) => Closing::Drifted { how: vec![why] },
+        // Nothing is as nothing, and shows nothing.
+        (_, Ok(last)) if first.loads.is_empty() || last.loads.is_empty() => {
+            Closing::NotRun { why: "one of the two journals could not be read again".to_owned() }
+        }
         (_, Ok(last)) => match drift(first, last) {
             how if how.is_empty() => Closing::AsFirst,
             how => Closing::Drifted { how },
@@ -56,9 +60,28 @@ pub fn after(closing: &Closing, exit: Exit) -> Exit {
     }
 }
 
+/// What the last run with nothing broken adds to how an exploration ends, by its end and what was lost in it. That users are not served
+/// well is a change like any other; a loss is one, whatever has changed.
+pub fn of_the_last(exit: Exit, lost: Option<&str>) -> Exit {
+    match (exit, lost) {
+        (Exit::NotGraceful, None) | (Exit::Inconclusive, _) => Exit::Graceful,
+        (exit, _) => exit,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use murphy_verdict::LoadTraffic;
+
+    /// Of one load, of which nothing was asked.
+    fn traffic() -> Traffic {
+        let name = "browse".parse().unwrap();
+        Traffic {
+            edges: Vec::new(),
+            loads: vec![LoadTraffic { name, good: 0, n: 0, served: None, median: None }],
+        }
+    }
 
     #[test]
     fn a_loss_with_nothing_broken_is_told_as_one_whatever_the_file_asserts() {
@@ -109,11 +132,35 @@ mod tests {
 
     #[test]
     fn users_who_are_not_served_at_the_end_are_a_change_and_a_run_that_was_cut_short_is_none() {
-        let none = Traffic::default();
-        assert_eq!(closing(Exit::Graceful, &none, Ok(&none)), Closing::AsFirst);
-        let failed = closing(Exit::NotGraceful, &none, Err("not served well".to_owned()));
+        let first = traffic();
+        assert_eq!(closing(Exit::Graceful, &first, Ok(&first)), Closing::AsFirst);
+        let failed = closing(Exit::NotGraceful, &first, Err("not served well".to_owned()));
         assert_eq!(failed, Closing::Drifted { how: vec!["not served well".to_owned()] });
-        let cut = closing(Exit::Signal(2), &none, Err("interrupted".to_owned()));
+        let cut = closing(Exit::Signal(2), &first, Err("interrupted".to_owned()));
         assert_eq!(cut, Closing::NotRun { why: "interrupted".to_owned() });
+    }
+
+    #[test]
+    fn a_run_of_which_nothing_is_known_is_not_as_the_first() {
+        let (known, none) = (traffic(), Traffic::default());
+        for (first, last) in [(&none, &none), (&known, &none), (&none, &known)] {
+            let closing = closing(Exit::Graceful, first, Ok(last));
+            assert!(matches!(closing, Closing::NotRun { .. }), "{closing:?}");
+            assert_eq!(after(&closing, Exit::Graceful), Exit::Inconclusive);
+        }
+    }
+
+    #[test]
+    fn what_is_lost_in_the_last_run_is_a_failure_and_no_mere_change() {
+        let drifted = Closing::Drifted { how: vec!["data is lost".to_owned()] };
+        let ends = |lost| after(&drifted, Exit::NotGraceful).worst(of_the_last(Exit::NotGraceful, lost));
+        assert_eq!(ends(Some("2 writes")), Exit::NotGraceful);
+        assert_eq!(ends(None), Exit::Inconclusive);
+        // Where the scenario does not ask for writes, no code says that one is gone, as in the first run.
+        assert_eq!(of_the_last(Exit::Graceful, Some("2 writes")), Exit::Graceful);
+        for exit in [Exit::Failed, Exit::NotReverted, Exit::Signal(2)] {
+            assert_eq!(of_the_last(exit, None), exit);
+        }
+        assert_eq!(of_the_last(Exit::Inconclusive, None), Exit::Graceful);
     }
 }

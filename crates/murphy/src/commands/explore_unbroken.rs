@@ -9,7 +9,7 @@ use murphy_scenario::Single;
 use murphy_verdict::Traffic;
 
 use super::explore::{Exploration, Over, Ran};
-use super::explore_control::{after, closing, not_a_control, unwell};
+use super::explore_control::{after, closing, not_a_control, of_the_last, unwell};
 use crate::exit::Exit;
 
 /// A run with nothing broken in which users were served well.
@@ -17,6 +17,15 @@ struct Control {
     /// The edges without calls.
     quiet: Vec<EdgeName>,
     traffic: Traffic,
+}
+
+/// How a run with nothing broken ended.
+struct Unbroken {
+    exit: Exit,
+    /// Writes that are gone.
+    lost: Option<String>,
+    /// What it told, or why it is nothing to hold others against.
+    told: Result<Control, String>,
 }
 
 impl Exploration<'_> {
@@ -27,12 +36,12 @@ impl Exploration<'_> {
             return Err(why);
         }
         let start = Instant::now();
-        let (exit, control) = self.unbroken("nothing broken").await;
+        let Unbroken { exit, told, .. } = self.unbroken("nothing broken").await;
         self.reserve = start.elapsed();
         if !matches!(exit, Exit::Graceful | Exit::Inconclusive) {
             self.exit = self.exit.worst(exit);
         }
-        let control = control.inspect_err(|_| self.exit = self.exit.worst(Exit::Inconclusive))?;
+        let control = told.inspect_err(|_| self.exit = self.exit.worst(Exit::Inconclusive))?;
         self.control = control.traffic;
         Ok(control.quiet)
     }
@@ -44,21 +53,21 @@ impl Exploration<'_> {
         if ended || self.matrix.cells.is_empty() {
             return;
         }
-        let closing = if self.began.elapsed() + self.reserve > self.args.budget.as_duration() {
-            Closing::NotRun { why: self.late() }
-        } else {
-            let (exit, last) = self.unbroken("nothing broken, once more").await;
-            if !matches!(exit, Exit::Graceful | Exit::Inconclusive | Exit::NotGraceful) {
-                self.exit = self.exit.worst(exit);
-            }
-            closing(exit, &self.control, last.as_ref().map(|last| &last.traffic).map_err(Clone::clone))
-        };
-        self.exit = after(&closing, self.exit);
+        if self.began.elapsed() + self.reserve > self.args.budget.as_duration() {
+            let closing = Closing::NotRun { why: self.late() };
+            self.exit = after(&closing, self.exit);
+            self.matrix.closing = Some(closing);
+            return;
+        }
+        let Unbroken { exit, lost, told } = self.unbroken("nothing broken, once more").await;
+        let closing =
+            closing(exit, &self.control, told.as_ref().map(|last| &last.traffic).map_err(Clone::clone));
+        self.exit = after(&closing, self.exit).worst(of_the_last(exit, lost.as_deref()));
         self.matrix.closing = Some(closing);
     }
 
-    /// One run with nothing broken: how it ended, and what it told, or why it is nothing to hold others against.
-    async fn unbroken(&mut self, label: &str) -> (Exit, Result<Control, String>) {
+    /// One run with nothing broken.
+    async fn unbroken(&mut self, label: &str) -> Unbroken {
         let plan = Single::control(self.plan);
         let Ran { outcome, exit, traffic, .. } = self.run(&plan, String::new(), label).await;
         let lost = match &outcome.came {
@@ -68,20 +77,25 @@ impl Exploration<'_> {
             _ => None,
         };
         let lost = lost.map(|loss| loss.text.clone());
-        if let Some(why) = not_a_control(exit, lost.as_deref()) {
-            return (exit, Err(why));
-        }
-        let Came::Judged { judgement, timeline } = outcome.came else {
-            return (exit, Err("not carried out".to_owned()));
+        let told = match not_a_control(exit, lost.as_deref()) {
+            Some(why) => Err(why),
+            None => told(outcome.came, traffic),
         };
-        // What fails from the start is no answer to a fault, so its rows are inconclusive, not failed.
-        if let Some(why) = unwell(&judgement) {
-            let why = format!("users were not seen to be served well with nothing broken: {why}");
-            return (exit, Err(why));
-        }
-        let edges = timeline.series.iter().filter(|series| series.kind == SeriesKind::Edge);
-        let quiet = edges.filter(|series| series.bins.iter().all(|bin| bin.n == 0));
-        let quiet = quiet.filter_map(|series| EdgeName::new(&series.name).ok()).collect();
-        (exit, Ok(Control { quiet, traffic }))
+        Unbroken { exit, lost, told }
     }
+}
+
+/// What a run with nothing broken told, or why it is nothing to hold others against.
+fn told(came: Came, traffic: Traffic) -> Result<Control, String> {
+    let Came::Judged { judgement, timeline } = came else {
+        return Err("not carried out".to_owned());
+    };
+    // What fails from the start is no answer to a fault, so its rows are inconclusive, not failed.
+    if let Some(why) = unwell(&judgement) {
+        return Err(format!("users were not seen to be served well with nothing broken: {why}"));
+    }
+    let edges = timeline.series.iter().filter(|series| series.kind == SeriesKind::Edge);
+    let quiet = edges.filter(|series| series.bins.iter().all(|bin| bin.n == 0));
+    let quiet = quiet.filter_map(|series| EdgeName::new(&series.name).ok()).collect();
+    Ok(Control { quiet, traffic })
 }
