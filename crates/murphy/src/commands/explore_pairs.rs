@@ -29,6 +29,12 @@ impl Alone {
             && self.classes.iter().all(|class| matches!(class, Some(DependencyClass::Soft)))
     }
 
+    /// The other edges that callers turned to meanwhile.
+    fn turned_to(&self) -> BTreeSet<&EdgeName> {
+        let others = self.traffic.edges.iter().filter(|edge| edge.turned_to && edge.name != self.single.edge);
+        others.map(|edge| &edge.name).collect()
+    }
+
     /// True if users are known to have fared as under another one. What was not told of two of them is nothing that they have in common.
     pub fn fares_as(&self, other: &Alone) -> bool {
         !self.classes.is_empty() && self.classes.iter().all(Option::is_some) && self.classes == other.classes
@@ -137,11 +143,15 @@ fn answer_by_what_is_tried(skipped: &mut [Skipped]) {
     }
 }
 
-/// The first fault on the same edge under which users fared alike, be it this one itself; `None` for one that is not graceful alone.
+/// The first fault on the same edge under which users fared alike and callers turned to the same edges, be it this one itself; `None` for
+/// one that is not graceful alone.
 fn stand_in(alone: &[Alone], place: usize) -> Option<usize> {
     let this = &alone[place];
     let alike = |one: &Alone| {
-        one.verdict == Verdict::Graceful && one.single.edge == this.single.edge && one.fares_as(this)
+        one.verdict == Verdict::Graceful
+            && one.single.edge == this.single.edge
+            && one.fares_as(this)
+            && one.turned_to() == this.turned_to()
     };
     (this.verdict == Verdict::Graceful).then(|| alone.iter().position(alike).unwrap_or(place))
 }
@@ -497,6 +507,18 @@ control: true
         assert!(why.starts_with("as blackhole on one and blackhole on pay, on other instances"), "{why}");
         // An instance without which users fare otherwise is not as the other one.
         all[1].classes = vec![SOFT, Some(DependencyClass::Degraded)];
+        assert!(rules(&pairs(&all, &control, &plan())).is_empty());
+    }
+
+    #[test]
+    fn no_fault_stands_for_one_under_which_callers_go_another_way() {
+        let control = control(ONE_CALLER);
+        let mut all = [("one", "blackhole"), ("one", "latency"), ("pay", "blackhole")]
+            .map(|(edge, kind)| alone(edge, kind, Verdict::Graceful, &control));
+        // More calls on the broken edge itself are tries, and no other way.
+        all[1].traffic.edges[0].turned_to = true;
+        assert_eq!(rules(&pairs(&all, &control, &plan())), [(1, 2, Pruning::Equivalence)]);
+        all[1].traffic.edges[2].turned_to = true;
         assert!(rules(&pairs(&all, &control, &plan())).is_empty());
     }
 

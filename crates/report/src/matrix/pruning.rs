@@ -17,7 +17,8 @@ pub enum Pruning {
     /// Every caller has seen, in one graceful run or another, just what it would see. Taken for granted: it does the same again, whatever
     /// went before and whatever others do meanwhile.
     Seen,
-    /// Users fared as under another fault on the same edge. Taken for granted: in pairs too.
+    /// Users fared as under another fault on the same edge, and callers turned to the same edges meanwhile. Taken for granted: in pairs
+    /// too.
     Equivalence,
     /// The edges are instances of one dependency. Taken for granted: one is as good as another.
     Symmetry,
