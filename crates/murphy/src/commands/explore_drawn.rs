@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use murphy_core::{Dice, Seed, Verdict};
 use murphy_verdict::DependencyClass;
 
-use super::explore_pairs::{Alone, Pair, Skipped};
+use super::explore_alone::Alone;
+use super::explore_pairs::{Pair, Skipped};
 
 /// One in so many is tried, and at least one.
 const ONE_IN: usize = 10;

@@ -4,7 +4,7 @@
 use murphy_core::{EdgeName, Verdict};
 use murphy_report::FallbackEdge;
 
-use super::explore_pairs::Alone;
+use super::explore_alone::Alone;
 
 /// A fault that was tried alone, by its place, and the calls on another edge meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,45 +1,16 @@
 //! Which two faults an exploration tries at once, which pairs it leaves out by which rule, and which come first. Pure: what is known of
 //! the runs so far goes in, pairs come out. It must never leave a pair out without a rule and what that takes for granted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use murphy_core::{EdgeName, LoadName, ServiceName, Verdict};
-use murphy_faults::Fault;
+use murphy_core::{EdgeName, LoadName, Verdict};
 use murphy_report::Pruning;
-use murphy_scenario::{Caller, Plan, Single};
-use murphy_verdict::{CallOutcome, DependencyClass, Traffic};
+use murphy_scenario::{Plan, Single};
+use murphy_verdict::Traffic;
 
-/// One fault on one edge, and what the run told in which it was alone.
-#[derive(Debug, Clone)]
-pub struct Alone {
-    /// What was broken.
-    pub single: Single,
-    /// Whether that was graceful.
-    pub verdict: Verdict,
-    /// What the users of each load could do, load by load; `None` where it was not told.
-    pub classes: Vec<Option<DependencyClass>>,
-    /// Who called whom.
-    pub traffic: Traffic,
-}
-
-impl Alone {
-    /// True if all users are known to do without the edge.
-    fn is_soft(&self) -> bool {
-        !self.classes.is_empty()
-            && self.classes.iter().all(|class| matches!(class, Some(DependencyClass::Soft)))
-    }
-
-    /// The other edges that callers turned to meanwhile.
-    fn turned_to(&self) -> BTreeSet<&EdgeName> {
-        let others = self.traffic.edges.iter().filter(|edge| edge.turned_to && edge.name != self.single.edge);
-        others.map(|edge| &edge.name).collect()
-    }
-
-    /// True if users are known to have fared as under another one. What was not told of two of them is nothing that they have in common.
-    pub fn fares_as(&self, other: &Alone) -> bool {
-        !self.classes.is_empty() && self.classes.iter().all(Option::is_some) && self.classes == other.classes
-    }
-}
+use super::explore_alone::Alone;
+use super::explore_seen::Callers;
+use super::explore_why;
 
 /// Two faults of a list of those that were tried alone, by their places: the first stands before the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,19 +118,14 @@ fn answer_by_what_is_tried(skipped: &mut [Skipped]) {
 /// one that is not graceful alone.
 fn stand_in(alone: &[Alone], place: usize) -> Option<usize> {
     let this = &alone[place];
-    let alike = |one: &Alone| {
-        one.verdict == Verdict::Graceful
-            && one.single.edge == this.single.edge
-            && one.fares_as(this)
-            && one.turned_to() == this.turned_to()
-    };
-    (this.verdict == Verdict::Graceful).then(|| alone.iter().position(alike).unwrap_or(place))
+    (this.verdict == Verdict::Graceful)
+        .then(|| alone.iter().position(|one| one.stands_for(this)).unwrap_or(place))
 }
 
 fn no_partners(alone: &[Alone], stands_for: &[Option<usize>]) -> Vec<NoPartner> {
     let why = |(place, stands): (usize, &Option<usize>)| match stands {
         None => {
-            let why = dominated(alone[place].verdict).to_owned();
+            let why = explore_why::dominated(alone[place].verdict).to_owned();
             Some(NoPartner { place, rule: Pruning::Dominance, why })
         }
         Some(first) if *first == place => None,
@@ -172,34 +138,6 @@ fn no_partners(alone: &[Alone], stands_for: &[Option<usize>]) -> Vec<NoPartner> 
     stands_for.iter().enumerate().filter_map(why).collect()
 }
 
-/// Why a fault is not tried on an edge without calls.
-pub const NOT_CALLED: &str =
-    "no call in the run with nothing broken; taken for granted: its callers do not need it";
-
-/// Why an edge that is called under another fault only is not refused.
-pub const UNSEEN_REFUSAL: &str = "who is refused leaves no trace where nobody calls in health; taken for granted: they fare as under \
-                                  reset";
-
-/// Why nothing is laid beside a fault of which this was told alone, and not that it is graceful.
-pub fn dominated(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Inconclusive => {
-            "alone it is inconclusive; taken for granted: a second fault makes it no clearer"
-        }
-        Verdict::Graceful | Verdict::NotGraceful => {
-            "alone it is not graceful; taken for granted: a second fault makes it no better"
-        }
-    }
-}
-
-/// Why two faults that have nothing in common are not tried together.
-pub const DISJOINT: &str = "no load calls both edges and no caller makes both calls; taken for granted: what one does is not felt by \
-                            the users of the other";
-
-/// Why faults are not tried together of which each caller knows its part.
-pub const SEEN: &str = "each caller has seen before just what it would see; taken for granted: it does the same again, whatever others \
-                        do meanwhile";
-
 /// Whether two edges have different callers, both known, and each load is known to leave one of them alone.
 fn is_disjoint(one: &Alone, other: &Alone, control: &Traffic, plan: &Plan) -> bool {
     let callers = Callers::of(control);
@@ -211,73 +149,11 @@ fn is_disjoint(one: &Alone, other: &Alone, control: &Traffic, plan: &Plan) -> bo
         && plan.loads.iter().all(|load| spared(one, &load.name) || spared(other, &load.name))
 }
 
-/// Who calls which edge.
-struct Callers<'a> {
-    control: &'a Traffic,
-    /// False if one caller is not known by a name: it may be any of the others.
-    known: bool,
-}
-
-impl Callers<'_> {
-    fn of(control: &Traffic) -> Callers<'_> {
-        // The process of an id may be that of a service.
-        let named =
-            |caller: &Option<String>| caller.as_ref().is_some_and(|caller| !caller.starts_with("pid:"));
-        Callers { control, known: control.edges.iter().all(|edge| named(&edge.caller)) }
-    }
-
-    fn of_edge(&self, edge: &EdgeName) -> Option<&str> {
-        self.control.edge(edge).and_then(|edge| edge.caller.as_deref())
-    }
-
-    fn differ(&self, one: &EdgeName, other: &EdgeName) -> bool {
-        self.known && self.of_edge(one) != self.of_edge(other)
-    }
-}
-
-/// What makes two faults one under which users fared alike, where instances of a dependency are: where, and what.
-#[derive(PartialEq)]
-struct Likeness<'a> {
-    edge: Option<&'a EdgeName>,
-    instances: Option<(&'a ServiceName, Option<&'a Caller>)>,
-    fault: &'a Fault,
-}
-
-impl<'a> Likeness<'a> {
-    fn of(one: &'a Alone, plan: &'a Plan) -> Likeness<'a> {
-        let edge = plan.edges.iter().find(|edge| edge.name == one.single.edge);
-        let instances = edge.and_then(|edge| Some((edge.instance_of.as_ref()?, edge.route.caller())));
-        Likeness {
-            // An instance is any of them.
-            edge: instances.is_none().then_some(&one.single.edge),
-            instances,
-            fault: &one.single.fault,
-        }
-    }
-}
-
 /// True if two pairs differ only in which instances of a dependency are broken.
 fn is_alike(alone: &[Alone], one: Pair, other: Pair, plan: &Plan) -> bool {
-    let is_like = |first: usize, second: usize| {
-        let (this, that) = (&alone[first], &alone[second]);
-        first == second || (this.fares_as(that) && Likeness::of(this, plan) == Likeness::of(that, plan))
-    };
+    let is_like = |first: usize, second: usize| first == second || alone[first].is_as(&alone[second], plan);
     (is_like(one.one, other.one) && is_like(one.other, other.other))
         || (is_like(one.one, other.other) && is_like(one.other, other.one))
-}
-
-/// Why a pair is left out for which another stands that differs only in the instances.
-pub fn symmetric(alone: &[Alone], as_in: Pair) -> String {
-    format!("as {}, on other instances; taken for granted: instances are alike", text(alone, as_in))
-}
-
-/// `blackhole on a and refuse on b`.
-pub fn text(alone: &[Alone], pair: Pair) -> String {
-    let one = |place: usize| {
-        let single: &Single = &alone[place].single;
-        format!("{} on {}", single.fault.text(), single.edge)
-    };
-    format!("{} and {}", one(pair.one), one(pair.other))
 }
 
 /// True if users do without one of the two edges, and callers turn to the other one meanwhile: it may be how they do without.
@@ -288,56 +164,13 @@ fn is_way_out(one: &Alone, other: &Alone) -> bool {
     turns(one, other) || turns(other, one)
 }
 
-/// True if each caller has seen, in one graceful run or another, just what it would see of its calls under both faults (after Filibuster's
-/// dynamic reduction, SoCC 2021). `runs` are those so far with something broken; what was seen where users suffered foretells no good.
-pub fn is_seen(one: &Alone, other: &Alone, control: &Traffic, runs: &[(Verdict, Traffic)]) -> bool {
-    let callers = Callers::of(control);
-    let told = |traffic: &Traffic| !traffic.edges.is_empty();
-    // A journal that could not be read again shows nothing.
-    if !told(control) || !told(&one.traffic) || !told(&other.traffic) {
-        return false;
-    }
-    let groups: BTreeSet<Option<&str>> = if callers.known {
-        control.edges.iter().map(|edge| edge.caller.as_deref()).collect()
-    } else {
-        BTreeSet::from([None])
-    };
-    groups.iter().all(|group| {
-        let theirs = control.edges.iter().filter(|edge| !callers.known || edge.caller.as_deref() == *group);
-        let theirs: Vec<&EdgeName> = theirs.map(|edge| &edge.name).collect();
-        let graceful = runs.iter().filter(|(verdict, _)| *verdict == Verdict::Graceful);
-        graceful
-            .map(|(_, traffic)| traffic)
-            .chain([control])
-            .any(|run| theirs.iter().all(|edge| outcomes(run, edge) == would_see(edge, one, other, control)))
-    })
-}
-
-fn outcomes(run: &Traffic, edge: &EdgeName) -> BTreeSet<CallOutcome> {
-    run.edge(edge).map(|edge| edge.outcomes.clone()).unwrap_or_default()
-}
-
-/// What would come of calls on an edge under both faults: what the fault on it does; on another edge what either was seen to do to it.
-fn would_see(edge: &EdgeName, one: &Alone, other: &Alone, control: &Traffic) -> BTreeSet<CallOutcome> {
-    let (usual, first, second) =
-        (outcomes(control, edge), outcomes(&one.traffic, edge), outcomes(&other.traffic, edge));
-    if *edge == one.single.edge {
-        first
-    } else if *edge == other.single.edge || first == usual {
-        second
-    } else if second == usual {
-        first
-    } else {
-        first.union(&second).copied().collect()
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     use murphy_scenario::{Settings, load_text};
-    use murphy_verdict::EdgeTraffic;
+    use murphy_verdict::{CallOutcome, DependencyClass, EdgeTraffic};
 
     const SOFT: Option<DependencyClass> = Some(DependencyClass::Soft);
     const HARD: Option<DependencyClass> = Some(DependencyClass::Hard);
@@ -378,7 +211,7 @@ control: true
     }
 
     /// With nothing broken: browsers need the store, orders need payments.
-    fn control(callers: [Option<&str>; 3]) -> Traffic {
+    pub(in super::super) fn control(callers: [Option<&str>; 3]) -> Traffic {
         let of = |edge, caller, loads| calls(edge, caller, CallOutcome::Served, loads);
         Traffic {
             edges: vec![
@@ -391,14 +224,14 @@ control: true
     }
 
     /// With this outcome on one edge.
-    fn with(mut traffic: Traffic, edge: &str, outcome: CallOutcome) -> Traffic {
+    pub(in super::super) fn with(mut traffic: Traffic, edge: &str, outcome: CallOutcome) -> Traffic {
         for one in traffic.edges.iter_mut().filter(|one| one.name.as_str() == edge) {
             one.outcomes = BTreeSet::from([outcome]);
         }
         traffic
     }
 
-    fn alone(edge: &str, kind: &str, verdict: Verdict, traffic: &Traffic) -> Alone {
+    pub(in super::super) fn alone(edge: &str, kind: &str, verdict: Verdict, traffic: &Traffic) -> Alone {
         let mut all = Single::all(&plan()).into_iter();
         let single = all.find(|one| one.edge.as_str() == edge && one.fault.name() == kind).unwrap();
         let classes = if verdict == Verdict::Graceful { vec![SOFT, SOFT] } else { vec![HARD, HARD] };
@@ -410,8 +243,8 @@ control: true
         pairs.skipped.iter().map(|skipped| (skipped.pair.one, skipped.pair.other, skipped.rule)).collect()
     }
 
-    const ONE_CALLER: [Option<&str>; 3] = [Some("shop"), Some("shop"), Some("shop")];
-    const TWO_CALLERS: [Option<&str>; 3] = [Some("web"), Some("web"), Some("till")];
+    pub(in super::super) const ONE_CALLER: [Option<&str>; 3] = [Some("shop"), Some("shop"), Some("shop")];
+    pub(in super::super) const TWO_CALLERS: [Option<&str>; 3] = [Some("web"), Some("web"), Some("till")];
 
     #[test]
     fn two_faults_on_one_edge_are_no_pair() {
@@ -503,7 +336,7 @@ control: true
         let laid_out = pairs(&all, &control, &plan());
         assert_eq!(laid_out.tries, [Pair { one: 0, other: 1 }, Pair { one: 0, other: 2 }]);
         assert_eq!(rules(&laid_out), [(1, 2, Pruning::Symmetry)]);
-        let why = symmetric(&all, laid_out.skipped[0].as_in.unwrap());
+        let why = explore_why::symmetric(&all, laid_out.skipped[0].as_in.unwrap());
         assert!(why.starts_with("as blackhole on one and blackhole on pay, on other instances"), "{why}");
         // An instance without which users fare otherwise is not as the other one.
         all[1].classes = vec![SOFT, Some(DependencyClass::Degraded)];
@@ -552,53 +385,5 @@ control: true
         let laid_out = pairs(&all, &control, &plan());
         let places: Vec<(usize, usize)> = laid_out.tries.iter().map(|pair| (pair.one, pair.other)).collect();
         assert_eq!(places, [(1, 2), (0, 1), (0, 2)]);
-    }
-
-    /// What its run showed, if users fared well.
-    fn graceful(one: &Alone) -> (Verdict, Traffic) {
-        (Verdict::Graceful, one.traffic.clone())
-    }
-
-    #[test]
-    fn a_pair_is_seen_only_if_every_caller_has_seen_its_part() {
-        let two = control(TWO_CALLERS);
-        let [store, pay] = ["one", "pay"].map(|edge| alone(edge, "blackhole", Verdict::Graceful, &two));
-        let runs = [&store, &pay].map(graceful);
-        assert!(is_seen(&store, &pay, &two, &runs), "each of two callers knows its own");
-        assert!(!is_seen(&store, &pay, &two, &runs[..1]), "one caller has not seen its part");
-        // One caller, or one that may be any, has never seen both at once.
-        for callers in [ONE_CALLER, [Some("web"), None, Some("till")]] {
-            let one = control(callers);
-            let [store, pay] = ["one", "pay"].map(|edge| alone(edge, "blackhole", Verdict::Graceful, &one));
-            let mut runs = [&store, &pay].map(graceful).to_vec();
-            assert!(!is_seen(&store, &pay, &one, &runs));
-            // Until some run has shown it both, in which users fared well.
-            let both = with(store.traffic.clone(), "pay", CallOutcome::Unanswered);
-            runs.push((Verdict::NotGraceful, both.clone()));
-            runs.push((Verdict::Inconclusive, both.clone()));
-            assert!(!is_seen(&store, &pay, &one, &runs), "it did no good then");
-            runs.push((Verdict::Graceful, both));
-            assert!(is_seen(&store, &pay, &one, &runs));
-        }
-    }
-
-    #[test]
-    fn a_fault_that_is_felt_on_another_edge_of_the_same_caller_is_part_of_what_it_sees() {
-        let two = control(TWO_CALLERS);
-        let [mut store, pay] = ["one", "pay"].map(|edge| alone(edge, "blackhole", Verdict::Graceful, &two));
-        // While payments hang, calls of the other caller on its second store end in errors.
-        let pay = Alone { traffic: with(pay.traffic, "two", CallOutcome::Error), ..pay };
-        let runs = [&store, &pay].map(graceful);
-        assert!(!is_seen(&store, &pay, &two, &runs), "a hang and errors at once are new to it");
-        store.traffic = with(store.traffic, "two", CallOutcome::Error);
-        assert!(is_seen(&store, &pay, &two, &[&store, &pay].map(graceful)));
-    }
-
-    #[test]
-    fn a_run_of_which_nothing_is_known_has_shown_nobody_anything() {
-        let two = control(TWO_CALLERS);
-        let [store, pay] = ["one", "pay"].map(|edge| alone(edge, "blackhole", Verdict::Graceful, &two));
-        let blind = Alone { traffic: Traffic::default(), ..store };
-        assert!(!is_seen(&blind, &pay, &two, &[graceful(&pay)]));
     }
 }

@@ -7,9 +7,11 @@ use murphy_report::{LeftOut, Pruning, SpotCheck};
 use murphy_scenario::Single;
 
 use super::explore::{Exploration, places};
+use super::explore_alone::Alone;
 use super::explore_drawn::{Fared, Held, drawn, foretold};
 use super::explore_fallback::{Reach, reach};
-use super::explore_pairs::{self, Alone, Pair, Skipped};
+use super::explore_pairs::{self, Pair, Skipped};
+use super::{explore_seen, explore_why};
 
 /// What rules have left out, as numbers.
 #[derive(Debug, Default)]
@@ -38,18 +40,18 @@ impl Exploration<'_> {
                 format!("called during {} on {}", way.fault.text(), way.edge)
             };
             let (why, rule) = match reach {
-                Reach::Never => (explore_pairs::NOT_CALLED.to_owned(), Some(Pruning::NoCalls)),
+                Reach::Never => (explore_why::NOT_CALLED.to_owned(), Some(Pruning::NoCalls)),
                 Reach::Seldom(way) => {
                     let too_few = "too seldom to tell: a higher rate, or a longer fault phase";
                     (format!("{} {} times, {too_few}", during(way.place), way.calls), None)
                 }
                 Reach::OnlyInHarm(way) => {
-                    let dominated = explore_pairs::dominated(alone[way.place].verdict);
+                    let dominated = explore_why::dominated(alone[way.place].verdict);
                     let why = format!("{} only: {dominated}", during(way.place));
                     (why, Some(Pruning::Dominance))
                 }
                 Reach::Ways(_) if single.fault.name() == "refuse" => {
-                    (explore_pairs::UNSEEN_REFUSAL.to_owned(), Some(Pruning::NoCalls))
+                    (explore_why::UNSEEN_REFUSAL.to_owned(), Some(Pruning::NoCalls))
                 }
                 Reach::Ways(ways) => {
                     let most = if self.args.pairs { ways.len() } else { 1 };
@@ -86,8 +88,8 @@ impl Exploration<'_> {
         for skipped in pairs.skipped {
             *self.left.pairs.entry(skipped.rule).or_default() += 1;
             let why = match (skipped.rule, skipped.as_in) {
-                (Pruning::Disjoint, _) => explore_pairs::DISJOINT.to_owned(),
-                (Pruning::Symmetry, Some(as_in)) => explore_pairs::symmetric(alone, as_in),
+                (Pruning::Disjoint, _) => explore_why::DISJOINT.to_owned(),
+                (Pruning::Symmetry, Some(as_in)) => explore_why::symmetric(alone, as_in),
                 // Told once, of all pairs of one fault.
                 (rule, _) => {
                     doubtful.extend(rule.is_unsound().then_some(skipped));
@@ -101,8 +103,8 @@ impl Exploration<'_> {
         for pair in pairs.tries {
             let (one, other) = (&alone[pair.one], &alone[pair.other]);
             let both = [&one.single, &other.single];
-            if explore_pairs::is_seen(one, other, &self.control, &self.seen) {
-                self.left_out(&both, explore_pairs::SEEN.to_owned(), Some(Pruning::Seen));
+            if explore_seen::is_seen(one, other, &self.control, &self.seen) {
+                self.left_out(&both, explore_why::SEEN.to_owned(), Some(Pruning::Seen));
                 *self.left.pairs.entry(Pruning::Seen).or_default() += 1;
                 doubtful.push(Skipped { pair, rule: Pruning::Seen, as_in: None });
             } else if let Some(told) = self.tried(&both).await {
@@ -137,7 +139,7 @@ impl Exploration<'_> {
                 Held::Open => check.open += 1,
                 Held::Otherwise => check.otherwise.push(format!(
                     "{}: {}; by the rule {}: {}",
-                    explore_pairs::text(alone, skipped.pair),
+                    explore_why::text(alone, skipped.pair),
                     came.text(),
                     skipped.rule,
                     foretold.text()
