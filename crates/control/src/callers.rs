@@ -57,6 +57,11 @@ impl Callers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// True if none was ever watched.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// Something is put on a proxy, whose calls are told under this edge once they are wanted. One that is watched goes on, also if it was
     /// taken away and made again as it was; with other addresses it is another one, and begins anew.
     pub(crate) fn watch(&self, now: Offset, edge: EdgeName, proxy: &ProxySeen, demand: &Demand) {

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use murphy_adhoc::{Happening, Kind, NetworkTarget, Whom};
-use murphy_core::{Chance, Demand, Directions, EdgeName, Event, FaultId, Offset, Protocol, RunClock, Span};
+use murphy_core::{
+    Chance, Demand, Directions, EdgeName, Event, EventKind, FaultId, Offset, Protocol, RunClock, Span,
+};
 use murphy_faults::{Fault, Match, Which};
 use murphy_scenario::Stretch;
 use murphy_tls::TlsSettings;
@@ -21,6 +23,8 @@ const KEPT: usize = 2048;
 const KEPT_BYTES: usize = 16 * 1024 * 1024;
 /// So many sentences are kept of what cannot be told.
 const LEFT_OUT: usize = 64;
+/// Told once: which and how many they were says nothing of a caller.
+const LOST: &str = "calls that came too many at once: how callers behave is told without them";
 
 /// A proxy on which something stood, as it was then.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -266,6 +270,10 @@ impl History {
 
     /// Something has happened on the data path.
     pub(crate) fn on(&self, event: &Event) {
+        // Of which proxy they were, nobody knows.
+        if matches!(event.kind, EventKind::EventsLost { .. }) && !self.callers.is_empty() {
+            self.lock().leave_out(LOST.to_owned());
+        }
         self.callers.on(event);
     }
 
@@ -380,6 +388,18 @@ mod tests {
         );
         history.gone("db");
         assert!(history.doc().deeds.iter().all(|deed| deed.until.is_some_and(|until| until >= deed.from)));
+    }
+
+    #[test]
+    fn calls_that_were_lost_are_told_once_and_only_where_callers_are_watched() {
+        let history = History::start();
+        let lost = |count| Event { seq: 1, at: Offset::ZERO, kind: EventKind::EventsLost { count } };
+        history.on(&lost(3));
+        assert_eq!(history.doc().left_out, Vec::<String>::new());
+        history.watch(EdgeName::new("db").unwrap(), &proxy(), &Demand::default());
+        history.on(&lost(3));
+        history.on(&lost(4));
+        assert_eq!(history.doc().left_out, [LOST]);
     }
 
     #[test]
