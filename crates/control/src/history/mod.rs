@@ -2,229 +2,23 @@
 //!
 //! It must never wait, nor grow without bound: of what is over, the oldest is forgotten, and counted.
 
-use std::collections::{BTreeMap, VecDeque};
+mod doc;
+mod kept;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use murphy_adhoc::{Happening, Kind, NetworkTarget, Whom};
-use murphy_core::{
-    Chance, Demand, Directions, EdgeName, Event, EventKind, FaultId, Offset, Protocol, RunClock, Span,
-};
-use murphy_faults::{Fault, Match, Which};
+use murphy_core::{Demand, EdgeName, Event, EventKind, FaultId, RunClock};
+use murphy_faults::Fault;
 use murphy_scenario::Stretch;
-use murphy_tls::TlsSettings;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use crate::callers::{Callers, CallsDoc};
+use self::kept::{Deed, Kept, Key, span};
+use crate::callers::Callers;
 
-/// So many are kept of what is over.
-const KEPT: usize = 2048;
-/// And at most so many bytes of it: one body may have a mebibyte, and the whole of it is one answer.
-const KEPT_BYTES: usize = 16 * 1024 * 1024;
-/// So many sentences are kept of what cannot be told.
-const LEFT_OUT: usize = 64;
+pub use self::doc::{DeedDoc, DoneOn, HistoryDoc, ProxySeen, StoodDoc};
+
 /// Told once: which and how many they were says nothing of a caller.
 const LOST: &str = "calls that came too many at once: how callers behave is told without them";
-
-/// A proxy on which something stood, as it was then.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct ProxySeen {
-    /// Its name.
-    pub name: String,
-    /// Where it listened.
-    pub listen: String,
-    /// Where it connected to.
-    pub upstream: String,
-    /// What was spoken.
-    pub protocol: Protocol,
-    /// On which sides TLS was spoken; none where it passed through.
-    pub tls: Option<TlsSettings>,
-}
-
-/// To whom something was done.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
-pub enum DoneOn {
-    /// To what passes a proxy.
-    Proxy(ProxySeen),
-    /// To a container.
-    Container(String),
-    /// To the network between some and others.
-    Between {
-        /// Some.
-        some: Vec<String>,
-        /// The others.
-        others: Vec<String>,
-    },
-}
-
-/// Something that stood.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct StoodDoc {
-    /// What it was called: a fault by its name, a toxic as `toxic NAME`, a proxy that was switched off as `off`.
-    pub name: String,
-    /// What happened.
-    pub inject: Fault,
-    /// On which ways.
-    pub directions: Directions,
-    /// On which share of connections.
-    pub chance: Chance,
-    /// The requests that were meant, if not all.
-    #[serde(default, rename = "match", skip_serializing_if = "is_all")]
-    pub matching: Box<Match>,
-    /// Which of these were touched, if not all.
-    #[serde(default, skip_serializing_if = "Which::is_empty")]
-    pub which: Which,
-}
-
-/// Something that was done.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct DeedDoc {
-    /// To whom.
-    pub on: DoneOn,
-    /// What.
-    pub stood: StoodDoc,
-    /// From this time of the daemon.
-    pub from: Span,
-    /// Until that; none while it stands.
-    pub until: Option<Span>,
-}
-
-/// All that was done.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct HistoryDoc {
-    /// How long the daemon has run.
-    pub now: Span,
-    /// What was done, in the order in which it began. An edit ends one and begins another.
-    pub deeds: Vec<DeedDoc>,
-    /// So many of the oldest are forgotten.
-    pub forgotten: u64,
-    /// What was done and cannot be told here, in words.
-    pub left_out: Vec<String>,
-    /// How the callers of the proxies behave on which something stood: at most 64.
-    pub calls: Vec<CallsDoc>,
-}
-
-fn is_all(matching: &Match) -> bool {
-    matching.is_empty()
-}
-
-impl StoodDoc {
-    /// One that is for all that passes.
-    pub(crate) fn plain(name: String, inject: Fault) -> StoodDoc {
-        StoodDoc {
-            name,
-            inject,
-            directions: Directions::default(),
-            chance: Chance::ALWAYS,
-            matching: Box::default(),
-            which: Which::default(),
-        }
-    }
-}
-
-#[derive(Debug, Clone)]
-struct Deed {
-    on: DoneOn,
-    stood: StoodDoc,
-    from: Offset,
-    until: Option<Offset>,
-    /// The container as an undo names it; none on proxies and networks.
-    victim: Option<String>,
-    /// It could not be taken back.
-    owed: bool,
-    /// Bytes of its text.
-    weight: usize,
-}
-
-impl Deed {
-    /// It begins.
-    fn begin(on: DoneOn, stood: StoodDoc, from: Offset, victim: Option<String>) -> Deed {
-        let weight = text_len(&on) + text_len(&stood);
-        Deed { on, stood, from, until: None, victim, owed: false, weight }
-    }
-
-    /// True if this undo, once done, is the end of it. A network is one deed, whatever its undos are.
-    fn ends_by(&self, undo: &str) -> bool {
-        self.victim.as_ref().is_none_or(|victim| undo.contains(victim.as_str()))
-    }
-
-    fn doc(&self) -> DeedDoc {
-        let (on, stood, until) = (self.on.clone(), self.stood.clone(), self.until.map(span));
-        DeedDoc { on, stood, from: span(self.from), until }
-    }
-}
-
-/// How long it is as JSON.
-fn text_len<T: Serialize>(value: &T) -> usize {
-    serde_json::to_vec(value).map_or(0, |text| text.len())
-}
-
-fn span(at: Offset) -> Span {
-    at.since(Offset::ZERO)
-}
-
-/// Whose doing it is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    Proxy(String),
-    ContainerFault(FaultId),
-}
-
-#[derive(Debug, Default)]
-struct Kept {
-    open: BTreeMap<Key, Vec<Deed>>,
-    over: VecDeque<Deed>,
-    /// Bytes of all that is over.
-    weight: usize,
-    forgotten: u64,
-    left_out: VecDeque<String>,
-}
-
-impl Kept {
-    fn end(&mut self, now: Offset, deeds: Vec<Deed>) {
-        for deed in deeds {
-            self.weight += deed.weight;
-            self.over.push_back(Deed { until: Some(now), ..deed });
-            while self.over.len() > KEPT || self.weight > KEPT_BYTES {
-                let Some(oldest) = self.over.pop_front() else { break };
-                self.weight -= oldest.weight;
-                self.forgotten += 1;
-            }
-        }
-    }
-
-    /// Some of what stands under this key is over; all else there goes on.
-    fn end_those(&mut self, now: Offset, key: Key, are_over: impl Fn(&Deed) -> bool) {
-        let open = self.open.remove(&key).unwrap_or_default();
-        let (over, open): (Vec<Deed>, Vec<Deed>) = open.into_iter().partition(are_over);
-        self.end(now, over);
-        if !open.is_empty() {
-            self.open.insert(key, open);
-        }
-    }
-
-    /// One undo has failed: what it would have ended is not over before another one is done.
-    fn owe(&mut self, key: &Key, undo: &str) {
-        for deed in self.open.get_mut(key).into_iter().flatten() {
-            deed.owed |= deed.ends_by(undo);
-        }
-    }
-
-    fn leave_out(&mut self, what: String) {
-        if self.left_out.contains(&what) {
-            return;
-        }
-        if self.left_out.len() >= LEFT_OUT {
-            self.left_out.pop_front();
-        }
-        self.left_out.push_back(what);
-    }
-}
 
 /// The history of a daemon. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -351,7 +145,9 @@ fn between(network: &NetworkTarget) -> Option<DoneOn> {
 
 #[cfg(test)]
 mod tests {
+    use super::kept::{KEPT, KEPT_BYTES};
     use super::*;
+    use murphy_core::{Offset, Protocol, Span};
 
     fn proxy() -> ProxySeen {
         ProxySeen {
