@@ -9,7 +9,7 @@ use murphy_scenario::Single;
 use murphy_verdict::Traffic;
 
 use super::explore::{Exploration, Over, Ran};
-use super::explore_control::{after, closing, not_a_control, of_the_last, unwell};
+use super::explore_control::{NoControl, after, closing, not_a_control, of_the_last, unwell};
 use crate::exit::Exit;
 
 /// A run with nothing broken in which users were served well.
@@ -25,7 +25,7 @@ struct Unbroken {
     /// Writes that are gone.
     lost: Option<String>,
     /// What it told, or why it is nothing to hold others against.
-    told: Result<Control, String>,
+    told: Result<Control, NoControl>,
 }
 
 impl Exploration<'_> {
@@ -41,7 +41,10 @@ impl Exploration<'_> {
         if !matches!(exit, Exit::Graceful | Exit::Inconclusive) {
             self.exit = self.exit.worst(exit);
         }
-        let control = told.inspect_err(|_| self.exit = self.exit.worst(Exit::Inconclusive))?;
+        let control = told.map_err(|none| {
+            self.exit = self.exit.worst(Exit::Inconclusive);
+            none.why()
+        })?;
         self.control = control.traffic;
         Ok(control.quiet)
     }
@@ -60,8 +63,8 @@ impl Exploration<'_> {
             return;
         }
         let Unbroken { exit, lost, told } = self.unbroken("nothing broken, once more").await;
-        let closing =
-            closing(exit, &self.control, told.as_ref().map(|last| &last.traffic).map_err(Clone::clone));
+        let last = told.as_ref().map(|last| &last.traffic).map_err(Clone::clone);
+        let closing = closing(&self.control, last);
         self.exit = after(&closing, self.exit).worst(of_the_last(exit, lost.as_deref()));
         self.matrix.closing = Some(closing);
     }
@@ -86,13 +89,13 @@ impl Exploration<'_> {
 }
 
 /// What a run with nothing broken told, or why it is nothing to hold others against.
-fn told(came: Came, traffic: Traffic) -> Result<Control, String> {
+fn told(came: Came, traffic: Traffic) -> Result<Control, NoControl> {
     let Came::Judged { judgement, timeline } = came else {
-        return Err("not carried out".to_owned());
+        return Err(NoControl::Void("not carried out".to_owned()));
     };
     // What fails from the start is no answer to a fault, so its rows are inconclusive, not failed.
-    if let Some(why) = unwell(&judgement) {
-        return Err(format!("users were not seen to be served well with nothing broken: {why}"));
+    if let Some(none) = unwell(&judgement) {
+        return Err(none);
     }
     let edges = timeline.series.iter().filter(|series| series.kind == SeriesKind::Edge);
     let quiet = edges.filter(|series| series.bins.iter().all(|bin| bin.n == 0));
