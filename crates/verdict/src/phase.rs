@@ -6,8 +6,8 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use murphy_core::{
-    ExitCause, FaultId, LedgerRead, LoadName, Offset, ProcessStatus, RunBrief, Sample, SampleOutcome, Served,
-    Span, Tally,
+    ExitCause, FaultBrief, FaultId, LedgerRead, LoadName, Offset, ProcessStatus, RunBrief, Sample,
+    SampleOutcome, Served, Span, Tally,
 };
 
 use crate::edge::EdgeView;
@@ -336,6 +336,12 @@ impl RunView<'_> {
 
     pub fn fault(&self, id: &FaultId) -> Option<&FaultView> {
         self.faults.iter().find(|fault| &fault.id == id)
+    }
+
+    /// When a fault was in the world: up to the end of the run where it was not taken back.
+    pub fn in_world(&self, fault: &FaultBrief) -> Option<Window> {
+        let view = self.fault(&fault.id)?;
+        Some(Window { from: view.armed?, to: view.lifted.unwrap_or(self.last.saturating_add(1)) })
     }
 
     pub fn load(&self, name: &LoadName) -> Option<&LoadView> {

@@ -200,13 +200,7 @@ fn calls(edge: &EdgeView, told: &EdgeBrief, service: &str) -> bool {
 /// When there was nobody to answer on an edge.
 fn away(run: &RunView<'_>, edge: &EdgeBrief) -> Windows {
     let faults = run.brief.iter().flat_map(|brief| &brief.faults).filter(|fault| takes_away(fault, edge));
-    Windows::union(faults.filter_map(|fault| window(run, fault)).collect())
-}
-
-/// When a fault was in the world.
-fn window(run: &RunView<'_>, fault: &FaultBrief) -> Option<Window> {
-    let view = run.fault(&fault.id)?;
-    Some(Window { from: view.armed?, to: view.lifted.unwrap_or(run.last.saturating_add(1)) })
+    Windows::union(faults.filter_map(|fault| run.in_world(fault)).collect())
 }
 
 /// What else happened from the service's end until the dependency was back.
@@ -219,7 +213,7 @@ fn beside(run: &RunView<'_>, trial: &Trial<'_>) -> Option<String> {
         .faults
         .iter()
         .filter(|fault| !is_on_it(fault))
-        .filter_map(|fault| Some((fault, window(run, fault)?)))
+        .filter_map(|fault| Some((fault, run.in_world(fault)?)))
         .collect();
     // The last one that was armed before it ended is what ended it.
     let ending = others
@@ -256,196 +250,9 @@ fn ready_after(run: &RunView<'_>, trial: &Trial<'_>, start: u64, answers: &[Prob
     let mut others =
         faults.filter(|fault| fault.edge.is_some() || !ends_target(fault) || takes_away(fault, trial.told));
     let broken = others
-        .any(|fault| window(run, fault).is_some_and(|there| there.from < first.ended && start < there.to));
+        .any(|fault| run.in_world(fault).is_some_and(|there| there.from < first.ended && start < there.to));
     (!gone && !broken).then(|| first.asked.saturating_sub(start))
 }
 
 #[cfg(test)]
-mod tests {
-    use murphy_core::{
-        Answer, EdgeName, Event, EventKind, FaultId, Offset, ProcessStatus, Protocol, Rule, RunBrief,
-        ServiceName, Span, Subject, Tally,
-    };
-    use murphy_testkit::golden::{Break, Caller, Golden};
-
-    use super::*;
-    use crate::judge::judge;
-    use crate::judgement::{Cause, Detector, Finding, Judgement, State};
-
-    /// Milliseconds since the edge was broken, at which the caller is killed, comes up again, and the edge is whole again.
-    const KILLED: i64 = 6_000;
-    const STARTED: i64 = 8_000;
-    const BACK: i64 = 20_000;
-    const EVER: i64 = i64::MAX;
-
-    /// One more event, so many milliseconds after the edge was broken.
-    type More = (i64, EventKind);
-
-    fn fault(id: &str, from: i64, to: i64) -> [More; 2] {
-        let fault = FaultId::new(id).unwrap();
-        let tally = Tally { connections: 0, hits: 100, bytes: 0 };
-        [
-            (from, EventKind::FaultArmed { fault: fault.clone() }),
-            (to, EventKind::FaultLifted { fault, tally }),
-        ]
-    }
-
-    fn exited(cause: ExitCause) -> EventKind {
-        let service = ServiceName::new("shop").unwrap();
-        EventKind::ServiceExited { service, status: ProcessStatus::Code(1), cause, last_output: Vec::new() }
-    }
-
-    fn started() -> EventKind {
-        EventKind::ServiceStarted { service: ServiceName::new("shop").unwrap(), pid: 7 }
-    }
-
-    /// A run in which the caller is killed while its edge is reset. Its probe is bad to what it is asked in these stretches, all in
-    /// milliseconds since the edge was broken.
-    fn restarted(bad: &[(i64, i64)], more: Vec<More>, change: impl Fn(&mut RunBrief)) -> Judgement {
-        restarted_at(KILLED, bad, more, change)
-    }
-
-    fn restarted_at(
-        killed: i64,
-        bad: &[(i64, i64)],
-        more: Vec<More>,
-        change: impl Fn(&mut RunBrief),
-    ) -> Judgement {
-        let mut journal = Golden::new("starts", Caller::careful(), Break::Reset)
-            .expect(
-                "ready.start-up",
-                Subject::Probe(Golden::probe()),
-                Rule::StartUp { at_most: Span::from_secs(5) },
-                "<= 5s",
-            )
-            .journal();
-        let armed = journal.iter().find(|event| matches!(event.kind, EventKind::FaultArmed { .. }));
-        let armed = armed.expect("a fault").at.as_micros() as i64;
-        for event in &mut journal {
-            match &mut event.kind {
-                EventKind::RunStarted(brief) => {
-                    let mut kill = brief.faults[0].clone();
-                    (kill.id, kill.name) = (FaultId::new("kill-2").unwrap(), "kill".to_owned());
-                    (kill.edge, kill.on) = (None, "process shop".to_owned());
-                    brief.faults.push(kill);
-                    change(brief);
-                }
-                EventKind::Probe { asked, ok, .. } => {
-                    let asked = (asked.as_micros() as i64 - armed) / 1_000;
-                    *ok = !bad.iter().any(|(from, to)| (*from..*to).contains(&asked));
-                }
-                _ => {}
-            }
-        }
-        let ends = [(killed, exited(ExitCause::Fault)), (STARTED, started()), (-armed / 1_000, started())];
-        let all = fault("kill-2", killed, STARTED).into_iter().chain(ends).chain(more);
-        journal.extend(all.map(|(at, kind)| {
-            let at = Offset::from_micros(u64::try_from(armed + at * 1_000).unwrap_or(0));
-            Event { seq: 0, at, kind }
-        }));
-        // The brief stays first, though a service is started at the same moment.
-        journal[1..].sort_by_key(|event| event.at);
-        journal.iter_mut().zip(0..).for_each(|(event, seq)| event.seq = seq);
-        judge(&journal)
-    }
-
-    fn plain(bad: &[(i64, i64)]) -> Judgement {
-        restarted(bad, Vec::new(), |_| {})
-    }
-
-    fn told(judgement: &Judgement) -> (&Finding, Answer) {
-        let found = judgement.findings.iter().find(|finding| finding.detector == Detector::StartUp);
-        (found.expect("a finding"), judgement.rows[0].answer)
-    }
-
-    #[test]
-    fn a_service_that_is_ready_before_its_dependency_is_back_starts_without_it() {
-        let judgement = plain(&[(KILLED, 9_500)]);
-        let (found, answer) = told(&judgement);
-        assert!(matches!(found.state, State::Absent { .. }), "{found:?}");
-        assert!(found.text.starts_with("shop starts without cart-cache: ready 2s after"), "{}", found.text);
-        assert_eq!(answer, Answer::Pass);
-        // Ready without it, and too late.
-        let (_, answer) = told(&plain(&[(KILLED, 14_500)]));
-        assert_eq!(answer, Answer::Fail);
-    }
-
-    #[test]
-    fn a_service_that_is_ready_only_once_its_dependency_is_back_or_never_does_not_start_without_it() {
-        for (to, says) in [(BACK + 500, "ready only "), (EVER, "not ready again in the run")] {
-            let judgement = plain(&[(KILLED, to)]);
-            let (found, answer) = told(&judgement);
-            assert!(found.is_present(), "{found:?}");
-            assert!(found.text.contains(says), "{}", found.text);
-            assert_eq!(answer, Answer::Fail);
-            assert_eq!(judgement.why[0].cause, Cause::NeededToStart);
-        }
-    }
-
-    #[test]
-    fn a_service_that_ends_at_its_start_needs_nothing_to_be_compared_with() {
-        let more = vec![(STARTED + 300, exited(ExitCause::Itself)), (BACK + 100, started())];
-        let judgement = restarted(&[(-EVER, -14_000), (KILLED, BACK + 500)], more, |_| {});
-        let (found, _) = told(&judgement);
-        assert!(found.is_present(), "{found:?}");
-        assert!(found.text.contains("ended by itself (exit code 1) 300ms after its start"), "{}", found.text);
-    }
-
-    fn is_open(judgement: &Judgement, says: &str) {
-        let (found, answer) = told(judgement);
-        assert!(matches!(found.state, State::Inconclusive { .. }), "{found:?}");
-        assert!(found.text.contains(says), "{}", found.text);
-        assert_eq!(answer, Answer::Inconclusive);
-    }
-
-    #[test]
-    fn a_service_that_always_takes_long_to_start_is_not_known_to_wait() {
-        is_open(&plain(&[(-EVER, -14_000), (KILLED, BACK + 500)]), "takes up to 8s anyway");
-    }
-
-    #[test]
-    fn a_probe_that_was_bad_before_the_restart_may_follow_the_dependency() {
-        is_open(&plain(&[(2_000, BACK + 500)]), "bad before shop was ended");
-    }
-
-    #[test]
-    fn a_restart_at_the_beginning_of_the_fault_does_not_tell_a_start_from_a_probe_that_follows() {
-        let judgement = restarted_at(1_500, &[(1_500, BACK + 500)], Vec::new(), |_| {});
-        is_open(&judgement, "asked 1 time in the fault before shop was ended");
-    }
-
-    #[test]
-    fn what_else_was_broken_may_be_why_it_did_not_start() {
-        let more = Vec::from(fault("cpu-pressure-3", 7_000, 15_000));
-        let judgement = restarted(&[(KILLED, BACK + 500)], more, |brief| {
-            let mut other = brief.faults[0].clone();
-            (other.id, other.name) = (FaultId::new("cpu-pressure-3").unwrap(), "cpu-pressure".to_owned());
-            (other.edge, other.on) = (None, "this machine".to_owned());
-            brief.faults.push(other);
-        });
-        is_open(&judgement, "cpu-pressure-3 was there as well");
-    }
-
-    #[test]
-    fn of_two_dependencies_that_were_down_none_is_named() {
-        let more = Vec::from(fault("reset-3", 0, BACK));
-        let judgement = restarted(&[(KILLED, BACK + 500)], more, |brief| {
-            let pay = EdgeName::new("pay").unwrap();
-            let mut edge = brief.edges[0].clone();
-            (edge.name, edge.to, edge.protocol) = (pay.clone(), "payments:8080".to_owned(), Protocol::Tcp);
-            brief.edges.push(edge);
-            let mut other = brief.faults[0].clone();
-            (other.id, other.edge) = (FaultId::new("reset-3").unwrap(), Some(pay));
-            brief.faults.push(other);
-        });
-        is_open(&judgement, "started with cart-cache and pay down");
-    }
-
-    #[test]
-    fn without_a_restart_and_for_a_probe_that_does_not_notice_the_question_does_not_arise() {
-        let unbroken = judge(&Golden::new("starts", Caller::careful(), Break::Reset).journal());
-        let found = unbroken.findings.iter().find(|finding| finding.detector == Detector::StartUp);
-        assert!(matches!(found.expect("a finding").state, State::NotApplicable { .. }));
-        assert!(matches!(told(&plain(&[])).0.state, State::NotApplicable { .. }));
-    }
-}
+mod tests;
