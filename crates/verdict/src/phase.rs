@@ -75,6 +75,20 @@ impl Windows {
     pub fn iter(&self) -> impl Iterator<Item = Window> + '_ {
         self.0.iter().copied()
     }
+
+    /// What of these stretches lies in none of the others.
+    pub fn without(&self, others: &Windows) -> Windows {
+        let mut left = Vec::new();
+        for mut window in self.iter() {
+            let overlaps = move |other: &Window| other.from < window.to && window.from < other.to;
+            for other in others.iter().filter(overlaps) {
+                left.push(Window { to: other.from, ..window });
+                window.from = other.to;
+            }
+            left.push(window);
+        }
+        Windows::union(left)
+    }
 }
 
 /// One user request.
@@ -386,5 +400,17 @@ mod tests {
         assert_eq!(windows.iter().count(), 2);
         assert_eq!(windows.length(), 30);
         assert!(windows.holds(0) && windows.holds(19) && !windows.holds(20) && windows.holds(50));
+    }
+
+    #[test]
+    fn a_stretch_without_others_is_what_is_left_of_it() {
+        let of = |pairs: &[(u64, u64)]| {
+            Windows::union(pairs.iter().map(|&(from, to)| Window { from, to }).collect())
+        };
+        let all = of(&[(10, 30), (50, 60)]);
+        assert_eq!(all.without(&of(&[])), all);
+        assert_eq!(all.without(&of(&[(0, 12), (15, 20), (55, 70)])), of(&[(12, 15), (20, 30), (50, 55)]));
+        assert_eq!(all.without(&of(&[(25, 55)])), of(&[(10, 25), (55, 60)]));
+        assert!(all.without(&of(&[(0, 100)])).is_empty());
     }
 }

@@ -6,6 +6,7 @@ mod attempts;
 mod back_off;
 mod breaker;
 mod capacity;
+mod declared;
 mod dependency;
 mod fail_fast;
 mod failover;
