@@ -31,27 +31,46 @@ struct Trial<'a> {
 
 pub(super) fn detect(run: &RunView<'_>, answers: &[ProbeAnswer]) -> Found {
     let trials = trials(run);
-    match trials[..] {
-        [] => {
-            Found::not_applicable("no service was ended and started again while a dependency of it was down")
-        }
-        [first, second, ..] if first.started == second.started => Found::inconclusive(
-            format!("{} was started with {} and {} down", first.service, first.edge.name, second.edge.name),
-            "a fault on one edge alone",
-        ),
-        [first, ..] => judged(run, &first, answers),
-    }
-}
-
-fn judged(run: &RunView<'_>, trial: &Trial<'_>, answers: &[ProbeAnswer]) -> Found {
-    let (service, edge, back) = (trial.service, &trial.edge.name, trial.away.to);
-    let since: Vec<&ProbeAnswer> = answers.iter().filter(|answer| answer.asked >= trial.ended).collect();
-    let Some(bad) = since.iter().position(|answer| !answer.ok && answer.asked < back) else {
+    let Some(first) = trials.first() else {
+        return Found::not_applicable(
+            "no service was ended and started again while a dependency of it was down",
+        );
+    };
+    let noticed = trials.iter().find_map(|trial| Some((trial, since_gone(trial, answers)?)));
+    let Some((trial, since)) = noticed else {
         return Found::not_applicable(format!(
-            "never bad when {service} was ended: it asks something else, or too seldom to notice"
+            "never bad when {} was ended: it asks something else, or too seldom to notice",
+            first.service
         ));
     };
-    let since = &since[bad..];
+    let is_beside = |other: &&Trial<'_>| {
+        (other.service, other.started) == (trial.service, trial.started) && other.edge.name != trial.edge.name
+    };
+    if let Some(other) = trials.iter().find(is_beside) {
+        return Found::inconclusive(
+            format!("{} was started with {} and {} down", trial.service, trial.edge.name, other.edge.name),
+            "a fault on one edge alone",
+        );
+    }
+    judged(run, trial, answers, &since)
+}
+
+/// The answers from the first bad one on, if that came of the end of the service: one that was good after the start, and bad then, is
+/// bad for another reason.
+fn since_gone<'a>(trial: &Trial<'_>, answers: &'a [ProbeAnswer]) -> Option<Vec<&'a ProbeAnswer>> {
+    let since: Vec<&ProbeAnswer> = answers.iter().filter(|answer| answer.asked >= trial.ended).collect();
+    let bad = since.iter().position(|answer| !answer.ok)?;
+    let noticed =
+        since[bad].asked < trial.away.to && since[..bad].iter().all(|good| good.asked < trial.started);
+    noticed.then(|| since[bad..].to_vec())
+}
+
+fn judged(run: &RunView<'_>, trial: &Trial<'_>, answers: &[ProbeAnswer], since: &[&ProbeAnswer]) -> Found {
+    let (service, edge, back) = (trial.service, &trial.edge.name, trial.away.to);
+    let crashes: Vec<&Exit> = run.exits.iter().filter(|exit| is_crash(trial, exit)).collect();
+    // What was good before it ended by itself was no start.
+    let again = crashes.iter().map(|crash| crash.at).max().unwrap_or(0);
+    let since = &since[since.partition_point(|answer| answer.asked < again)..];
     let good = in_a_row(since, true);
     let until = good.map_or(back, |good| since[good].ended).min(back);
     let answered = trial.edge.in_window(Window { from: trial.started, to: until });
@@ -63,13 +82,13 @@ fn judged(run: &RunView<'_>, trial: &Trial<'_>, answers: &[ProbeAnswer]) -> Foun
     }
     match good {
         Some(good) if since[good + IN_A_ROW - 1].ended < back => {
-            let ready = since[good].asked.saturating_sub(trial.started);
+            let after = |answer: &ProbeAnswer| answer.asked.saturating_sub(trial.started) as f64;
+            // It became ready between the last bad answer and the first good one.
+            let ready = after(since[good]);
+            let still_bad = since[..good].last().copied().map_or(0.0, after);
             Found::absent(
-                params([("ready", Reading::time(ready as f64, None, None, 1))]),
-                format!(
-                    "{service} starts without {edge}: ready {} after its start",
-                    words::micros(ready as f64)
-                ),
+                params([("ready", Reading::time(ready, Some(still_bad), Some(ready), 1))]),
+                format!("{service} starts without {edge}: ready {} after its start", words::micros(ready)),
             )
         }
         Some(good) if since[good].ended < back => Found::inconclusive(
@@ -78,6 +97,22 @@ fn judged(run: &RunView<'_>, trial: &Trial<'_>, answers: &[ProbeAnswer]) -> Foun
         ),
         _ => not_ready(run, trial, answers, since, good),
     }
+}
+
+/// True if the service ended by itself before the dependency was back.
+fn is_crash(trial: &Trial<'_>, exit: &Exit) -> bool {
+    exit.cause == ExitCause::Itself
+        && exit.service == trial.service
+        && (trial.started..trial.away.to).contains(&exit.at)
+}
+
+/// True if the service asked for its dependency once it was started, as far as can be seen: who is refused leaves no trace.
+fn called(run: &RunView<'_>, trial: &Trial<'_>) -> bool {
+    let (edge, window) = (trial.edge, Window { from: trial.started, to: trial.away.to });
+    let mut faults = run.brief.iter().flat_map(|brief| &brief.faults);
+    faults.any(|fault| fault.name == "refuse" && fault.edge.as_ref() == Some(&edge.name))
+        || !edge.in_window(window).is_empty()
+        || edge.conns.iter().any(|conn| window.holds(conn.opened))
 }
 
 /// Of a service whose probe was not good before the dependency was back.
@@ -107,16 +142,24 @@ fn not_ready(
                 "a longer recovery phase",
             );
         }
+        None if !called(run, trial) => {
+            return Found::inconclusive(
+                format!(
+                    "not ready again in the run, and never called {edge}: it may wait for something else"
+                ),
+                "a run that goes on until it is ready",
+            );
+        }
         None => "not ready again in the run".to_owned(),
     };
     let seen = params([("waited", Reading::time(waited as f64, None, None, 1))]);
-    let crash = run.exits.iter().find(|exit| {
-        exit.cause == ExitCause::Itself && exit.service == service && (trial.started..back).contains(&exit.at)
-    });
-    if let Some(crash) = crash {
+    if let Some(crash) = run.exits.iter().find(|exit| is_crash(trial, exit)) {
         let after = words::micros(crash.at.saturating_sub(trial.started) as f64);
-        let text =
-            format!("does not start without {edge}: {} {after} after its start; {outcome}", end_of(crash));
+        let said = crash.last_words(": ", 160);
+        let text = format!(
+            "does not start without {edge}: {} {after} after its start{said}; {outcome}",
+            end_of(crash)
+        );
         return Found::present(seen, text);
     }
     if since.iter().any(|answer| answer.ok && answer.asked >= trial.started && answer.ended < back) {

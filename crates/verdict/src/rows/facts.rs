@@ -160,16 +160,27 @@ pub(super) fn start_up(case: &Case<'_>, subject: &Subject, at_most: Span, want: 
         kind: RowKind::StartUp,
         detector: Detector::StartUp,
         wish: Wish::Absent,
-        rule: "pass if three good answers in a row come while the dependency is still down, and begin within the bound after the start",
+        rule: "pass if three good answers in a row come while the dependency is still down, and begin within the bound after the \
+               start; fail if none do, or the probe was bad after the bound",
         shown: "ready",
     };
     let draft = row(case, subject, &asked, want);
     let found = finding(case, Detector::StartUp, subject);
     let ready = found.filter(|finding| matches!(finding.state, State::Absent { .. }));
-    match ready.and_then(|finding| finding.param("ready")?.value) {
-        Some(ready) if ready > at_most.as_secs_f64() => {
+    let ready = ready.and_then(|finding| finding.param("ready"));
+    let bound = at_most.as_secs_f64();
+    match ready.and_then(|ready| Some((ready.low?, ready.value?))) {
+        Some((still_bad, ready)) if still_bad > bound => {
             draft.fail(format!("want {want}, ready after {}", words::micros(ready * 1e6)))
         }
+        Some((still_bad, ready)) if ready > bound => draft.open(
+            format!(
+                "bad {} after the start and good after {}",
+                words::micros(still_bad * 1e6),
+                words::micros(ready * 1e6)
+            ),
+            "a shorter `every` of the probe",
+        ),
         _ => draft,
     }
 }

@@ -46,6 +46,15 @@ fn restarted_at(
     more: Vec<More>,
     change: impl Fn(&mut RunBrief),
 ) -> Judgement {
+    judge(&journal_of(killed, bad, more, change))
+}
+
+fn journal_of(
+    killed: i64,
+    bad: &[(i64, i64)],
+    more: Vec<More>,
+    change: impl Fn(&mut RunBrief),
+) -> Vec<Event> {
     let mut journal = Golden::new("starts", Caller::careful(), Break::Reset)
         .expect(
             "ready.start-up",
@@ -81,7 +90,7 @@ fn restarted_at(
     // The brief stays first, though a service is started at the same moment.
     journal[1..].sort_by_key(|event| event.at);
     journal.iter_mut().zip(0..).for_each(|(event, seq)| event.seq = seq);
-    judge(&journal)
+    journal
 }
 
 fn plain(bad: &[(i64, i64)]) -> Judgement {
@@ -126,11 +135,40 @@ fn a_service_that_ends_at_its_start_needs_nothing_to_be_compared_with() {
     assert!(found.text.contains("ended by itself (exit code 1) 300ms after its start"), "{}", found.text);
 }
 
+#[test]
+fn a_service_that_is_ready_and_ends_by_itself_then_does_not_start_without_it() {
+    let more = vec![(13_500, exited(ExitCause::Itself))];
+    let judgement = restarted(&[(KILLED, 8_500), (13_500, BACK + 500)], more, |_| {});
+    let (found, answer) = told(&judgement);
+    assert!(found.is_present() && found.text.contains("5.5s after its start"), "{found:?}");
+    assert_eq!(answer, Answer::Fail);
+}
+
 fn is_open(judgement: &Judgement, says: &str) {
     let (found, answer) = told(judgement);
     assert!(matches!(found.state, State::Inconclusive { .. }), "{found:?}");
     assert!(found.text.contains(says), "{}", found.text);
     assert_eq!(answer, Answer::Inconclusive);
+}
+
+#[test]
+fn between_a_bad_answer_and_a_good_one_a_bound_is_not_known_to_hold_or_not() {
+    let judgement = restarted(&[(KILLED, 9_500)], Vec::new(), |brief| {
+        brief.expectations[0].rule = Rule::StartUp { at_most: Span::from_millis(1_500) };
+    });
+    let (found, answer) = told(&judgement);
+    assert!(matches!(found.state, State::Absent { .. }), "{found:?}");
+    assert_eq!(answer, Answer::Inconclusive, "{}", judgement.rows[0].reason);
+}
+
+#[test]
+fn who_never_comes_up_again_and_never_calls_may_wait_for_something_else() {
+    let mut journal = journal_of(KILLED, &[(KILLED, EVER)], Vec::new(), |_| {});
+    let started = journal.iter().filter(|event| matches!(event.kind, EventKind::ServiceStarted { .. }));
+    let started = started.map(|event| event.at).max().expect("a start");
+    journal.retain(|event| !matches!(event.kind, EventKind::Exchange { began, .. } if began >= started));
+    journal.iter_mut().zip(0..).for_each(|(event, seq)| event.seq = seq);
+    is_open(&judge(&journal), "never called cart-cache");
 }
 
 #[test]
@@ -181,5 +219,8 @@ fn without_a_restart_and_for_a_probe_that_does_not_notice_the_question_does_not_
     let unbroken = judge(&Golden::new("starts", Caller::careful(), Break::Reset).journal());
     let found = unbroken.findings.iter().find(|finding| finding.detector == Detector::StartUp);
     assert!(matches!(found.expect("a finding").state, State::NotApplicable { .. }));
-    assert!(matches!(told(&plain(&[])).0.state, State::NotApplicable { .. }));
+    // Never bad, or only once it had been good again.
+    for bad in [&[][..], &[(12_000, 15_000)]] {
+        assert!(matches!(told(&plain(bad)).0.state, State::NotApplicable { .. }), "{bad:?}");
+    }
 }
