@@ -414,14 +414,14 @@ fn load_sent(run: &RunView<'_>) -> Gate {
     }
 }
 
-/// The latest that a request may be sent: 10 ms, and a tenth of the smallest asserted latency.
+/// The latest that a request may be sent: 10 ms, and a tenth of the smallest asserted latency or time to any answer.
 fn lag_limit(brief: &RunBrief) -> (u64, Option<Span>) {
     const MOST: u64 = 10_000;
     let smallest = brief
         .expectations
         .iter()
         .filter_map(|expectation| match expectation.rule {
-            Rule::Latency { at_most, .. } => Some(at_most),
+            Rule::Latency { at_most, .. } | Rule::FailFast { at_most } => Some(at_most),
             _ => None,
         })
         .min();

@@ -1,7 +1,8 @@
 //! Expectations about facts, and what `learn: all` proposes, from journals whose truth is known.
 
 use murphy_core::{
-    Answer, Event, EventKind, FaultId, HandDeed, Learn, Offset, Phase, Rule, Seed, Span, Subject, Verdict,
+    Answer, Event, EventKind, FaultId, Frequency, HandDeed, Learn, Offset, Phase, RateRamp, Rule, Seed, Span,
+    Subject, Verdict,
 };
 use murphy_testkit::golden::{Break, Bystander, Caller, Golden, Trouble};
 use murphy_verdict::{Baseline, Cause, Detector, Finding, Hearing, Judgement, State, compare, judge};
@@ -145,6 +146,26 @@ fn a_crash_is_no_failing_fast() {
     let judgement = judge(&Golden::new("facts", failing_fast(), Break::Reset).with(crash).journal());
     let found = fact(&judgement, Detector::FailFast, &users());
     assert!(matches!(found.state, State::Inconclusive { .. }), "{found:?}");
+    let rule = Rule::FailFast { at_most: Span::from_secs(2) };
+    let golden = Golden::new("facts", failing_fast(), Break::Reset).expect("a", users(), rule, "<= 2s");
+    let judgement = judge(&golden.with(Trouble::Crash(Span::from_secs(3))).journal());
+    assert_eq!(judgement.rows[0].answer, Answer::Inconclusive, "{}", judgement.rows[0].reason);
+}
+
+#[test]
+fn who_waits_while_more_and_more_users_come_need_not_wait_for_the_fault() {
+    let mut journal = Golden::new("facts", Caller::careless(), Break::Hang).journal();
+    if let EventKind::RunStarted(brief) = &mut journal[0].kind {
+        let to = brief.loads[0].rate.as_per_second() * 4.0;
+        let to = Frequency::per_second(to).expect("a rate");
+        brief.loads[0].ramp = Some(RateRamp { to, by: 2.0, every: Span::from_secs(5) });
+    }
+    let judgement = judge(&journal);
+    for detector in [Detector::FailFast, Detector::Dependency] {
+        let found = fact(&judgement, detector, &users());
+        assert!(matches!(found.state, State::Inconclusive { .. }), "{found:?}");
+        assert!(found.text.starts_with("a load was raised meanwhile"), "{}", found.text);
+    }
 }
 
 #[test]

@@ -202,7 +202,9 @@ pub(crate) fn all(run: &RunView<'_>, gates: &[Gate]) -> Vec<Finding> {
         // Too many users do what a fault does.
         let harmed = |finding: &&mut Finding| match finding.detector {
             Detector::Dependency => finding.is_present(),
-            Detector::Isolation => matches!(finding.state, State::Absent { .. }),
+            Detector::Isolation | Detector::FailFast | Detector::Recovery => {
+                matches!(finding.state, State::Absent { .. })
+            }
             _ => false,
         };
         for finding in all.iter_mut().filter(harmed) {

@@ -27,6 +27,11 @@ pub(super) fn row(case: &Case<'_>, name: &LoadName, at_most: Span, want: &str) -
     let seen = followed(intended);
     draft.during = seen.reading();
     match seen.pace() {
+        // As the fact of that name.
+        Pace::Within if case.run.crashes().next().is_some() => draft.open(
+            "a service ended by itself: whoever is dead refuses at once (else pass)",
+            "a run in which that does not happen",
+        ),
         Pace::Within => draft.pass(want),
         Pace::Spared => draft.pass(format!("{want}: users were served as before")),
         Pace::Beyond => {
