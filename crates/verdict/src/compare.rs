@@ -300,6 +300,8 @@ fn change(old: &Measure, new: &Measure, slack: f64) -> Change {
         (_, Some(old_high), Some(new_low), _) if new_low > allowed(old_high) => Change::Worse,
         (Some(old_low), _, _, Some(new_high)) if new_high < old_low => Change::Better,
         (_, Some(_), Some(_), _) => Change::Same,
+        // Of no known end on the right side, as a capacity without a limit, and not on the wrong side of the older one.
+        (_, Some(old_high), None, Some(new_high)) if new_high <= allowed(old_high) => Change::Same,
         (_, None, ..) => Change::New,
         (_, Some(_), None, _) => Change::Lost,
     }
@@ -312,6 +314,16 @@ mod tests {
     fn measure(better: Better, low: f64, high: f64) -> Measure {
         let (low, high) = (Some(low), Some(high));
         Measure { id: "x".into(), unit: Unit::Seconds, better, value: None, low, high, n: 100 }
+    }
+
+    #[test]
+    fn who_is_served_at_any_rate_that_was_tried_has_not_become_worse() {
+        let limit = measure(Better::Higher, 80.0, 160.0);
+        let without = |low| Measure { high: None, ..measure(Better::Higher, low, 0.0) };
+        assert_eq!(change(&limit, &without(160.0), 0.0), Change::Same);
+        assert_eq!(change(&limit, &without(200.0), 0.0), Change::Better);
+        assert_eq!(change(&limit, &without(60.0), 0.0), Change::Lost);
+        assert_eq!(change(&without(200.0), &limit, 0.0), Change::Worse);
     }
 
     #[test]

@@ -190,7 +190,7 @@ pub(super) fn capacity(case: &Case<'_>, subject: &Subject, at_least: Frequency, 
     let mut draft = Draft::new(
         RowKind::Capacity,
         format!("{} capacity", crate::judge::subject_name(subject)),
-        "pass if the last rate that good answers followed is at or above the bound, fail if the first that they did not is below it",
+        "pass if the last rate that good answers followed is at or above the bound, fail if the first that they did not is at or below it",
     );
     let Some(found) = finding(case, Detector::Capacity, subject) else {
         return draft.open("no such name in the journal", "correct the scenario");
@@ -205,7 +205,7 @@ pub(super) fn capacity(case: &Case<'_>, subject: &Subject, at_least: Frequency, 
     let (low, high) = draft.during.as_ref().map_or((None, None), |seen| (seen.low, seen.high));
     match (low, high) {
         (Some(low), _) if low >= bound => draft.pass(want),
-        (_, Some(high)) if high < bound => draft.fail(format!("want {want}: {}", found.text)),
+        (_, Some(high)) if high <= bound => draft.fail(format!("want {want}: {}", found.text)),
         (_, Some(_)) => draft.open(
             format!("{at_least} lies between the last rate that is served and the first that is not"),
             "smaller steps: `by: 1.1`",

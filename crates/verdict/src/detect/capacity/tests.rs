@@ -184,6 +184,7 @@ fn a_bound_is_held_against_the_last_step_that_was_followed_and_the_next() {
     let of = |bound: f64| Run { bound, ..Run::default() }.judged(one_by_one(20));
     assert_eq!(answer(&of(80.0)), Answer::Pass);
     assert_eq!(answer(&of(100.0)), Answer::Inconclusive);
+    assert_eq!(answer(&of(160.0)), Answer::Fail, "just that was tried, and not served");
     let judgement = of(200.0);
     assert_eq!(answer(&judgement), Answer::Fail);
     assert!(judgement.why.iter().any(|why| why.row == "users.capacity" && !why.change.is_empty()));
