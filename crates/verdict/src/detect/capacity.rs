@@ -9,12 +9,12 @@ use super::{Found, params};
 use crate::gate::goodness;
 use crate::judgement::Reading;
 use crate::phase::{LoadView, Point, RunView, Window};
-use crate::stats::{Estimate, poisson_limits, quantile};
+use crate::stats::{Estimate, Interval, Share, poisson_limits, quantile, wilson};
 use crate::words;
 
 /// Requests in each step, so that the share that is served has an interval.
 const FEWEST: u64 = 73;
-/// A rate of which this share is answered well is served.
+/// A rate of which this share is answered well, with its whole interval, is served.
 const SERVED: f64 = 0.95;
 /// So many times the p99 of the first step is another service, and so much more is nothing that a user notices: microseconds.
 const SLOWER: f64 = 3.0;
@@ -101,10 +101,13 @@ pub(super) fn detect(run: &RunView<'_>, load: &LoadView) -> Found {
 fn whole(first: &Step, last: &Step) -> Found {
     let rate = words::rate(last.rate);
     let served = words::percent(last.served, last.due);
-    if (last.served as f64) < last.due as f64 * SERVED {
+    if share(last.served, last.due).low < SERVED {
         return Found::inconclusive(
-            format!("at {rate} good answers come as fast as requests, but only {served} are answered well"),
-            "a ramp that goes further: `to`",
+            format!(
+                "at {rate} good answers come as fast as requests, but {served} of {} are answered well",
+                last.due
+            ),
+            "a ramp that goes further: `to`, or longer steps",
         );
     }
     let (Some(before), Some(then)) = (first.p99, last.p99) else {
@@ -128,12 +131,28 @@ fn whole(first: &Step, last: &Step) -> Found {
     )
 }
 
+/// So many good answers of so many requests; of a step that works off what came before it there may be more.
+fn share(good: u64, due: u64) -> Interval {
+    wilson(Share { p: (good as f64 / due.max(1) as f64).min(1.0), n: due as f64 })
+}
+
 /// Good answers fall behind to the end.
 fn limit(steps: &[Step], last: &Step) -> Found {
     let followed = steps.iter().rposition(|step| step.course == Course::Follows);
     let Some((followed, beyond)) = followed.map(|at| (&steps[at], &steps[at + 1..])) else {
         return Found::inconclusive("not even the first rate is served whole", "a lower `rate`");
     };
+    if share(last.answers, last.due).high >= SERVED {
+        return Found::inconclusive(
+            format!(
+                "at {} fewer good answers come than requests, but so few less that it may be chance: {} of {}",
+                words::rate(last.rate),
+                last.answers,
+                last.due
+            ),
+            "longer steps, or a ramp that goes further: `to`",
+        );
+    }
     let short = beyond.iter().find(|step| step.course == Course::Short).unwrap_or(last);
     // Where a share of all is lost, however many they are, more come with each step: that is no limit.
     if last.goodput() / short.goodput() > (last.rate / short.rate).sqrt() {

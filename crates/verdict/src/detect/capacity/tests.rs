@@ -244,6 +244,22 @@ fn a_moment_of_weakness_is_no_limit() {
 }
 
 #[test]
+fn a_few_more_errors_in_the_last_step_than_are_allowed_may_be_chance() {
+    // 178 of 3200 are more than 5%, but 5% lies within their interval.
+    let mut count = 0u64;
+    let service = |now: u64| {
+        count += u64::from((4 * STEP..5 * STEP).contains(&now));
+        let lost = count > 0 && count.is_multiple_of(18);
+        let outcome = if lost { SampleOutcome::Status } else { SampleOutcome::Ok };
+        (now + 5 * MILLISECOND, outcome)
+    };
+    let judgement = Run::default().judged(service);
+    let finding = found(&judgement);
+    assert!(matches!(finding.state, State::Inconclusive { .. }), "{}", finding.text);
+    assert!(finding.text.contains("may be chance"), "{}", finding.text);
+}
+
+#[test]
 fn a_share_that_is_lost_at_any_rate_is_no_limit() {
     let mut count = 0u64;
     let service = |now: u64| {
