@@ -235,13 +235,19 @@ impl LoadPlan {
         own_id(self.name.as_str())
     }
 
-    /// How many requests are due in a fault phase of this length, on average.
+    /// How many requests are due so long from the beginning of the fault phase on, on average.
     pub(crate) fn due_in_fault(&self, length: Span) -> f64 {
         let length = length.as_secs_f64();
         let Some(ramp) = self.ramp else { return self.rate.as_per_second() * length };
-        let (rates, every) = (ramp.rates(self.rate), ramp.every.as_secs_f64());
-        let before: f64 = rates[..rates.len() - 1].iter().map(|rate| rate.as_per_second() * every).sum();
-        before + ramp.to.as_per_second() * (length - every * (rates.len() - 1) as f64).max(0.0)
+        let every = ramp.every.as_secs_f64();
+        let mut left = length;
+        let mut due = 0.0;
+        for rate in ramp.rates(self.rate) {
+            let step = left.min(every);
+            due += rate.as_per_second() * step;
+            left -= step;
+        }
+        due + ramp.to.as_per_second() * left
     }
 
     /// What must be captured before it can be sent; its own ids are none of that.

@@ -205,7 +205,9 @@ fn a_bound_on_any_answer_takes_a_fault_that_is_longer_and_users_with_more_patien
     let seen = read("2s", "20s").unwrap();
     assert!(seen.warnings.is_empty(), "{}", seen.warnings);
     assert_eq!((seen.plan.expectations[0].id.as_str(), seen.plan.expectations.len()), ("a.fail-fast", 1));
-    let patient = read("5s", "20s").unwrap().warnings.to_string();
+    // Who has left after 5s was there for so long.
+    assert!(read("5s", "20s").unwrap().warnings.is_empty());
+    let patient = read("6s", "20s").unwrap().warnings.to_string();
     assert!(
         patient.contains("this can hold, but never fail: `a` gives every request up after 5s"),
         "{patient}"
@@ -218,6 +220,10 @@ fn a_bound_on_any_answer_takes_a_fault_that_is_longer_and_users_with_more_patien
         assert!(short.contains(said), "{short}");
     }
     assert!(read("20s", "10s").is_err(), "no request is followed for so long");
+    // 2/s alone would be too few.
+    let raised = SMALL.replace("rate: 30/s", "rate: 2/s, ramp: { to: 32/s, by: 4, every: 5s }");
+    let more = "phases: { fault: 20s }\nexpect: { a: { fail-fast: \"<= 2s\" } }\n";
+    load_text("x", &format!("{raised}{more}"), &settings()).unwrap_or_else(|error| panic!("{error}"));
     let unbroken = SMALL.split("faults:").next().unwrap();
     let text = format!("{unbroken}expect: {{ a: {{ fail-fast: \"<= 2s\" }} }}\n");
     let error = load_text("x", &text, &settings()).unwrap_err().to_string();

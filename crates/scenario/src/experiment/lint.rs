@@ -270,7 +270,7 @@ pub(super) fn warnings(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan)
             (Rule::Latency { quantile, at_most }, Some(load)) => {
                 latency(check, root, plan, rule, *quantile, *at_most, load)
             }
-            (Rule::FailFast { at_most }, Some(load)) if *at_most >= load.timeout => {
+            (Rule::FailFast { at_most }, Some(load)) if *at_most > load.timeout => {
                 check
                     .findings
                     .warning(

@@ -91,12 +91,12 @@ fn recovery(plan: &Plan) -> Option<Told> {
 fn too_few(load: &LoadPlan, phase: &str, length: Span, needed: f64) -> Option<Told> {
     let rate = (needed / length.as_secs_f64()).ceil();
     let longer = (needed / load.rate.as_per_second()).ceil();
-    (most(load, length) < needed).then(|| {
+    let planned = load.rate.as_per_second() * length.as_secs_f64();
+    (most(load, planned) < needed).then(|| {
         (
             format!(
-                "takes {needed} requests in the {phase} phase, and `{}` sends about {:.0} in {length}",
-                load.name,
-                load.rate.as_per_second() * length.as_secs_f64()
+                "takes {needed} requests in the {phase} phase, and `{}` sends about {planned:.0} in {length}",
+                load.name
             ),
             format!("write `rate: {rate}/s`, or `phases: {{ {phase}: {longer}s }}`"),
         )
@@ -127,12 +127,12 @@ fn fail_fast(plan: &Plan, name: &LoadName, at_most: Span, id: &str) -> Option<To
     let load = plan.loads.iter().find(|load| load.name == *name)?;
     let followed = Span::from_micros(plan.phases.fault.as_micros().saturating_sub(at_most.as_micros()));
     let longer = (at_most.as_secs_f64() + BOUNDED / load.rate.as_per_second()).ceil();
-    (most(load, followed) < BOUNDED).then(|| {
+    let planned = load.due_in_fault(followed);
+    (most(load, planned) < BOUNDED).then(|| {
         (
             format!(
                 "`{id}` takes {BOUNDED} requests that come {at_most} or more before the end of the fault, and `{name}` sends about \
-                 {:.0}",
-                load.rate.as_per_second() * followed.as_secs_f64()
+                 {planned:.0}"
             ),
             format!("write `phases: {{ fault: {longer}s }}` or longer, a higher `rate`, or a shorter bound"),
         )
@@ -151,9 +151,8 @@ fn healthy(plan: &Plan, load: &LoadName) -> f64 {
     (goal * 1.96 * 1.96 / (1.0 - goal)).ceil()
 }
 
-/// The most requests that there can be in so much time, but for one run in forty.
-fn most(load: &LoadPlan, length: Span) -> f64 {
-    let planned = load.rate.as_per_second() * length.as_secs_f64();
+/// The most requests that there can be where so many are planned, but for one run in forty.
+fn most(load: &LoadPlan, planned: f64) -> f64 {
     match load.arrivals {
         Arrivals::Poisson => planned + 2.0 * planned.sqrt(),
         Arrivals::Constant => planned + 1.0,
