@@ -24,6 +24,7 @@ pub mod stats;
 mod traffic;
 mod turns;
 mod why;
+mod window;
 mod words;
 mod worth;
 

@@ -1,10 +1,11 @@
 //! What can be run and is still wrong: errors for what could never be judged, warnings for what is probably not meant.
 
-use murphy_core::{Chance, Expectation, LoadName, Purpose, Quantile, Rule, Span, Subject, SuccessRule};
+use murphy_core::{Chance, Expectation, Purpose, Quantile, Rule, Span, Subject, SuccessRule};
 
 use murphy_faults::{Fault, Removal, Remove};
 
 use super::context::{Check, Cursor};
+use super::needs;
 use super::unseen::watched;
 use crate::diagnostic::Severity;
 use crate::plan::{EdgePlan, FaultStep, FaultTarget, LoadPlan, Plan, Route};
@@ -70,18 +71,7 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
                         ));
                 }
             }
-            Rule::AsDeclared if matches!(&rule.subject, Subject::Load(name) if undeclared(plan, name)) => {
-                check
-                    .findings
-                    .error(
-                        at,
-                        format!(
-                            "`{}` is held against what the load declares, and it has no `depends-on`",
-                            rule.id
-                        ),
-                    )
-                    .help(example_of_needs(plan, &rule.subject));
-            }
+            Rule::AsDeclared if needs::undeclared(plan, &rule.subject) => needs::error(check, at, plan, rule),
             Rule::Capacity { at_least } => super::capacity::errors(check, root, plan, rule, *at_least),
             Rule::Ejects if matches!(&rule.subject, Subject::Edge(name) if alone(plan, name.as_str())) => {
                 check
@@ -116,20 +106,6 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
     }
     traceless(check, root, plan);
     super::unseen::errors(check, root, plan);
-}
-
-fn undeclared(plan: &Plan, name: &LoadName) -> bool {
-    plan.loads.iter().any(|load| &load.name == name && load.depends_on.is_none())
-}
-
-/// What to write so that a load says what its users need.
-fn example_of_needs(plan: &Plan, subject: &Subject) -> String {
-    let load = match subject {
-        Subject::Load(name) => name.as_str(),
-        Subject::Probe(_) | Subject::Edge(_) | Subject::Run => "the load",
-    };
-    let edge = plan.edges.first().map_or("EDGE", |edge| edge.name.as_str());
-    format!("write below `{load}`: `depends-on: {{ {edge}: hard }}`")
 }
 
 /// What to write so that an edge is to one instance of several.
@@ -360,7 +336,7 @@ fn edges(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
         if !plan.faults.is_empty()
             && !hurt.contains(name)
             && !judged.contains(name)
-            && !is_declared(plan, name)
+            && !needs::is_declared(plan, name)
             && !leads_on(plan, name)
             && alone(plan, name)
         {
@@ -370,12 +346,6 @@ fn edges(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
                 .help("use it in `faults` or `expect`, or remove it");
         }
     }
-}
-
-/// True if a load says whether its users need this edge.
-fn is_declared(plan: &Plan, name: &str) -> bool {
-    let mut declared = plan.loads.iter().filter_map(|load| load.depends_on.as_ref());
-    declared.any(|needs| needs.keys().any(|edge| edge.as_str() == name))
 }
 
 /// Faults that nothing takes back: allowed, but nobody shall be surprised.

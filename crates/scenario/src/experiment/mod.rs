@@ -11,6 +11,7 @@ mod expect;
 mod fault;
 mod lint;
 mod load;
+mod needs;
 mod network;
 mod phases;
 mod question;
