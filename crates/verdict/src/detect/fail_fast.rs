@@ -171,11 +171,11 @@ impl Followed {
             return Pace::Beyond;
         }
         let in_time = estimate.high.is_some_and(|high| high <= bound);
-        if in_time && share.p <= MOST_HUNG {
+        let left = self.waits.iter().filter(|wait| wait.1 && wait.0 < self.deadline).count() as u64;
+        if in_time && (hung + left) as f64 <= n as f64 * MOST_HUNG {
             return Pace::Within;
         }
-        let left = self.waits.iter().filter(|wait| wait.1 && wait.0 < self.deadline).count();
-        if !in_time && left > 0 {
+        if left > 0 && (!in_time || share.p <= MOST_HUNG) {
             return unclear(
                 format!("{left} of {n} users left before {deadline}, without an answer"),
                 format!("users with more patience: a `timeout` of the load above {deadline}"),
@@ -352,6 +352,15 @@ mod tests {
     fn users_who_leave_before_the_deadline_tell_nothing() {
         let left = followed(12, 2 * SECOND, |_| (SampleOutcome::Timeout, SECOND));
         assert!(matches!(left.pace(), Pace::Unclear { ref why, .. } if why.contains("left before 2s")));
+        // So few that p95 does not see them: they may have been more than one in a hundred who would wait for ever.
+        let few = followed(8, 2 * SECOND, |n| match n % 80 {
+            0 => (SampleOutcome::Timeout, SECOND),
+            _ => error_after(MILLI),
+        });
+        assert!(few.estimate().and_then(|p95| p95.high).is_some_and(|high| high <= 2e6));
+        assert!(
+            matches!(few.pace(), Pace::Unclear { ref why, .. } if why.starts_with("4 of 241 users left"))
+        );
     }
 
     #[test]
