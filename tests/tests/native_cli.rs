@@ -60,6 +60,10 @@ fn proxies_and_faults_are_made_edited_and_removed_by_words() {
         Some("latency on redis: latency 200ms ± 1ms, to-client, all connections"),
         "what is not given stays"
     );
+    // `set` is the same.
+    assert!(
+        said("fault set redis latency --latency 0.2s").starts_with("latency on redis: latency 200ms ± 1ms,")
+    );
     let faults = json(&daemon, &bench, "fault list redis");
     assert_eq!(faults[0]["fault"]["inject"]["latency"]["jitter"], "1ms");
     assert_eq!(faults[0]["fault"]["tally"]["hits"], 1, "an edit keeps the count: {faults}");

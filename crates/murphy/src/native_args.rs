@@ -149,6 +149,7 @@ pub enum FaultCommand {
     /// Put a fault on a proxy, for open connections too
     Add(Box<AddFaultArgs>),
     /// Change a fault while it stands: what is not given stays, also what it has counted
+    #[command(visible_alias = "set")]
     Edit(Box<EditFaultArgs>),
     /// Take faults off a proxy
     #[command(visible_alias = "rm")]

@@ -61,8 +61,8 @@ fn asked<'a>(words: &[&'a str]) -> Option<Asked<'a>> {
         ("proxies", ["list" | "ls" | "edit" | "toggle" | "remove" | "rm"] | ["remove" | "rm", ..]) => {
             Some(Asked::Proxies)
         }
-        ("fault", ["list" | "ls" | "add" | "edit" | "remove" | "rm"]) => Some(Asked::Proxies),
-        ("fault", ["edit", proxy] | ["remove" | "rm", proxy, ..]) => Some(Asked::Faults { proxy }),
+        ("fault", ["list" | "ls" | "add" | "edit" | "set" | "remove" | "rm"]) => Some(Asked::Proxies),
+        ("fault", ["edit" | "set", proxy] | ["remove" | "rm", proxy, ..]) => Some(Asked::Faults { proxy }),
         ("kill" | "stop" | "restart" | "pause" | "disconnect" | "limit" | "remove" | "exec", []) => {
             Some(Asked::Containers)
         }
@@ -147,6 +147,7 @@ mod tests {
             ("proxies edit --api", None),
             ("fault add", Some(Asked::Proxies)),
             ("fault edit redis", Some(Asked::Faults { proxy: "redis" })),
+            ("fault set redis", Some(Asked::Faults { proxy: "redis" })),
             ("fault remove redis slow", Some(Asked::Faults { proxy: "redis" })),
             ("pause", Some(Asked::Containers)),
             ("partition web", Some(Asked::Containers)),
