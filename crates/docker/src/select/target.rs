@@ -349,10 +349,12 @@ impl schemars::JsonSchema for Target {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let texts = serde_json::json!({ "anyOf": [
-            { "type": "string" },
-            { "type": "array", "items": { "type": "string" }, "minItems": 1 },
-        ] });
+        let texts = |about: &str| {
+            serde_json::json!({ "description": about, "anyOf": [
+                { "type": "string" },
+                { "type": "array", "items": { "type": "string" }, "minItems": 1 },
+            ] })
+        };
         schemars::json_schema!({
             "description": "Which containers: a selector (`service:web`, `web-*`, `/regex/`), or conditions that must all hold",
             "anyOf": [
@@ -362,8 +364,13 @@ impl schemars::JsonSchema for Target {
                     "additionalProperties": false,
                     "minProperties": 1,
                     "properties": {
-                        "name": texts, "id": texts, "label": texts, "image": texts, "service": texts, "project": texts,
-                        "exclude": texts,
+                        "name": texts("The container's name"),
+                        "id": texts("The beginning of its id, four digits or more"),
+                        "label": texts("A label that it has: `tier`, or with its value `tier=back`"),
+                        "image": texts("The image that it was made of: `redis`, `redis:7`"),
+                        "service": texts("The compose service whose replica it is"),
+                        "project": texts("The compose project that it belongs to"),
+                        "exclude": texts("Those that match this are left out: a selector as `web-1` or `service:db`; of several, any"),
                         "pick": {
                             "description": "How many of those that match: 1, 50% or all",
                             "anyOf": [
