@@ -40,6 +40,7 @@ pub mod pressure;
 pub mod proxies;
 pub mod proxy;
 pub mod reference;
+mod reference_keys;
 pub mod report;
 pub mod report_files;
 pub mod run;

@@ -1,6 +1,7 @@
 //! `murphy reference`: the reference page of the guide, from the same definitions as the code.
 
-use super::print;
+use super::reference_keys::keys;
+use super::{fail, print};
 use crate::exit::Exit;
 
 /// Prints it as Markdown.
@@ -9,7 +10,14 @@ pub fn run() -> Exit {
     for (code, meaning) in Exit::TABLE {
         page += &format!("- **{code}** {meaning}\n");
     }
-    page += "\nThe worst of several scenarios wins.\n\n## Faults\n";
+    page += "\nThe worst of several scenarios wins.\n\n## Scenarios\n\n\
+             Every key that a scenario may have; those in bold must be there. `NAME` is a name of your own, `[]` an entry of a list. \
+             [scenario.schema.json](scenario.schema.json) says the same to an editor (`murphy schema`).\n";
+    match serde_json::from_str(&murphy_scenario::SCHEMA) {
+        Ok(schema) => page += &keys(&schema),
+        Err(error) => return fail(Exit::Failed, &error),
+    }
+    page += "\n## Faults\n";
     for entry in murphy_faults::catalogue() {
         page += &format!("\n### {}\n\n{}\n", entry.name, entry.about);
         if !entry.fields.is_empty() {
