@@ -94,7 +94,14 @@ fn a_slower_run_is_worse_and_an_equal_one_is_not() {
     bench.run(&["compare", &slow, &old]).expect(4).says("better");
     bench.run(&["compare", &old, &old]).expect(0).says("not worse").says("same within intervals");
     // A baseline that can be committed.
-    bench.run(&["compare", "--save", "baseline.json", &old]).expect(0).says("of 1 runs");
+    bench.run(&["compare", "--save", "baseline.json", &old]).expect(0).says("of 1 run\n");
+    // One of two faults is a baseline of neither.
+    bench.run(&["compare", "--save", "both.json", &old, &slow]).expect(2).says("do not have the same faults");
+    assert!(!bench.path().join("both.json").exists());
+    bench
+        .run(&["compare", "nowhere.json", &old])
+        .expect(3)
+        .says("neither a run directory nor a baseline file");
     bench.run(&["compare", "baseline.json", &old]).expect(0);
     let worse = bench.run(&["compare", "baseline.json", &slow, "--output", "json"]).expect(1);
     let compared = worse.json();

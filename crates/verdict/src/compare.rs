@@ -114,16 +114,17 @@ impl Baseline {
     pub fn with(mut self, other: &Baseline) -> Baseline {
         let hull =
             |one: Option<f64>, other: Option<f64>, choose: fn(f64, f64) -> f64| Some(choose(one?, other?));
+        let (runs, others) = (f64::from(self.runs), f64::from(other.runs));
         self.measures = self
             .measures
             .into_iter()
             .filter_map(|one| {
                 let other = other.measures.iter().find(|measure| measure.id == one.id)?;
                 Some(Measure {
-                    value: one.value.zip(other.value).map(|(one, other)| {
-                        let (runs, others) = (f64::from(self.runs), f64::from(1u32));
-                        (one * runs + other * others) / (runs + others)
-                    }),
+                    value: one
+                        .value
+                        .zip(other.value)
+                        .map(|(one, other)| (one * runs + other * others) / (runs + others)),
                     low: hull(one.low, other.low, f64::min),
                     high: hull(one.high, other.high, f64::max),
                     n: one.n.saturating_add(other.n),
@@ -380,5 +381,9 @@ mod tests {
         let only = &all.measures[0];
         assert_eq!((all.runs, only.n, only.low, only.high), (3, 200, Some(0.1), Some(0.4)));
         assert!((only.value.unwrap() - 0.2).abs() < 1e-9);
+        // Those of a baseline that was kept count each, whichever comes first.
+        let kept = of(0.6, 0.7, 100).with(&all);
+        assert_eq!(kept.runs, 4);
+        assert!((kept.measures[0].value.unwrap() - 0.3).abs() < 1e-9);
     }
 }

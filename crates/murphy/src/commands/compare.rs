@@ -1,7 +1,9 @@
 //! `murphy compare OLD NEW`: a gate between two runs. `murphy compare --save FILE RUN…`: what later runs are held against.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
+use murphy_core::plural;
 use murphy_report::comparison;
 use murphy_verdict::{Baseline, compare};
 use serde::Serialize;
@@ -59,9 +61,14 @@ struct Saved<'a> {
 
 impl Saved<'_> {
     fn text(&self) -> String {
-        let Saved { file, measures, runs, .. } = self;
-        format!("{file}: {measures} numbers of {runs} runs\n")
+        let (numbers, runs) = (plural(self.measures as u64, "number"), plural(self.runs.into(), "run"));
+        format!("{}: {numbers} of {runs}\n", self.file)
     }
+}
+
+/// Faults as printed.
+fn named(faults: &[String]) -> String {
+    if faults.is_empty() { "none".to_owned() } else { faults.join("; ") }
 }
 
 /// Of a run directory, or read from a file.
@@ -71,7 +78,10 @@ fn baseline(path: &Path) -> Result<Baseline, Exit> {
     }
     let failed =
         |error: &dyn std::fmt::Display| fail(Exit::Failed, &format_args!("{}: {error}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
+    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => failed(&"there is neither a run directory nor a baseline file here"),
+        _ => failed(&error),
+    })?;
     serde_json::from_str(&text).map_err(|error| failed(&format_args!("not a baseline: {error}")))
 }
 
@@ -87,6 +97,16 @@ fn save(file: &Path, runs: &[std::path::PathBuf], output: OutputChoice) -> Exit 
                 let message = format!(
                     "`{}` and `{}` are two scenarios; save one baseline each",
                     first.scenario, one.scenario
+                );
+                return fail(Exit::Usage, &message);
+            }
+            // A later run is held against what one and the same fault does.
+            Some(first) if first.faults != one.faults => {
+                let message = format!(
+                    "the runs of `{}` do not have the same faults: {} and {}; save one baseline each",
+                    first.scenario,
+                    named(&first.faults),
+                    named(&one.faults)
                 );
                 return fail(Exit::Usage, &message);
             }
