@@ -9,7 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use murphy_tests::{Bench, Daemon, LongRun, murphy};
+use murphy_tests::{Bench, Daemon, LongRun, murphy, shipped_scenarios};
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 
 const LARGEST: u64 = 12_000_000;
@@ -19,6 +19,7 @@ const SLOWEST_MANY: Duration = Duration::from_secs(1);
 const EVENTS: u64 = 1_000_000;
 const SLOWEST_JUDGING: Duration = Duration::from_secs(2);
 const JUDGING_MOST: f64 = 300.0;
+/// Scenarios of all kinds, at least.
 const FILES: usize = 60;
 const IDLE: usize = 10_000;
 /// KiB of a connection that carries bytes and says nothing.
@@ -64,9 +65,9 @@ fn main() -> ExitCode {
     );
     let (long, lines) = long_file();
     println!("murphy check              {long:.2?} for a file of {lines} lines (fastest of 9)");
-    let many = many_files();
+    let (many, files) = many_files();
     println!(
-        "murphy check, plan        {many:.2?} for {FILES} files, checked in one call and planned one by one"
+        "murphy check, plan        {many:.2?} for {files} files, checked in one call and planned one by one"
     );
     let judged = judging();
     let base = base();
@@ -95,25 +96,17 @@ fn long_file() -> (Duration, usize) {
     (times.min().expect("nine times"), text.lines().count())
 }
 
-/// How long it takes to check the scenarios of the repository and copies of them in one call, and to plan each.
-fn many_files() -> Duration {
+/// How long it takes to check all scenarios of the repository and its cookbook in one call, and to plan each; how many they are.
+fn many_files() -> (Duration, usize) {
     let bench = Bench::new();
-    std::fs::create_dir(bench.path().join("all")).expect("the bench can be written");
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios");
-    let kinds: Vec<_> = std::fs::read_dir(folder)
-        .expect("the scenarios are there")
-        .map(|entry| entry.expect("it can be read").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
-        .collect();
-    let names: Vec<String> = (0..FILES).map(|number| format!("all/{number}.yaml")).collect();
-    for (name, kind) in names.iter().zip(kinds.iter().cycle()) {
-        std::fs::copy(kind, bench.path().join(name)).expect("the bench can be written");
-    }
+    let files = shipped_scenarios(&bench);
+    assert!(files.len() >= FILES, "{files:?}");
+    let check: Vec<&str> = std::iter::once("check").chain(files.iter().map(String::as_str)).collect();
     let round = || {
-        let plans = names.iter().map(|name| timed(&mut bench.command(&["plan", name])));
-        timed(&mut bench.command(&["check", "all"])) + plans.sum::<Duration>()
+        let plans = files.iter().map(|file| timed(&mut bench.command(&["plan", file])));
+        timed(&mut bench.command(&check)) + plans.sum::<Duration>()
     };
-    (0..5).map(|_| round()).min().expect("five rounds")
+    ((0..5).map(|_| round()).min().expect("five rounds"), files.len())
 }
 
 /// What judging a run of a million events costs, for each kind of run: whether all keep within the bars. The peak of memory

@@ -1,6 +1,6 @@
 //! What is printed for what is typed: the parts that need no service.
 
-use murphy_tests::{Bench, Daemon, completed, murphy};
+use murphy_tests::{Bench, Daemon, completed, murphy, shipped_scenarios};
 use serde_json::{Value, json};
 
 #[test]
@@ -282,14 +282,8 @@ fn undo_with_nothing_to_undo_says_so() {
 #[test]
 fn every_scenario_in_the_repository_passes_check_and_plans() {
     let bench = Bench::new();
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios");
-    let mut files: Vec<String> = std::fs::read_dir(folder)
-        .expect("scenarios/ is there")
-        .map(|entry| entry.expect("it can be listed").path().display().to_string())
-        .filter(|path| path.ends_with(".yaml"))
-        .collect();
-    files.sort();
-    assert!(files.len() >= 10, "{files:?}");
+    let files = shipped_scenarios(&bench);
+    assert!(files.len() >= 60, "{files:?}");
     let args: Vec<&str> = std::iter::once("check").chain(files.iter().map(String::as_str)).collect();
     bench.run(&args).expect(0);
     for file in &files {

@@ -4,7 +4,7 @@
 mod elsewhere;
 
 use elsewhere::ELSEWHERE;
-use murphy_tests::{Bench, Finished, catalogue_scenario, expecting, free_ports, repository};
+use murphy_tests::{Bench, Finished, catalogue_scenario, expecting, fenced, free_ports, repository};
 
 /// The pages of the guide. The other pages of `docs/` speak of containers, daemons and measurements that a shell line
 /// alone cannot bring about; tests of their own stand behind them.
@@ -26,27 +26,6 @@ fn pages() -> Vec<(String, String)> {
             ((*name).to_owned(), text)
         })
         .collect()
-}
-
-/// Fenced blocks: the words behind the fence, and the text.
-fn blocks(page: &str) -> Vec<(Vec<String>, String)> {
-    let mut blocks = Vec::new();
-    let mut open: Option<(Vec<String>, String)> = None;
-    for line in page.lines() {
-        match (&mut open, line.strip_prefix("```")) {
-            (None, Some(info)) => {
-                open = Some((info.split_whitespace().map(str::to_owned).collect(), String::new()));
-            }
-            (Some(_), Some(_)) => blocks.extend(open.take()),
-            (Some((_, text)), None) => {
-                text.push_str(line);
-                text.push('\n');
-            }
-            (None, None) => {}
-        }
-    }
-    assert!(open.is_none(), "a block is not closed");
-    blocks
 }
 
 /// One line of a shell, with the binary under test as `murphy`.
@@ -95,7 +74,7 @@ fn every_command_of_the_guide_does_what_it_says() {
         // One directory a page, as for a reader who follows it from top to bottom.
         let bench = Bench::new();
         had(&page, &bench);
-        for (info, block) in blocks(&text) {
+        for (info, block) in fenced(&text) {
             match info.iter().map(String::as_str).collect::<Vec<_>>()[..] {
                 ["yaml", file, ..] => drop(bench.file(file, &block)),
                 ["sh"] => {
@@ -122,7 +101,7 @@ fn every_command_of_the_guide_does_what_it_says() {
 /// The commands of Murphy that a page tells its reader to type, each with the kind of its block.
 fn typed(text: &str) -> Vec<(String, String)> {
     let mut typed = Vec::new();
-    for (info, block) in blocks(text) {
+    for (info, block) in fenced(text) {
         let kind = info.first().map_or("", String::as_str);
         for line in block.replace("\\\n", " ").lines() {
             let command = match kind {
@@ -181,7 +160,7 @@ fn every_scenario_of_the_guide_passes() {
         // One directory a page, so that a scenario finds the parts that it includes.
         let folder = page.trim_end_matches(".md");
         std::fs::create_dir(bench.path().join(folder)).unwrap();
-        for (info, block) in blocks(&text) {
+        for (info, block) in fenced(&text) {
             let broken = info.iter().any(|word| word == "broken");
             let ["yaml", name, ..] = info.iter().map(String::as_str).collect::<Vec<_>>()[..] else {
                 assert!(broken || !block.contains("murphy: 1"), "{page}: a scenario without a file name");
