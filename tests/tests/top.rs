@@ -64,6 +64,37 @@ fn a_fault_is_put_on_tuned_saved_and_gone_at_the_end_by_keys_alone() {
 }
 
 #[test]
+fn colours_are_left_out_where_they_are_not_wanted_and_what_stands_is_reversed_then() {
+    for (test, before, option, coloured) in [
+        ("no-color", "NO_COLOR=1", "", false),
+        ("never", "NO_COLOR=", "--color never", false),
+        ("always", "NO_COLOR=1", "--color always", true),
+    ] {
+        let bench = Bench::new();
+        let (upstream, [port]) = (echo(), free_ports());
+        let top = format!("top --edge cache 127.0.0.1:{port} {upstream} {option}");
+        let line = format!("{before} {} {top}", murphy().display());
+        let Some(terminal) = Terminal::open(test, &bench, &line) else { return };
+        terminal.shows("no fault stands");
+        let copy = bench.path().join("written");
+        terminal.copied_to(&copy);
+        terminal.typed("alatency 150ms");
+        terminal.key("Enter");
+        terminal.shows("1 FAULT STANDS");
+        let written = || String::from_utf8_lossy(&std::fs::read(&copy).unwrap_or_default()).into_owned();
+        // The title, bold on yellow or reversed, is among them.
+        eventually("frames are written", PATIENCE, || written().contains("STANDS"));
+        let frames = written();
+        let colours = ["\u{1b}[38;", "\u{1b}[48;", ";48;", "\u{1b}[;m"];
+        let is_coloured = colours.iter().any(|colour| frames.contains(colour));
+        assert_eq!(is_coloured, coloured, "{test}: {frames:?}");
+        assert!(coloured || frames.contains("\u{1b}[7m"), "{test}: {frames:?}");
+        terminal.typed("q");
+        terminal.shows("ended with 0");
+    }
+}
+
+#[test]
 fn a_closed_terminal_ends_it_and_its_proxies() {
     let bench = Bench::new();
     let (upstream, [port]) = (echo(), free_ports());

@@ -81,7 +81,7 @@ fn main() -> ExitCode {
         Command::Proxies(args) => commands::proxies::run(&args),
         Command::Fault(args) => commands::fault::run(&args),
         Command::Toxiproxy(args) => commands::toxiproxy::run(&args),
-        Command::Top(args) => commands::top::run(&args),
+        Command::Top(args) => commands::top::run(&args, cli.color),
         Command::DemoService(args) => commands::demo_service::run(args),
         Command::PressureWorker { task } => commands::pressure::work(&task),
         Command::Watchdog { log } => commands::watchdog::run(&log),

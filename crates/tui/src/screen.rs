@@ -14,11 +14,13 @@ use murphy_core::{RunClock, plural};
 use murphy_host as host;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use ratatui::crossterm::style::force_color_output;
 use ratatui::crossterm::terminal::LeaveAlternateScreen;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Reaction};
 use crate::order::Order;
+use crate::paint::Paint;
 use crate::panes::draw;
 use crate::panics::{Panics, on_demand};
 use crate::record::Recorded;
@@ -78,14 +80,17 @@ pub fn show(
     mut app: App,
     world: &Shared,
     stop: &CancellationToken,
+    paint: Paint,
     act: impl FnMut(Order),
 ) -> Result<(), ShowError> {
+    // `paint` decides, and not what crossterm reads in the environment.
+    force_color_output(true);
     let mut terminal = ratatui::try_init()?;
     // In place of ratatui's own, which gives the terminal back while it is drawn upon when another thread panics.
     let panics = Panics::heard();
     // The caller takes back what was done by hand, in order, also after a panic. Locks give what they hold to whoever is next.
     let watched =
-        catch_unwind(AssertUnwindSafe(|| watch(&mut terminal, &mut app, world, (stop, &panics), act)));
+        catch_unwind(AssertUnwindSafe(|| watch(&mut terminal, &mut app, world, (stop, &panics), paint, act)));
     let given_back = give_back();
     if let Some(what) = panics.first() {
         return Err(ShowError::Panicked { what: what.to_owned() });
@@ -107,6 +112,7 @@ fn watch(
     app: &mut App,
     world: &Shared,
     (stop, panics): (&CancellationToken, &Panics),
+    paint: Paint,
     mut act: impl FnMut(Order),
 ) -> io::Result<()> {
     let mut drawn: Option<Instant> = None;
@@ -123,7 +129,11 @@ fn watch(
             if let Some(order) = app.look(&seen) {
                 act(order);
             }
-            let area = terminal.draw(|frame| draw(frame, app, &seen))?.area;
+            let painted = terminal.draw(|frame| {
+                draw(frame, app, &seen);
+                paint.apply(frame.buffer_mut());
+            })?;
+            let area = painted.area;
             app.drawn_on(area, seen.proposal.as_ref().and_then(Proposal::ready));
             drawn = Some(Instant::now());
         }

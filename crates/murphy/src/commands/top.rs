@@ -11,7 +11,7 @@ use murphy_adhoc::{Attach, Consent, FromWhom, Kind, Planned, Wish, savable, watc
 use murphy_core::{EdgeName, LeaseName, Protocol, RunClock, Seed};
 use murphy_runner::{Attached, Attachment, Helm, Stop, StopReason};
 use murphy_tui::{
-    App, Daemon, EdgeSpec, Follow, Hands, Heard, Order, Own, Recorded, SavedCaller, Shared, Stack,
+    App, Daemon, EdgeSpec, Follow, Hands, Heard, Order, Own, Paint, Recorded, SavedCaller, Shared, Stack,
     StackConfig, StackOf, Via, show,
 };
 use tokio::task::JoinSet;
@@ -21,10 +21,11 @@ use super::asking::ask;
 use super::daemon::client;
 use super::sitting::exit_of;
 use super::{base, fail, note, runtime};
-use crate::args::TopArgs;
+use crate::args::{ColourChoice, TopArgs};
 use crate::exit::Exit;
 use crate::native_args::USUAL_API;
 use crate::runtime::Runtime;
+use crate::style;
 
 /// After a signal, the time for the screen to be given back.
 const GRACE: Duration = Duration::from_secs(2);
@@ -32,7 +33,7 @@ const GRACE: Duration = Duration::from_secs(2);
 const GLANCE: Duration = Duration::from_secs(1);
 
 /// Shows until a key or a signal ends it; every fault that was put on by hand is gone then.
-pub fn run(args: &TopArgs) -> Exit {
+pub fn run(args: &TopArgs, colour: ColourChoice) -> Exit {
     let protocol = if args.http { Protocol::Http } else { Protocol::Tcp };
     let edges = match edges(&args.edge, protocol) {
         Ok(edges) => edges,
@@ -55,7 +56,8 @@ pub fn run(args: &TopArgs) -> Exit {
         Err(exit) => return exit,
     };
     let stop = Stop::new();
-    let screen = Screen::default();
+    let paint = if style::stdout(colour) { Paint::Coloured } else { Paint::Plain };
+    let screen = Screen { paint, ..Screen::default() };
     let mut tasks = JoinSet::new();
     // A second signal ends it at once; what is not in this process is then taken back by the watchdog.
     let watched = stop.clone();
@@ -120,12 +122,13 @@ struct Screen {
     end: CancellationToken,
     /// It is given back.
     given_back: CancellationToken,
+    paint: Paint,
 }
 
 impl Screen {
     fn show(&self, app: App, world: &Shared, act: impl FnMut(Order)) -> Result<(), Exit> {
         self.taken.cancel();
-        let shown = show(app, world, &self.end, act);
+        let shown = show(app, world, &self.end, self.paint, act);
         self.given_back.cancel();
         shown.map_err(|error| fail(Exit::Failed, &error))
     }
