@@ -287,7 +287,8 @@ fn every_scenario_in_the_repository_passes_check_and_plans() {
     let args: Vec<&str> = std::iter::once("check").chain(files.iter().map(String::as_str)).collect();
     bench.run(&args).expect(0);
     for file in &files {
-        bench.run(&["plan", file]).expect(0).says("undo");
+        let plan = bench.run(&["plan", file]).expect(0).says("undo");
+        assert!(plan.stdout.is_ascii(), "{}", plan.stdout);
     }
     assert!(bench.journals().is_empty(), "nothing was started");
     assert!(murphy().is_file());

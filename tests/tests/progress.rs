@@ -17,7 +17,7 @@ fn scenario(bench: &Bench) {
              load:\n\
              \x20 users: {{ http: GET http://127.0.0.1:{listen}/, rate: 200/s }}\n\
              phases: {{ warm-up: 0s, baseline: 1s, fault: 1500ms, recovery: 1s }}\nlearn: all\n\
-             faults: [{{ name: slow, edge: shop, inject: {{ latency: 20ms }} }}]\n"
+             faults: [{{ name: slow, edge: shop, inject: {{ latency: {{ delay: 20ms, jitter: 1ms }} }} }}]\n"
         ),
     );
 }
@@ -71,6 +71,7 @@ fn a_run_without_a_terminal_tells_in_plain_lines_and_draws_nothing() {
     told_in_order(&finished.stderr);
     for stream in [&finished.stderr, &finished.stdout] {
         assert!(!stream.contains('\u{1b}') && !stream.contains('\r'), "{stream:?}");
+        assert!(stream.is_ascii() && stream.contains("latency 20ms +- 1ms"), "{stream:?}");
     }
     assert!(!finished.stderr.contains("s/3s"), "a bar in {}", finished.stderr);
 }

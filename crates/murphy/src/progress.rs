@@ -189,7 +189,7 @@ impl Progress {
         let line = format!("{:>7.1}s  {}{text}", at.as_secs_f64(), self.label);
         match self.show {
             Show::Live => self.bar.println(line),
-            Show::Lines => crate::commands::note(&line),
+            Show::Lines => crate::commands::murmur(&crate::style::ascii(&line)),
             Show::Nothing => {}
         }
     }

@@ -33,6 +33,12 @@ pub fn report(choice: ColourChoice) -> Style {
     }
 }
 
+/// Lines for a pipe or the log of a pipeline: ASCII and no colours, as a report is there.
+pub fn ascii(lines: &str) -> String {
+    let style = Style { ink: Ink::Plain, glyphs: Glyphs::Ascii };
+    lines.lines().map(|line| style.clean(line) + "\n").collect()
+}
+
 /// Colours on standard error.
 pub fn stderr(choice: ColourChoice) -> bool {
     wanted(choice, std::io::stderr().is_terminal(), no_color())
@@ -49,5 +55,13 @@ mod tests {
         assert!(!wanted(ColourChoice::Auto, false, false));
         assert!(wanted(ColourChoice::Always, false, true));
         assert!(!wanted(ColourChoice::Never, true, false));
+    }
+
+    #[test]
+    fn lines_for_a_log_are_ascii_and_keep_their_ends() {
+        assert_eq!(
+            ascii("latency 1s ± 50ms on web → db\n\n  2 × ü\n"),
+            "latency 1s +- 50ms on web -> db\n\n  2 x ?\n"
+        );
     }
 }

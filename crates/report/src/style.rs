@@ -55,7 +55,7 @@ impl Style {
 
     /// The text in the characters that may be used. Control characters never pass: a service's last words must not steer
     /// a terminal.
-    pub(crate) fn clean(self, text: &str) -> String {
+    pub fn clean(self, text: &str) -> String {
         let mut clean = String::with_capacity(text.len());
         for c in text.chars() {
             match c {

@@ -1,5 +1,7 @@
 //! `murphy plan FILE`: a dry run. Nothing is touched.
 
+use std::io::IsTerminal as _;
+
 use murphy_scenario::{Plan, plan_text};
 
 use super::experiment::settings;
@@ -7,6 +9,7 @@ use super::{check, fail, print};
 use crate::args::{ColourChoice, PlanArgs};
 use crate::exit::Exit;
 use crate::output_args::OutputChoice;
+use crate::style::ascii;
 
 /// Prints the plan.
 pub fn run(args: &PlanArgs, colour: ColourChoice) -> Exit {
@@ -31,7 +34,8 @@ pub fn run(args: &PlanArgs, colour: ColourChoice) -> Exit {
         if number > 0 {
             print("\n");
         }
-        print(&plan_text(&loaded.plan));
+        let text = plan_text(&loaded.plan);
+        print(&if std::io::stdout().is_terminal() { text } else { ascii(&text) });
     }
     Exit::Graceful
 }
