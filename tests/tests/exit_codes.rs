@@ -188,3 +188,21 @@ fn a_stop_condition_ends_the_run_and_the_failure_stands_1() {
     assert!(begun.elapsed() < std::time::Duration::from_secs(55), "{:?}", begun.elapsed());
     assert!(bench.undo_logs().is_empty());
 }
+
+#[test]
+fn a_probe_that_fails_for_too_long_ends_the_run_as_well() {
+    let bench = Bench::new();
+    let ports = free_ports();
+    let text = scenario(ports, "{ edge: items, inject: reset }", "read: { success: \">= 98%\" }")
+        .replace("fault: 3s", "fault: 60s")
+        + &format!(
+            "probes: {{ item: {{ http: \"http://127.0.0.1:{}/items/1\", every: 250ms }} }}\n",
+            ports[1]
+        )
+        + "abort-if: [ \"item failing for 1s\" ]\n";
+    bench.file("s.yaml", &text);
+    let begun = std::time::Instant::now();
+    bench.run(&["run", "s.yaml"]).says("item failing for 1s").expect(1).says("NOT GRACEFUL");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(55), "{:?}", begun.elapsed());
+    assert!(bench.undo_logs().is_empty());
+}

@@ -1,9 +1,10 @@
-//! Stop conditions: `browse success < 20% for 10s` ends a run before more harm is done. Pure: events in, a rule out.
+//! Stop conditions: `browse success < 20% for 10s` and `ready failing for 10s` end a run before more harm is done. Pure: events in, a
+//! rule out.
 
 use std::collections::VecDeque;
 
-use murphy_core::{Event, EventKind, Offset, Phase, SampleOutcome};
-use murphy_scenario::AbortRule;
+use murphy_core::{Chance, Event, EventKind, Offset, Phase, SampleOutcome};
+use murphy_scenario::{AbortRule, AbortWhen};
 
 /// Fewer answers than this in the window decide nothing.
 const ENOUGH: usize = 5;
@@ -20,9 +21,10 @@ pub(crate) struct AbortWatch {
 #[derive(Debug)]
 struct Watched {
     rule: AbortRule,
-    /// End and goodness of the requests in the window.
+    /// Of a load: end and goodness of the requests in the window.
     window: VecDeque<(Offset, bool)>,
     good: usize,
+    /// The first request; of a probe, the first question since the last good answer.
     began: Option<Offset>,
 }
 
@@ -50,10 +52,20 @@ impl AbortWatch {
                     && sample.intended >= self.since
                     && sample.outcome != SampleOutcome::Unfinished =>
             {
-                self.rules
-                    .iter_mut()
-                    .filter(|watched| watched.rule.load == sample.load)
-                    .find_map(|watched| watched.take(sample.ended, sample.is_ok()))
+                self.rules.iter_mut().find_map(|watched| match watched.rule.when {
+                    AbortWhen::Success { ref load, below } if *load == sample.load => {
+                        watched.take(sample.ended, sample.is_ok(), below)
+                    }
+                    _ => None,
+                })
+            }
+            EventKind::Probe { probe, asked, ok, .. } if self.counting && *asked >= self.since => {
+                self.rules.iter_mut().find_map(|watched| match watched.rule.when {
+                    AbortWhen::Failing { probe: ref meant } if meant == probe => {
+                        watched.answered(*asked, *ok)
+                    }
+                    _ => None,
+                })
             }
             _ => None,
         }
@@ -67,7 +79,17 @@ impl Watched {
         self.began = None;
     }
 
-    fn take(&mut self, ended: Offset, good: bool) -> Option<String> {
+    /// A probe's answer. One alone says nothing of how long it has been so.
+    fn answered(&mut self, asked: Offset, ok: bool) -> Option<String> {
+        if ok {
+            self.forget();
+            return None;
+        }
+        let began = *self.began.get_or_insert(asked);
+        (asked > began && asked.since(began) >= self.rule.lasts).then(|| self.rule.text.clone())
+    }
+
+    fn take(&mut self, ended: Offset, good: bool, below: Chance) -> Option<String> {
         let began = *self.began.get_or_insert(ended);
         self.window.push_back((ended, good));
         self.good += usize::from(good);
@@ -79,19 +101,21 @@ impl Watched {
         }
         let long_enough = ended.since(began) >= self.rule.lasts && self.window.len() >= ENOUGH;
         let share = self.good as f64 / self.window.len() as f64;
-        (long_enough && share < self.rule.success_below.as_fraction()).then(|| self.rule.text.clone())
+        (long_enough && share < below.as_fraction()).then(|| self.rule.text.clone())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use murphy_core::{LoadName, Sample, Served, Span};
+    use murphy_core::{LoadName, ProbeName, Sample, Served, Span};
 
     fn watch() -> AbortWatch {
         AbortWatch::new(&[AbortRule {
-            load: LoadName::new("browse").unwrap(),
-            success_below: "20%".parse().unwrap(),
+            when: AbortWhen::Success {
+                load: LoadName::new("browse").unwrap(),
+                below: "20%".parse().unwrap(),
+            },
             lasts: Span::from_secs(2),
             text: "browse success < 20% for 2s".into(),
         }])
@@ -146,6 +170,35 @@ mod tests {
         assert_eq!(rule, "browse success < 20% for 2s");
         // Of the 21 answers in a window of 2 s at most 4 may be good: the 17th failure decides.
         assert!((3_500..=4_000).contains(&at), "{at}");
+    }
+
+    /// When each question is asked, and whether its answer is good.
+    fn ask(
+        watch: &mut AbortWatch,
+        name: &str,
+        answers: impl IntoIterator<Item = (u64, bool)>,
+    ) -> Option<u64> {
+        answers.into_iter().find_map(|(millis, ok)| {
+            let asked = Offset::from_micros(millis * 1000);
+            let took = Span::from_millis(3);
+            let probe = ProbeName::new(name).unwrap();
+            let kind = EventKind::Probe { probe, asked, took, ok, saw: String::new() };
+            watch.on(&Event { seq: 0, at: asked + took, kind }).map(|_| millis)
+        })
+    }
+
+    #[test]
+    fn a_probe_that_is_good_once_has_its_whole_time_again() {
+        let failing = AbortWhen::Failing { probe: ProbeName::new("ready").unwrap() };
+        let text = "ready failing for 2s".to_owned();
+        let mut watch = AbortWatch::new(&[AbortRule { when: failing, lasts: Span::from_secs(2), text }]);
+        begin(&mut watch, Phase::WarmUp);
+        assert_eq!(ask(&mut watch, "ready", (0..10).map(|n| (n * 500, false))), None);
+        begin(&mut watch, Phase::Fault);
+        assert_eq!(ask(&mut watch, "other", (10..30).map(|n| (n * 500, false))), None);
+        // Bad from 15 s on, good at 16.5 s, bad again from 17 s on.
+        let met = ask(&mut watch, "ready", (30..60).map(|n| (n * 500, n == 33)));
+        assert_eq!(met, Some(19_000));
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub(crate) struct Document {
     /// What must hold, by the name of a load, a probe or an edge; `recovery` and `isolation` are about the run.
     #[serde(default)]
     pub(crate) expect: ExpectDoc,
-    /// Stop conditions, as `LOAD success < 20% for 10s`: everything is taken back at once.
+    /// Stop conditions, as `LOAD success < 20% for 10s` or `PROBE failing for 10s`: everything is taken back at once.
     #[serde(default)]
     pub(crate) abort_if: Vec<String>,
     /// `all` prints every fact found, with an `expect:` block to paste.

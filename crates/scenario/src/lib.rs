@@ -48,8 +48,8 @@ pub use diagnostic::{Also, Colour, Diagnostic, Diagnostics, Severity};
 pub use document::NetworkDoc;
 pub use load::{Loaded, load, load_all, load_all_text, load_text};
 pub use plan::{
-    AbortRule, Arrivals, Capture, CaptureFrom, ContainerQuestion, Counted, EdgePlan, FaultStep, FaultTarget,
-    Given, HeaderTest, HttpRequest, LedgerPlan, LoadPlan, Login, Plan, ProbePlan, ProbeState,
+    AbortRule, AbortWhen, Arrivals, Capture, CaptureFrom, ContainerQuestion, Counted, EdgePlan, FaultStep,
+    FaultTarget, Given, HeaderTest, HttpRequest, LedgerPlan, LoadPlan, Login, Plan, ProbePlan, ProbeState,
     ProcessSelector, Question, Ramp, RampStage, Route, ServicePlan, Sight, StackKeep, StackPlan, Trigger,
     command_text,
 };

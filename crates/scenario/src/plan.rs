@@ -294,15 +294,41 @@ pub struct ProbePlan {
     pub capture: Vec<Capture>,
 }
 
+/// What a stop condition watches.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum AbortWhen {
+    /// Fewer users are served well.
+    Success {
+        /// Of this load.
+        load: LoadName,
+        /// The share of good answers below which it counts.
+        below: Chance,
+    },
+    /// No answer is good.
+    Failing {
+        /// Of this probe.
+        probe: ProbeName,
+    },
+}
+
+impl AbortWhen {
+    /// The name of what is watched.
+    pub fn name(&self) -> &str {
+        match self {
+            AbortWhen::Success { load, .. } => load.as_str(),
+            AbortWhen::Failing { probe } => probe.as_str(),
+        }
+    }
+}
+
 /// A stop condition: when it holds, everything is taken back at once.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct AbortRule {
-    /// Whose success is watched.
-    pub load: LoadName,
-    /// The share of good answers below which it counts.
-    pub success_below: Chance,
-    /// For how long it must stay below.
+    /// What is watched, and what must not be.
+    pub when: AbortWhen,
+    /// For how long it must stay so.
     #[serde(rename = "for")]
     pub lasts: Span,
     /// As the author wrote it.

@@ -33,7 +33,7 @@ pub fn plan_text(plan: &Plan) -> String {
     section(&mut out, "probes", probes);
     section(&mut out, "faults", plan.faults.iter().map(|step| (step.id.as_str(), fault_text(plan, step))));
     section(&mut out, "expect", plan.expectations.iter().map(|rule| (rule.id.as_str(), rule.text.clone())));
-    section(&mut out, "abort if", plan.abort_if.iter().map(|rule| (rule.load.as_str(), rule.text.clone())));
+    section(&mut out, "abort if", plan.abort_if.iter().map(|rule| (rule.when.name(), rule.text.clone())));
     time_line(&mut out, plan);
     plan.secrets.hide(&out).into_owned()
 }

@@ -184,26 +184,42 @@ impl FromStr for Factor {
 /// What a stop condition says.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Abort {
-    pub(crate) load: String,
-    /// Where the load's name stands.
-    pub(crate) load_at: Range<usize>,
-    pub(crate) below: Chance,
+    /// The name of a load or a probe.
+    pub(crate) name: String,
+    /// Where it stands.
+    pub(crate) name_at: Range<usize>,
+    pub(crate) state: AbortState,
     pub(crate) lasts: Span,
 }
 
-/// `browse success < 20% for 10s`.
+/// What a stop condition says that somebody is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum AbortState {
+    /// A load: its share of good answers is smaller.
+    Below(Chance),
+    /// A probe: no answer is good.
+    Failing,
+}
+
+/// `browse success < 20% for 10s`, `ready failing for 10s`.
 pub(crate) fn abort(text: &str) -> Result<Abort, SentenceError> {
-    let mut words = Words::of(text, "write \"LOAD success < 20% for 10s\"");
-    let (load, load_at) = words.next();
-    if load.is_empty() || load == "success" {
-        return Err(words.error(load_at, "the name of a load is missing".to_owned()));
+    let help = "write \"LOAD success < 20% for 10s\" or \"PROBE failing for 10s\"";
+    let mut words = Words::of(text, help);
+    let (name, name_at) = words.next();
+    if matches!(name, "" | "success" | "failing") {
+        return Err(words.error(name_at, "the name of a load or a probe is missing".to_owned()));
     }
-    words.expect("success")?;
-    words.expect("<")?;
-    let below = words.quantity(Some("for"))?;
+    let state = match words.next() {
+        ("success", _) => {
+            words.expect("<")?;
+            AbortState::Below(words.quantity(Some("for"))?)
+        }
+        ("failing", _) => AbortState::Failing,
+        (word, at) => return Err(words.unexpected(word, at, "success")),
+    };
     words.expect("for")?;
     let lasts = words.quantity(None)?;
-    Ok(Abort { load: load.to_owned(), load_at, below, lasts })
+    Ok(Abort { name: name.to_owned(), name_at, state, lasts })
 }
 
 #[cfg(test)]
@@ -222,7 +238,11 @@ mod tests {
         assert_eq!(at_most_factor("<= 1.2"), Ok(1.2));
         assert_eq!(at_least_rate(">= 100/s"), Ok("100/s".parse().unwrap()));
         let rule = abort("browse success < 20% for 10s").unwrap();
-        assert_eq!((rule.load.as_str(), rule.lasts), ("browse", Span::from_secs(10)));
+        assert_eq!((rule.name.as_str(), rule.lasts), ("browse", Span::from_secs(10)));
+        assert_eq!(rule.state, AbortState::Below(percent("20%")));
+        let rule = abort("ready failing for 5s").unwrap();
+        assert_eq!((rule.name.as_str(), rule.lasts), ("ready", Span::from_secs(5)));
+        assert_eq!(rule.state, AbortState::Failing);
     }
 
     #[test]
@@ -248,9 +268,17 @@ mod tests {
         for text in ["<= 0.5", "<= nan", "<= inf", "<= 1e3"] {
             assert!(at_most_factor(text).is_err(), "{text}");
         }
-        for text in
-            ["", "success < 2% for 1s", "a success > 2% for 1s", "a success < 2%", "a success < 2% for 1s x"]
-        {
+        for text in [
+            "",
+            "success < 2% for 1s",
+            "a success > 2% for 1s",
+            "a success < 2%",
+            "a success < 2% for 1s x",
+            "failing for 1s",
+            "a failing",
+            "a failing < 2% for 1s",
+            "a fails for 1s",
+        ] {
             assert!(abort(text).is_err(), "{text}");
         }
     }

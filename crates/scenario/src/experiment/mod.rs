@@ -22,19 +22,19 @@ mod timing;
 mod trigger;
 mod unseen;
 
-use murphy_core::{LoadName, Purpose, Secrets, Seed};
+use murphy_core::{LoadName, ProbeName, Purpose, Secrets, Seed};
 
 use crate::diagnostic::Findings;
 use crate::document::Document;
 use crate::include::{Gathered, Together};
 use crate::matrix::Cell;
 use crate::node::{Gone, Node};
-use crate::plan::{AbortRule, Plan};
+use crate::plan::{AbortRule, AbortWhen, Plan};
 use crate::problem;
-use crate::sentence;
+use crate::sentence::{self, AbortState};
 use crate::settings::Settings;
 use crate::source_map::Region;
-use context::{Check, Cursor};
+use context::{Check, Cursor, Kind};
 
 /// The version of the scenario language.
 const VERSION: u32 = 1;
@@ -218,10 +218,19 @@ fn aborts(check: &mut Check<'_, '_>, here: Cursor<'_>, texts: &[String]) -> Vec<
                 check.findings.error(at.part(error.at), error.message).help(error.help);
             }
             Ok(abort) => {
-                check.must_be_load(&abort.load, at.part(abort.load_at));
-                if let Ok(load) = LoadName::new(&abort.load) {
-                    let (success_below, lasts) = (abort.below, abort.lasts);
-                    rules.push(AbortRule { load, success_below, lasts, text: text.trim().to_owned() });
+                let place = at.part(abort.name_at);
+                let when = match abort.state {
+                    AbortState::Below(below) => {
+                        check.must_be_load(&abort.name, place);
+                        LoadName::new(&abort.name).map(|load| AbortWhen::Success { load, below })
+                    }
+                    AbortState::Failing => {
+                        check.must_be(Kind::Probe, &abort.name, place);
+                        ProbeName::new(&abort.name).map(|probe| AbortWhen::Failing { probe })
+                    }
+                };
+                if let Ok(when) = when {
+                    rules.push(AbortRule { when, lasts: abort.lasts, text: text.trim().to_owned() });
                 }
             }
         }
