@@ -343,7 +343,7 @@ mod tests {
     #[test]
     fn a_number_that_is_no_longer_told_is_lost_and_never_the_same() {
         let old = measure(Better::Lower, 0.1, 0.2);
-        assert_eq!(change(&old, &Measure { low: None, ..old.clone() }, 0.0), Change::Lost);
+        assert_eq!(change(&old, &Measure { low: None, high: None, ..old.clone() }, 0.0), Change::Lost);
         // Not recovered within the run: the lower end is known, and enough.
         let never = Measure { low: Some(9.0), high: None, ..old.clone() };
         assert_eq!(change(&old, &never, 0.0), Change::Worse);
