@@ -3,7 +3,8 @@
 //!
 //! Up by doubling until a level breaks, then by halving the ratio between the highest that held and the lowest that broke,
 //! each level decided by Wald's sequential test (1945), so that a hopeless level costs seconds. In the end both ends are
-//! tried afresh, twice each; a contradiction widens the answer. The answer is an interval, never a number.
+//! tried afresh, twice each; a contradiction widens the answer. The way up has tried what is milder; what is worse is tried
+//! last, for a breaker or a fallback may make of the worse trouble the lesser one. The answer is an interval, never a number.
 
 /// What counts as broken. Between the two shares the answer may go either way.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -140,6 +141,8 @@ enum Stage {
     Below(u8),
     /// Tries of the upper end that are left.
     Above(u8),
+    /// Tries of a level worse than that which are left before it is believed to hold.
+    Beyond(u8),
     Over,
 }
 
@@ -248,11 +251,11 @@ impl Search {
                 self.level = self.broke.unwrap_or(self.bounds.to);
             }
             (Stage::Above(left), Held::No) if left > 1 => self.stage = Stage::Above(left - 1),
-            (Stage::Above(_), Held::No) => {
-                if let (Some(holds), Some(breaks)) = (self.held, self.broke) {
-                    self.end(Limit::Between { holds, breaks });
-                }
-            }
+            (Stage::Above(_), Held::No) => self.look_beyond(),
+            (Stage::Beyond(_), Held::No) => self.end_between(),
+            // Once may be chance.
+            (Stage::Beyond(left), Held::Yes) if left > 1 => self.stage = Stage::Beyond(left - 1),
+            (Stage::Beyond(_), Held::Yes) => self.end(Limit::NotMonotone),
             // An end that does not stand a second look is not the end: the interval opens on that side.
             (Stage::Below(_), Held::No) => {
                 self.contradicted();
@@ -282,6 +285,23 @@ impl Search {
         self.contradictions += 1;
         if self.contradictions > MOST_CONTRADICTIONS {
             self.end(Limit::NotMonotone);
+        }
+    }
+
+    /// Tries a level twice as bad as the one that breaks, where there is one.
+    fn look_beyond(&mut self) {
+        let Some(breaks) = self.broke else { return };
+        let worse = (breaks * 2.0).min(self.bounds.to);
+        if worse <= breaks {
+            return self.end_between();
+        }
+        self.stage = Stage::Beyond(CONFIRMATIONS);
+        self.level = worse;
+    }
+
+    fn end_between(&mut self) {
+        if let (Some(holds), Some(breaks)) = (self.held, self.broke) {
+            self.end(Limit::Between { holds, breaks });
         }
     }
 
@@ -411,6 +431,29 @@ mod tests {
         // As one behind a breaker that opened meanwhile: whatever is worse is answered at once, and well.
         let (answer, _) = answered(|level, before| level >= 640.0 && before < 12);
         assert_eq!(answer, Limit::NotMonotone);
+    }
+
+    #[test]
+    fn a_service_that_holds_at_a_worse_level_than_one_that_breaks_it_has_no_one_limit() {
+        // As one whose breaker opens, or whose fallback is taken, only where calls are slower still.
+        let (answer, decided) = answered(|level, _| (600.0..1_200.0).contains(&level));
+        assert_eq!(answer, Limit::NotMonotone, "{decided:?}");
+        let worst = decided.last().map(|decided| (decided.level >= 1_200.0, decided.held));
+        assert_eq!(worst, Some((true, Held::Yes)), "{decided:?}");
+        // Once is chance.
+        let (_, whole) = answered(|level, _| level >= 600.0);
+        let last = whole.len() - 1;
+        assert!(whole[last].level >= 1_200.0, "{whole:?}");
+        let (answer, again) = answered(|level, before| level >= 600.0 && before != last);
+        assert!(matches!(answer, Limit::Between { .. }) && again.len() == whole.len() + 1, "{again:?}");
+    }
+
+    #[test]
+    fn nothing_is_tried_beyond_the_worst_level_that_may_be() {
+        let (answer, decided) = answered(|level, _| level >= 4_900.0);
+        let Limit::Between { breaks, .. } = answer else { panic!("{answer:?}") };
+        assert_eq!(breaks, 5_000.0);
+        assert!(decided.iter().all(|decided| decided.level <= 5_000.0), "{decided:?}");
     }
 
     #[test]
