@@ -31,7 +31,8 @@ use args::{Cli, Command};
 use exit::Exit;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse_from(daemon_args::with_go_flags(std::env::args_os())) {
+    let words = args::with_limit_of_a_fault(daemon_args::with_go_flags(std::env::args_os()));
+    let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers, not mistakes; clap says which by its own code.
