@@ -1,8 +1,8 @@
 //! Expectations about facts, and what `learn: all` proposes, from journals whose truth is known.
 
 use murphy_core::{
-    Answer, Event, EventKind, FaultId, Frequency, HandDeed, Learn, Offset, Phase, RateRamp, Rule, Seed, Span,
-    Subject, Verdict,
+    Answer, Event, EventKind, FaultId, Frequency, HandDeed, Learn, Offset, Phase, RateRamp, Rule, Seed,
+    Served, Span, Subject, Verdict,
 };
 use murphy_testkit::golden::{Break, Bystander, Caller, Golden, Trouble};
 use murphy_verdict::{Baseline, Cause, Detector, Finding, Hearing, Judgement, State, compare, judge};
@@ -91,6 +91,40 @@ fn a_stale_answer_makes_a_dependency_soft_and_an_error_hard() {
     };
     assert_eq!(soft(Caller::careful())[0].1, Answer::Pass);
     assert_eq!(soft(Caller::careless())[0].1, Answer::Fail);
+}
+
+/// The same run, of a service that never says how it came by an answer.
+fn unsaid(mut journal: Vec<Event>) -> Vec<Event> {
+    for event in &mut journal {
+        if let EventKind::Sample(sample) = &mut event.kind {
+            sample.served = Served::Fresh;
+        }
+    }
+    journal
+}
+
+#[test]
+fn answers_that_hide_that_nobody_was_asked_are_told_of_and_are_no_fallback() {
+    let found = |caller, broken| {
+        let journal = unsaid(Golden::new("facts", caller, broken).journal());
+        fact(&judge(&journal), Detector::Fallback, &users()).clone()
+    };
+    for broken in [Break::Reset, Break::Hang] {
+        let hidden = found(Caller::careful(), broken);
+        assert!(matches!(hidden.state, State::Inconclusive { .. }), "{broken:?}: {}", hidden.text);
+        assert!(hidden.text.contains("silent degradation"), "{broken:?}: {}", hidden.text);
+        let share = hidden.param("unsaid").and_then(|unsaid| unsaid.value).expect("a share");
+        assert!(share > 0.9, "{broken:?}: {share}");
+    }
+    // Whose calls are answered, if late, and who hands an error on, hide nothing.
+    for (caller, broken) in [
+        (Caller::careful(), Break::Latency(Span::from_millis(50))),
+        (Caller::careless(), Break::Latency(Span::from_millis(50))),
+        (Caller { stale: false, ..Caller::careful() }, Break::Reset),
+    ] {
+        let open = found(caller, broken);
+        assert!(open.param("unsaid").is_none(), "{broken:?}: {}", open.text);
+    }
 }
 
 #[test]
