@@ -12,6 +12,9 @@ use crate::words;
 
 /// Calls that must have been due in a silence: P(silence) <= e^-12.
 const FEWEST_DUE: f64 = 12.0;
+/// Silences of a fixed window vary by less than this (standard deviation over mean; breakers by about 0.02). Of one who turns calls
+/// away by chance, as adaptive throttling does, they vary by 0.9 or so.
+const ALIKE: f64 = 0.2;
 /// Consecutive failed calls without a silence, before a breaker is called absent: covers breakers that wait for 100 calls.
 const FEWEST_FAILED: usize = 150;
 
@@ -115,14 +118,16 @@ fn open(edge: &EdgeView, calls: &[&Call], silences: &[Window], first: Window, cl
         .collect();
     let tries = quantile(&tried, 0.5).map_or(0, |tries| tries.value as u64);
     params.insert("probes".to_owned(), Reading::count(tries, tried.len() as u64));
-    let cv = variation(&lengths);
+    let between = between_tries(edge, silences);
+    let cv = variation(&between);
     params.insert("variation".to_owned(), Reading::ratio(cv, None, n));
-    if lengths.len() >= 3 && cv > 0.5 {
-        return Found::present(
+    if between.len() >= 3 && cv > ALIKE {
+        return Found::undecided(
             params,
             format!(
-                "{opened}, with silences of differing length: adaptive throttling rather than a fixed window"
+                "{opened}, with silences of differing length: adaptive throttling, or a breaker whose windows are not alike"
             ),
+            "what the caller is configured to do: from outside the two look alike",
         );
     }
     Found::present(params, format!("{opened}, tries again every {}", words::micros(length)))
@@ -142,10 +147,26 @@ fn closes(run: &RunView<'_>, edge: &EdgeView, expected: &Expected) -> Option<u64
     Some(closed.began - lifted)
 }
 
-fn variation(lengths: &[(u64, bool)]) -> f64 {
+/// Lengths of the silences between two tries. The first one of a fault may be shorter than its window, for some look at the callee
+/// at times of their own; one that no call ended was cut short.
+fn between_tries(edge: &EdgeView, silences: &[Window]) -> Vec<f64> {
+    let of_one_fault =
+        |pair: &&[Window]| edge.hurt.iter().any(|part| part.holds(pair[0].from) && part.holds(pair[1].from));
+    let is_call = |at: u64| edge.calls.binary_search_by_key(&at, |call| call.began).is_ok();
+    silences
+        .windows(2)
+        .filter(of_one_fault)
+        .map(|pair| pair[1])
+        .filter(|silence| is_call(silence.to))
+        .map(|silence| silence.length() as f64)
+        .collect()
+}
+
+/// The standard deviation over the mean.
+fn variation(lengths: &[f64]) -> f64 {
     let n = lengths.len() as f64;
-    let mean = lengths.iter().map(|length| length.0 as f64).sum::<f64>() / n;
-    let variance = lengths.iter().map(|length| (length.0 as f64 - mean).powi(2)).sum::<f64>() / n;
+    let mean = lengths.iter().sum::<f64>() / n;
+    let variance = lengths.iter().map(|length| (length - mean).powi(2)).sum::<f64>() / n;
     if mean > 0.0 { variance.sqrt() / mean } else { 0.0 }
 }
 
@@ -225,4 +246,74 @@ fn users_are_answered_fast(run: &RunView<'_>, gap: Window, fast: f64) -> bool {
         .map(|point| (point.service_time(), false))
         .collect();
     quantile(&latencies, 0.9).is_some_and(|latency| latency.value <= fast)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judgement::State;
+    use crate::phase::Windows;
+    use murphy_core::{EdgeName, ExchangeEnd};
+
+    const SECOND: u64 = 1_000_000;
+
+    fn call(began: u64) -> Call {
+        Call {
+            began,
+            answered: None,
+            ended: began + 1_000,
+            end: ExchangeEnd::Failed,
+            touched: true,
+            answer: None,
+            done_unknown: false,
+            mark: None,
+        }
+    }
+
+    /// An edge that is sick from 10 s to 60 s, and called then after each of these silences, which the fault cuts short at its end.
+    fn called_after(silences: &[u64]) -> (EdgeView, Vec<Window>) {
+        let mut edge = EdgeView {
+            name: EdgeName::new("edge").unwrap(),
+            from: None,
+            instance_of: None,
+            calls: (0..5).map(|n| call(10 * SECOND + n * 50_000)).collect(),
+            conns: Vec::new(),
+            harm: Harm::Error,
+            delays: false,
+            blind: false,
+            hurt: Windows::union(vec![Window { from: 10 * SECOND, to: 60 * SECOND }]),
+        };
+        let mut windows = Vec::new();
+        for silence in silences {
+            let from = edge.calls.last().map_or(0, |call| call.ended);
+            windows.push(Window { from, to: from + silence });
+            edge.calls.push(call(from + silence));
+        }
+        windows.push(Window { from: edge.calls.last().map_or(0, |call| call.ended), to: 60 * SECOND });
+        (edge, windows)
+    }
+
+    fn said(silences: &[u64]) -> Found {
+        let (edge, windows) = called_after(silences);
+        let calls: Vec<&Call> = edge.calls.iter().collect();
+        open(&edge, &calls, &windows, windows[0], None)
+    }
+
+    #[test]
+    fn silences_of_one_length_are_a_breaker_and_those_of_chance_are_not_called_one() {
+        let breaker = said(&[5_000_000, 5_040_000, 5_010_000, 5_080_000]);
+        assert!(matches!(breaker.state, State::Present { .. }), "{}", breaker.text);
+        let chance = said(&[900_000, 4_100_000, 2_300_000, 7_600_000, 1_200_000]);
+        let State::Inconclusive { params, .. } = &chance.state else { panic!("{}", chance.text) };
+        assert!(chance.text.contains("adaptive throttling"), "{}", chance.text);
+        assert_eq!(params.get("opens").and_then(|opens| opens.value), Some(6.0));
+    }
+
+    #[test]
+    fn silences_that_were_cut_short_do_not_count_in_how_they_vary() {
+        let (edge, windows) = called_after(&[700_000, 5_000_000, 5_000_000, 5_000_000]);
+        assert_eq!(between_tries(&edge, &windows), [5_000_000.0; 3]);
+        let breaker = said(&[700_000, 5_000_000, 5_000_000, 5_000_000]);
+        assert!(matches!(breaker.state, State::Present { .. }), "{}", breaker.text);
+    }
 }

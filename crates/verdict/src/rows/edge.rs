@@ -3,7 +3,7 @@
 use murphy_core::{EdgeName, Span};
 
 use super::{Case, Draft};
-use crate::detect::ages;
+use crate::detect::{ages, caller_died};
 use crate::judgement::{Detector, Finding, Reading, RowKind, State};
 use crate::stats::{Share, wilson};
 use crate::words;
@@ -170,19 +170,19 @@ pub(super) fn breaker(case: &Case<'_>, name: &EdgeName, want: &str) -> Draft {
          without that",
     );
     let finding = case.finding(Detector::Breaker, name);
+    // Calls that stop are what is asked for, whether a fixed window stops them or chance. Those of the dead stop too.
+    let lives = || case.run.edges.iter().any(|edge| &edge.name == name && !caller_died(case.run, edge));
+    let opens = finding.and_then(|finding| Some((finding, finding.param("opens")?.clone())));
+    if let Some((finding, opens)) = opens.filter(|_| lives()) {
+        let mut draft = draft;
+        let text = match opens.value {
+            Some(1.0) => "open once".to_owned(),
+            _ => format!("open {} times", opens.text),
+        };
+        draft.during = Some(opens.says(text));
+        return draft.pass(finding.text.clone());
+    }
     match finding {
-        Some(Finding { state: State::Present { .. }, text, .. }) => {
-            let mut draft = draft;
-            let opens = finding.and_then(|finding| finding.param("opens")).cloned();
-            draft.during = opens.map(|opens| {
-                let text = match opens.value {
-                    Some(1.0) => "open once".to_owned(),
-                    _ => format!("open {} times", opens.text),
-                };
-                opens.says(text)
-            });
-            draft.pass(text.clone())
-        }
         Some(Finding { state: State::Absent { .. }, text, .. }) => {
             draft.fail(if want.is_empty() { text.clone() } else { format!("want {want}: {text}") })
         }
