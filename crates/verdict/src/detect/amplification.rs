@@ -1,13 +1,20 @@
 //! How many calls on the edge for each user request, relative to the baseline? (verdicts 2.3) Needs no attribution of
 //! calls to requests, so it works on raw bytes too.
+//!
+//! Where a cache serves some requests in health and is empty in the fault, there are more calls too, and none is tried again.
 
 use super::{Found, params};
 use crate::edge::EdgeView;
 use crate::judgement::Reading;
 use crate::phase::{RunView, Window, Windows};
-use crate::stats::{Blocks, ratio_of_rates};
+use crate::solo::alone;
+use crate::stats::{Blocks, quantile, ratio_of_rates};
 use crate::words;
 
+/// Requests alone in the baseline that tell whether all of them make a call.
+const FEWEST_ALONE: usize = 10;
+/// Requests alone in the fault that made more calls than in health: fewer may be chance.
+const FEWEST_AGAIN: usize = 5;
 /// Baseline calls needed for a ratio.
 pub(super) const FEWEST_CALLS: u64 = 50;
 /// Beyond this there is amplification: a retry budget of 10 % (Site Reliability Engineering, chapter 21).
@@ -61,13 +68,28 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
     let ratio = Reading::ratio(value, Some((interval.low, interval.high)), users);
     let made: u64 = during.iter().map(|block| block.0).sum();
     let text = format!("{} calls for each user request, relative to the baseline", ratio.text);
-    let params = params([
+    let mut params = params([
         ("ratio", ratio),
         ("calls", Reading::count(made, made)),
         ("requests", Reading::count(users, users)),
     ]);
     match Further::told_by(interval.low, interval.high) {
-        Further::Made => Found::present(params, text),
+        Further::Made => {
+            let Some(Spared { without, all }) = spared(run, edge) else {
+                return Found::present(params, text);
+            };
+            let share = Reading::share(without, all, None);
+            let text = format!(
+                "{text}, and no more calls than requests: in health {} make none, as from a cache, and that may be all that changed",
+                words::percent(without, all)
+            );
+            params.insert("spared".to_owned(), share);
+            Found::undecided(
+                params,
+                text,
+                "a baseline in which each request makes its call: without the cache",
+            )
+        }
         Further::None => Found::absent(params, text),
         Further::Untold => Found::undecided(
             params,
@@ -75,6 +97,49 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
             "a longer baseline and fault, or a higher rate",
         ),
     }
+}
+
+/// Requests that were alone in health, and those of them that made no call, of loads of which others do.
+pub(super) struct Spared {
+    pub without: u64,
+    pub all: u64,
+}
+
+/// What health spared, if that explains as many calls as there are in the fault: there are no more than if each request made its
+/// own, once. `None` where each makes one in health already, and where requests that were alone are seen to make more.
+pub(super) fn spared(run: &RunView<'_>, edge: &EdgeView) -> Option<Spared> {
+    let healthy = alone(run.lives(), edge, &run.baseline);
+    let (mut without, mut all) = (0, 0);
+    let mut callers = Vec::new();
+    for index in 0..run.loads.len() {
+        let calls: Vec<usize> =
+            healthy.iter().filter(|solo| solo.life.load == index).map(|solo| solo.calls.len()).collect();
+        let none = calls.iter().filter(|calls| **calls == 0).count();
+        let stands_by = calls.len() >= FEWEST_ALONE && none * 20 >= calls.len() * 19;
+        callers.push(!stands_by);
+        if !stands_by {
+            without += none;
+            all += calls.len();
+        }
+    }
+    if all < FEWEST_ALONE || without * 20 <= all {
+        return None;
+    }
+    let made: Vec<(u64, bool)> = healthy
+        .iter()
+        .filter(|solo| callers[solo.life.load] && !solo.calls.is_empty())
+        .map(|solo| (solo.calls.len() as u64, false))
+        .collect();
+    let each = quantile(&made, 0.5)?.value;
+    let more = |calls: usize| calls as f64 > each;
+    let again = alone(run.lives(), edge, &edge.hurt).iter().filter(|solo| more(solo.calls.len())).count();
+    if again >= FEWEST_AGAIN {
+        return None;
+    }
+    let of_callers = run.loads.iter().zip(&callers).filter(|(_, calls)| **calls);
+    let requests: usize = of_callers.map(|(load, _)| load.within(&edge.hurt).count()).sum();
+    let calls = edge.within(&edge.hurt).count() as f64;
+    (calls <= requests as f64 * each * BUDGET).then_some(Spared { without: without as u64, all: all as u64 })
 }
 
 /// (calls, user requests) by second.

@@ -170,6 +170,9 @@ fn bounded(run: &RunView<'_>, edge: &EdgeView, lives: &[Life], each: u64) -> Fou
     let mean = ratio.as_ref().and_then(|ratio| ratio.value).unwrap_or(0.0);
     let interval = ratio.as_ref().and_then(|ratio| Some((ratio.low?, ratio.high?)));
     let further = interval.map_or(Further::Untold, |(low, high)| Further::told_by(low, high));
+    // A call that a cache spared in health is no try.
+    let is_spared = further == Further::Made && amplification::spared(run, edge).is_some();
+    let further = if is_spared { Further::Untold } else { further };
     let retries = further == Further::Made;
     let at_most = Reading::count(most, n).says(format!("<= {most}"));
     let mut found = params([("most", at_most), ("bound", Reading::count(most, n))]);
@@ -187,7 +190,9 @@ fn bounded(run: &RunView<'_>, edge: &EdgeView, lives: &[Life], each: u64) -> Fou
             format!("{most} attempts for one call: {} calls a request, and no more fit", words::ratio(mean));
         return Found::present(found, text);
     }
-    if let Some(whole) = whole_policy(edge, ratio.as_ref(), each) {
+    if further == Further::Made
+        && let Some(whole) = whole_policy(edge, ratio.as_ref(), each)
+    {
         let text = format!("{whole} (mean {})", words::ratio(mean));
         let count = Reading::count(whole, n);
         let found = params([("attempts", count.clone().says(text)), ("most", count)]);

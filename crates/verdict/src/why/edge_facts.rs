@@ -32,6 +32,8 @@ pub(super) struct EdgeFacts<'a> {
     pub attempts: Option<u64>,
     /// Calls for each user request.
     pub ratio: Option<f64>,
+    /// The share of requests that make none in health, where no more than that seems to have changed.
+    pub spared: Option<f64>,
     /// Calls that were carried out without the caller's knowledge, and that a second try does again.
     pub done_unknown: u64,
     /// Places in the caller's pool, and users at once.
@@ -86,6 +88,7 @@ impl<'a> EdgeFacts<'a> {
             no_timeout: value(Detector::Timeout, "up-to").map(|seconds| seconds * 1e6),
             attempts: value(Detector::Attempts, "attempts").map(|count| count as u64),
             ratio: value(Detector::Amplification, "ratio"),
+            spared: value(Detector::Amplification, "spared"),
             done_unknown: touched.iter().filter(|call| call.done_unknown).count() as u64,
             pool: value(Detector::Pool, "limit")
                 .map(|limit| (limit as u64, value(Detector::Pool, "users").unwrap_or(0.0) as u64)),
@@ -211,6 +214,18 @@ impl<'a> EdgeFacts<'a> {
 
     pub fn calls_told(&self) -> Told {
         let ratio = self.ratio.map_or_else(|| "more".to_owned(), words::ratio);
+        if let Some(spared) = self.spared {
+            return Told::new(
+                Cause::Amplification,
+                format!(
+                    "{} gets {ratio} times the usual calls for each user request, and no more calls than requests: in health {} \
+                     of them make none, as from a cache",
+                    self.name(),
+                    words::share(spared)
+                ),
+                "keep what the cache has for as long as nothing new is to be had, or let only one call at a time ask for it",
+            );
+        }
         let tries = self
             .attempts
             .map_or_else(String::new, |tries| format!(": a failing call is tried {tries} times"));
