@@ -3,7 +3,8 @@ import math
 
 
 class Cell:
-    """One run: the callers, the fault (None for nothing broken), and what is true.
+    """One run: the callers, the fault (None for nothing broken; a name, a name and its setting, or as a scenario has it), and what
+    is true.
 
     truth: {(detector, subject): (state, {parameter: (value, tolerance)})}; a value may be the name of a count that is known only
     after the run (`lost`, `twice`). A state is `present`, `absent`, `trap` (anything but present), `counted` (present, but absent

@@ -65,6 +65,46 @@ def f1_haproxy_patient(rng):
     return cell
 
 
+# The body of an answer, of which a byte comes now and then: all of it takes longer than any of these timeouts.
+def trickle(rng):
+    return {"drip": {"rate": f"{rng.randint(4, 5)}B/s"}}
+
+
+# The head of an answer, and a part of its body.
+STALL = {"truncate": {"bytes": "5B", "then": "stall"}}
+
+
+def f1_trickle(rng):
+    """The answer comes in drops, and the deadline is that of the whole call."""
+    return deadline(rng, fault=trickle(rng))
+
+
+def f1_trickle_requests(rng):
+    """The timeout is one of a single read, and each drop comes before that."""
+    truth = {("timeout", EDGE): ("absent", {})}
+    spec = {"library": "requests", "timeout": rng.uniform(0.6, 0.9)}
+    return Cell(spec, trickle(rng), truth, rate=rng.uniform(12, 20), phases=(1, 8, 12, 4), library="requests (Python)")
+
+
+def f1_trickle_httpx(rng):
+    truth = {("timeout", EDGE): ("absent", {})}
+    spec = {"library": "httpx", "timeout": rng.uniform(0.6, 0.9)}
+    return Cell(spec, trickle(rng), truth, rate=rng.uniform(12, 20), phases=(1, 8, 12, 4), library="httpx (Python)")
+
+
+def f1_stall(rng):
+    """The answer stops in the midst of its body."""
+    return deadline(rng, fault=STALL)
+
+
+def f1_stall_requests(rng):
+    return deadline(rng, fault=STALL, spec={"library": "requests"}, library="requests (Python)")
+
+
+def f1_stall_httpx(rng):
+    return deadline(rng, fault=STALL, spec={"library": "httpx"}, library="httpx (Python)")
+
+
 def f1_some_hang(rng):
     """Gives most calls up in time, and a few never."""
     spec = {"timeout": rng.uniform(0.15, 0.5), "forgets": rng.uniform(0.06, 0.1)}
@@ -231,11 +271,54 @@ def f3_none(rng):
     return Cell({"timeout": rng.uniform(1.0, 2.0)}, "reset", {("amplification", EDGE): ("absent", {"ratio": close(1, 0.05)})})
 
 
+def f3_cache(rng):
+    """One call each, but in health most requests are served from a cache, and in the fault it is empty."""
+    truth = {("amplification", EDGE): ("trap", {}), ("attempts", EDGE): ("trap", {})}
+    return Cell({"cache": rng.uniform(0.1, 0.2), "timeout": 1.0}, "reset", truth, phases=(1, 15, 12, 6), rate=rng.uniform(25, 35))
+
+
 # ------------------------------------------------------------------- F4: breakers
 
 
 def f4_breaker(rng):
     return breaker(rng)
+
+
+def f4_tried_through(rng):
+    """Each try passes the breaker, and is lost in no time while that is open."""
+    cell = breaker(rng)
+    cell.spec.update(attempts=rng.randint(2, 3))
+    return cell
+
+
+def f4_tenacity(rng):
+    cell = breaker(rng, library=("tenacity", "tenacity around pybreaker"))
+    cell.spec.update(attempts=rng.randint(2, 3), wait={"shape": "constant", "base": rng.uniform(0.01, 0.02)})
+    return cell
+
+
+def f4_around_tries(rng):
+    """A call counts once for the breaker, however often it is tried."""
+    cell, attempts = breaker(rng), rng.randint(2, 3)
+    limits = cell.spec["breaker"]
+    cell.spec.update(attempts=attempts, breaker={**limits, "around": True})
+    state, told = cell.truth[("breaker", EDGE)]
+    calls = limits["failures"] * attempts
+    cell.truth[("breaker", EDGE)] = (state, {**told, "calls-to-open": (calls, attempts), "probes": (attempts, 0)})
+    return cell
+
+
+def f4_polled(rng):
+    """Without a breaker, and somebody else asks the callee once a second."""
+    cell = f4_none(rng)
+    cell.spec["polls"] = 1.0
+    return cell
+
+
+def f4_throttle(rng):
+    """Turns most of its calls away by chance, the more of late have failed: no breaker, for it never stops for good."""
+    spec = {"throttle": {"window": rng.uniform(2.0, 4.0), "factor": 2.0}}
+    return Cell(spec, "reset", {("breaker", EDGE): ("trap", {})}, phases=(1, 8, 40, 6), rate=rng.uniform(20, 30))
 
 
 def f4_pybreaker(rng):
@@ -344,13 +427,25 @@ def f5_low(rng):
 
 
 def f6_stale(rng):
-    return Cell(
-        {"stale": True, "timeout": rng.uniform(0.2, 0.5)},
-        rng.choice(["reset", "blackhole"]),
-        {("fallback", "user"): ("present", {}), ("dependency", "user"): ("absent", {})},
-        phases=(1, 12, 15, 6),
-        rate=30,
-    )
+    # The last good answer came just before the fault; its age is told in whole seconds.
+    fault = rng.randint(12, 16)
+    truth = {("fallback", "user"): ("present", {"oldest": (fault - 0.5, 1.0)}), ("dependency", "user"): ("absent", {})}
+    spec = {"stale": True, "timeout": rng.uniform(0.2, 0.5)}
+    return Cell(spec, rng.choice(["reset", "blackhole"]), truth, phases=(1, 12, fault, 6), rate=30)
+
+
+def f6_default(rng):
+    """An answer of its own in place of the callee's, or a part of it, and says so."""
+    truth = {("fallback", "user"): ("present", {}), ("dependency", "user"): ("absent", {})}
+    spec = {"says": rng.choice(["default", "partial"]), "timeout": rng.uniform(0.2, 0.5)}
+    return Cell(spec, rng.choice(["reset", "blackhole"]), truth, phases=(1, 12, 15, 6), rate=30)
+
+
+def f6_unsaid(rng):
+    """The same, and does not say so: nobody can tell it from the callee's answer."""
+    truth = {("fallback", "user"): ("trap", {}), ("dependency", "user"): ("absent", {})}
+    spec = {"says": "", "timeout": rng.uniform(0.2, 0.5)}
+    return Cell(spec, rng.choice(["reset", "blackhole"]), truth, phases=(1, 12, 15, 6), rate=30)
 
 
 def f6_error(rng):
@@ -394,7 +489,10 @@ def f7_shed(rng):
     return Cell(
         {"shed": limit},
         f"latency {rng.randint(1200, 1600)}ms",
-        {("shedding", "user"): ("present", {"limit": (limit, 2)}), ("fail-fast", "user"): ("present", {})},
+        {
+            ("shedding", "user"): ("present", {"limit": (limit, 2), "retry-after": (1.0, 0.02)}),
+            ("fail-fast", "user"): ("present", {}),
+        },
         rate=40,
     )
 
@@ -426,7 +524,10 @@ def work(rng, **more):
 def f7_limit(rng):
     """Refuses who would wait behind too many."""
     spec, capacity = work(rng, queue=rng.randint(10, 20))
-    return raised(spec, "present", capacity)
+    cell = raised(spec, "present", capacity)
+    state, told = cell.truth[("capacity", "user")]
+    cell.truth[("capacity", "user")] = state, {**told, "served-beyond": (1.0, 0.2)}
+    return cell
 
 
 def f7_limit_queue(rng):
@@ -461,6 +562,18 @@ def f8_deep(rng):
 def f8_shallow(rng):
     fault = rng.choice(["reset", "blackhole"])
     return Cell({"timeout": 0.5}, fault, {("health", "ready"): ("absent", {})}, ready=True)
+
+
+def f8_open(rng):
+    """Asks its callee, and says that it is ready whatever it hears."""
+    fault = rng.choice(["reset", "blackhole"])
+    return Cell({"ready": "open", "timeout": 0.5}, fault, {("health", "ready"): ("absent", {})}, ready=True)
+
+
+def f8_cached(rng):
+    """What it says is older than the fault is long."""
+    spec = {"ready": "deep", "remembers": rng.uniform(22.0, 26.0), "timeout": 0.5}
+    return Cell(spec, rng.choice(["reset", "blackhole"]), {("health", "ready"): ("trap", {})}, ready=True)
 
 
 def started(rng, truth, start, **spec):
@@ -509,6 +622,15 @@ def f9_spread(rng):
 def f9_poisson(rng):
     """Opens a connection for each call, all the time."""
     return Cell({"timeout": 0.3}, "blackhole", {("reconnect", EDGE): ("absent", {})}, rate=rng.uniform(10, 30), phases=(1, 12, 8, 12))
+
+
+def f9_warms(rng):
+    """Keeps connections of calls that failed as well, but no more than so many: a pool that grows to its size."""
+    rate = rng.uniform(4, 8)
+    # In each of five cycles of 8 s so many calls fail; it is full after two of them.
+    each = rate * 8 * 0.3
+    spec = {"timeout": rng.uniform(0.2, 0.4), "leak": True, "keeps": round(each * rng.uniform(1.3, 1.8))}
+    return Cell(spec, "blackhole", {("leak", EDGE): ("trap", {})}, rate=rate, phases=(1, 10, 40, 10), cycles=5)
 
 
 def f9_leak(rng):

@@ -13,6 +13,7 @@ Needs Python 3.9 and nothing else, but for the library that a spec names.
 """
 import argparse
 import asyncio
+import collections
 import heapq
 import json
 import os
@@ -198,9 +199,12 @@ class Truth:
 
 
 class Own:
-    """timeout, attempts, wait {shape, base, factor, cap, jitter}, budget, breaker {failures, open}, pool, shared, shed,
-    stale, fan, hedge, leak, die, poison, cache, cool, ready (deep, shallow), herd {connections, spread}, forgets (the share of
-    calls that wait without end), needs (the share of requests that make a call), work {places, time, queue} (answers by
+    """timeout, attempts, wait {shape, base, factor, cap, jitter}, budget, breaker {failures, open, around (counts all tries of a
+    call as one)}, throttle {window, factor} (turns calls away by chance, the more of late have failed), pool, shared, shed,
+    stale, says (what an answer of its own is said to be, in place of the callee's), fan, hedge, leak, keeps (leaks no more than
+    so many), die, poison, cache, cool, ready (deep, shallow, open: asks and does not care), remembers (for so long, what deep
+    heard), polls (asks its callee now and then for itself), herd {connections, spread}, forgets (the share of calls that wait
+    without end), needs (the share of requests that make a call), work {places, time, queue} (answers by
     itself: so many requests at once, each for so long, and so many that wait; any number if left out); and before it listens,
     start {takes (seconds), needs (waits, ends: what it does while its callee does not answer)}"""
 
@@ -211,6 +215,7 @@ class Own:
         self.failures, self.open_until, self.trying = 0, 0.0, False
         self.leaked, self.tokens, self.bad_until = [], 5.0, 0.0
         self.cached_until = 0.0
+        self.of_late, self.heard = collections.deque(), None
         self.free_at = [0.0] * spec.get("work", {}).get("places", 0)
 
     async def worked(self):
@@ -237,7 +242,7 @@ class Own:
 
     async def call(self):
         self.truth.count("calls")
-        keep = self.leaked if self.spec.get("leak") else None
+        keep = self.leaked if self.spec.get("leak") and len(self.leaked) < self.spec.get("keeps", 1e9) else None
         wait = self.spec.get("timeout")
         if wait is None or random.random() < self.spec.get("forgets", 0.0):
             return await get(self.upstream, keep)
@@ -259,7 +264,24 @@ class Own:
             return random.uniform(0.0, wait)
         return wait * (1.0 + random.uniform(-1.0, 1.0) * (jitter or 0.0))
 
-    async def guarded(self):
+    async def throttled(self):
+        """A call, unless it is turned away: client-side throttling as in the book on site reliability engineering, chapter 21."""
+        how = self.spec.get("throttle")
+        if how is None:
+            return await self.call()
+        now = time.monotonic()
+        while self.of_late and self.of_late[0][0] < now - how["window"]:
+            self.of_late.popleft()
+        accepts = sum(good for _, good in self.of_late)
+        wanted = [now, False]
+        self.of_late.append(wanted)
+        if random.random() < (len(self.of_late) - how["factor"] * accepts) / (len(self.of_late) + 1):
+            raise ConnectionError("turned away")
+        body = await self.call()
+        wanted[1] = True
+        return body
+
+    async def guarded(self, call):
         """A call through the breaker."""
         limits = self.spec.get("breaker")
         now = time.monotonic()
@@ -268,7 +290,7 @@ class Own:
                 raise ConnectionError("open")
             self.trying = True
         try:
-            body = await self.call()
+            body = await call()
         except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
             self.failures += 1
             if limits and self.failures >= limits["failures"]:
@@ -281,12 +303,17 @@ class Own:
         return body
 
     async def tried(self):
+        if self.spec.get("breaker", {}).get("around"):
+            return await self.guarded(lambda: self.repeated(self.throttled))
+        return await self.repeated(lambda: self.guarded(self.throttled))
+
+    async def repeated(self, call):
         attempts = self.spec.get("attempts", 1)
         for index in range(attempts):
             try:
                 if self.spec.get("hedge"):
                     return await self.hedged()
-                return await self.guarded()
+                return await call()
             except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
                 if index + 1 == attempts or not self.may_retry():
                     raise
@@ -318,6 +345,28 @@ class Own:
         async with self.places:
             return await self.tried()
 
+    async def is_ready(self):
+        how = self.spec.get("ready", "shallow")
+        if how == "shallow":
+            return 200
+        if self.heard is None or time.monotonic() - self.heard[0] > self.spec.get("remembers", 0.0):
+            try:
+                await asyncio.wait_for(get(self.upstream), 0.5)
+                status = 200
+            except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
+                status = 200 if how == "open" else 503
+            self.heard = time.monotonic(), status
+        return self.heard[1]
+
+    async def polling(self):
+        """Asks for itself, whatever users do."""
+        while True:
+            await asyncio.sleep(self.spec["polls"])
+            try:
+                await asyncio.wait_for(get(self.upstream), 0.5)
+            except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
+                pass
+
     async def __call__(self, path):
         if path.startswith("/free"):
             if self.places is not None and self.spec.get("shared"):
@@ -331,13 +380,7 @@ class Own:
         if path == "/" and "work" in self.spec:
             return await self.worked()
         if path.startswith("/ready"):
-            if self.spec.get("ready") != "deep":
-                return 200, {}, b"{}"
-            try:
-                await asyncio.wait_for(get(self.upstream), 0.5)
-                return 200, {}, b"{}"
-            except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
-                return 503, {}, b"{}"
+            return await self.is_ready(), {}, b"{}"
         if self.spec.get("poison") and self.truth.counts.get("failed", 0) >= self.spec["poison"]:
             return 502, {}, b"{}"
         if random.random() >= self.spec.get("needs", 1.0):
@@ -373,6 +416,8 @@ class Own:
             if self.spec.get("stale") and self.last_good is not None:
                 age = int(time.monotonic() - self.last_good_at)
                 return 200, {"X-Served": "stale", "Age": str(age)}, self.last_good
+            if "says" in self.spec:
+                return 200, {"X-Served": self.spec["says"]} if self.spec["says"] else {}, b'{"count": 0}'
             return self.spec.get("error", 502), {}, b"{}"
         finally:
             self.running -= 1
@@ -502,13 +547,14 @@ async def caller(args):
 
         handler.cascades = bool(spec.get("cascades"))
     own_herd = spec.get("herd") and not spec.get("library")
+    polling = asyncio.ensure_future(own.polling()) if spec.get("polls") and not spec.get("library") else None
     holding = asyncio.ensure_future(herd(spec["herd"], args.upstream)) if own_herd else None
     try:
         await serve(args.listen, handler)
     finally:
         noting.cancel()
-        if holding:
-            holding.cancel()
+        for task in filter(None, (holding, polling)):
+            task.cancel()
 
 
 def main():

@@ -26,6 +26,7 @@ def plain(upstream, timeout):
 
 
 def with_tenacity(spec, upstream):
+    """breaker (each try passes one of pybreaker)"""
     import tenacity
 
     how = spec["wait"]
@@ -36,7 +37,11 @@ def with_tenacity(spec, upstream):
         "exponential": lambda: tenacity.wait_exponential(multiplier=how["base"], min=0, max=how.get("cap", 60)),
         "full": lambda: tenacity.wait_random_exponential(multiplier=how["base"], max=how.get("cap", 60)),
     }["full" if how.get("jitter") == "full" else how["shape"]]()
-    call = tenacity.retry(stop=tenacity.stop_after_attempt(spec["attempts"]), wait=wait, reraise=True)(plain)
+    once = plain
+    if "breaker" in spec:
+        through = with_pybreaker(spec, upstream)
+        once = lambda *_: through(None)
+    call = tenacity.retry(stop=tenacity.stop_after_attempt(spec["attempts"]), wait=wait, reraise=True)(once)
     return lambda _path: call(upstream, spec.get("timeout", 10))
 
 

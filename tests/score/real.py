@@ -106,7 +106,7 @@ def f7_nginx(rng):
     return Cell(
         {"timeout": 20, "user_places": limit},
         f"latency {rng.randint(900, 1200)}ms",
-        {("shedding", "user"): ("present", {"limit": (limit, 2)})},
+        {("shedding", "user"): ("present", {"limit": (limit, 2), "retry-after": (0.0, 0.02)})},
         rate=40,
         library="nginx limit_conn",
         front="nginx",

@@ -59,9 +59,7 @@ def scenario(cell, name, seed, where, murphy):
             loads[load]["ledger"] = {"read": read, "settle": "1s", "within": "15s"}
         if cell.declares is not None:
             loads[load]["depends-on"] = cell.declares
-    name_of, _, setting = (cell.fault or "").partition(" ")
-    setting = int(setting) if setting.isdigit() else setting
-    inject = {name_of: setting} if setting else name_of if name_of in ("refuse", "kill", "freeze") else {name_of: {}}
+    name_of, inject = injected(cell.fault)
     faults = []
     cycles = (cell.cycles or 1) if cell.fault else 0
     each = fault / max(cycles, 1)
@@ -103,6 +101,15 @@ def scenario(cell, name, seed, where, murphy):
     with open(path, "w") as file:
         json.dump(document, file, indent=1)
     return path
+
+
+def injected(fault):
+    """The name of a fault, and how a scenario asks for it."""
+    if isinstance(fault, dict):
+        return next(iter(fault)), fault
+    name, _, setting = (fault or "").partition(" ")
+    setting = int(setting) if setting.isdigit() else setting
+    return name, {name: setting} if setting else name if name in ("refuse", "kill", "freeze") else {name: {}}
 
 
 def run(job):

@@ -13,7 +13,7 @@ def deadline(rng, **more):
     wait = rng.uniform(0.15, 0.9)
     return Cell(
         {"timeout": wait, **more.pop("spec", {})},
-        "blackhole",
+        more.pop("fault", "blackhole"),
         {("timeout", EDGE): ("present", {"timeout": close(wait, 0.03, 0.025)}), ("fail-fast", "user"): told_after(wait)},
         **more,
     )
