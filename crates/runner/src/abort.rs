@@ -1,7 +1,7 @@
 //! Stop conditions: `browse success < 20% for 10s` and `ready failing for 10s` end a run before more harm is done. Pure: events in, a
 //! rule out.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use murphy_core::{Chance, Event, EventKind, Offset, Phase, SampleOutcome};
 use murphy_scenario::{AbortRule, AbortWhen};
@@ -24,24 +24,35 @@ struct Watched {
     /// Of a load: end and goodness of the requests in the window.
     window: VecDeque<(Offset, bool)>,
     good: usize,
-    /// The first request; of a probe, the first question since the last good answer.
+    /// The first request.
     began: Option<Offset>,
+    /// Of a probe: when what was answered badly was asked, since the last question that was answered well.
+    bad: BTreeSet<Offset>,
+    /// That question.
+    well: Option<Offset>,
 }
 
 impl AbortWatch {
     pub(crate) fn new(rules: &[AbortRule]) -> AbortWatch {
-        let watched =
-            |rule: &AbortRule| Watched { rule: rule.clone(), window: VecDeque::new(), good: 0, began: None };
+        let watched = |rule: &AbortRule| Watched {
+            rule: rule.clone(),
+            window: VecDeque::new(),
+            good: 0,
+            began: None,
+            bad: BTreeSet::new(),
+            well: None,
+        };
         AbortWatch { rules: rules.iter().map(watched).collect(), counting: false, since: Offset::ZERO }
     }
 
-    /// The first rule that is met by now, as the author wrote it. Warm-up does not count, nor what the run itself brings about by
-    /// stopping the load: the good answers end at once, and what was under way and waits in vain comes in after them.
+    /// The first rule that is met by now, as the author wrote it. What was asked in the warm-up does not count, nor what the run itself
+    /// brings about by stopping the load: the good answers end at once, and what was under way and waits in vain comes in after them.
     pub(crate) fn on(&mut self, event: &Event) -> Option<String> {
         match &event.kind {
             EventKind::PhaseStarted { phase } => {
-                self.counting = !matches!(phase, Phase::WarmUp | Phase::Quiet);
-                if *phase == Phase::Again {
+                let counted =
+                    std::mem::replace(&mut self.counting, !matches!(phase, Phase::WarmUp | Phase::Quiet));
+                if self.counting && !counted {
                     self.since = event.at;
                     self.rules.iter_mut().for_each(Watched::forget);
                 }
@@ -77,16 +88,23 @@ impl Watched {
         self.window.clear();
         self.good = 0;
         self.began = None;
+        self.bad.clear();
+        self.well = None;
     }
 
-    /// A probe's answer. One alone says nothing of how long it has been so.
+    /// A probe's answer. Questions do not wait for each other, so that one may be answered after a later one. One bad answer alone says
+    /// nothing of how long it has been so.
     fn answered(&mut self, asked: Offset, ok: bool) -> Option<String> {
         if ok {
-            self.forget();
+            self.well = self.well.max(Some(asked));
+            self.bad.retain(|bad| *bad > asked);
             return None;
         }
-        let began = *self.began.get_or_insert(asked);
-        (asked > began && asked.since(began) >= self.rule.lasts).then(|| self.rule.text.clone())
+        if Some(asked) > self.well {
+            self.bad.insert(asked);
+        }
+        let (first, last) = (*self.bad.first()?, *self.bad.last()?);
+        (last > first && last.since(first) >= self.rule.lasts).then(|| self.rule.text.clone())
     }
 
     fn take(&mut self, ended: Offset, good: bool, below: Chance) -> Option<String> {
@@ -187,11 +205,16 @@ mod tests {
         })
     }
 
+    /// Of the probe `ready`, for two seconds.
+    fn failing() -> AbortWatch {
+        let when = AbortWhen::Failing { probe: ProbeName::new("ready").unwrap() };
+        let text = "ready failing for 2s".to_owned();
+        AbortWatch::new(&[AbortRule { when, lasts: Span::from_secs(2), text }])
+    }
+
     #[test]
     fn a_probe_that_is_good_once_has_its_whole_time_again() {
-        let failing = AbortWhen::Failing { probe: ProbeName::new("ready").unwrap() };
-        let text = "ready failing for 2s".to_owned();
-        let mut watch = AbortWatch::new(&[AbortRule { when: failing, lasts: Span::from_secs(2), text }]);
+        let mut watch = failing();
         begin(&mut watch, Phase::WarmUp);
         assert_eq!(ask(&mut watch, "ready", (0..10).map(|n| (n * 500, false))), None);
         begin(&mut watch, Phase::Fault);
@@ -199,6 +222,30 @@ mod tests {
         // Bad from 15 s on, good at 16.5 s, bad again from 17 s on.
         let met = ask(&mut watch, "ready", (30..60).map(|n| (n * 500, n == 33)));
         assert_eq!(met, Some(19_000));
+    }
+
+    #[test]
+    fn a_question_counts_from_when_it_was_asked_whichever_is_answered_first() {
+        let mut watch = failing();
+        begin(&mut watch, Phase::Fault);
+        // The first one hangs until later ones are answered, well.
+        let late = [(2_000, true), (3_000, true), (1_000, false), (3_500, false), (4_000, false)];
+        assert_eq!(ask(&mut watch, "ready", late), None);
+        // A good answer that comes late says nothing of what was asked after it.
+        assert_eq!(ask(&mut watch, "ready", [(3_200, true), (5_500, false)]), Some(5_500));
+    }
+
+    #[test]
+    fn what_was_asked_in_the_warm_up_and_is_answered_after_it_decides_nothing() {
+        let mut probe = failing();
+        begin(&mut probe, Phase::WarmUp);
+        begin_at(&mut probe, Phase::Baseline, 5_000);
+        assert_eq!(ask(&mut probe, "ready", [(4_000, false), (5_500, false), (7_000, false)]), None);
+        assert_eq!(ask(&mut probe, "ready", [(7_500, false)]), Some(7_500));
+        let mut load = watch();
+        begin(&mut load, Phase::WarmUp);
+        begin_at(&mut load, Phase::Baseline, 5_000);
+        assert_eq!(feed_due(&mut load, (0..40).map(|n| (4_900, 5_000 + n * 100, false))), None);
     }
 
     #[test]
