@@ -121,8 +121,9 @@ impl History {
     /// As it is told.
     pub(crate) fn doc(&self) -> HistoryDoc {
         let calls = self.callers.docs();
-        let now = span(self.clock.now());
         let kept = self.lock();
+        // Read behind the lock: nothing that is told here is later.
+        let now = span(self.clock.now());
         let all = kept.over.iter().chain(kept.open.values().flatten());
         let mut deeds: Vec<DeedDoc> = all.map(Deed::doc).collect();
         deeds.sort_by_key(|deed| deed.from);
