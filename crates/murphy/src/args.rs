@@ -1,6 +1,5 @@
 //! What can be typed. Only the words; what they do is in `commands`.
 
-use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -50,7 +49,7 @@ pub enum Command {
     /// Carry scenarios out and say whether the services degraded gracefully
     Run(RunArgs),
     /// Find the level of a fault at which users are not served any more
-    // `limit` alone gives containers less: see `with_limit_of_a_fault`.
+    // `limit` alone gives containers less: see `limit_words`.
     #[command(visible_alias = "find-limit")]
     BreakingPoint(BreakingPointArgs),
     /// Try every kind of fault on every edge, one at a time: what each does to the users
@@ -441,36 +440,4 @@ fn key_value(text: &str) -> Result<(String, String), String> {
         .filter(|(key, _)| !key.is_empty())
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .ok_or_else(|| format!("`{text}` is not KEY=VALUE"))
-}
-
-/// The search for a limit under that name: what varies is a fault's, and none of a container's limits does.
-pub fn with_limit_of_a_fault(mut words: Vec<OsString>) -> Vec<OsString> {
-    let varies =
-        |word: &OsString| word.to_str().is_some_and(|text| text == "--vary" || text.starts_with("--vary="));
-    if words.get(1).is_some_and(|command| command == "limit") && words.iter().any(varies) {
-        words[1] = "breaking-point".into();
-    }
-    words
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn typed(line: &str) -> Result<Command, clap::Error> {
-        let words = with_limit_of_a_fault(line.split(' ').map(OsString::from).collect());
-        Cli::try_parse_from(words).map(|cli| cli.command)
-    }
-
-    #[test]
-    fn what_varies_tells_the_limit_of_a_fault_from_those_of_a_container() {
-        for search in [
-            "murphy limit s.yaml --vary DELAY --from 20ms --to 1s",
-            "murphy limit s.yaml --vary=DELAY --from 1% --to 9%",
-        ] {
-            assert!(matches!(typed(search), Ok(Command::BreakingPoint(_))), "{search}");
-        }
-        assert!(matches!(typed("murphy limit web-1 --memory 64MiB"), Ok(Command::Limit(_))));
-        assert!(typed("murphy limit web-1 --memory 64MiB --vary DELAY").is_err());
-    }
 }

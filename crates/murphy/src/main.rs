@@ -12,6 +12,7 @@ mod daemon_args;
 mod documented;
 mod exit;
 mod fault_flags;
+mod limit_words;
 mod native_args;
 mod output_args;
 mod pressure_args;
@@ -31,7 +32,7 @@ use args::{Cli, Command};
 use exit::Exit;
 
 fn main() -> ExitCode {
-    let words = args::with_limit_of_a_fault(daemon_args::with_go_flags(std::env::args_os()));
+    let words = limit_words::with_breaking_point(daemon_args::with_go_flags(std::env::args_os()));
     let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
         Err(error) => {
