@@ -44,12 +44,12 @@ impl<'a> Words<'a> {
 
     fn expect(&mut self, wanted: &str) -> Result<(), SentenceError> {
         let (word, at) = self.next();
-        if word == wanted { Ok(()) } else { Err(self.unexpected(word, at, wanted)) }
+        if word == wanted { Ok(()) } else { Err(self.unexpected(word, at, &format!("`{wanted}`"))) }
     }
 
     fn unexpected(&self, word: &str, at: Range<usize>, wanted: &str) -> SentenceError {
         let found = if word.is_empty() { "the end".to_owned() } else { format!("`{word}`") };
-        self.error(at, format!("expected `{wanted}`, found {found}"))
+        self.error(at, format!("expected {wanted}, found {found}"))
     }
 
     /// All that is left, as one quantity.
@@ -98,7 +98,7 @@ pub(crate) fn success(text: &str) -> Result<SuccessRule, SentenceError> {
             end(&mut words)?;
             Ok(SuccessRule::WithinOfBaseline(margin))
         }
-        (word, at) => Err(words.unexpected(word, at, ">=")),
+        (word, at) => Err(words.unexpected(word, at, "`>=`")),
     }
 }
 
@@ -215,7 +215,7 @@ pub(crate) fn abort(text: &str) -> Result<Abort, SentenceError> {
             AbortState::Below(words.quantity(Some("for"))?)
         }
         ("failing", _) => AbortState::Failing,
-        (word, at) => return Err(words.unexpected(word, at, "success")),
+        (word, at) => return Err(words.unexpected(word, at, "`success` or `failing`")),
     };
     words.expect("for")?;
     let lasts = words.quantity(None)?;
