@@ -234,6 +234,7 @@ pub(super) fn warnings(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan)
     edges(check, root, plan);
     no_way_back(check, root, plan);
     super::trigger::never_comes(check, root, plan);
+    super::stop::never_met(check, root, plan);
     super::unseen::warnings(check, root, plan);
     services(check, root, plan);
     probes(check, root, plan);

@@ -18,23 +18,23 @@ mod question;
 mod ramp;
 mod service;
 mod stack;
+mod stop;
 mod timing;
 mod trigger;
 mod unseen;
 
-use murphy_core::{LoadName, ProbeName, Purpose, Secrets, Seed};
+use murphy_core::{Purpose, Secrets, Seed};
 
 use crate::diagnostic::Findings;
 use crate::document::Document;
 use crate::include::{Gathered, Together};
 use crate::matrix::Cell;
 use crate::node::{Gone, Node};
-use crate::plan::{AbortRule, AbortWhen, Plan};
+use crate::plan::Plan;
 use crate::problem;
-use crate::sentence::{self, AbortState};
 use crate::settings::Settings;
 use crate::source_map::Region;
-use context::{Check, Cursor, Kind};
+use context::{Check, Cursor};
 
 /// The version of the scenario language.
 const VERSION: u32 = 1;
@@ -124,7 +124,7 @@ fn resolve(
         faults: Vec::new(),
         expectations: Vec::new(),
         secrets: Secrets::default(),
-        abort_if: aborts(&mut check, here, &document.abort_if),
+        abort_if: stop::conditions(&mut check, here, &document.abort_if),
         learn: document.learn,
         purpose: if document.control == Some(true) { Purpose::Control } else { Purpose::Experiment },
     };
@@ -207,33 +207,4 @@ fn head(check: &mut Check<'_, '_>, here: Cursor<'_>, document: &Document) {
 /// to 2.4).
 fn is_unseen(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-}
-
-fn aborts(check: &mut Check<'_, '_>, here: Cursor<'_>, texts: &[String]) -> Vec<AbortRule> {
-    let Some(list) = here.child("abort-if") else { return Vec::new() };
-    let mut rules = Vec::new();
-    for (at, text) in list.children().zip(texts) {
-        match sentence::abort(text) {
-            Err(error) => {
-                check.findings.error(at.part(error.at), error.message).help(error.help);
-            }
-            Ok(abort) => {
-                let place = at.part(abort.name_at);
-                let when = match abort.state {
-                    AbortState::Below(below) => {
-                        check.must_be_load(&abort.name, place);
-                        LoadName::new(&abort.name).map(|load| AbortWhen::Success { load, below })
-                    }
-                    AbortState::Failing => {
-                        check.must_be(Kind::Probe, &abort.name, place);
-                        ProbeName::new(&abort.name).map(|probe| AbortWhen::Failing { probe })
-                    }
-                };
-                if let Ok(when) = when {
-                    rules.push(AbortRule { when, lasts: abort.lasts, text: text.trim().to_owned() });
-                }
-            }
-        }
-    }
-    rules
 }
