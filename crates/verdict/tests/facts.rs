@@ -93,51 +93,6 @@ fn a_stale_answer_makes_a_dependency_soft_and_an_error_hard() {
     assert_eq!(soft(Caller::careless())[0].1, Answer::Fail);
 }
 
-/// The same run, of a service whose cache spares it three calls in four while nothing is broken.
-fn cached(mut journal: Vec<Event>) -> Vec<Event> {
-    let armed = journal.iter().find(|event| matches!(event.kind, EventKind::FaultArmed { .. }));
-    let armed = armed.expect("a fault").at;
-    let mut calls = 0;
-    journal.retain(|event| {
-        let EventKind::Exchange { began, .. } = &event.kind else { return true };
-        calls += 1;
-        *began >= armed || calls % 4 == 0
-    });
-    for (seq, event) in journal.iter_mut().enumerate() {
-        event.seq = seq as u64;
-    }
-    journal
-}
-
-#[test]
-fn calls_that_a_cache_spares_in_health_are_no_tries_when_it_is_empty() {
-    let found = |attempts| {
-        let caller = Caller { attempts, ..Caller::careless() };
-        let mut golden = Golden::new("facts", caller, Break::Reset);
-        golden.phases.baseline = Span::from_secs(40);
-        let judgement = judge(&cached(golden.journal()));
-        fact(&judgement, Detector::Amplification, &edge()).clone()
-    };
-    let empty = found(1);
-    assert!(matches!(empty.state, State::Inconclusive { .. }), "{}", empty.text);
-    let spared = empty.param("spared").and_then(|spared| spared.value).expect("a share");
-    assert!((0.6..0.9).contains(&spared), "{spared}");
-    assert!(empty.param("ratio").and_then(|ratio| ratio.low).is_some_and(|low| low > 3.0), "{}", empty.text);
-    // Who is seen to try again does.
-    let again = found(2);
-    assert!(again.is_present() && again.param("spared").is_none(), "{}", again.text);
-}
-
-#[test]
-fn a_bound_on_calls_that_a_cache_spared_is_told_without_a_word_of_tries() {
-    let within = Rule::Amplification { at_most: 1.2 };
-    let golden = Golden::new("facts", Caller::careless(), Break::Reset);
-    let golden = golden.expect("cart.amplification", edge(), within, "<= 1.2");
-    let judgement = judge(&cached(golden.journal()));
-    let why = judgement.why.iter().find(|why| why.row == "cart.amplification").expect("it fails");
-    assert!(why.mechanism.contains("as from a cache") && !why.change.contains("retry"), "{why:?}");
-}
-
 /// The same run, of a service that never says how it came by an answer.
 fn unsaid(mut journal: Vec<Event>) -> Vec<Event> {
     for event in &mut journal {

@@ -6,8 +6,8 @@
 use super::{Found, params};
 use crate::edge::EdgeView;
 use crate::judgement::Reading;
-use crate::phase::{RunView, Window, Windows};
-use crate::solo::alone;
+use crate::phase::{Point, RunView, Window, Windows};
+use crate::solo::{APART, alone};
 use crate::stats::{Blocks, quantile, ratio_of_rates};
 use crate::words;
 
@@ -80,7 +80,7 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
             };
             let share = Reading::share(without, all, None);
             let text = format!(
-                "{text}, and no more calls than requests: in health {} make none, as from a cache, and that may be all that changed",
+                "{text}, and no more than if each made its own: in health {} make none, as from a cache, and that may be all that changed",
                 words::percent(without, all)
             );
             params.insert("spared".to_owned(), share);
@@ -105,8 +105,9 @@ pub(super) struct Spared {
     pub all: u64,
 }
 
-/// What health spared, if that explains as many calls as there are in the fault: there are no more than if each request made its
-/// own, once. `None` where each makes one in health already, and where requests that were alone are seen to make more.
+/// What health spared, if that explains as many calls as there are in the fault: there are no more than if each request that can
+/// have made its own did, once. `None` where each makes one in health already, and where requests that were alone are seen to make
+/// more.
 pub(super) fn spared(run: &RunView<'_>, edge: &EdgeView) -> Option<Spared> {
     let healthy = alone(run.lives(), edge, &run.baseline);
     let (mut without, mut all) = (0, 0);
@@ -137,9 +138,30 @@ pub(super) fn spared(run: &RunView<'_>, edge: &EdgeView) -> Option<Spared> {
         return None;
     }
     let of_callers = run.loads.iter().zip(&callers).filter(|(_, calls)| **calls);
-    let requests: usize = of_callers.map(|(load, _)| load.within(&edge.hurt).count()).sum();
+    let points: Vec<&Point> = of_callers.flat_map(|(load, _)| load.within(&edge.hurt)).collect();
+    let earliest = earliest_ends(edge);
+    let free = points.iter().filter(|point| went_without(point, edge, &earliest)).count();
+    // If far more go without than in health, their calls are made beside them, as one that fills a cache again.
+    let beside = free as f64 > points.len() as f64 * (1.0 + without as f64 / all as f64) / 2.0;
+    let calling = if beside { points.len() } else { points.len() - free };
     let calls = edge.within(&edge.hurt).count() as f64;
-    (calls <= requests as f64 * each * BUDGET).then_some(Spared { without: without as u64, all: all as u64 })
+    (calls <= calling as f64 * each * BUDGET).then_some(Spared { without: without as u64, all: all as u64 })
+}
+
+/// When the first call ends of those that begin no sooner than each of them.
+fn earliest_ends(edge: &EdgeView) -> Vec<u64> {
+    let mut ends: Vec<u64> = edge.calls.iter().map(|call| call.ended).collect();
+    for at in (1..ends.len()).rev() {
+        ends[at - 1] = ends[at - 1].min(ends[at]);
+    }
+    ends
+}
+
+/// True of a good answer that came sooner than the end of any call which was begun for it.
+fn went_without(point: &Point, edge: &EdgeView, earliest: &[u64]) -> bool {
+    let Some(sent) = point.sent.filter(|_| point.is_fresh()) else { return false };
+    let next = edge.calls.partition_point(|call| call.began < sent);
+    earliest.get(next).is_none_or(|end| *end > point.ended.saturating_add(APART))
 }
 
 /// (calls, user requests) by second.

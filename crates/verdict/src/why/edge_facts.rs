@@ -218,8 +218,8 @@ impl<'a> EdgeFacts<'a> {
             return Told::new(
                 Cause::Amplification,
                 format!(
-                    "{} gets {ratio} times the usual calls for each user request, and no more calls than requests: in health {} \
-                     of them make none, as from a cache",
+                    "{} gets {ratio} times the usual calls for each user request, and no more than if each made its own: in \
+                     health {} of them make none, as from a cache",
                     self.name(),
                     words::share(spared)
                 ),
