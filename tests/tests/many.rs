@@ -125,6 +125,7 @@ fn a_slower_run_is_worse_and_an_equal_one_is_not() {
     bench.run(&["compare", "other.json", &slow]).expect(2).says("`another`").says("`compared`");
     bench.file("future.json", &kept.replace("\"format\": 1", "\"format\": 9"));
     bench.run(&["compare", "future.json", &slow]).expect(2).says("form 9");
+    bench.run(&["compare", "--save", "now.json", "future.json", &old]).expect(2).says("form 9");
     bench.run(&["compare", &old]).expect(2).says("OLD NEW");
 }
 

@@ -109,6 +109,14 @@ impl Baseline {
         }
     }
 
+    /// Refuses one of a form that this build does not know.
+    pub fn in_known_form(&self) -> Result<(), Incomparable> {
+        match self.format {
+            Baseline::FORMAT => Ok(()),
+            found => Err(Incomparable::Form { found }),
+        }
+    }
+
     /// The same with further runs of the same scenario. The intervals become wide enough for all of them: what differs from
     /// run to run is no regression. A measure that is missing from one of them is left out.
     pub fn with(mut self, other: &Baseline) -> Baseline {
@@ -230,9 +238,7 @@ pub enum Incomparable {
 /// Holds a run against an older one. `slack` is the share by which a number may become worse without being called so, 0 for
 /// none.
 pub fn compare(old: &Baseline, new: &Judgement, slack: f64) -> Result<Comparison, Incomparable> {
-    if old.format != Baseline::FORMAT {
-        return Err(Incomparable::Form { found: old.format });
-    }
+    old.in_known_form()?;
     let newer = Baseline::of(new);
     if old.scenario != newer.scenario {
         return Err(Incomparable::Scenarios { old: old.scenario.clone(), new: newer.scenario });

@@ -92,6 +92,9 @@ fn save(file: &Path, runs: &[std::path::PathBuf], output: OutputChoice) -> Exit 
             Ok(one) => one,
             Err(exit) => return exit,
         };
+        if let Err(error) = one.in_known_form() {
+            return fail(Exit::Usage, &error);
+        }
         match &all {
             Some(first) if first.scenario != one.scenario => {
                 let message = format!(
