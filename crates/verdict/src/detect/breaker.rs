@@ -15,6 +15,9 @@ const FEWEST_DUE: f64 = 12.0;
 /// Silences of a fixed window vary by less than this (standard deviation over mean; breakers by about 0.02). Of one who turns calls
 /// away by chance, as adaptive throttling does, they vary by 0.9 or so.
 const ALIKE: f64 = 0.2;
+/// Where somebody else's calls cut into them now and then, as a poller's, half of them are within this share of the middle one still:
+/// silences of chance are so once in fifty times at the most (six of them), and of more than ten hardly ever.
+const AS_LONG: f64 = 0.05;
 /// Consecutive failed calls without a silence, before a breaker is called absent: covers breakers that wait for 100 calls.
 const FEWEST_FAILED: usize = 150;
 
@@ -121,7 +124,7 @@ fn open(edge: &EdgeView, calls: &[&Call], silences: &[Window], first: Window, cl
     let between = between_tries(edge, silences);
     let cv = variation(&between);
     params.insert("variation".to_owned(), Reading::ratio(cv, None, n));
-    if between.len() >= 3 && cv > ALIKE {
+    if between.len() >= 3 && cv > ALIKE && !are_mostly_alike(&between) {
         return Found::undecided(
             params,
             format!(
@@ -168,6 +171,15 @@ fn variation(lengths: &[f64]) -> f64 {
     let mean = lengths.iter().sum::<f64>() / n;
     let variance = lengths.iter().map(|length| (length - mean).powi(2)).sum::<f64>() / n;
     if mean > 0.0 { variance.sqrt() / mean } else { 0.0 }
+}
+
+/// True if half of them, and three at least, are as long as the middle one.
+fn are_mostly_alike(lengths: &[f64]) -> bool {
+    let mut sorted = lengths.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let Some(middle) = sorted.get(sorted.len() / 2) else { return false };
+    let alike = sorted.iter().filter(|length| (*length - middle).abs() <= AS_LONG * middle).count();
+    alike >= 3 && alike * 2 >= sorted.len()
 }
 
 /// What the baseline says about how many calls users cause.
@@ -307,6 +319,19 @@ mod tests {
         let State::Inconclusive { params, .. } = &chance.state else { panic!("{}", chance.text) };
         assert!(chance.text.contains("adaptive throttling"), "{}", chance.text);
         assert_eq!(params.get("opens").and_then(|opens| opens.value), Some(6.0));
+    }
+
+    #[test]
+    fn silences_that_a_poller_cuts_into_are_a_breaker_still() {
+        // A window of 2.6 s, and a question each second.
+        let polled = [1_000_000, 1_000_000, 600_000, 1_000_000, 1_000_000, 600_000, 1_000_000];
+        let (edge, windows) = called_after(&polled);
+        assert!(variation(&between_tries(&edge, &windows)) > ALIKE);
+        let breaker = said(&polled);
+        assert!(matches!(breaker.state, State::Present { .. }), "{}", breaker.text);
+        // Windows that double are not told from chance.
+        let growing = said(&[1_000_000, 2_000_000, 4_000_000, 8_000_000, 16_000_000]);
+        assert!(matches!(growing.state, State::Inconclusive { .. }), "{}", growing.text);
     }
 
     #[test]
