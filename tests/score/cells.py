@@ -277,6 +277,14 @@ def f3_cache(rng):
     return Cell({"cache": rng.uniform(0.1, 0.2), "timeout": 1.0}, "reset", truth, phases=(1, 15, 12, 6), rate=rng.uniform(25, 35))
 
 
+def f3_some(rng):
+    """Only some requests make a call, and try it again while others come: no more calls than requests, and a storm all the same."""
+    attempts = rng.randint(2, 3)
+    spec = {"needs": rng.uniform(0.25, 0.32), "attempts": attempts, "timeout": rng.uniform(0.3, 0.5), "wait": {"shape": "constant", "base": 0.02}}
+    truth = {("amplification", EDGE): ("present", {"ratio": close(attempts, 0.3)})}
+    return Cell(spec, "blackhole", truth, phases=(1, 30, 25, 6), rate=rng.uniform(25, 35))
+
+
 # ------------------------------------------------------------------- F4: breakers
 
 
@@ -312,6 +320,16 @@ def f4_polled(rng):
     """Without a breaker, and somebody else asks the callee once a second."""
     cell = f4_none(rng)
     cell.spec["polls"] = 1.0
+    return cell
+
+
+def f4_breaker_polled(rng):
+    """Somebody else asks the callee once a second, and cuts into the silences."""
+    cell = breaker(rng)
+    cell.spec["breaker"]["open"] = rng.uniform(4.0, 6.0)
+    cell.spec["polls"] = 1.0
+    cell.truth[("breaker", EDGE)] = ("present", {})
+    cell.phases = (1, 8, 30, 6)
     return cell
 
 
