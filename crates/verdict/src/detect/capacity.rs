@@ -101,10 +101,13 @@ pub(super) fn detect(run: &RunView<'_>, load: &LoadView) -> Found {
 fn whole(first: &Step, last: &Step) -> Found {
     let rate = words::rate(last.rate);
     let served = words::percent(last.served, last.due);
-    if share(last.served, last.due).low < SERVED {
+    let interval = share(last.served, last.due);
+    if interval.low < SERVED {
+        let (but, so_few) =
+            if interval.high < SERVED { ("but only", "") } else { ("and", ": that may be less than 95%") };
         return Found::inconclusive(
             format!(
-                "at {rate} good answers come as fast as requests, but {served} of {} are answered well",
+                "at {rate} good answers come as fast as requests, {but} {served} of {} are answered well{so_few}",
                 last.due
             ),
             "a ramp that goes further: `to`, or longer steps",
