@@ -50,16 +50,8 @@ fn slower(then: &LoadTraffic, now: &LoadTraffic) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Hearing;
+    use crate::traffic::tests::traffic;
     use murphy_testkit::golden::{Break, Caller, Golden, Trouble};
-
-    fn traffic(golden: &Golden) -> Traffic {
-        let mut hearing = Hearing::default();
-        for event in golden.journal() {
-            hearing.take(&event);
-        }
-        hearing.traffic()
-    }
 
     fn well(seed: u64) -> Golden {
         let golden = Golden::new("a", Caller::careless(), Break::Nothing);

@@ -160,13 +160,13 @@ fn outcome(edge: &EdgeView, call: &Call) -> CallOutcome {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::Hearing;
     use murphy_core::Span;
     use murphy_testkit::golden::{Break, Bystander, Caller, Golden};
 
-    fn traffic(golden: &Golden) -> Traffic {
+    pub(crate) fn traffic(golden: &Golden) -> Traffic {
         let mut hearing = Hearing::default();
         for event in golden.journal() {
             hearing.take(&event);
