@@ -13,10 +13,12 @@ use crate::words;
 /// Calls that must have been due in a silence: P(silence) <= e^-12.
 const FEWEST_DUE: f64 = 12.0;
 /// Silences of a fixed window vary by less than this (standard deviation over mean; breakers by about 0.02). Of one who turns calls
-/// away by chance, as adaptive throttling does, they vary by 0.9 or so.
+/// away by chance, as adaptive throttling does, they vary by 0.9 or so; five of them by less than this once in 75 times.
 const ALIKE: f64 = 0.2;
-/// Where somebody else's calls cut into them now and then, as a poller's, half of them are within this share of the middle one still:
-/// silences of chance are so once in fifty times at the most (six of them), and of more than ten hardly ever.
+/// Fewer of chance are alike more often: two by less than this once in seven times, three once in forty.
+const FEW_ALIKE: f64 = 0.1;
+/// Where somebody else's calls cut into them now and then, as a poller's, half of them and four are within this share of the middle one
+/// still: silences of chance are so once in two hundred times at the most (eight of them), and of more than ten hardly ever.
 const AS_LONG: f64 = 0.05;
 /// Consecutive failed calls without a silence, before a breaker is called absent: covers breakers that wait for 100 calls.
 const FEWEST_FAILED: usize = 150;
@@ -124,7 +126,8 @@ fn open(edge: &EdgeView, calls: &[&Call], silences: &[Window], first: Window, cl
     let between = between_tries(edge, silences);
     let cv = variation(&between);
     params.insert("variation".to_owned(), Reading::ratio(cv, None, n));
-    if between.len() >= 3 && cv > ALIKE && !are_mostly_alike(&between) {
+    let bound = if between.len() < 5 { FEW_ALIKE } else { ALIKE };
+    if between.len() >= 2 && cv > bound && !are_mostly_alike(&between) {
         return Found::undecided(
             params,
             format!(
@@ -173,13 +176,13 @@ fn variation(lengths: &[f64]) -> f64 {
     if mean > 0.0 { variance.sqrt() / mean } else { 0.0 }
 }
 
-/// True if half of them, and three at least, are as long as the middle one.
+/// True if half of them, and four at least, are as long as the middle one.
 fn are_mostly_alike(lengths: &[f64]) -> bool {
     let mut sorted = lengths.to_vec();
     sorted.sort_by(f64::total_cmp);
     let Some(middle) = sorted.get(sorted.len() / 2) else { return false };
     let alike = sorted.iter().filter(|length| (*length - middle).abs() <= AS_LONG * middle).count();
-    alike >= 3 && alike * 2 >= sorted.len()
+    alike >= 4 && alike * 2 >= sorted.len()
 }
 
 /// What the baseline says about how many calls users cause.
@@ -319,6 +322,13 @@ mod tests {
         let State::Inconclusive { params, .. } = &chance.state else { panic!("{}", chance.text) };
         assert!(chance.text.contains("adaptive throttling"), "{}", chance.text);
         assert_eq!(params.get("opens").and_then(|opens| opens.value), Some(6.0));
+        // Of fewer than five more likeness is asked, for chance has it more often.
+        for few in [&[1_000_000, 4_000_000, 5_000_000][..], &[1_000_000, 4_000_000, 5_000_000, 5_500_000]] {
+            let few = said(few);
+            assert!(matches!(few.state, State::Inconclusive { .. }), "{}", few.text);
+        }
+        let two = said(&[5_000_000, 5_040_000, 5_010_000]);
+        assert!(matches!(two.state, State::Present { .. }), "{}", two.text);
     }
 
     #[test]
