@@ -6,7 +6,7 @@ use murphy_core::{EdgeBrief, ExitCause, FaultBrief};
 
 use super::health::{IN_A_ROW, in_a_row};
 use super::{Found, params};
-use crate::edge::{EdgeView, acts_on_callee, takes_away};
+use crate::edge::{Call, EdgeView, acts_on_callee, takes_away};
 use crate::gate::{end_of, ends_target};
 use crate::judgement::Reading;
 use crate::phase::{Exit, ProbeAnswer, RunView, Window, Windows};
@@ -74,7 +74,9 @@ fn judged(run: &RunView<'_>, trial: &Trial<'_>, answers: &[ProbeAnswer], since: 
     let good = in_a_row(since, true);
     let until = good.map_or(back, |good| since[good].ended).min(back);
     let answered = trial.edge.in_window(Window { from: trial.started, to: until });
-    if answered.iter().any(|call| trial.edge.is_good(call) && call.ended < back) {
+    // What the fault held is let go a moment before the lift is written down.
+    let is_spared = |call: &Call| !call.touched && trial.edge.is_good(call) && call.ended < back;
+    if answered.iter().any(is_spared) {
         return Found::inconclusive(
             format!("{edge} was answered meanwhile"),
             "a fault that leaves no call unharmed: `refuse`, `hang`",

@@ -1,8 +1,8 @@
 //! A caller that is killed and started again while its edge is broken.
 
 use murphy_core::{
-    Answer, EdgeName, Event, EventKind, FaultId, Offset, ProcessStatus, Protocol, Rule, RunBrief,
-    ServiceName, Span, Subject, Tally,
+    Answer, ConnId, EdgeName, Event, EventKind, ExchangeEnd, FaultId, Offset, ProcessStatus, Protocol, Rule,
+    RunBrief, ServiceName, Span, Subject, Tally,
 };
 use murphy_testkit::golden::{Break, Caller, Golden};
 
@@ -142,6 +142,27 @@ fn a_service_that_is_ready_and_ends_by_itself_then_does_not_start_without_it() {
     let (found, answer) = told(&judgement);
     assert!(found.is_present() && found.text.contains("5.5s after its start"), "{found:?}");
     assert_eq!(answer, Answer::Fail);
+}
+
+#[test]
+fn a_call_that_was_held_and_let_go_at_the_lift_is_none_that_the_fault_missed() {
+    let judged = |touched: bool| {
+        let mut journal = journal_of(KILLED, &[(KILLED, BACK + 500)], Vec::new(), |_| {});
+        let armed = journal.iter().find(|event| matches!(event.kind, EventKind::FaultArmed { .. }));
+        let armed = armed.expect("a fault").at.as_micros();
+        let at = |millis: u64| Offset::from_micros(armed + millis * 1_000);
+        let (began, ended) = (at(BACK.unsigned_abs() - 900), at(BACK.unsigned_abs() - 1));
+        let (edge, conn) = (EdgeName::new("cart-cache").unwrap(), ConnId(70_000));
+        let (answered, end) = (Some(ended), ExchangeEnd::Answered);
+        let kind = EventKind::Exchange { edge, conn, began, answered, ended, end, touched };
+        let at = journal.partition_point(|event| event.at <= ended);
+        journal.insert(at, Event { seq: 0, at: ended, kind });
+        journal.iter_mut().zip(0..).for_each(|(event, seq)| event.seq = seq);
+        judge(&journal)
+    };
+    let (held, missed) = (judged(true), judged(false));
+    assert!(told(&held).0.is_present(), "{:?}", told(&held).0);
+    is_open(&missed, "was answered meanwhile");
 }
 
 fn is_open(judgement: &Judgement, says: &str) {
