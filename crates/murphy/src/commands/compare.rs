@@ -93,7 +93,7 @@ fn save(file: &Path, runs: &[std::path::PathBuf], output: OutputChoice) -> Exit 
             Err(exit) => return exit,
         };
         if let Err(error) = one.in_known_form() {
-            return fail(Exit::Usage, &error);
+            return fail(Exit::Usage, &format_args!("{}: {error}", run.display()));
         }
         match &all {
             Some(first) if first.scenario != one.scenario => {

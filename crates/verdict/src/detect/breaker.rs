@@ -13,12 +13,13 @@ use crate::words;
 /// Calls that must have been due in a silence: P(silence) <= e^-12.
 const FEWEST_DUE: f64 = 12.0;
 /// Silences of a fixed window vary by less than this (standard deviation over mean; breakers by about 0.02). Of one who turns calls
-/// away by chance, as adaptive throttling does, they vary by 0.9 or so; five of them by less than this once in 75 times.
+/// away by chance, as adaptive throttling does, they vary by 0.9 or so; five of them by less than this once in 75 times, where the usual
+/// one is five times the shortest that counts, and more often where it is not much longer than that.
 const ALIKE: f64 = 0.2;
-/// Fewer of chance are alike more often: two by less than this once in seven times, three once in forty.
+/// Fewer of chance are alike more often: two by less than this once in seven times, three once in forty, in the same case.
 const FEW_ALIKE: f64 = 0.1;
 /// Where somebody else's calls cut into them now and then, as a poller's, half of them and four are within this share of the middle one
-/// still: silences of chance are so once in two hundred times at the most (eight of them), and of more than ten hardly ever.
+/// still: silences of chance are so once in two hundred times (eight of them), and of more than ten hardly ever, in the same case.
 const AS_LONG: f64 = 0.05;
 /// Consecutive failed calls without a silence, before a breaker is called absent: covers breakers that wait for 100 calls.
 const FEWEST_FAILED: usize = 150;

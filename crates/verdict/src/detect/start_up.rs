@@ -12,6 +12,9 @@ use crate::judgement::Reading;
 use crate::phase::{Exit, ProbeAnswer, RunView, Window, Windows};
 use crate::words;
 
+/// An answer that comes so shortly before the lift of what held its call is told may be of the lift already, in microseconds.
+const LET_GO: u64 = 250_000;
+
 /// A service that is not ready after so many times what it usually takes, and a little more, waits for something.
 const PATIENCE: u64 = 2;
 const LITTLE: u64 = 1_000_000;
@@ -75,7 +78,9 @@ fn judged(run: &RunView<'_>, trial: &Trial<'_>, answers: &[ProbeAnswer], since: 
     let until = good.map_or(back, |good| since[good].ended).min(back);
     let answered = trial.edge.in_window(Window { from: trial.started, to: until });
     // What the fault held is let go a moment before the lift is written down.
-    let is_spared = |call: &Call| !call.touched && trial.edge.is_good(call) && call.ended < back;
+    let is_let_go =
+        |call: &Call| call.touched && back <= run.last && call.ended.saturating_add(LET_GO) >= back;
+    let is_spared = |call: &Call| trial.edge.is_good(call) && call.ended < back && !is_let_go(call);
     if answered.iter().any(is_spared) {
         return Found::inconclusive(
             format!("{edge} was answered meanwhile"),

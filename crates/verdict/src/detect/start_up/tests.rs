@@ -1,8 +1,8 @@
 //! A caller that is killed and started again while its edge is broken.
 
 use murphy_core::{
-    Answer, ConnId, EdgeName, Event, EventKind, ExchangeEnd, FaultId, Offset, ProcessStatus, Protocol, Rule,
-    RunBrief, ServiceName, Span, Subject, Tally,
+    Answer, Answerer, ConnId, EdgeName, Event, EventKind, ExchangeEnd, FaultId, HttpCall, Offset,
+    ProcessStatus, Protocol, Rule, RunBrief, ServiceName, Span, Subject, Tally,
 };
 use murphy_testkit::golden::{Break, Caller, Golden};
 
@@ -146,23 +146,42 @@ fn a_service_that_is_ready_and_ends_by_itself_then_does_not_start_without_it() {
 
 #[test]
 fn a_call_that_was_held_and_let_go_at_the_lift_is_none_that_the_fault_missed() {
-    let judged = |touched: bool| {
+    let judged = |touched: bool, before: u64| {
         let mut journal = journal_of(KILLED, &[(KILLED, BACK + 500)], Vec::new(), |_| {});
         let armed = journal.iter().find(|event| matches!(event.kind, EventKind::FaultArmed { .. }));
         let armed = armed.expect("a fault").at.as_micros();
         let at = |millis: u64| Offset::from_micros(armed + millis * 1_000);
-        let (began, ended) = (at(BACK.unsigned_abs() - 900), at(BACK.unsigned_abs() - 1));
-        let (edge, conn) = (EdgeName::new("cart-cache").unwrap(), ConnId(70_000));
-        let (answered, end) = (Some(ended), ExchangeEnd::Answered);
-        let kind = EventKind::Exchange { edge, conn, began, answered, ended, end, touched };
+        let (began, ended) = (at(BACK.unsigned_abs() - before - 900), at(BACK.unsigned_abs() - before));
+        // One of HTTP, whose answer tells that it is the service's own.
+        let call = HttpCall {
+            edge: EdgeName::new("cart-cache").unwrap(),
+            conn: ConnId(70_000),
+            method: "GET".to_owned(),
+            route: "/".to_owned(),
+            began,
+            answered: Some(ended),
+            ended,
+            end: ExchangeEnd::Answered,
+            by: None,
+            status: Some(200),
+            service_status: Some(200),
+            answerer: Answerer::Service,
+            reached: true,
+            faults: Vec::new(),
+            touched,
+            attempt_of: None,
+        };
+        let kind = EventKind::Request(Box::new(call));
         let at = journal.partition_point(|event| event.at <= ended);
         journal.insert(at, Event { seq: 0, at: ended, kind });
         journal.iter_mut().zip(0..).for_each(|(event, seq)| event.seq = seq);
         judge(&journal)
     };
-    let (held, missed) = (judged(true), judged(false));
+    let (held, missed) = (judged(true, 1), judged(false, 1));
     assert!(told(&held).0.is_present(), "{:?}", told(&held).0);
     is_open(&missed, "was answered meanwhile");
+    // As where somebody starts a killed callee again, long before Murphy does.
+    is_open(&judged(true, 5_000), "was answered meanwhile");
 }
 
 fn is_open(judgement: &Judgement, says: &str) {
