@@ -39,20 +39,13 @@ fn waited(stack: &CartStack, caller: &Member) -> Span {
     Span::from_micros(*waits.get(waits.len() / 2).unwrap_or_else(|| panic!("it never gave up: {said}")))
 }
 
-/// Nothing if the timeout of a summary is the one that the caller had.
-fn is_its_timeout(stack: &CartStack, caller: &Member, screen: &str) -> Result<(), String> {
+/// Asserts that the timeout of a summary is the one that the caller had.
+#[track_caller]
+fn is_its_timeout(stack: &CartStack, caller: &Member, screen: &str) {
     let (said, own) = (time(line(screen, "timeout"), "gives up after", "("), waited(stack, caller));
     let [said_us, own_us, below, above] = [said, own, BELOW, ABOVE].map(Span::as_micros);
     assert!(own_us + below >= TIMEOUT.as_micros(), "{own}, and it waits for {TIMEOUT}");
-    is(
-        said_us + below >= own_us && said_us <= own_us + above,
-        format!("gives up after {said}, and it was {own}"),
-    )
-}
-
-/// What is wrong, where something is.
-fn is(so: bool, else_this: String) -> Result<(), String> {
-    if so { Ok(()) } else { Err(else_this) }
+    assert!(said_us + below >= own_us && said_us <= own_us + above, "{said}, and it was {own}\n{screen}");
 }
 
 /// Pings that the Redis has answered so far.
@@ -86,27 +79,6 @@ fn watched(test: &str, stack: &CartStack, caller: &Member, until: &str) -> Optio
     Some(terminal.screen())
 }
 
-/// Watches a caller, and once more where what is said of it is not so: a machine that another has for a while changes the times of a
-/// caller in the midst of it, but not twice.
-#[track_caller]
-fn is_seen(
-    test: &str,
-    stack: &CartStack,
-    caller: &Member,
-    until: &str,
-    is_so: impl Fn(&str) -> Result<(), String>,
-) {
-    let mut wrong = Vec::new();
-    for round in ["first", "second"] {
-        let Some(screen) = watched(&format!("{test}-{round}"), stack, caller, until) else { return };
-        match is_so(&screen) {
-            Ok(()) => return,
-            Err(why) => wrong.push(format!("{why}\n{screen}")),
-        }
-    }
-    panic!("{}", wrong.join("\n"));
-}
-
 /// The words that the summary has behind a name.
 fn line<'a>(screen: &'a str, name: &str) -> &'a str {
     let found = screen.lines().find_map(|line| line.trim_start().strip_prefix(name));
@@ -127,13 +99,12 @@ fn the_timeout_and_the_tries_of_a_caller_are_those_of_its_script() {
     // Ten calls a second come, whatever becomes of them, and each is tried three times.
     let script = "call() { for try in 1 2 3; do CALL && return; done; }; while :; do call & sleep 0.1; done";
     let caller = caller(&stack, "tries", script);
-    is_seen("attach-tries", &stack, &caller, "x calls", |screen| {
-        is_its_timeout(&stack, &caller, screen)?;
-        let attempts = line(screen, "attempts");
-        let times: f64 = attempts.split(' ').next().and_then(|word| word.parse().ok()).expect(attempts);
-        is((2.5..=3.5).contains(&times), format!("{times} tries, and it is 3"))?;
-        is(line(screen, "breaker").starts_with("not seen"), "a breaker, and it has none".to_owned())
-    });
+    let Some(screen) = watched("attach-tries", &stack, &caller, "x calls") else { return };
+    is_its_timeout(&stack, &caller, &screen);
+    let attempts = line(&screen, "attempts");
+    let times: f64 = attempts.split(' ').next().and_then(|word| word.parse().ok()).expect(attempts);
+    assert!((2.5..=3.5).contains(&times), "{times} and it is 3\n{screen}");
+    assert!(line(&screen, "breaker").starts_with("not seen"), "{screen}");
 }
 
 #[test]
@@ -145,15 +116,16 @@ fn the_breaker_of_a_caller_is_that_of_its_script() {
     let script = "failed=0; while :; do if CALL; then failed=0; else failed=$((failed+1)); fi; \
                   if [ $failed -ge 40 ]; then sleep 6; fi; sleep 0.05; done";
     let caller = caller(&stack, "breaker", script);
-    is_seen("attach-breaker", &stack, &caller, "silent ", |screen| {
-        is_its_timeout(&stack, &caller, screen)?;
-        let breaker = line(screen, "breaker");
-        let silence = time(breaker, "no call for", "after");
-        // Whole seconds without a call: one less where it begins and ends within seconds.
-        let seconds = Span::from_secs(5)..=Span::from_secs(6);
-        is(seconds.contains(&silence), format!("silent for {silence}, and it is 6s"))?;
-        let after = breaker.split_once("after ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
-        // Whole seconds again: the first failures, of which 450ms hold one, may fall into one of mostly good calls.
-        is((Some(38)..=Some(40)).contains(&after), format!("after {after:?} failed calls, and it is 40"))
-    });
+    let Some(screen) = watched("attach-breaker", &stack, &caller, "silent ") else { return };
+    is_its_timeout(&stack, &caller, &screen);
+    let breaker = line(&screen, "breaker");
+    let silence = time(breaker, "no call for", "after");
+    // Whole seconds without a call: one less where it begins and ends within seconds.
+    assert!(
+        (Span::from_secs(5)..=Span::from_secs(6)).contains(&silence),
+        "{silence}, and it is 6s\n{screen}"
+    );
+    let after = breaker.split_once("after ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+    // Whole seconds again: the first failures, of which 450ms hold one, may fall into one of mostly good calls.
+    assert!((Some(38)..=Some(40)).contains(&after), "{after:?} failed calls, and it is 40\n{screen}");
 }

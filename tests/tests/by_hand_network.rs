@@ -83,9 +83,7 @@ fn each_fault_of_a_network_acts_where_it_is_put_and_is_gone_at_its_end() {
         three.line(0, 1).is_ok_and(|took| took >= Duration::from_millis(300))
             && three.line(1, 0).is_ok_and(|took| took >= Duration::from_millis(300))
     });
-    // The quickest of a few: a machine may stand still once.
-    let quickest = (0..3).map(|_| three.line(0, 2).expect("no part of it")).min();
-    assert!(quickest < Some(Duration::from_millis(300)), "{quickest:?}");
+    assert!(three.line(0, 2).expect("no part of it") < Duration::from_millis(300));
     end(&three, &bench, child).says("note: TCP only").says("connections delayed");
 }
 

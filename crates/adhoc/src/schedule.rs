@@ -274,13 +274,13 @@ mod tests {
                 .map(|gap| (gap * 1000.0 - every as f64) / jitter as f64)
                 .collect();
             prop_assert!(offsets.iter().all(|offset| offset.abs() <= 1.01), "{offsets:?}");
-            // Seven standard deviations of what even draws give: the seeds are others in every run, and each has ten parts.
+            // Six standard deviations of what even draws give; they are the same in every run of a seed.
             let mean = offsets.iter().sum::<f64>() / offsets.len() as f64;
-            prop_assert!(mean.abs() < 0.13, "{mean}");
+            prop_assert!(mean.abs() < 0.11, "{mean}");
             for tenth in 0..10 {
                 let from = -1.0 + f64::from(tenth) / 5.0;
                 let here = offsets.iter().filter(|offset| (from..from + 0.2).contains(*offset)).count();
-                prop_assert!((34..=170).contains(&here), "{here} of {ROUNDS} in the part from {from}");
+                prop_assert!((43..=157).contains(&here), "{here} of {ROUNDS} in the part from {from}");
             }
         }
     }

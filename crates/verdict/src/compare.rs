@@ -308,7 +308,11 @@ fn change(old: &Measure, new: &Measure, slack: f64) -> Change {
         (Some(old_low), _, _, Some(new_high)) if new_high < old_low => Change::Better,
         (_, Some(_), Some(_), _) => Change::Same,
         // Of no known end on the right side, as a capacity without a limit, and not on the wrong side of the older one.
-        (_, Some(old_high), None, Some(new_high)) if new_high <= allowed(old_high) => Change::Same,
+        (_, Some(old_high), None, Some(new_high))
+            if old.better == Better::Higher && new_high <= allowed(old_high) =>
+        {
+            Change::Same
+        }
         (_, None, ..) => Change::New,
         (_, Some(_), None, _) => Change::Lost,
     }
@@ -349,7 +353,7 @@ mod tests {
     #[test]
     fn a_number_that_is_no_longer_told_is_lost_and_never_the_same() {
         let old = measure(Better::Lower, 0.1, 0.2);
-        assert_eq!(change(&old, &Measure { low: None, high: None, ..old.clone() }, 0.0), Change::Lost);
+        assert_eq!(change(&old, &Measure { low: None, ..old.clone() }, 0.0), Change::Lost);
         // Not recovered within the run: the lower end is known, and enough.
         let never = Measure { low: Some(9.0), high: None, ..old.clone() };
         assert_eq!(change(&old, &never, 0.0), Change::Worse);
