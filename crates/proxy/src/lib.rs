@@ -27,6 +27,7 @@ mod nudge;
 mod pump;
 mod roster;
 mod running;
+mod scratch;
 mod second_look;
 mod shared;
 mod timer;

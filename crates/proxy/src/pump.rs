@@ -3,7 +3,6 @@
 //! With nothing to do but carry, bytes go from one per-thread buffer straight on, and memory is taken only for what the
 //! receiver does not accept. A pump never waits by itself; it says what it found, and the link decides.
 
-use std::cell::RefCell;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::task::{Context, Poll};
@@ -20,11 +19,7 @@ use crate::effect::{Ending, Farewell};
 use crate::exchange::Exchanges;
 use crate::line::{Blocked, Front, Line, READ_SIZE};
 use crate::meter::Meter;
-
-thread_local! {
-    /// Shared by all connections that this thread serves; never held over a wait.
-    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_SIZE]);
-}
+use crate::scratch::with_scratch;
 
 /// Reads in one turn, so that one direction never starves the other.
 const READS: usize = 8;
@@ -178,9 +173,7 @@ impl Pump {
                 Poll::Ready(Ok(())) => {}
             }
             let reading = std::mem::replace(&mut reading, Reading::Late);
-            match SCRATCH
-                .with_borrow_mut(|scratch| self.carry(source, target, &mut scratch[..want], reading, around))
-            {
+            match with_scratch(|scratch| self.carry(source, target, &mut scratch[..want], reading, around)) {
                 Ok(Some(found)) => return found,
                 Ok(None) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.emptied = Emptied::Seen,

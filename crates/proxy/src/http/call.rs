@@ -1,7 +1,5 @@
 //! What is told of a request as it comes: its route, when it began, and what it shares with other attempts.
 
-use hyper::http::HeaderMap;
-use hyper::http::request::Parts;
 use murphy_core::{Answerer, AttemptOf, ExchangeEnd, HttpCall};
 
 use super::hub::{Hub, Speaks};
@@ -9,8 +7,13 @@ use super::hub::{Hub, Speaks};
 /// The longest path that is told of a request.
 const ROUTE: usize = 200;
 
-/// What is told of a request, where anything is.
-pub(super) fn call_of(hub: &Hub, parts: &Parts) -> Option<HttpCall> {
+/// What is told of a request to this path, where anything is. `text` finds the first value of a header that is text.
+pub(super) fn call_of<'t>(
+    hub: &Hub,
+    method: &str,
+    path: &str,
+    text: impl Fn(&str) -> Option<&'t str>,
+) -> Option<HttpCall> {
     let recorder = &hub.shared.recorder;
     if !recorder.is_enabled() {
         return None;
@@ -20,8 +23,8 @@ pub(super) fn call_of(hub: &Hub, parts: &Parts) -> Option<HttpCall> {
     Some(HttpCall {
         edge: hub.shared.edge.clone(),
         conn: hub.conn,
-        method: parts.method.to_string(),
-        route: parts.uri.path().chars().take(ROUTE).collect(),
+        method: method.to_owned(),
+        route: path.chars().take(ROUTE).collect(),
         began,
         answered: None,
         ended: began,
@@ -33,13 +36,12 @@ pub(super) fn call_of(hub: &Hub, parts: &Parts) -> Option<HttpCall> {
         reached: false,
         faults: hub.shown.iter().cloned().collect(),
         touched: hub.shown.is_some(),
-        attempt_of: attempt_of(&parts.headers),
+        attempt_of: attempt_of(text),
     })
 }
 
 /// The idempotency key (the IETF's draft of the header), else the trace of a W3C `traceparent`.
-fn attempt_of(headers: &HeaderMap) -> Option<AttemptOf> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+fn attempt_of<'t>(text: impl Fn(&str) -> Option<&'t str>) -> Option<AttemptOf> {
     if let Some(key) = text("idempotency-key") {
         return Some(AttemptOf::Key(key.chars().take(ROUTE).collect()));
     }

@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 
 use super::client_io::ClientIo;
 use super::hub::{Hub, Takeover};
+use super::straight::Straight;
 use super::turns::{Called, Turns};
 use super::upstream::{UpstreamFate, UpstreamIo};
 use super::wire::{Gone, Wire};
@@ -89,6 +90,8 @@ enum Stage {
     Listening(BytesMut),
     /// The HTTP/2 connection to the dependency begins.
     Greeting(Greeting),
+    /// Requests and answers that go on as they came.
+    Straight(Box<Straight>),
     /// Requests and answers.
     Talking { server: Half, client: Half, hub: Arc<Hub>, client_over: bool },
     /// The caller's HTTP end has been given up: these bytes, and then an end.
@@ -297,6 +300,7 @@ impl Connection {
                 }
                 Poll::Ready(None) => Step::Over(self.upstream_over()),
             },
+            Stage::Straight(straight) => self.go_straight(straight, cx),
             Stage::Talking { server, client, hub, client_over } => {
                 self.talk(server, client, hub, client_over, called, cx)
             }

@@ -34,6 +34,18 @@ pub(super) fn bad_request() -> Response<Source> {
     refusal(StatusCode::BAD_REQUEST, "murphy: two readers would not agree on where this request ends\n")
 }
 
+/// An answer from memory as HTTP/1.1 writes it: its head, and its body.
+pub(super) fn written(response: Response<Source>) -> (Vec<u8>, Bytes) {
+    let (head, source) = response.into_parts();
+    let body = if let Source::Whole(bytes) = source { bytes } else { Bytes::new() };
+    let mut raw = status_line(head.status);
+    for (name, value) in &head.headers {
+        header_line(&mut raw, name, value);
+    }
+    raw.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
+    (raw, body)
+}
+
 fn refusal(status: StatusCode, why: &'static str) -> Response<Source> {
     let mut response = Response::new(Source::Whole(Bytes::from_static(why.as_bytes())));
     *response.status_mut() = status;

@@ -250,10 +250,15 @@ impl Ticket {
 
     /// The answer's first byte is the next one.
     pub(crate) fn begins(&self) {
+        self.begins_behind(0);
+    }
+
+    /// The answer's first byte is the next one behind so many that have not been handed over yet.
+    pub(crate) fn begins_behind(&self, waiting: usize) {
         if let Some(id) = self.id {
             let mut wire = self.hub.io.lock();
-            let pushed = wire.pushed();
-            wire.books.begins(id, pushed);
+            let before = wire.pushed() + waiting as u64;
+            wire.books.begins(id, before);
         }
     }
 

@@ -86,7 +86,9 @@ async fn answer(hub: Arc<Hub>, sender: Arc<Sender>, request: Request<Incoming>) 
     let (mut parts, body) = request.into_parts();
     let use_of = hub.use_of();
     let asked = Asked { method: parts.method.clone(), version: parts.version };
-    let ticket = Ticket::new(Arc::clone(&hub), call_of(&hub, &parts));
+    let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let told = call_of(&hub, parts.method.as_str(), parts.uri.path(), text);
+    let ticket = Ticket::new(Arc::clone(&hub), told);
     let mut chosen = Vec::new();
     let mut fate = Fate::Onward;
     for standing in hub.table().standing() {

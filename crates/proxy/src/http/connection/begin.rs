@@ -17,9 +17,10 @@ use super::{Asks, Connection, Ends, Half, Stage, Step};
 use crate::http::hub::{Hub, Speaks};
 use crate::http::pass_on::{RequestBody, Sender};
 use crate::http::service::Service;
+use crate::http::straight::Straight;
 use crate::http::upstream::UpstreamIo;
 use crate::shared::Shared;
-use crate::tls::{Failed, Far, open_within};
+use crate::tls::{Failed, Far, Near, open_within};
 
 /// What a client of HTTP/2 says first (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -106,6 +107,14 @@ impl Connection {
 
     fn speak_one(&mut self) -> Step {
         let hub = self.hub(Speaks::One);
+        if matches!(self.near, Near::Plain(_)) && self.far.is_none() && self.shared.tls.originate.is_none() {
+            return Step::Next(Stage::Straight(Box::new(Straight::new(hub, self.upstream_io()))));
+        }
+        self.converse(hub)
+    }
+
+    /// The HTTP layer reads from here on, between two requests.
+    pub(super) fn converse(&mut self, hub: Arc<Hub>) -> Step {
         let upstream = self.far(b"http/1.1");
         let io = TokioIo::new(self.near.clone());
         Step::Next(Stage::Greeting(Box::pin(async move {

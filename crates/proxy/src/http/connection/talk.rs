@@ -13,10 +13,37 @@ use super::{Asks, Connection, Ends, Half, Stage, Step};
 use crate::effect::{Ending, Farewell};
 use crate::http::effect::Then;
 use crate::http::hub::{Hub, Takeover, Tunnel};
+use crate::http::straight::{Goes, Straight};
 use crate::http::turns::{Called, Turns};
 use crate::tls::Near;
 
 impl Connection {
+    pub(super) fn go_straight(&mut self, mut straight: Box<Straight>, cx: &mut Context<'_>) -> Step {
+        match straight.go(&self.io, &self.state, cx) {
+            Goes::Rests => Step::Stay(Stage::Straight(straight)),
+            Goes::CallerLeft => Step::Next(Stage::Draining { by: Side::Client }),
+            Goes::Over if self.fate.ended() == Some(Farewell::Rst) => {
+                Step::Over((Side::Upstream, Ends::Reset))
+            }
+            Goes::Over => {
+                self.near.finish(cx);
+                Step::Next(Stage::Draining { by: Side::Upstream })
+            }
+            Goes::Lost => {
+                let (raw, then) = (straight.untold(), Then::End(self.fate.ending()));
+                let takeover = Takeover { raw, then, by: Side::Upstream, arming: None };
+                let (hub, client) = (Arc::clone(straight.hub()), Box::pin(std::future::ready(Ok(()))));
+                Step::Next(Stage::TakenOver { takeover, client, server: None, hub, client_over: true })
+            }
+            Goes::Elsewhere(begun) => {
+                self.near.put_back(begun);
+                let hub = Arc::clone(straight.hub());
+                drop(straight);
+                self.converse(hub)
+            }
+        }
+    }
+
     pub(super) fn talk(
         &mut self,
         mut server: Half,
