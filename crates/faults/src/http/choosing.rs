@@ -157,14 +157,18 @@ impl RequestMatch for Filter {
                 })
             };
         let query = request.uri.query().unwrap_or_default();
-        self.method.as_ref().is_none_or(|method| method.matches(request.method.as_str()))
-            && self.path.as_ref().is_none_or(|path| path.matches(request.uri.path()))
+        self.may_match(request.method.as_str(), request.uri.path(), source)
             && self.headers.iter().all(|(name, pattern)| text(name, pattern))
             && self
                 .query
                 .iter()
                 .all(|(name, pattern)| parameter(query, name).is_some_and(|value| pattern.matches(value)))
             && self.host.as_ref().is_none_or(|host| host.matches(host_of(request)))
+    }
+
+    fn may_match(&self, method: &str, path: &str, source: IpAddr) -> bool {
+        self.method.as_ref().is_none_or(|pattern| pattern.matches(method))
+            && self.path.as_ref().is_none_or(|pattern| pattern.matches(path))
             && self.source.is_none_or(|network| as_number(source) & network.mask == network.address)
     }
 }
@@ -416,6 +420,25 @@ mod tests {
         assert!(!matches("{ source: 10.0.0.0/8 }", request(), home));
         assert!(matches("{ source: 0.0.0.0/0 }", request(), home));
         assert!(matches("{ source: '::/0' }", request(), home));
+    }
+
+    #[test]
+    fn only_what_method_path_or_source_rule_out_is_ruled_out_without_the_headers() {
+        let may = |filter: &str| {
+            let filter: Match = serde_yaml::from_str(filter).unwrap();
+            filter.filter().unwrap().may_match("POST", "/charge", "127.0.0.1".parse().unwrap())
+        };
+        for open in [
+            "{ path: /charge }",
+            "{ header: { x-user: '9' } }",
+            "{ host: other }",
+            "{ query: { other: '*' } }",
+        ] {
+            assert!(may(open), "{open}");
+        }
+        for out in ["{ method: GET, host: shop }", "{ path: /orders/* }", "{ source: 10.0.0.0/8 }"] {
+            assert!(!may(out), "{out}");
+        }
     }
 
     #[test]

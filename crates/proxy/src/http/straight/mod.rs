@@ -216,6 +216,9 @@ fn is_free(plain: &Plain<'_, '_>, table: &Table, source: IpAddr) -> bool {
     table.standing().iter().all(|standing| {
         let EdgeEffect::Http(effect) = &standing.armed.effect else { return true };
         let Some(filter) = &effect.filter else { return false };
+        if !filter.may_match(plain.method, plain.path(), source) {
+            return true;
+        }
         if parts.is_none() {
             parts = plain.parts();
         }

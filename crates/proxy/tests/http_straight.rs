@@ -1,0 +1,164 @@
+//! Plain requests that no fault is for go on as they came, byte for byte, and their connection leaves that way with the first one
+//! that is another or that a fault is for, without losing its place.
+
+mod support;
+
+use murphy_core::{Answerer, Directions, ExchangeEnd, Side};
+use murphy_faults::{Effect, Fault, Match, Which};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use support::http::{ask, calls, canned, converse, head, http_stage, status};
+use support::{Stage, armed, reset, within};
+
+const FINE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+async fn pair() -> (Stage, TcpStream, TcpStream) {
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stage = http_stage(upstream.local_addr().unwrap()).await;
+    let caller = stage.dial().await;
+    let (service, _) = within("accept", upstream.accept()).await.unwrap();
+    (stage, caller, service)
+}
+
+/// Arms `abort: 503` for requests to this path.
+fn arm(stage: &Stage, path: &str) {
+    let fault: Fault = serde_yaml::from_str("abort: 503").unwrap();
+    let meant = Match { path: Some(path.parse().unwrap()), ..Match::default() };
+    let effect = fault.on_requests(&meant, &Which::default()).unwrap();
+    let Effect::Edge(effect) = effect else { panic!("it sits on edges") };
+    stage.handle.arm(armed("f", effect, Directions::default()));
+}
+
+async fn exactly(stream: &mut TcpStream, wanted: &[u8], what: &str) {
+    let mut heard = vec![0; wanted.len()];
+    within(what, stream.read_exact(&mut heard)).await.unwrap();
+    assert_eq!(heard, wanted, "{what}: {}", heard.escape_ascii());
+}
+
+async fn in_pieces(stream: &mut TcpStream, bytes: &[u8], size: usize) {
+    for piece in bytes.chunks(size) {
+        stream.write_all(piece).await.unwrap();
+        // So that most pieces are read alone; whether they are, nothing depends on.
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn requests_and_answers_go_on_byte_for_byte_in_whatever_pieces_they_come() {
+    // Spaces and letters that the HTTP layer would write in its own way.
+    let request = b"POST /a?b=%20c HTTP/1.1\r\nHOST:shop\r\nx-odd:   two  \r\nContent-Length: 4\r\n\r\nbody";
+    let answer = b"HTTP/1.1 299 As I Like It\r\nsErVeR:mine\r\nTransfer-Encoding:chunked\r\n\r\n003\r\nabc\r\n1F\r\n0123456789012345678901234567890\r\n0\r\n\r\n";
+    for size in [1, 7, 1000] {
+        let (stage, mut caller, mut service) = pair().await;
+        for _ in 0..2 {
+            in_pieces(&mut caller, request, size).await;
+            exactly(&mut service, request, &format!("a request in pieces of {size}")).await;
+            in_pieces(&mut service, answer, size).await;
+            exactly(&mut caller, answer, &format!("an answer in pieces of {size}")).await;
+        }
+        drop(caller);
+        stage.empty().await;
+        let told: Vec<_> =
+            calls(stage).await.into_iter().map(|call| (call.route, call.status, call.end)).collect();
+        let once = ("/a".to_owned(), Some(299), ExchangeEnd::Answered);
+        assert_eq!(told, [once.clone(), once]);
+    }
+}
+
+#[tokio::test]
+async fn a_fault_finds_its_request_among_others_of_one_connection_and_in_one_packet() {
+    let upstream = canned(FINE).await;
+    let stage = http_stage(upstream.address).await;
+    let mut caller = stage.dial().await;
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(status(&ask(&mut caller, get("/before").as_bytes()).await.0), 200);
+    arm(&stage, "/meant");
+    for (path, wanted) in [("/other", 200), ("/meant", 503), ("/other", 200)] {
+        assert_eq!(status(&ask(&mut caller, get(path).as_bytes()).await.0), wanted, "{path}");
+    }
+    let mut fresh = stage.dial().await;
+    let ahead = [get("/one"), get("/meant"), get("/two")].concat();
+    fresh.write_all(ahead.as_bytes()).await.unwrap();
+    for wanted in [200, 503, 200] {
+        let (told, _) = ask(&mut fresh, b"").await;
+        assert_eq!(status(&told), wanted);
+    }
+    drop((caller, fresh));
+    stage.empty().await;
+    let told: Vec<_> = calls(stage)
+        .await
+        .into_iter()
+        .map(|call| (call.route, call.status.unwrap(), call.answerer, call.reached, call.faults.len()))
+        .collect();
+    let served = |path: &str| (path.to_owned(), 200, Answerer::Service, true, 0);
+    let broken = || ("/meant".to_owned(), 503, Answerer::Murphy, false, 1);
+    assert_eq!(
+        told,
+        [
+            served("/before"),
+            served("/other"),
+            broken(),
+            served("/other"),
+            served("/one"),
+            broken(),
+            served("/two")
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_ends_with_its_connection_ends_so_and_a_broken_one_is_broken() {
+    for breaks in [false, true] {
+        let (stage, mut caller, mut service) = pair().await;
+        caller.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        head(&mut service).await.unwrap();
+        let answer = b"HTTP/1.1 200 OK\r\nServer: old\r\n\r\nall of it";
+        service.write_all(answer).await.unwrap();
+        exactly(&mut caller, answer, "an answer").await;
+        if breaks {
+            reset(service);
+        } else {
+            drop(service);
+        }
+        let (rest, ended) = converse(&mut caller, b"").await;
+        assert_eq!((rest.as_slice(), ended.is_err()), (&b""[..], breaks));
+        drop(caller);
+        stage.empty().await;
+        let told = calls(stage).await.remove(0);
+        let wanted = match breaks {
+            false => (ExchangeEnd::Answered, None),
+            true => (ExchangeEnd::Failed, Some(Side::Upstream)),
+        };
+        assert_eq!((told.end, told.by), wanted);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_before_the_end_of_its_request_arrives_and_is_the_last() {
+    let (stage, mut caller, mut service) = pair().await;
+    caller.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf").await.unwrap();
+    head(&mut service).await.unwrap();
+    service.write_all(FINE).await.unwrap();
+    let (answer, ended) = converse(&mut caller, b"").await;
+    assert_eq!((answer.as_slice(), ended.is_ok()), (FINE, true));
+    drop(caller);
+    stage.empty().await;
+    let told = calls(stage).await.remove(0);
+    assert_eq!((told.end, told.status), (ExchangeEnd::Answered, Some(200)));
+}
+
+#[tokio::test]
+async fn chunks_that_are_none_end_the_connection_behind_the_good_ones() {
+    let (stage, mut caller, mut service) = pair().await;
+    caller.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    head(&mut service).await.unwrap();
+    let good = &b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"[..];
+    service.write_all(&[good, b"xyz\r\nno chunk"].concat()).await.unwrap();
+    let (answer, _) = converse(&mut caller, b"").await;
+    assert_eq!(answer, good, "{}", answer.escape_ascii());
+    drop(caller);
+    stage.empty().await;
+    let told = calls(stage).await.remove(0);
+    assert_eq!((told.end, told.by), (ExchangeEnd::Failed, Some(Side::Upstream)));
+}
