@@ -44,6 +44,8 @@ struct Watched {
 /// Whether there is such a proxy; one that is taken away makes room first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
+    /// Another one has its name.
+    Replaced,
     Gone,
     Taken,
 }
@@ -88,9 +90,21 @@ impl Callers {
         demand.set(1);
     }
 
+    /// A proxy is this one from now on. If one of its name was watched that is another, what callers do to this one is not that one's.
+    /// What was seen is kept.
+    pub(crate) fn is_now(&self, proxy: &ProxySeen) {
+        let mut all = self.lock();
+        let is_another = |known: &&mut Watched| known.proxy.name == proxy.name && known.proxy != *proxy;
+        for known in all.values_mut().filter(is_another) {
+            known.demand.set(0);
+            known.place = Place::Replaced;
+        }
+    }
+
     /// A proxy is taken away. What was seen of it is kept.
     pub(crate) fn gone(&self, proxy: &str) {
-        for known in self.lock().values_mut().filter(|known| known.proxy.name == proxy) {
+        let was_there = |known: &&mut Watched| known.proxy.name == proxy && known.place == Place::Taken;
+        for known in self.lock().values_mut().filter(was_there) {
             known.place = Place::Gone;
         }
     }
@@ -102,7 +116,8 @@ impl Callers {
             EventKind::Request(call) => &call.edge,
             _ => return,
         };
-        if let Some(known) = self.lock().get_mut(edge) {
+        // Events of all proxies come while somebody listens.
+        if let Some(known) = self.lock().get_mut(edge).filter(|known| known.place != Place::Replaced) {
             known.calls.get_or_insert_default().on(event);
         }
     }

@@ -40,6 +40,7 @@ impl History {
 
     /// All that stands on a proxy from now on: what is new begins, what is not there any more is over.
     pub(crate) fn stands(&self, proxy: &ProxySeen, stands: Vec<StoodDoc>) {
+        self.callers.is_now(proxy);
         let now = self.clock.now();
         let mut kept = self.lock();
         let key = Key::Proxy(proxy.name.clone());
@@ -148,7 +149,8 @@ fn between(network: &NetworkTarget) -> Option<DoneOn> {
 mod tests {
     use super::kept::{KEPT, KEPT_BYTES};
     use super::*;
-    use murphy_core::{Offset, Protocol, Span};
+    use murphy_adhoc::Timeout;
+    use murphy_core::{ConnId, ExchangeEnd, Offset, Protocol, Recorder, Span};
 
     fn proxy() -> ProxySeen {
         ProxySeen {
@@ -197,6 +199,39 @@ mod tests {
         history.on(&lost(3));
         history.on(&lost(4));
         assert_eq!(history.doc().left_out, [LOST]);
+    }
+
+    #[test]
+    fn what_callers_do_to_another_dependency_under_the_same_name_is_not_told_as_done_to_the_first() {
+        let (history, demand) = (History::start(), Demand::default());
+        let edge = EdgeName::new("db").unwrap();
+        let given_up = |second: u64| {
+            let at = |millis: u64| Offset::from_micros((second * 1_000 + millis) * 1_000);
+            let (edge, conn, end) = (edge.clone(), ConnId(second), ExchangeEnd::GivenUp);
+            let (began, ended) = (at(0), at(400));
+            let kind = EventKind::Exchange { edge, conn, began, answered: None, ended, end, touched: true };
+            Event { seq: second, at: ended, kind }
+        };
+        let seen = || match history.doc().calls[0].patterns.timeout {
+            Some(Timeout::GivesUp { calls, .. }) => calls,
+            _ => 0,
+        };
+        let (recorder, _recording) = Recorder::on_demand(RunClock::start(), 8, Demand::default());
+        let is_recorded = || recorder.also_on_demand(demand.clone()).is_enabled();
+        history.watch(edge.clone(), &proxy(), &demand);
+        (1..=6).for_each(|second| history.on(&given_up(second)));
+        history.stands(&proxy(), Vec::new());
+        history.on(&given_up(7));
+        assert_eq!((seen(), is_recorded()), (7, true), "nothing stands on it any more, and it is the same");
+        // Another upstream, and nothing is put on that. Somebody listens to all events meanwhile.
+        history.stands(&ProxySeen { upstream: "127.0.0.1:3".into(), ..proxy() }, Vec::new());
+        (8..=12).for_each(|second| history.on(&given_up(second)));
+        assert_eq!((seen(), is_recorded()), (7, false));
+        // As it was, and something is put on it.
+        history.watch(edge.clone(), &proxy(), &demand);
+        history.stands(&proxy(), vec![stood("off", r#""blackhole""#)]);
+        history.on(&given_up(13));
+        assert_eq!((seen(), is_recorded()), (8, true));
     }
 
     #[test]
