@@ -6,9 +6,6 @@ use std::collections::{BTreeSet, VecDeque};
 use murphy_core::{Chance, Event, EventKind, Offset, Phase, SampleOutcome};
 use murphy_scenario::{AbortRule, AbortWhen};
 
-/// Fewer answers than this in the window decide nothing.
-const ENOUGH: usize = 5;
-
 /// Watches all stop conditions of a run.
 #[derive(Debug)]
 pub(crate) struct AbortWatch {
@@ -117,7 +114,7 @@ impl Watched {
             self.window.pop_front();
             self.good -= usize::from(was_good);
         }
-        let long_enough = ended.since(began) >= self.rule.lasts && self.window.len() >= ENOUGH;
+        let long_enough = ended.since(began) >= self.rule.lasts && self.window.len() >= AbortRule::ENOUGH;
         let share = self.good as f64 / self.window.len() as f64;
         (long_enough && share < below.as_fraction()).then(|| self.rule.text.clone())
     }

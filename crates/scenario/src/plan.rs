@@ -335,6 +335,11 @@ pub struct AbortRule {
     pub text: String,
 }
 
+impl AbortRule {
+    /// Fewer answers of a load than this, in the time that a condition has to hold for, decide nothing.
+    pub const ENOUGH: usize = 5;
+}
+
 impl Plan {
     /// As JSON for people and for the run's directory, without secrets.
     ///

@@ -152,7 +152,7 @@ fn healthy(plan: &Plan, load: &LoadName) -> f64 {
 }
 
 /// The most requests that there can be where so many are planned, but for one run in forty.
-fn most(load: &LoadPlan, planned: f64) -> f64 {
+pub(super) fn most(load: &LoadPlan, planned: f64) -> f64 {
     match load.arrivals {
         Arrivals::Poisson => planned + 2.0 * planned.sqrt(),
         Arrivals::Constant => planned + 1.0,
