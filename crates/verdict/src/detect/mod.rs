@@ -176,8 +176,14 @@ pub(crate) fn all(run: &RunView<'_>, gates: &[Gate]) -> Vec<Finding> {
     });
     let mut all: Vec<Finding> = edges.chain(loads).chain(ledgers).chain(probes).collect();
     if any_fails(gates, &[GateId::FaultTookEffect, GateId::SomethingBroken]) {
-        // Users who missed nothing tell nothing of what they can do without.
-        let without = [Detector::Dependency, Detector::FailFast, Detector::Fallback, Detector::Isolation];
+        // Users who missed nothing tell nothing of what they can do without, and a service that did, nothing of what it starts without.
+        let without = [
+            Detector::Dependency,
+            Detector::FailFast,
+            Detector::Fallback,
+            Detector::Isolation,
+            Detector::StartUp,
+        ];
         let speaks = |finding: &&mut Finding| without.contains(&finding.detector);
         for finding in all.iter_mut().filter(speaks) {
             doubt(finding, "the fault had no effect");

@@ -1,7 +1,7 @@
 //! A caller that is killed and started again while its edge is broken.
 
 use murphy_core::{
-    Answer, Answerer, ConnId, EdgeName, Event, EventKind, ExchangeEnd, FaultId, HttpCall, Offset,
+    Answer, Answerer, ConnId, EdgeName, Event, EventKind, ExchangeEnd, FaultId, HttpCall, Learn, Offset,
     ProcessStatus, Protocol, Rule, RunBrief, ServiceName, Span, Subject, Tally,
 };
 use murphy_testkit::golden::{Break, Caller, Golden};
@@ -182,6 +182,25 @@ fn a_call_that_was_held_and_let_go_at_the_lift_is_none_that_the_fault_missed() {
     is_open(&missed, "was answered meanwhile");
     // As where somebody starts a killed callee again, long before Murphy does.
     is_open(&judged(true, 5_000), "was answered meanwhile");
+}
+
+#[test]
+fn a_fault_that_met_nobody_kept_nothing_from_the_service_that_started_then() {
+    let mut journal = journal_of(KILLED, &[(KILLED, 9_500)], Vec::new(), |brief| brief.learn = Learn::All);
+    // Whom it calls, it calls past the edge.
+    journal.retain(|event| !matches!(event.kind, EventKind::Exchange { .. }));
+    for event in &mut journal {
+        if let EventKind::FaultLifted { fault, tally } = &mut event.kind
+            && fault.as_str() != "kill-2"
+        {
+            *tally = Tally::default();
+        }
+    }
+    journal.iter_mut().zip(0..).for_each(|(event, seq)| event.seq = seq);
+    let judgement = judge(&journal);
+    is_open(&judgement, "the fault had no effect (else: shop starts without cart-cache");
+    let learned = &judgement.learned;
+    assert!(learned.contains("expect:") && !learned.contains("start-up"), "{learned}");
 }
 
 fn is_open(judgement: &Judgement, says: &str) {
