@@ -184,7 +184,12 @@ fn early(end: &RunEnd) -> String {
     }
 }
 
-/// A service that ends by itself while a dependency is sick did not degrade: it broke.
+const CRASHED: &str =
+    "a service that ends by itself while a fault is in the world, or after it, has not degraded gracefully";
+const CRASHED_RAISED: &str =
+    "a service that ends by itself while a load is raised, or after it, has not degraded gracefully";
+
+/// A service that ends by itself while a dependency is sick, or too many users come, did not degrade: it broke.
 fn crashes(run: &RunView<'_>) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for exit in run.crashes() {
@@ -192,7 +197,12 @@ fn crashes(run: &RunView<'_>) -> Vec<Row> {
         if rows.iter().any(|row| row.id == id) {
             continue;
         }
-        let since = run.first_armed().map_or(0, |armed| exit.at.saturating_sub(armed));
+        let armed = run.first_armed().filter(|armed| *armed <= exit.at);
+        let (since, rule, what) = match (armed, run.trouble()) {
+            (None, Some(raised)) => (raised, CRASHED_RAISED, "the load was raised"),
+            (armed, _) => (armed.unwrap_or(exit.at), CRASHED, "the fault"),
+        };
+        let since = exit.at.saturating_sub(since);
         let said = exit.last_words(": ", 160);
         rows.push(Row {
             id,
@@ -204,9 +214,8 @@ fn crashes(run: &RunView<'_>) -> Vec<Row> {
             after: None,
             answer: Answer::Fail,
             want: "runs".to_owned(),
-            rule: "a service that ends by itself while a fault is in the world, or after it, has not degraded gracefully"
-                .to_owned(),
-            reason: format!("{} {} after the fault{said}", end_of(exit), words::micros(since as f64)),
+            rule: rule.to_owned(),
+            reason: format!("{} {} after {what}{said}", end_of(exit), words::micros(since as f64)),
             settle: None,
             gates: Vec::new(),
         });

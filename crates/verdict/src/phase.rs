@@ -307,12 +307,19 @@ impl RunView<'_> {
         self.end == RunEnd::Complete
     }
 
-    /// A service that Murphy started and that ended by itself after the first fault was armed.
+    /// When trouble began: the first fault was armed, or a load was raised.
+    pub fn trouble(&self) -> Option<u64> {
+        let is_raised = |brief: &RunBrief| brief.loads.iter().any(|load| load.ramp.is_some());
+        let raised = self.fault_phase.filter(|_| self.brief.is_some_and(is_raised));
+        self.first_armed().into_iter().chain(raised.map(|phase| phase.from)).min()
+    }
+
+    /// A service that Murphy started and that ended by itself after that.
     pub fn crashes(&self) -> impl Iterator<Item = &Exit> {
-        let armed = self.first_armed();
+        let trouble = self.trouble();
         self.exits
             .iter()
-            .filter(move |exit| exit.cause == ExitCause::Itself && armed.is_some_and(|at| exit.at >= at))
+            .filter(move |exit| exit.cause == ExitCause::Itself && trouble.is_some_and(|at| exit.at >= at))
     }
 }
 

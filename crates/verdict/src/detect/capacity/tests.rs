@@ -1,9 +1,9 @@
 //! Services whose limit is known, under a load that is raised step by step.
 
 use murphy_core::{
-    Answer, Event, EventKind, Expectation, FaultBrief, FaultId, Frequency, Learn, LoadName, Offset, Phase,
-    PhaseLengths, Purpose, Rule, RunBrief, Sample, SampleOutcome, Seed, Served, Span, Subject, Tally,
-    Timestamp,
+    Answer, Event, EventKind, ExitCause, Expectation, FaultBrief, FaultId, Frequency, Learn, LoadName,
+    Offset, Phase, PhaseLengths, ProcessStatus, Purpose, Rule, RunBrief, Sample, SampleOutcome, Seed, Served,
+    ServiceName, Span, Subject, Tally, Timestamp, Verdict,
 };
 
 use super::*;
@@ -29,12 +29,14 @@ struct Run {
     lag: u64,
     /// When the first fault comes, in steps from the beginning of the run.
     broken_from: Option<u64>,
+    /// When the service ends by itself.
+    ends: Option<u64>,
     bound: f64,
 }
 
 impl Default for Run {
     fn default() -> Run {
-        Run { lag: 0, broken_from: None, bound: 60.0 }
+        Run { lag: 0, broken_from: None, ends: None, bound: 60.0 }
     }
 }
 
@@ -103,6 +105,11 @@ impl Run {
             let tally = Tally::default();
             kinds.push((from * STEP, EventKind::FaultArmed { fault: fault.clone() }));
             kinds.push((5 * STEP - 1, EventKind::FaultLifted { fault, tally }));
+        }
+        if let Some(at) = self.ends {
+            let (service, status) = (ServiceName::new("shop").unwrap(), ProcessStatus::Code(101));
+            let (cause, last_output) = (ExitCause::Itself, Vec::new());
+            kinds.push((at, EventKind::ServiceExited { service, status, cause, last_output }));
         }
         let steps = [20, 40, 80, 160, 320, 20].into_iter().zip(0u64..);
         let due = steps.flat_map(|(rate, step)| {
@@ -295,6 +302,26 @@ fn only_steps_with_nothing_broken_count() {
     let finding = found(&judgement);
     assert!(matches!(finding.state, State::Inconclusive { .. }), "{}", finding.text);
     assert!(finding.text.contains("something was broken"), "{}", finding.text);
+}
+
+#[test]
+fn a_service_that_ends_by_itself_while_a_load_is_raised_fails_however_much_it_served_before() {
+    let ended_at = |at: u64| {
+        let service = |now: u64| {
+            if now < at {
+                (now + 5 * MILLISECOND, SampleOutcome::Ok)
+            } else {
+                (now + MILLISECOND, SampleOutcome::Connect)
+            }
+        };
+        Run { ends: Some(at), ..Run::default() }.judged(service)
+    };
+    let judgement = ended_at(4 * STEP + 3_000_000);
+    let alive = judgement.row("shop.alive").expect("a row");
+    assert_eq!((alive.answer, judgement.verdict), (Answer::Fail, Verdict::NotGraceful));
+    assert!(alive.reason.contains("33s after the load was raised"), "{}", alive.reason);
+    // Before that it is no answer to anything.
+    assert!(ended_at(STEP / 2).row("shop.alive").is_none());
 }
 
 #[test]
