@@ -76,7 +76,8 @@ pub(super) fn always(case: &Case<'_>, name: &ProbeName, want: &str) -> Draft {
     }
     let later = since_the_fault(case.run);
     if let Some(bad) = answers.bad_in(&later) {
-        return draft.fail(bad_since(case.run.first_armed(), "the fault", answers.when(bad), bad));
+        let (began, what) = trouble(case.run);
+        return draft.fail(bad_since(began, what, answers.when(bad), bad));
     }
     if draft.during.is_none() {
         return draft.open("never asked during the fault", "a shorter `every`");
@@ -104,7 +105,10 @@ pub(super) fn good(case: &Case<'_>, name: &ProbeName, part: RunPart, grace: Span
     let run = case.run;
     let (windows, began, what) = match part {
         RunPart::Before => (&run.baseline, None, ""),
-        RunPart::During => (&run.during, run.first_armed(), "the fault"),
+        RunPart::During => {
+            let (began, what) = trouble(run);
+            (&run.during, began, what)
+        }
         // Of a control run there is no lift, but the recovery begins all the same.
         RunPart::After => (&run.recovery, run.recovery.iter().map(|window| window.from).min(), "the lift"),
     };
@@ -117,6 +121,14 @@ pub(super) fn good(case: &Case<'_>, name: &ProbeName, part: RunPart, grace: Span
             draft.open(format!("never asked {}", part.name()), "a shorter `every`, or a longer phase")
         }
         None => draft.pass(want),
+    }
+}
+
+/// When trouble began, and what it was: of a load that is raised only where nothing was broken.
+fn trouble(run: &RunView<'_>) -> (Option<u64>, &'static str) {
+    match run.first_armed() {
+        Some(armed) => (Some(armed), "the fault"),
+        None => (run.trouble(), "the load was raised"),
     }
 }
 

@@ -34,6 +34,41 @@ fn a_probe_that_is_bad_once_fails_and_says_when() {
 }
 
 #[test]
+fn a_probe_that_turns_bad_while_a_load_is_raised_says_when_though_nothing_is_broken() {
+    let probe = || Subject::Probe(Golden::probe());
+    let during = Rule::Good { part: RunPart::During, after: Span::ZERO };
+    let mut journal = Golden::new("a", Caller::careful(), Break::Nothing)
+        .expect("ready.always", probe(), Rule::Always, "always")
+        .expect("ready.during", probe(), during, "good")
+        .journal();
+    journal
+        .retain(|event| !matches!(event.kind, EventKind::FaultArmed { .. } | EventKind::FaultLifted { .. }));
+    for (event, seq) in journal.iter_mut().zip(0..) {
+        event.seq = seq;
+        match &mut event.kind {
+            EventKind::RunStarted(brief) => {
+                brief.faults.clear();
+                let to = murphy_core::Frequency::per_second(100.0).unwrap();
+                let every = Span::from_secs(5);
+                brief.loads[0].ramp = Some(murphy_core::RateRamp { to, by: 2.0, every });
+            }
+            EventKind::Probe { asked, ok, saw, .. } if asked.as_micros() / 1_000_000 >= 30 => {
+                (*ok, *saw) = (false, "503".to_owned());
+            }
+            _ => {}
+        }
+    }
+    let judgement = judge(&journal);
+    for id in ["ready.always", "ready.during"] {
+        let row = judgement.row(id).unwrap();
+        assert_eq!(
+            (row.answer, row.reason.as_str()),
+            (Answer::Fail, "bad 8s after the load was raised: 503")
+        );
+    }
+}
+
+#[test]
 fn what_is_asked_of_a_probe_in_one_part_of_the_run_demands_nothing_in_the_others() {
     let probe = || Subject::Probe(Golden::probe());
     let good = |part: RunPart, seconds: u64| Rule::Good { part, after: Span::from_secs(seconds) };
