@@ -51,11 +51,7 @@ pub(crate) fn why(run: &RunView<'_>, rows: &[Row], findings: &[Finding]) -> Vec<
 
 fn explain(run: &RunView<'_>, row: &Row, findings: &[Finding], edges: &[EdgeFacts<'_>]) -> Told {
     if row.kind == RowKind::Alive {
-        return Told::new(
-            Cause::Crash,
-            row.reason.clone(),
-            "handle the error that ended it: a sick dependency may cost an answer, not the process",
-        );
+        return Told::new(Cause::Crash, row.reason.clone(), not_the_process(run));
     }
     if let Some(told) = crashed(run, row) {
         return told;
@@ -195,6 +191,15 @@ fn slowest<'a>(run: &'a RunView<'_>, subject: &Subject) -> Option<&'a LoadView> 
     })
 }
 
+/// What to do about a service that ended by itself: of a load that was raised only where nothing was broken.
+fn not_the_process(run: &RunView<'_>) -> &'static str {
+    if run.first_armed().is_none() && run.trouble().is_some() {
+        "a limit on requests in flight: too many users may cost answers, not the process"
+    } else {
+        "handle the error that ended it: a sick dependency may cost an answer, not the process"
+    }
+}
+
 /// If most of what users lost was lost after a service had died, the death is the cause.
 fn crashed(run: &RunView<'_>, row: &Row) -> Option<Told> {
     let exit = run.exits.iter().find(|exit| exit.cause == ExitCause::Itself)?;
@@ -217,7 +222,7 @@ fn crashed(run: &RunView<'_>, row: &Row) -> Option<Told> {
             Told::new(
                 Cause::Crash,
                 format!("{}, and {later} of {all} failed requests came after that{said}", end_of(exit)),
-                "handle the error that ended it: a sick dependency may cost an answer, not the process",
+                not_the_process(run),
             )
         },
     )

@@ -320,6 +320,8 @@ fn a_service_that_ends_by_itself_while_a_load_is_raised_fails_however_much_it_se
     let alive = judgement.row("shop.alive").expect("a row");
     assert_eq!((alive.answer, judgement.verdict), (Answer::Fail, Verdict::NotGraceful));
     assert!(alive.reason.contains("33s after the load was raised"), "{}", alive.reason);
+    let why = judgement.why.iter().find(|why| why.row == "shop.alive").expect("a cause");
+    assert!(why.change.contains("too many users"), "{}", why.change);
     // Before that it is no answer to anything.
     assert!(ended_at(STEP / 2).row("shop.alive").is_none());
 }
