@@ -5,6 +5,7 @@
 
 mod callers;
 mod client;
+mod clients;
 mod containers;
 mod events;
 mod history;

@@ -3,7 +3,6 @@
 //! A slow or broken client costs its own connection only; a lack of descriptors, or as many clients as there may be, pauses accepting
 //! and never ends it.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -12,19 +11,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::BodyExt;
-use hyper::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use murphy_core::{Demand, EventKind, Recorder, Recording, RunClock, Seed};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clients::{Apis, Clients, talk};
 use crate::containers::{Base, ContainerFaults, NotTakenBack};
 use crate::events::Events;
 use crate::history::History;
@@ -102,19 +95,9 @@ pub struct Server {
     containers: Option<ContainerFaults>,
 }
 
-struct Apis {
-    toxiproxy: Api,
-    native: NativeApi,
-}
-
 /// Events of the data path that wait to be told; more are counted as lost.
 const EVENTS: usize = 8192;
 
-/// Connections of clients at a time; the next ones wait in the listener's queue. More than those who may stay for good: each lease may
-/// be held by one (1024), and 64 may listen to events.
-const CLIENTS: usize = 2048;
-/// How long a client may take for the head of a request; also how long an idle connection is kept.
-const HEAD: Duration = Duration::from_secs(60);
 /// How long requests that are under way may take when the daemon ends.
 const GRACE: Duration = Duration::from_secs(5);
 /// The pause after a failure to accept.
@@ -175,7 +158,7 @@ impl Server {
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) -> Vec<NotTakenBack> {
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
-        let places = Arc::new(Semaphore::new(CLIENTS));
+        let clients = Clients::default();
         let mut helpers = JoinSet::new();
         helpers.spawn(murphy_core::boxed(self.proxies.clone().watch_leases()));
         let (events, recording, over) = (self.events.clone(), self.recording, stop.clone());
@@ -188,7 +171,7 @@ impl Server {
             let accepted = tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                accepted = accept(&self.listener, &places) => accepted,
+                accepted = clients.accept(&self.listener) => accepted,
             };
             match accepted {
                 Ok(client) => {
@@ -245,50 +228,4 @@ fn tell(mut recording: Recording, events: &Events, history: &History, over: &Can
             }
         };
     }
-}
-
-/// The connection of a client, and the place that it takes.
-struct Client {
-    stream: TcpStream,
-    place: OwnedSemaphorePermit,
-}
-
-/// The next client, when there is a place for it.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<Client> {
-    // Nobody closes the semaphore.
-    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok(Client { stream, place })
-}
-
-/// Answers the requests of one connection.
-async fn talk(client: Client, apis: Arc<Apis>, stop: CancellationToken) {
-    let Client { stream, place: _place } = client;
-    // Fails only on a connection that is already dead.
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let apis = Arc::clone(&apis);
-        async move {
-            let answer = if NativeApi::owns(request.uri().path()) {
-                Box::pin(apis.native.answer(request)).await
-            } else if let Some(refusal) = apis.native.turns_away(request.headers()) {
-                refusal
-            } else {
-                Box::pin(apis.toxiproxy.answer(request)).await.map(BodyExt::boxed_unsync)
-            };
-            Ok::<_, Infallible>(answer)
-        }
-    });
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD)
-            .title_case_headers(true)
-            .serve_connection(TokioIo::new(stream), service)
-    );
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
-    }
-    let _ = connection.await;
 }

@@ -1,0 +1,260 @@
+//! Those who call the control API: so many at a time, each over its own connection.
+//!
+//! None may keep its place for nothing: one that does not ask in time is put away, and so is one that takes nothing of what it is sent.
+//! One that reads slowly, or listens to a stream on which little happens, is neither.
+
+use std::convert::Infallible;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::native::NativeApi;
+use crate::toxiproxy::Api;
+
+/// What is answered, by whom.
+pub(crate) struct Apis {
+    pub(crate) toxiproxy: Api,
+    pub(crate) native: NativeApi,
+}
+
+/// Connections of clients at a time; the next ones wait in the listener's queue. More than those who may stay for good: each lease may
+/// be held by one (1024), and 64 may listen to events.
+const CLIENTS: usize = 2048;
+/// How long a client may take for the head of a request; also how long an idle connection is kept.
+const HEAD: Duration = Duration::from_secs(60);
+/// How long a client may take nothing of what is sent to it. Its kernel and ours take some megabytes for it before that begins.
+const TAKING: Duration = Duration::from_secs(60);
+
+/// The places of all clients.
+pub(crate) struct Clients(Arc<Semaphore>);
+
+impl Default for Clients {
+    fn default() -> Clients {
+        Clients(Arc::new(Semaphore::new(CLIENTS)))
+    }
+}
+
+/// The connection of a client, and the place that it takes.
+pub(crate) struct Client {
+    stream: TcpStream,
+    place: OwnedSemaphorePermit,
+}
+
+/// A connection that breaks when its other end takes nothing for too long.
+struct Taken<S> {
+    stream: S,
+    /// Until when what is to be sent may wait; nothing while it need not.
+    waits: Option<Pin<Box<Sleep>>>,
+}
+
+impl Clients {
+    /// The next client, when there is a place for it.
+    pub(crate) async fn accept(&self, listener: &TcpListener) -> io::Result<Client> {
+        // Nobody closes the semaphore.
+        let place = Arc::clone(&self.0).acquire_owned().await.map_err(io::Error::other)?;
+        let (stream, _) = listener.accept().await?;
+        Ok(Client { stream, place })
+    }
+}
+
+/// Answers the requests of one client, until it goes or the daemon ends.
+pub(crate) async fn talk(client: Client, apis: Arc<Apis>, stop: CancellationToken) {
+    let Client { stream, place: _place } = client;
+    // Fails only on a connection that is already dead.
+    let _ = stream.set_nodelay(true);
+    converse(stream, apis, stop).await;
+}
+
+async fn converse<S>(stream: S, apis: Arc<Apis>, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let service = service_fn(move |request: Request<Incoming>| {
+        let apis = Arc::clone(&apis);
+        async move {
+            let answer = if NativeApi::owns(request.uri().path()) {
+                Box::pin(apis.native.answer(request)).await
+            } else if let Some(refusal) = apis.native.turns_away(request.headers()) {
+                refusal
+            } else {
+                Box::pin(apis.toxiproxy.answer(request)).await.map(BodyExt::boxed_unsync)
+            };
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD)
+            .title_case_headers(true)
+            .serve_connection(TokioIo::new(Taken { stream, waits: None }), service)
+    );
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+
+impl<S> Taken<S> {
+    /// What came of a write, or its end.
+    fn within<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.waits = None;
+            return written;
+        }
+        let waits = self.waits.get_or_insert_with(|| Box::pin(tokio::time::sleep(TAKING)));
+        waits.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Taken<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Taken<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.within(written, cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.within(written, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use murphy_core::{Demand, Recorder, Seed};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::events::Events;
+    use crate::metrics::MetricsChoice;
+    use crate::native::{Guard, OPENAPI, Reach};
+    use crate::proxies::Proxies;
+    use crate::toxiproxy::Compat;
+
+    /// What lies between the two ends: much less than an answer.
+    const BETWEEN: usize = 256;
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn apis() -> (Arc<Apis>, Events) {
+        let events = Events::new(Demand::default());
+        let (compat, seed) = (Compat::Better, Seed(7));
+        let proxies = Proxies::new(seed, Recorder::disabled(), compat, events.clone(), std::env::temp_dir());
+        let guard = Guard::new(Ipv4Addr::LOCALHOST.into(), Reach::Proxies, None).unwrap();
+        let toxiproxy = Api::new(proxies.clone(), compat, MetricsChoice::default(), seed);
+        let native = NativeApi::new(proxies, events.clone(), guard, None);
+        (Arc::new(Apis { toxiproxy, native }), events)
+    }
+
+    /// Asks for something; the client's end and the daemon's.
+    async fn asking(path: &str, header: &str) -> (DuplexStream, DuplexStream) {
+        let (mut client, server) = tokio::io::duplex(BETWEEN);
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{header}\r\n");
+        client.write_all(request.as_bytes()).await.unwrap();
+        (client, server)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_of_an_answer_loses_its_place() {
+        for (path, header) in [
+            ("/v1/openapi.json", ""),
+            ("/v1/openapi.json", "Connection: close\r\n"),
+            // What is sent here is short, and without end.
+            ("/v1/events", ""),
+        ] {
+            let (apis, events) = apis();
+            let (client, server) = asking(path, header).await;
+            let begun = Instant::now();
+            let talk = converse(server, apis, CancellationToken::new());
+            let left = tokio::time::timeout(HOUR, talk).await;
+            assert!(left.is_ok(), "{path} {header}: it is still there after {HOUR:?}");
+            assert!(begun.elapsed() >= TAKING, "{path} {header}: {:?}", begun.elapsed());
+            assert!(!events.is_heard(), "{path}");
+            drop(client);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_a_little_at_a_time_gets_it_all() {
+        let (mut client, server) = asking("/v1/openapi.json", "Connection: close\r\n").await;
+        let mut whole = Vec::new();
+        let slowly = async {
+            let mut some = [0; BETWEEN];
+            loop {
+                tokio::time::sleep(TAKING - Duration::from_secs(1)).await;
+                match client.read(&mut some).await.unwrap() {
+                    0 => break,
+                    count => whole.extend_from_slice(&some[..count]),
+                }
+            }
+        };
+        tokio::join!(converse(server, apis().0, CancellationToken::new()), slowly);
+        assert!(whole.starts_with(b"HTTP/1.1 200 OK\r\n"));
+        assert!(whole.ends_with(OPENAPI.as_bytes()), "{} bytes", whole.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_listens_where_nothing_happens_may_stay() {
+        let (mut client, server) = asking("/v1/events", "").await;
+        let mut heard = Vec::new();
+        let listening = async {
+            let begun = Instant::now();
+            let mut some = [0; BETWEEN];
+            while begun.elapsed() < HOUR {
+                let count = client.read(&mut some).await.unwrap();
+                assert!(count > 0, "ended after {:?}", begun.elapsed());
+                heard.extend_from_slice(&some[..count]);
+            }
+        };
+        tokio::select! {
+            () = converse(server, apis().0, CancellationToken::new()) => panic!("a stream that is read was ended"),
+            () = listening => {}
+        }
+        let heard = String::from_utf8(heard).unwrap();
+        assert!(heard.contains("event: listening"), "{heard}");
+        assert!(heard.matches(": alive").count() >= 200, "{heard}");
+    }
+}
