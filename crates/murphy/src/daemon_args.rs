@@ -3,9 +3,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use murphy_core::Seed;
 
+use crate::limit_words::command;
 use crate::output_args::OutputChoice;
 
 #[derive(Debug, Args)]
@@ -17,7 +19,8 @@ pub struct ServeArgs {
     #[arg(long, default_value_t = 8474, env = "MURPHY_PORT")]
     pub port: u16,
     /// JSON file with the proxies to begin with, as `POST /populate` takes them
-    #[arg(long, value_name = "FILE", env = "MURPHY_CONFIG")]
+    // Without a file where it is empty, as the variable of a compose file may be.
+    #[arg(long, value_name = "FILE", env = "MURPHY_CONFIG", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub config: Option<PathBuf>,
     /// Root of all random choices: the same seed and order of connections, the same choices. Random if left out
     #[arg(long)]
@@ -42,6 +45,13 @@ pub struct ServeArgs {
     /// Lines for a person, on standard error; or beside them one JSON object a line, on standard output
     #[arg(long, value_enum, default_value_t = OutputChoice::Text)]
     pub output: OutputChoice,
+}
+
+impl ServeArgs {
+    /// The file, if there is one.
+    pub fn config(&self) -> Option<PathBuf> {
+        self.config.clone().filter(|path| !path.as_os_str().is_empty())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -163,28 +173,87 @@ fn attribute(text: &str) -> Result<(String, f64), String> {
     }
 }
 
-/// The flags of `toxiproxy-server`, which may be written with one dash: `serve -host=0.0.0.0`.
-pub fn with_go_flags(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    const FLAGS: [&str; 7] =
-        ["host", "port", "config", "seed", "proxy-metrics", "runtime-metrics", "version"];
-    let args: Vec<OsString> = args.collect();
-    if args.get(1).is_none_or(|command| command != "serve") {
-        return args;
-    }
-    let dashes = |arg: OsString| match arg.to_str().and_then(|text| text.strip_prefix('-')) {
-        Some(rest) if FLAGS.contains(&rest.split('=').next().unwrap_or_default()) => {
-            format!("--{rest}").into()
-        }
-        _ => arg,
+/// What a word of Toxiproxy's is here.
+enum Meant {
+    AsWritten,
+    Flag(String),
+    Nothing,
+}
+
+/// Flags of `toxiproxy-server` that take a value.
+const SERVER: [&str; 4] = ["host", "port", "config", "seed"];
+/// Its switches. Go takes `-proxy-metrics=true` for `-proxy-metrics`, and with `=false` it is as if nothing was written.
+const SWITCHES: [&str; 3] = ["proxy-metrics", "runtime-metrics", "version"];
+/// Long flags of `toxiproxy-cli`.
+const CLIENT: [&str; 11] = [
+    "host",
+    "listen",
+    "upstream",
+    "downstream",
+    "type",
+    "toxicName",
+    "toxicity",
+    "tox",
+    "attribute",
+    "help",
+    "version",
+];
+
+/// The flags of Toxiproxy's programs as theirs: long ones with one dash, `serve -host=0.0.0.0`, `toxiproxy -host http://localhost:8474`.
+pub fn with_go_flags(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let words: Vec<OsString> = words.collect();
+    let Some(place) = command(&words) else { return words };
+    let meant: fn(&str) -> Meant = match words[place].to_str() {
+        Some("serve") => of_server,
+        Some("toxiproxy") => of_client,
+        _ => return words,
     };
-    args.into_iter().map(dashes).collect()
+    let rewritten = |(at, word): (usize, OsString)| match word.to_str() {
+        Some(text) if at > place => match meant(text) {
+            Meant::AsWritten => Some(word),
+            Meant::Flag(flag) => Some(flag.into()),
+            Meant::Nothing => None,
+        },
+        _ => Some(word),
+    };
+    words.into_iter().enumerate().filter_map(rewritten).collect()
+}
+
+fn of_server(word: &str) -> Meant {
+    let Some(flag) = long(word) else { return Meant::AsWritten };
+    match flag.split_once('=') {
+        // Its default is no file.
+        Some(("config", "")) => Meant::Nothing,
+        Some((name, value)) if SWITCHES.contains(&name) => match value {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => Meant::Flag(format!("--{name}")),
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => Meant::Nothing,
+            _ => Meant::AsWritten,
+        },
+        Some((name, _)) if SERVER.contains(&name) => Meant::Flag(format!("--{flag}")),
+        None if SERVER.contains(&flag) || SWITCHES.contains(&flag) => Meant::Flag(format!("--{flag}")),
+        _ => Meant::AsWritten,
+    }
+}
+
+fn of_client(word: &str) -> Meant {
+    let Some(flag) = long(word) else { return Meant::AsWritten };
+    match flag.split('=').next() {
+        Some("v") => Meant::Flag("--version".into()),
+        Some(name) if CLIENT.contains(&name) => Meant::Flag(format!("--{flag}")),
+        _ => Meant::AsWritten,
+    }
+}
+
+/// A flag without its dashes, one or two.
+fn long(word: &str) -> Option<&str> {
+    word.strip_prefix("--").or_else(|| word.strip_prefix('-'))
 }
 
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
 
-    use crate::args::Cli;
+    use crate::args::{Cli, Command};
 
     use super::*;
 
@@ -199,7 +268,42 @@ mod tests {
             dashes("murphy serve -host=0.0.0.0 -port 1 --config x -proxy-metrics -x"),
             "murphy serve --host=0.0.0.0 --port 1 --config x --proxy-metrics -x"
         );
-        assert_eq!(dashes("murphy toxiproxy -host a"), "murphy toxiproxy -host a");
+        for (typed, meant) in [
+            ("murphy --color never serve -port 1", "murphy --color never serve --port 1"),
+            ("murphy --color=never serve -port=1", "murphy --color=never serve --port=1"),
+            (
+                "murphy serve -proxy-metrics=true --runtime-metrics=1",
+                "murphy serve --proxy-metrics --runtime-metrics",
+            ),
+            ("murphy serve -proxy-metrics=false -config= -port 1", "murphy serve --port 1"),
+            ("murphy serve -proxy-metrics=maybe", "murphy serve -proxy-metrics=maybe"),
+            ("murphy toxiproxy -host a -h b list", "murphy toxiproxy --host a -h b list"),
+            (
+                "murphy toxiproxy toxic add -type latency -toxicName=t -attribute a=1 -upstream p",
+                "murphy toxiproxy toxic add --type latency --toxicName=t --attribute a=1 --upstream p",
+            ),
+            ("murphy toxiproxy -v", "murphy toxiproxy --version"),
+            // Another command's words are its own, also where it is about one of these.
+            ("murphy explain serve -port", "murphy explain serve -port"),
+            ("murphy -port serve", "murphy -port serve"),
+        ] {
+            assert_eq!(dashes(typed), meant);
+        }
+    }
+
+    #[test]
+    fn a_server_without_a_configuration_may_say_so() {
+        let config = |line: &str| {
+            let words = with_go_flags(line.split(' ').map(OsString::from));
+            match Cli::try_parse_from(words).unwrap().command {
+                Command::Serve(args) => args.config(),
+                other => panic!("{other:?}"),
+            }
+        };
+        for none in ["murphy serve -config=", "murphy serve -config ", "murphy serve --config "] {
+            assert_eq!(config(none), None, "{none:?}");
+        }
+        assert_eq!(config("murphy serve -config a.json"), Some(PathBuf::from("a.json")));
     }
 
     #[test]

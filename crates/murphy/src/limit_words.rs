@@ -15,7 +15,7 @@ pub fn with_breaking_point(mut words: Vec<OsString>) -> Vec<OsString> {
 }
 
 /// Where the command stands: behind the options that all commands have.
-fn command(words: &[OsString]) -> Option<usize> {
+pub fn command(words: &[OsString]) -> Option<usize> {
     let mut places = words.iter().enumerate().skip(1);
     while let Some((place, word)) = places.next() {
         match word.to_str() {

@@ -67,9 +67,9 @@ pub fn run(args: &ServeArgs) -> Exit {
 
 /// The proxies of the configuration file; none without one.
 fn configured(args: &ServeArgs, compat: Compat) -> Result<Vec<ProxySpec>, Exit> {
-    let Some(path) = &args.config else { return Ok(Vec::new()) };
+    let Some(path) = args.config() else { return Ok(Vec::new()) };
     let shown = path.display();
-    let bytes = std::fs::read(path).map_err(|error| {
+    let bytes = std::fs::read(&path).map_err(|error| {
         fail(Exit::Usage, &format_args!("cannot read the configuration {shown}: {error}"))
     })?;
     read_config(&bytes, compat).map_err(|error| {
