@@ -292,6 +292,24 @@ async fn extensions_take_toxics_with_the_proxy_both_streams_and_the_alias_of_nox
     let body = r#"{"name":"b","listen":"127.0.0.1:0","upstream":"u:1","toxics":[{"type":"latency","attributes":{"latency":-1}}]}"#;
     d.call("POST", "/proxies", body).await.expect(400);
     d.call("GET", "/proxies/b", "").await.expect(404);
+    // A proxy that is there as it is wanted is left alone, but for the toxics that are given; one bad one, and for these too.
+    let listen = field(&reply.body, "listen");
+    let again = |toxics: &str| {
+        format!(r#"[{{"name":"a","listen":"{listen}","upstream":"u:1","toxics":[{toxics}]}}]"#)
+    };
+    let given =
+        r#"{"type":"latency","attributes":{"latency":7}},{"type":"bandwidth","attributes":{"rate":9}}"#;
+    let reply = d.call("POST", "/populate", &again(given)).await.expect(201);
+    for part in ["timeout_both", "\"name\":\"n\"", r#"{"latency":7,"jitter":0}"#, r#"{"rate":9}"#] {
+        assert_eq!(reply.body.matches(part).count(), 1, "{part}: {}", reply.body);
+    }
+    assert!(!reply.body.contains(r#"{"latency":5"#), "{}", reply.body);
+    let bad =
+        r#"{"type":"latency","attributes":{"latency":8}},{"type":"bandwidth","attributes":{"rate":-1}}"#;
+    d.call("POST", "/populate", &again(bad)).await.expect(400);
+    let shown = d.call("GET", "/proxies/a", "").await.expect(200);
+    assert_eq!(reply.body, format!(r#"{{"proxies":[{}]}}"#, shown.body));
+    assert_eq!(d.call("POST", "/populate", &again("")).await.expect(201).body, reply.body);
     daemon.end().await;
 
     let daemon = support::daemon(Compat::Strict).await;

@@ -208,7 +208,7 @@ impl Proxies {
     }
 
     /// Adds a proxy, or replaces the one of that name if its address or upstream is another. One that is the same is
-    /// left alone, with its toxics and whether it is enabled.
+    /// left alone, with its toxics and whether it is enabled, but for the toxics that are given: they are put on it.
     pub async fn put(&self, spec: ProxySpec) -> Result<ProxySpec, ProxyError> {
         self.check_toxics(&spec.toxics)?;
         // What a look-up says of a proxy that shall not be started matters only for comparing it.
@@ -225,7 +225,7 @@ impl Proxies {
         };
         let address = address?;
         if known.upstream == spec.upstream && !self.differs(&known.listen, &spec.listen, address) {
-            return Ok(known);
+            return if spec.toxics.is_empty() { Ok(known) } else { self.lay_toxics(&spec.name, spec.toxics) };
         }
         let address = start(Ok(address))?;
         self.halt(&spec.name).await;

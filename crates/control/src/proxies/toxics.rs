@@ -5,9 +5,18 @@ use crate::toxiproxy::{Toxic, Translated, armed, fault_id, translated};
 
 use super::error::ProxyError;
 use super::set::Proxies;
+use super::slot::Slot;
+use super::spec::ProxySpec;
 
 /// More on one proxy is a mistake in a loop; each costs every connection a stage.
 pub(super) const MOST_TOXICS: usize = 256;
+
+impl Slot {
+    /// Where the toxic of that name is.
+    fn place_of(&self, toxic: &str) -> Option<usize> {
+        self.toxics.iter().position(|known| known.name == toxic)
+    }
+}
 
 impl Proxies {
     /// The toxics of a proxy, those of the upstream first, each stream in the order in which they were added.
@@ -51,6 +60,43 @@ impl Proxies {
         self.noted(proxy, slot);
         self.shared.events.tell(&Notice::ToxicAdded { proxy: proxy.to_owned(), toxic: toxic.name.clone() });
         Ok(toxic)
+    }
+
+    /// Puts toxics on a proxy, each in the place of the one with its name if there is one; others stay. All of them or none, and no
+    /// connection sees a part of it.
+    pub(super) fn lay_toxics(&self, proxy: &str, toxics: Vec<Toxic>) -> Result<ProxySpec, ProxyError> {
+        let mut slots = self.slots();
+        let slot = slots.get_mut(proxy).ok_or(ProxyError::NoProxy)?;
+        let more = toxics.iter().filter(|toxic| slot.place_of(&toxic.name).is_none()).count();
+        if slot.toxics.len() + more > MOST_TOXICS {
+            return Err(ProxyError::TooMany { what: "toxics on this proxy", most: MOST_TOXICS });
+        }
+        let (mut gone, mut faults) = (Vec::new(), Vec::new());
+        for toxic in &toxics {
+            match armed(toxic, self.shared.compat).map_err(ProxyError::Nonsense)? {
+                Some(fault) => faults.push(fault),
+                None => gone.push(fault_id(&toxic.name)),
+            }
+        }
+        if let Some(running) = &slot.running {
+            running.handle.exchange(&gone, faults);
+        }
+        for toxic in toxics {
+            let (proxy, name) = (proxy.to_owned(), toxic.name.clone());
+            let notice = match slot.place_of(&toxic.name) {
+                Some(at) => {
+                    slot.toxics[at] = toxic;
+                    Notice::ToxicChanged { proxy, toxic: name }
+                }
+                None => {
+                    slot.toxics.push(toxic);
+                    Notice::ToxicAdded { proxy, toxic: name }
+                }
+            };
+            self.shared.events.tell(&notice);
+        }
+        self.noted(proxy, slot);
+        Ok(slot.view(proxy))
     }
 
     /// Edits a toxic, all at once or, if the result is refused, not at all.
