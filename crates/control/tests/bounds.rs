@@ -102,6 +102,51 @@ async fn of_each_thing_there_are_so_many_and_one_more_is_refused_with_how_many()
 }
 
 #[tokio::test]
+async fn a_text_that_is_kept_is_no_longer_than_anybody_can_mean_and_a_body_lists_no_more_than_there_may_be() {
+    let (longest, longer) = ("x".repeat(1024), "x".repeat(1025));
+    let toxic = |name: &str| format!(r#"{{"type":"noop","name":"{name}"}}"#);
+    let of = |field: &str| format!("{field} has 1025 bytes; write at most 1024");
+    for compat in [Compat::Better, Compat::Strict] {
+        let daemon = daemon(compat).await;
+        daemon.done("POST", "/proxies", &proxy(&longest)).await;
+        let this = format!("/proxies/{longest}");
+        let toxics = format!("{this}/toxics");
+        daemon.call("POST", &toxics, &toxic(&longest)).await.expect(200);
+        daemon.done("GET", &format!("{toxics}/{longest}"), "").await;
+        let before = daemon.done("GET", "/proxies", "").await.body;
+        let many = vec![proxy("one"); 4097].join(",");
+        for (method, path, body, words) in [
+            ("POST", "/proxies", proxy(&longer), of("name")),
+            ("POST", "/populate", format!("[{},{}]", proxy("one"), proxy(&longer)), of("name")),
+            (
+                "POST",
+                "/populate",
+                format!("[{many}]"),
+                "4097 proxies; write at most 4096 at a time".to_owned(),
+            ),
+            ("POST", "/proxies", format!(r#"{{"name":"q","upstream":"{longer}"}}"#), of("upstream")),
+            (
+                "POST",
+                "/proxies",
+                format!(r#"{{"name":"q","upstream":"a:1","listen":"{longer}"}}"#),
+                of("listen"),
+            ),
+            ("PATCH", this.as_str(), format!(r#"{{"upstream":"{longer}"}}"#), of("upstream")),
+            ("POST", this.as_str(), format!(r#"{{"listen":"{longer}"}}"#), of("listen")),
+            ("POST", toxics.as_str(), toxic(&longer), of("name")),
+        ] {
+            let reply = daemon.call(method, path, &body).await.expect(400);
+            assert!(reply.body.contains(&words), "{method} {path}: {}", reply.body);
+        }
+        let body = format!(r#"{{"name":"q","upstream":"{longer}:1"}}"#);
+        daemon.call_with("POST", "/v1/proxies", &JSON, &body).await.expect(422);
+        // None of these has left anything behind.
+        assert_eq!(daemon.done("GET", "/proxies", "").await.body, before);
+        daemon.end().await;
+    }
+}
+
+#[tokio::test]
 async fn more_clients_than_the_api_has_at_a_time_wait_until_one_has_gone() {
     const CLIENTS: usize = 2048;
     if !support::may_open(5000) {

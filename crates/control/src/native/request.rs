@@ -9,14 +9,15 @@ use murphy_tls::{TlsProblem, TlsSettings};
 use serde::de::DeserializeOwned;
 
 use crate::proxies::{FaultPlan, Owner, RulePlan};
+use crate::toxiproxy::LONGEST;
 
 use super::problem::{Finding, Problem};
 use super::types::{Rule, RuleSetOrder};
 
 /// The most rules in a set.
 const MOST_RULES: usize = 1024;
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
-const SHORTEST: Duration = Duration::from_millis(10);
+const LONGEST_TIME: Duration = Duration::from_secs(24 * 3600);
+const SHORTEST_TIME: Duration = Duration::from_millis(10);
 
 /// Reads a body.
 pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
@@ -47,6 +48,13 @@ pub fn check_upstream(upstream: &str) -> Result<(), Problem> {
         let bare_v6 = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
         !host.is_empty() && !bare_v6 && port.parse::<u16>().is_ok_and(|port| port != 0)
     });
+    if upstream.len() > LONGEST {
+        return Err(Problem::Value {
+            field: "upstream",
+            message: format!("{} bytes are no address to connect to", upstream.len()),
+            help: "write host:port, for example 127.0.0.1:6379",
+        });
+    }
     if usable {
         return Ok(());
     }
@@ -60,7 +68,7 @@ pub fn check_upstream(upstream: &str) -> Result<(), Problem> {
 /// A time after which something ends.
 pub fn check_time(time: Span) -> Result<Duration, Problem> {
     let time = time.as_duration();
-    if (SHORTEST..=LONGEST).contains(&time) {
+    if (SHORTEST_TIME..=LONGEST_TIME).contains(&time) {
         return Ok(time);
     }
     Err(Problem::Value {

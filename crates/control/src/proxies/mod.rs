@@ -17,5 +17,6 @@ pub use fault::{FaultPlan, Owner, StandingFault, given_name};
 pub use faults::{LiveConnection, Placed, Source};
 pub use leases::{LeaseHold, LeaseState};
 pub use rules::RulePlan;
+pub(crate) use set::MOST_PROXIES;
 pub use set::Proxies;
 pub use spec::{ProxyChange, ProxySpec};

@@ -26,7 +26,7 @@ use super::spec::{ProxyChange, ProxySpec};
 use super::toxics::MOST_TOXICS;
 
 /// Each holds a listener and a timer; more of them than this is a mistake in a loop.
-const MOST_PROXIES: usize = 4096;
+pub(crate) const MOST_PROXIES: usize = 4096;
 
 /// All proxies of a daemon. Cheap to clone.
 #[derive(Clone)]

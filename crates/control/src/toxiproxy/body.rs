@@ -3,7 +3,7 @@
 use murphy_core::Protocol;
 
 use crate::json::{DecodeError, Json, Kind, Object, first_value, list_of};
-use crate::proxies::{ProxyChange, ProxySpec};
+use crate::proxies::{MOST_PROXIES, ProxyChange, ProxySpec};
 
 use super::compat::Compat;
 use super::refusal::Refusal;
@@ -12,8 +12,16 @@ use super::toxic::{Attributes, Stream, Toxic, ToxicType};
 const PROXY: Kind = Kind::Struct("toxiproxy.Proxy");
 const TOXIC: Kind = Kind::Struct("toxics.ToxicWrapper");
 
+/// The longest name or address: longer than any that can be meant, and short enough for as many as may be kept.
+pub const LONGEST: usize = 1024;
+
 fn parse(body: &[u8]) -> Result<Json, Refusal> {
     first_value(body).map_err(|error| Refusal::BadBody(error.into()))
+}
+
+fn check_length(field: &'static str, text: &str) -> Result<(), Refusal> {
+    let length = text.len();
+    if length > LONGEST { Err(Refusal::LongText { field, length, most: LONGEST }) } else { Ok(()) }
 }
 
 /// The fields of a proxy, checked for kind only.
@@ -39,6 +47,9 @@ fn proxy_fields(object: Object<'_>, compat: Compat) -> Result<(ProxySpec, Vec<Js
 }
 
 fn with_toxics((mut spec, toxics): (ProxySpec, Vec<Json>), compat: Compat) -> Result<ProxySpec, Refusal> {
+    for (field, text) in [("name", &spec.name), ("listen", &spec.listen), ("upstream", &spec.upstream)] {
+        check_length(field, text)?;
+    }
     for json in &toxics {
         let mut toxic = toxic_of(json, compat)?;
         fill(&mut toxic, json)?;
@@ -65,6 +76,9 @@ pub fn proxy(body: &[u8], compat: Compat) -> Result<ProxySpec, Refusal> {
 pub fn proxies(body: &[u8], compat: Compat) -> Result<Vec<ProxySpec>, Refusal> {
     let json = parse(body)?;
     let items = list_of(&json, Kind::List("[]toxiproxy.Proxy"))?;
+    if items.len() > MOST_PROXIES {
+        return Err(Refusal::ManyProxies { items: items.len(), most: MOST_PROXIES });
+    }
     let mut specs = Vec::with_capacity(items.len());
     for item in items {
         specs.push(proxy_fields(Object::of(item, "Proxy", PROXY)?, compat)?);
@@ -87,9 +101,15 @@ pub fn change(body: &[u8]) -> Result<ProxyChange, Refusal> {
     let object = Object::of(&json, "Proxy", PROXY)?;
     // Read for its kind only: a name cannot be changed.
     object.field("name").text()?;
+    let text = |name: &'static str| -> Result<Option<String>, Refusal> {
+        let field = object.field(name);
+        let text = field.text()?;
+        text.map_or(Ok(()), |text| check_length(name, text))?;
+        Ok(text.map(str::to_owned))
+    };
     Ok(ProxyChange {
-        listen: object.field("listen").text()?.map(str::to_owned),
-        upstream: object.field("upstream").text()?.map(str::to_owned),
+        listen: text("listen")?,
+        upstream: text("upstream")?,
         enabled: object.field("enabled").boolean()?,
     })
 }
@@ -138,6 +158,7 @@ fn toxic_of(json: &Json, compat: Compat) -> Result<Toxic, Refusal> {
         .ok_or(Refusal::BadStream)?;
     let name = if name.is_empty() { format!("{kind}_{stream_as_written}") } else { name.to_owned() };
     let kind = ToxicType::named(kind).ok_or(Refusal::BadType)?;
+    check_length("name", &name)?;
     let attributes = Attributes::of(kind);
     Ok(Toxic { name, stream, stream_as_written: stream_as_written.to_owned(), toxicity, attributes })
 }

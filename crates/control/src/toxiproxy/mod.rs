@@ -10,7 +10,7 @@ mod route;
 mod toxic;
 
 pub use api::{Api, VERSION};
-pub use body::proxies as read_config;
+pub use body::{LONGEST, proxies as read_config};
 pub use compat::Compat;
 pub use harm::{Nonsense, Translated, armed, fault_id, translated};
 pub use refusal::Refusal;

@@ -31,6 +31,24 @@ pub enum Refusal {
         /// Which of several proxies, from 1.
         item: Option<usize>,
     },
+    /// A text that nobody can mean, and that would be kept.
+    #[error("bad request body: {field} has {length} bytes; write at most {most}")]
+    LongText {
+        /// The field.
+        field: &'static str,
+        /// Its length.
+        length: usize,
+        /// The most bytes.
+        most: usize,
+    },
+    /// More proxies in one body than a daemon has.
+    #[error("bad request body: {items} proxies; write at most {most} at a time")]
+    ManyProxies {
+        /// How many.
+        items: usize,
+        /// The most.
+        most: usize,
+    },
     /// Neither upstream nor downstream.
     #[error("stream was invalid, can be either upstream or downstream")]
     BadStream,
