@@ -1,10 +1,10 @@
 //! Requests to answers.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Body;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Request, Response, StatusCode};
@@ -12,6 +12,7 @@ use murphy_core::{ConnId, LeaseName, RuleSetName};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::bodies::{Bodies, BodyError, Whole};
 use crate::containers::{ContainerFaults, StandsDoc};
 use crate::events::{EventBody, Events};
 use crate::proxies::{Placed, Proxies, ProxyChange, ProxySpec, StandingFault};
@@ -32,8 +33,6 @@ use super::types::{
 
 /// The longest body that is read; a set of a thousand rules is shorter.
 const BODY: usize = 1024 * 1024;
-/// How long a body may take.
-const BODY_TIME: Duration = Duration::from_secs(15);
 /// The most connections in one answer.
 pub const MOST_CONNECTIONS: usize = 1000;
 
@@ -47,6 +46,7 @@ pub struct NativeApi {
     guard: Guard,
     /// `None` where nobody switched it on.
     containers: Option<ContainerFaults>,
+    bodies: Bodies,
 }
 
 /// What an operation has to say.
@@ -70,7 +70,7 @@ impl NativeApi {
         guard: Guard,
         containers: Option<ContainerFaults>,
     ) -> NativeApi {
-        NativeApi { proxies, events, guard, containers }
+        NativeApi { proxies, events, guard, containers, bodies: Bodies::default() }
     }
 
     /// True for a path that is this API's.
@@ -112,18 +112,18 @@ impl NativeApi {
             Matched::Unknown => return Err(Problem::NoRoute { path: path.to_owned() }),
         };
         let body = match operation.body {
-            None => Bytes::new(),
+            None => Whole::default(),
             Some(_) => {
                 let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
                 let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
                 if !kind.eq_ignore_ascii_case("application/json") {
                     return Err(Problem::ContentType);
                 }
-                collect(body).await?
+                self.collect(body).await?
             }
         };
         let part = |index: usize| varying.get(index).map(String::as_str).unwrap_or_default();
-        self.act(operation.act, (part(0), part(1)), head.uri.query().unwrap_or_default(), &body).await
+        self.act(operation.act, (part(0), part(1)), head.uri.query().unwrap_or_default(), &body.bytes).await
     }
 
     async fn act(&self, act: Act, path: (&str, &str), query: &str, body: &[u8]) -> Result<Said, Problem> {
@@ -254,6 +254,18 @@ impl NativeApi {
         }
     }
 
+    async fn collect<B>(&self, body: B) -> Result<Whole, Problem>
+    where
+        B: Body,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.bodies.read(body, BODY).await.map_err(|error| match error {
+            BodyError::Late => Problem::Broken { why: "it took too long".into() },
+            BodyError::Long => Problem::TooLong { most: BODY },
+            BodyError::Broken { why } => Problem::Broken { why },
+        })
+    }
+
     fn containers(&self) -> Result<&ContainerFaults, Problem> {
         self.containers.as_ref().ok_or(Problem::ContainersOff)
     }
@@ -291,19 +303,6 @@ impl NativeApi {
 fn after(query: &str) -> Result<u64, Problem> {
     let given = query.split('&').find_map(|pair| pair.strip_prefix("after="));
     given.map_or(Ok(0), |number| number.parse().map_err(|_| Problem::Query { name: "after" }))
-}
-
-async fn collect<B>(body: B) -> Result<Bytes, Problem>
-where
-    B: Body,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    match tokio::time::timeout(BODY_TIME, Limited::new(body, BODY).collect()).await {
-        Err(_) => Err(Problem::Broken { why: "it took too long".into() }),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLong { most: BODY }),
-        Ok(Err(error)) => Err(Problem::Broken { why: error.to_string() }),
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-    }
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

@@ -1,15 +1,15 @@
 //! Requests to answers: statuses, headers and bodies as Toxiproxy gives them.
 
 use std::ops::ControlFlow;
-use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::body::Body;
 use hyper::header::{CONTENT_TYPE, HeaderValue, LOCATION, ORIGIN, USER_AGENT};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use murphy_core::Seed;
 
+use crate::bodies::{Bodies, BodyError};
 use crate::json::Writer;
 use crate::metrics::{self, MetricsChoice, Served};
 use crate::proxies::{Proxies, ProxySpec};
@@ -27,9 +27,6 @@ pub const VERSION: &str = "2.12.0";
 /// The longest body that is read; a configuration of ten thousand proxies is shorter.
 const BODY: usize = 16 * 1024 * 1024;
 
-/// How long a body may take.
-const BODY_TIME: Duration = Duration::from_secs(15);
-
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
@@ -42,6 +39,7 @@ pub struct Api {
     compat: Compat,
     metrics: MetricsChoice,
     ids: RequestIds,
+    bodies: Bodies,
 }
 
 /// What a route has to say.
@@ -61,7 +59,7 @@ enum Said {
 impl Api {
     /// The API. Request ids follow from the seed.
     pub fn new(proxies: Proxies, compat: Compat, metrics: MetricsChoice, seed: Seed) -> Api {
-        Api { proxies, compat, metrics, ids: RequestIds::new(seed) }
+        Api { proxies, compat, metrics, ids: RequestIds::new(seed), bodies: Bodies::default() }
     }
 
     /// Answers a request. Never fails: what goes wrong is an answer too.
@@ -126,18 +124,13 @@ impl Api {
         B: Body,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let collected = tokio::time::timeout(BODY_TIME, Limited::new(body, BODY).collect()).await;
-        let Ok(collected) = collected else {
-            return self.refuse(&Refusal::Broken { why: "i/o timeout".to_owned() });
+        let body = match self.bodies.read(body, BODY).await {
+            Ok(body) => body,
+            Err(BodyError::Late) => return self.refuse(&Refusal::Broken { why: "i/o timeout".to_owned() }),
+            Err(BodyError::Long) => return self.refuse(&Refusal::TooLong { limit: BODY }),
+            Err(BodyError::Broken { why }) => return self.refuse(&Refusal::Broken { why }),
         };
-        let body = match collected {
-            Ok(body) => body.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => {
-                return self.refuse(&Refusal::TooLong { limit: BODY });
-            }
-            Err(error) => return self.refuse(&Refusal::Broken { why: error.to_string() }),
-        };
-        match self.act(route, &body).await {
+        match self.act(route, &body.bytes).await {
             Ok(said) => self.say(said),
             Err(refusal) => self.refuse(&refusal),
         }
