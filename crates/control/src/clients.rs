@@ -3,7 +3,6 @@
 //! None may keep its place for nothing: one that does not ask in time is put away, and so is one that takes nothing of what it is sent.
 //! One that reads slowly, or listens to a stream on which little happens, is neither.
 
-use std::convert::Infallible;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -21,8 +20,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::native::NativeApi;
+use crate::native::{Answer, NativeApi};
 use crate::toxiproxy::Api;
 
 /// What is answered, by whom.
@@ -71,30 +71,25 @@ impl Clients {
     }
 }
 
-/// Answers the requests of one client, until it goes or the daemon ends.
-pub(crate) async fn talk(client: Client, apis: Arc<Apis>, stop: CancellationToken) {
+/// Answers the requests of one client, until it goes or the daemon ends. Each is carried out as one of the tasks, also when nobody waits
+/// for its answer any more.
+pub(crate) async fn talk(client: Client, apis: Arc<Apis>, tasks: TaskTracker, stop: CancellationToken) {
     let Client { stream, place: _place } = client;
     // Fails only on a connection that is already dead.
     let _ = stream.set_nodelay(true);
-    converse(stream, apis, stop).await;
+    converse(stream, apis, tasks, stop).await;
 }
 
-async fn converse<S>(stream: S, apis: Arc<Apis>, stop: CancellationToken)
+async fn converse<S>(stream: S, apis: Arc<Apis>, tasks: TaskTracker, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let service = service_fn(move |request: Request<Incoming>| {
         let apis = Arc::clone(&apis);
-        async move {
-            let answer = if NativeApi::owns(request.uri().path()) {
-                Box::pin(apis.native.answer(request)).await
-            } else if let Some(refusal) = apis.native.turns_away(request.headers()) {
-                refusal
-            } else {
-                Box::pin(apis.toxiproxy.answer(request)).await.map(BodyExt::boxed_unsync)
-            };
-            Ok::<_, Infallible>(answer)
-        }
+        // In a task of its own: a client that goes in the middle leaves nothing half done.
+        let answer = tasks.spawn(murphy_core::boxed(async move { apis.answer(request).await }));
+        // One that panics ends its connection, as it would here.
+        async move { answer.await.map_err(io::Error::other) }
     });
     let mut connection = pin!(
         http1::Builder::new()
@@ -108,6 +103,18 @@ where
         () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
+}
+
+impl Apis {
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
+        if NativeApi::owns(request.uri().path()) {
+            Box::pin(self.native.answer(request)).await
+        } else if let Some(refusal) = self.native.turns_away(request.headers()) {
+            refusal
+        } else {
+            Box::pin(self.toxiproxy.answer(request)).await.map(BodyExt::boxed_unsync)
+        }
+    }
 }
 
 impl<S> Taken<S> {
@@ -208,7 +215,7 @@ mod tests {
             let (apis, events) = apis();
             let (client, server) = asking(path, header).await;
             let begun = Instant::now();
-            let talk = converse(server, apis, CancellationToken::new());
+            let talk = converse(server, apis, TaskTracker::new(), CancellationToken::new());
             let left = tokio::time::timeout(HOUR, talk).await;
             assert!(left.is_ok(), "{path} {header}: it is still there after {HOUR:?}");
             assert!(begun.elapsed() >= TAKING, "{path} {header}: {:?}", begun.elapsed());
@@ -231,7 +238,7 @@ mod tests {
                 }
             }
         };
-        tokio::join!(converse(server, apis().0, CancellationToken::new()), slowly);
+        tokio::join!(converse(server, apis().0, TaskTracker::new(), CancellationToken::new()), slowly);
         assert!(whole.starts_with(b"HTTP/1.1 200 OK\r\n"));
         assert!(whole.ends_with(OPENAPI.as_bytes()), "{} bytes", whole.len());
     }
@@ -250,7 +257,7 @@ mod tests {
             }
         };
         tokio::select! {
-            () = converse(server, apis().0, CancellationToken::new()) => panic!("a stream that is read was ended"),
+            () = converse(server, apis().0, TaskTracker::new(), CancellationToken::new()) => panic!("a stream that is read was ended"),
             () = listening => {}
         }
         let heard = String::from_utf8(heard).unwrap();

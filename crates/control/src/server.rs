@@ -175,7 +175,8 @@ impl Server {
             };
             match accepted {
                 Ok(client) => {
-                    tasks.spawn(murphy_core::boxed(talk(client, Arc::clone(&self.apis), stop.clone())));
+                    let apis = Arc::clone(&self.apis);
+                    tasks.spawn(murphy_core::boxed(talk(client, apis, tasks.clone(), stop.clone())));
                 }
                 // Descriptors may come back at any time; the listener stays.
                 Err(_) => tokio::time::sleep(PAUSE).await,

@@ -10,7 +10,7 @@ mod problem;
 mod request;
 mod types;
 
-pub use api::{MOST_CONNECTIONS, NativeApi};
+pub use api::{Answer, MOST_CONNECTIONS, NativeApi};
 pub use guard::{Guard, Reach, Token};
 pub use openapi::{OPENAPI, document as openapi};
 pub(crate) use problem::{Finding, Problem};
