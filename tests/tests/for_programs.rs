@@ -104,6 +104,7 @@ fn breaking_point_tells_the_limit_and_each_level() {
         "load": "read",
         "goal": "99% < 200ms",
         "limit": { "is": "below-all", "breaks": "500ms" },
+        "standing": { "is": "whole" },
         "levels": [{ "level": "500ms", "held": false, "requests": requests }],
         "runs": 1,
         "took": took,

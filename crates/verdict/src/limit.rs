@@ -110,6 +110,24 @@ pub enum Limit {
     NotMonotone,
 }
 
+/// How far what is known can be relied on, if the search ends here.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Standing {
+    /// Each level was tried once, and others in between would tell more.
+    Wide,
+    /// It is as narrow as asked for, and not both ends were tried again.
+    Narrow,
+    /// Both ends were tried again; whether what is worse breaks it too was not looked at.
+    Confirmed,
+    /// Both ends were tried again, and it held once at this level, which is worse than one that breaks it: that may be chance.
+    Doubtful {
+        /// The worse level.
+        level: f64,
+    },
+    /// Nothing is left to be tried.
+    Whole,
+}
+
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Next {
@@ -199,12 +217,40 @@ impl Search {
 
     /// What is known if the search ends here: wider than at its end, never wrong for that.
     pub fn so_far(&self) -> Option<Limit> {
-        self.answer.or(match (self.held, self.broke) {
+        let (held, broke) = match self.stage {
+            // An end that did not stand a second look has given way to a level that nothing is known of yet.
+            Stage::Below(_) | Stage::Above(_) => self.undisputed(),
+            Stage::Climbing | Stage::Halving | Stage::Beyond(_) | Stage::Over => (self.held, self.broke),
+        };
+        self.answer.or(match (held, broke) {
             (Some(holds), Some(breaks)) => Some(Limit::Between { holds, breaks }),
             (Some(holds), None) => Some(Limit::NoneUpTo(holds)),
             (None, Some(breaks)) => Some(Limit::BelowAll(breaks)),
             (None, None) => None,
         })
+    }
+
+    /// How far that can be relied on.
+    pub fn standing(&self) -> Standing {
+        match self.stage {
+            Stage::Climbing | Stage::Halving => Standing::Wide,
+            Stage::Below(_) | Stage::Above(_) => Standing::Narrow,
+            Stage::Beyond(left) if left < CONFIRMATIONS => Standing::Doubtful { level: self.level },
+            Stage::Beyond(_) => Standing::Confirmed,
+            Stage::Over => Standing::Whole,
+        }
+    }
+
+    /// The highest level that held below all that broke, and the lowest that broke above all that held.
+    fn undisputed(&self) -> (Option<f64>, Option<f64>) {
+        let levels = |held: Held| {
+            self.decided.iter().filter(move |decided| decided.held == held).map(|decided| decided.level)
+        };
+        let lowest = levels(Held::No).fold(f64::INFINITY, f64::min);
+        let highest = levels(Held::Yes).fold(0.0, f64::max);
+        let holds = levels(Held::Yes).filter(|level| *level < lowest).reduce(f64::max);
+        let breaks = levels(Held::No).filter(|level| *level > highest).reduce(f64::min);
+        (holds, breaks)
     }
 
     /// Takes up what a while at the level of [`Search::next`] showed.

@@ -13,7 +13,7 @@ use murphy_verdict::{Answered, Hearing};
 
 use super::again::again;
 use super::answer::answer;
-use super::breaking_point_told::{Ended, Found, Level, LimitFound};
+use super::breaking_point_told::{Ended, Found, Level, LimitFound, StandingFound};
 use super::experiment::{Bench, settings};
 use super::{check, fail, murmur, runtime};
 use crate::args::{BreakingPointArgs, ColourChoice};
@@ -239,6 +239,7 @@ fn told(
         load: asked.load.clone(),
         goal: args.goal.clone(),
         limit: search.so_far().map(|limit| LimitFound::of(limit, axis)),
+        standing: StandingFound::of(search.standing(), axis),
         levels: search.decided().iter().map(|decided| Level::of(decided, axis)).collect(),
         runs,
         took: Span::from_millis(took.as_millis() as u64),

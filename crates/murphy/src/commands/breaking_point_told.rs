@@ -2,7 +2,7 @@
 //! nor let a search that ended early look like a whole one.
 
 use murphy_core::{LoadName, Seed, Span};
-use murphy_verdict::limit::{Decided, Held, Limit};
+use murphy_verdict::limit::{Decided, Held, Limit, Standing};
 use serde::Serialize;
 
 use super::breaking_point::Axis;
@@ -11,7 +11,7 @@ use super::breaking_point::Axis;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ended {
-    /// With both ends of its answer tried again.
+    /// With nothing left to be tried.
     Complete,
     /// By its budget.
     Budget,
@@ -37,6 +37,8 @@ pub struct Found {
     pub goal: String,
     /// The answer, as far as it is known.
     pub limit: Option<LimitFound>,
+    /// How far that can be relied on.
+    pub standing: StandingFound,
     /// What was tried, in that order.
     pub levels: Vec<Level>,
     /// How many runs that took.
@@ -59,6 +61,22 @@ pub enum LimitFound {
     BelowAll { breaks: String },
     /// A worse level did better than a milder one.
     NotMonotone,
+}
+
+/// How far an answer can be relied on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum StandingFound {
+    /// Each level was tried once, and others would tell more.
+    Wide,
+    /// It is as narrow as asked for, and not both ends were tried again.
+    Narrow,
+    /// Both ends were tried again, and nothing that is worse.
+    Confirmed,
+    /// Both ends were tried again, and the goal held once at this level, which is worse.
+    Doubtful { level: String },
+    /// Nothing is left to be tried.
+    Whole,
 }
 
 /// One level that was decided.
@@ -86,6 +104,19 @@ impl LimitFound {
     }
 }
 
+impl StandingFound {
+    /// As levels of an axis.
+    pub fn of(standing: Standing, axis: Axis) -> StandingFound {
+        match standing {
+            Standing::Wide => StandingFound::Wide,
+            Standing::Narrow => StandingFound::Narrow,
+            Standing::Confirmed => StandingFound::Confirmed,
+            Standing::Doubtful { level } => StandingFound::Doubtful { level: axis.text(level) },
+            Standing::Whole => StandingFound::Whole,
+        }
+    }
+}
+
 impl Level {
     /// As a level of an axis.
     pub fn of(decided: &Decided, axis: Axis) -> Level {
@@ -108,6 +139,39 @@ impl Found {
         answered && self.ended == Ended::Complete
     }
 
+    /// How far it can be relied on, in words; of a search that ended before its end also why.
+    fn how(&self) -> String {
+        let why = match self.ended {
+            Ended::Complete => return self.nothing_left().to_owned(),
+            Ended::Budget => "the budget is used up",
+            Ended::Early => "ended early",
+        };
+        let is_interval = matches!(self.limit, Some(LimitFound::Between { .. }));
+        let lacks = match &self.standing {
+            StandingFound::Wide if is_interval => "not confirmed, and wider than need be".to_owned(),
+            StandingFound::Wide => "not confirmed".to_owned(),
+            StandingFound::Narrow => "not confirmed: not both ends were tried again".to_owned(),
+            StandingFound::Confirmed => {
+                "both ends tried again; that it breaks at what is worse, too, was not tried".to_owned()
+            }
+            StandingFound::Doubtful { level } => format!(
+                "both ends tried again, but it held at {level} once, which is worse: there may be no one limit"
+            ),
+            StandingFound::Whole => self.nothing_left().to_owned(),
+        };
+        format!("{why}: {lacks}")
+    }
+
+    /// Why nothing is left to be tried.
+    fn nothing_left(&self) -> &'static str {
+        match self.limit {
+            Some(LimitFound::Between { .. }) => "both ends tried again",
+            Some(LimitFound::NoneUpTo { .. }) => "nothing worse may be tried",
+            Some(LimitFound::BelowAll { .. }) => "nothing milder may be tried",
+            Some(LimitFound::NotMonotone) | None => "see the levels",
+        }
+    }
+
     /// The levels, and a sentence.
     pub fn text(&self) -> String {
         let mut text = String::from("level        held  requests\n");
@@ -126,11 +190,7 @@ impl Found {
             }
             None => "nothing was decided".to_owned(),
         };
-        let how = match self.ended {
-            Ended::Complete => "both ends tried again",
-            Ended::Budget => "the budget is used up: not confirmed, and wider than need be",
-            Ended::Early => "ended early: not confirmed",
-        };
+        let how = self.how();
         text += &format!(
             "{}: {sentence} (goal {} of {}; {} runs, {} levels, {:.0}s; {how})\n",
             self.vary,
@@ -161,6 +221,10 @@ mod tests {
             load: LoadName::new("browse").unwrap(),
             goal: "99% < 500ms".to_owned(),
             limit: limit.map(|limit| LimitFound::of(limit, Axis::Time)),
+            standing: match ended {
+                Ended::Complete => StandingFound::Whole,
+                Ended::Budget | Ended::Early => StandingFound::Wide,
+            },
             levels: levels.to_vec(),
             runs: 3,
             took: Span::from_millis(61_200),
@@ -187,6 +251,7 @@ mod tests {
             "load": "browse",
             "goal": "99% < 500ms",
             "limit": { "is": "between", "holds": "80ms", "breaks": "160ms" },
+            "standing": { "is": "whole" },
             "levels": [
                 { "level": "80ms", "held": true, "requests": 1000 },
                 { "level": "160ms", "held": false, "requests": 200 },
@@ -196,6 +261,50 @@ mod tests {
             "ended": "complete",
         });
         assert_eq!(serde_json::to_value(&found).unwrap(), wanted);
+    }
+
+    #[test]
+    fn a_search_that_ended_early_says_what_was_left_to_be_tried() {
+        let between = Limit::Between { holds: 80.0, breaks: 160.0 };
+        for (standing, name, says) in [
+            (Standing::Wide, "wide", "not confirmed, and wider than need be)"),
+            (Standing::Narrow, "narrow", "not confirmed: not both ends were tried again)"),
+            (
+                Standing::Confirmed,
+                "confirmed",
+                "both ends tried again; that it breaks at what is worse, too,",
+            ),
+            (
+                Standing::Doubtful { level: 320.0 },
+                "doubtful",
+                "both ends tried again, but it held at 320ms once,",
+            ),
+        ] {
+            for (ended, why) in [(Ended::Budget, "the budget is used up: "), (Ended::Early, "ended early: ")]
+            {
+                let standing = StandingFound::of(standing, Axis::Time);
+                let found = Found { standing, ..found(Some(between), ended) };
+                let text = found.text();
+                assert!(text.contains("tolerates <= 80ms, breaks by 160ms ("), "{text}");
+                assert!(text.contains(&format!("{why}{says}")), "{text}");
+                assert_eq!(serde_json::to_value(&found).unwrap()["standing"]["is"], name);
+                assert!(!found.is_settled(), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_of_one_end_does_not_speak_of_both() {
+        for (limit, says) in [
+            (Limit::NoneUpTo(5_000.0), "; nothing worse may be tried)"),
+            (Limit::BelowAll(20.0), "; nothing milder may be tried)"),
+            (Limit::NotMonotone, "; see the levels)"),
+        ] {
+            let text = found(Some(limit), Ended::Complete).text();
+            assert!(text.contains(says) && !text.contains("both ends"), "{text}");
+        }
+        let text = found(Some(Limit::NoneUpTo(80.0)), Ended::Budget).text();
+        assert!(text.contains("the budget is used up: not confirmed)"), "{text}");
     }
 
     #[test]

@@ -154,3 +154,61 @@ fn an_early_end_gives_what_is_known() {
     }
     assert_eq!(search.so_far(), Some(Limit::Between { holds: 80.0, breaks: 160.0 }));
 }
+
+/// Takes `count` levels as `broken` says, who is told the level and how many were decided before.
+fn ended_after(count: usize, broken: impl Fn(f64, usize) -> bool) -> Search {
+    let mut search = Search::new(BOUNDS, Goal::of_success(0.99), 20.0);
+    while search.decided().len() < count
+        && let Next::Try(level) = search.next()
+    {
+        let bad = if broken(level, search.decided().len()) { 1_000 } else { 0 };
+        search.take(Trial { n: 1_000, bad });
+    }
+    search
+}
+
+#[test]
+fn an_early_end_says_how_far_what_is_known_can_be_relied_on() {
+    let (whole, decided) = answered(|level, _| level >= 600.0);
+    let Limit::Between { holds, breaks } = whole else { panic!("{whole:?}") };
+    let broken = |level: f64, _| level >= 600.0;
+    // The last level is the one behind the upper end, the two before it are that end again, and the two before the lower one.
+    let count = decided.len();
+    assert!(decided[count - 1].level > breaks, "{decided:?}");
+    let standing = |count| ended_after(count, broken).standing();
+    assert_eq!(standing(count - 6), Standing::Wide, "{decided:?}");
+    for few in [count - 5, count - 4, count - 3, count - 2] {
+        assert_eq!(standing(few), Standing::Narrow, "{few} of {decided:?}");
+    }
+    assert_eq!((standing(count - 1), standing(count)), (Standing::Confirmed, Standing::Whole));
+    // What is known is the whole answer from where it is narrow.
+    for few in count - 5..=count {
+        let known = ended_after(few, broken).so_far();
+        assert_eq!(known, Some(Limit::Between { holds, breaks }), "{few} of {decided:?}");
+    }
+    // Held once where it is worse: neither end has become another by that.
+    let search = ended_after(count, |level, before| level >= 600.0 && before != count - 1);
+    let level = decided[count - 1].level;
+    assert_eq!(search.standing(), Standing::Doubtful { level });
+    assert_eq!(search.so_far(), Some(Limit::Between { holds, breaks }));
+}
+
+#[test]
+fn an_end_that_was_moved_is_not_known_before_it_was_tried() {
+    let (whole, decided) = answered(|level, _| level >= 600.0);
+    let Limit::Between { holds, breaks } = whole else { panic!("{whole:?}") };
+    let count = decided.len();
+    // The lower end breaks at the second look: what is known to hold is a level below that held, not the next to be tried.
+    let search = ended_after(count - 4, |level, before| level >= 600.0 || before == count - 5);
+    let Next::Try(next) = search.next() else { panic!("{search:?}") };
+    let held = |level: f64| decided.iter().any(|decided| decided.level == level && decided.held == Held::Yes);
+    let Some(Limit::Between { holds: known, breaks: same }) = search.so_far() else { panic!("{search:?}") };
+    assert!(held(known) && known < holds && next < holds && !held(next), "{known} and {next} of {decided:?}");
+    assert_eq!(same, breaks);
+    // So with the upper end, which holds at the second look.
+    let search = ended_after(count - 2, |level, before| level >= 600.0 && before != count - 3);
+    let broke = |level: f64| decided.iter().any(|decided| decided.level == level && decided.held == Held::No);
+    let Some(Limit::Between { holds: same, breaks: known }) = search.so_far() else { panic!("{search:?}") };
+    assert!(broke(known) && known > breaks, "{known} of {decided:?}");
+    assert_eq!(same, holds);
+}
