@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use murphy_tests::{Bench, Keeping, answering, free_ports, keeping, turn};
@@ -106,6 +106,31 @@ phases: {{ warm-up: 500ms, baseline: 3s, fault: 3s, recovery: 3s }}
     )
 }
 
+/// A service whose answer to each request, in a thread for each connection, has this status.
+fn serving(status: impl Fn() -> u16 + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let status = Arc::new(status);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let status = Arc::clone(&status);
+            std::thread::spawn(move || {
+                let mut lines = BufReader::new(stream.try_clone().expect("a socket")).lines();
+                while let Some(Ok(line)) = lines.next() {
+                    if !line.is_empty() {
+                        continue;
+                    }
+                    let answer = format!("HTTP/1.1 {} Status\r\nContent-Length: 0\r\n\r\n", status());
+                    if stream.write_all(answer.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
 /// A service that asks at `db` for each request, and fails for good once it has waited there for a second.
 fn broken_for_good_by_a_hang(db: SocketAddr) -> SocketAddr {
     let hangs = move || {
@@ -115,31 +140,13 @@ fn broken_for_good_by_a_hang(db: SocketAddr) -> SocketAddr {
         let answer = asked.and_then(|()| stream.read_exact(&mut [0; 8]));
         answer.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
     };
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    std::thread::spawn(move || {
-        let broken = Arc::new(AtomicBool::new(false));
-        for mut stream in listener.incoming().flatten() {
-            let broken = Arc::clone(&broken);
-            std::thread::spawn(move || {
-                let mut lines = BufReader::new(stream.try_clone().expect("a socket")).lines();
-                while let Some(Ok(line)) = lines.next() {
-                    if !line.is_empty() {
-                        continue;
-                    }
-                    if !broken.load(Ordering::SeqCst) && hangs() {
-                        broken.store(true, Ordering::SeqCst);
-                    }
-                    let status = if broken.load(Ordering::SeqCst) { 500 } else { 200 };
-                    let answer = format!("HTTP/1.1 {status} Status\r\nContent-Length: 0\r\n\r\n");
-                    if stream.write_all(answer.as_bytes()).is_err() {
-                        return;
-                    }
-                }
-            });
+    let broken = AtomicBool::new(false);
+    serving(move || {
+        if !broken.load(Ordering::SeqCst) && hangs() {
+            broken.store(true, Ordering::SeqCst);
         }
-    });
-    address
+        if broken.load(Ordering::SeqCst) { 500 } else { 200 }
+    })
 }
 
 #[test]
@@ -166,46 +173,33 @@ fn answers(store: SocketAddr) -> bool {
 
 /// A service that asks a spare store where the main one does not answer. Once neither did, it takes 60 ms longer for every answer.
 fn with_a_spare(main: SocketAddr, spare: SocketAddr) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let hurt = Arc::new(AtomicBool::new(false));
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let hurt = Arc::clone(&hurt);
-            std::thread::spawn(move || {
-                // Nothing is ever sent here: a wait on it is a wait of just so long.
-                let (_never, nothing) = std::sync::mpsc::channel::<()>();
-                let mut lines = BufReader::new(stream.try_clone().expect("a socket")).lines();
-                while let Some(Ok(line)) = lines.next() {
-                    if !line.is_empty() {
-                        continue;
-                    }
-                    let is_answered = answers(main) || answers(spare);
-                    hurt.fetch_or(!is_answered, Ordering::SeqCst);
-                    if hurt.load(Ordering::SeqCst) {
-                        let _ = nothing.recv_timeout(Duration::from_millis(60));
-                    }
-                    let status = if is_answered { 200 } else { 503 };
-                    let answer = format!("HTTP/1.1 {status} Status\r\nContent-Length: 0\r\n\r\n");
-                    if stream.write_all(answer.as_bytes()).is_err() {
-                        return;
-                    }
-                }
-            });
+    let hurt = AtomicBool::new(false);
+    serving(move || {
+        let is_answered = answers(main) || answers(spare);
+        hurt.fetch_or(!is_answered, Ordering::SeqCst);
+        if hurt.load(Ordering::SeqCst) {
+            // Nothing is ever sent here: a wait on it is a wait of just so long.
+            let (_never, nothing) = std::sync::mpsc::channel::<()>();
+            let _ = nothing.recv_timeout(Duration::from_millis(60));
         }
-    });
-    address
+        if is_answered { 200 } else { 503 }
+    })
 }
 
-#[test]
-fn the_way_out_is_broken_too_and_a_service_that_is_another_one_at_the_end_makes_all_of_it_inconclusive() {
-    let _turn = turn();
-    let bench = Bench::new();
-    let ports: [u16; 2] = free_ports();
-    let [main, spare] = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-    let service = with_a_spare(main, spare);
+/// A service that asks a spare store the first few times only that the main one does not answer, and knows the answer from then on.
+fn that_asks_a_spare_a_few_times(main: SocketAddr, spare: SocketAddr) -> SocketAddr {
+    const TIMES: u32 = 5;
+    let asked = AtomicU32::new(0);
+    serving(move || {
+        let is_answered = answers(main) || asked.fetch_add(1, Ordering::SeqCst) >= TIMES || answers(spare);
+        if is_answered { 200 } else { 503 }
+    })
+}
+
+/// Users of a service with a main and a spare store.
+fn two_stores(main: SocketAddr, spare: SocketAddr, service: SocketAddr) -> String {
     let store = answering("{}");
-    let text = format!(
+    format!(
         "murphy: 1
 name: a spare store
 edges:
@@ -215,8 +209,17 @@ load: {{ read: {{ http: \"GET http://{service}/\", rate: 60/s, timeout: 2s }} }}
 phases: {{ warm-up: 500ms, baseline: 2s, fault: 3s, recovery: 2s }}
 expect: {{ read: {{ success: \">= 80%\" }} }}
 "
-    );
-    bench.file("s.yaml", &text);
+    )
+}
+
+#[test]
+fn the_way_out_is_broken_too_and_a_service_that_is_another_one_at_the_end_makes_all_of_it_inconclusive() {
+    let _turn = turn();
+    let bench = Bench::new();
+    let ports: [u16; 2] = free_ports();
+    let [main, spare] = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let service = with_a_spare(main, spare);
+    bench.file("s.yaml", &two_stores(main, spare, service));
     // The pair does harm, which would end with 1 if the service were as before.
     let told = bench.run(&["explore", "s.yaml", "--faults", "blackhole", "--json", "matrix.json"]).expect(4);
     let matrix = std::fs::read_to_string(bench.path().join("matrix.json")).expect("a matrix");
@@ -235,6 +238,28 @@ expect: {{ read: {{ success: \">= 80%\" }} }}
         "{}",
         told.stderr
     );
+}
+
+#[test]
+fn a_way_out_that_is_taken_too_seldom_to_tell_is_left_open_and_that_is_no_pass() {
+    let _turn = turn();
+    let bench = Bench::new();
+    let ports: [u16; 2] = free_ports();
+    let [main, spare] = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let service = that_asks_a_spare_a_few_times(main, spare);
+    bench.file("s.yaml", &two_stores(main, spare, service));
+    // Every run is graceful; what comes of it where the spare store does not answer either was not seen.
+    let told = bench.run(&["explore", "s.yaml", "--faults", "blackhole", "--json", "matrix.json"]).expect(4);
+    let matrix = std::fs::read_to_string(bench.path().join("matrix.json")).expect("a matrix");
+    let matrix: Value = serde_json::from_str(&matrix).expect("JSON");
+    let [cell] = &matrix["cells"].as_array().expect("cells")[..] else { panic!("{}", told.stdout) };
+    assert_eq!((&cell["edge"], &cell["verdict"]), (&"main".into(), &"graceful".into()), "{}", told.stdout);
+    assert_eq!(matrix["closing"]["is"], "as-first", "{}", told.stdout);
+    assert_eq!(matrix["fallback-edges"][0]["edge"], "spare", "{matrix}");
+    let singles = &matrix["coverage"]["singles"];
+    assert_eq!((&singles["run"], &singles["not-run"]), (&1.into(), &1.into()), "{matrix}");
+    let why = "left out: blackhole on spare: called during blackhole on main 5 times, too seldom to tell: inconclusive; a higher rate";
+    assert!(told.stdout.contains(why), "{}", told.stdout);
 }
 
 #[test]

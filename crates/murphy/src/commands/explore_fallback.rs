@@ -59,6 +59,16 @@ pub fn reach(edge: &EdgeName, alone: &[Alone]) -> Reach {
 }
 
 impl Reach {
+    /// True if it is known neither what a fault on the edge does nor, as for an edge without calls, that callers do without it. Too few
+    /// samples are no pass.
+    pub fn is_open(&self) -> bool {
+        match self {
+            Reach::Seldom(_) => true,
+            // What sends callers there is no pass by itself, or their faults are tried beside it.
+            Reach::Never | Reach::OnlyInHarm(_) | Reach::Ways(_) => false,
+        }
+    }
+
     /// What is told of the edge; `None` if callers never turn to it.
     pub fn told(&self, edge: &EdgeName, alone: &[Alone]) -> Option<FallbackEdge> {
         let way = match self {
@@ -149,5 +159,12 @@ control: true
         assert_eq!(only(&[(GOOD, 3), (GOOD, 5)]), Reach::Seldom(way(1, 5)));
         assert_eq!(only(&[(GOOD, 0), (BAD, 0)]), Reach::Never);
         assert_eq!(Reach::Never.told(&spare(), &[]), None);
+        let open = [
+            &[(GOOD, 3), (GOOD, 5)],
+            &[(GOOD, 0), (BAD, 0)],
+            &[(GOOD, 3), (BAD, 300)],
+            &[(GOOD, 3), (GOOD, 300)],
+        ];
+        assert_eq!(open.map(|verdicts| only(verdicts).is_open()), [true, false, false, false]);
     }
 }

@@ -12,6 +12,7 @@ use super::explore_drawn::{Fared, Held, drawn, foretold};
 use super::explore_fallback::{Reach, reach};
 use super::explore_pairs::{self, Pair, Skipped};
 use super::{explore_seen, explore_why};
+use crate::exit::Exit;
 
 /// What rules have left out, as numbers.
 #[derive(Debug, Default)]
@@ -39,10 +40,13 @@ impl Exploration<'_> {
                 let way = &alone[place].single;
                 format!("called during {} on {}", way.fault.text(), way.edge)
             };
+            if reach.is_open() {
+                self.exit = self.exit.worst(Exit::Inconclusive);
+            }
             let (why, rule) = match reach {
                 Reach::Never => (explore_why::NOT_CALLED.to_owned(), Some(Pruning::NoCalls)),
                 Reach::Seldom(way) => {
-                    let too_few = "too seldom to tell: a higher rate, or a longer fault phase";
+                    let too_few = "too seldom to tell: inconclusive; a higher rate, or a longer fault phase";
                     (format!("{} {} times, {too_few}", during(way.place), way.calls), None)
                 }
                 Reach::OnlyInHarm(way) => {
