@@ -139,6 +139,11 @@ pub enum Rule {
     },
     /// The caller stops calling for a while when calls keep failing.
     BreakerOpens,
+    /// The caller has at most so many calls in flight at once; the others wait, or are refused (verdicts 2.7).
+    Pool {
+        /// The bound.
+        at_most: u32,
+    },
     /// These loads are unharmed while others suffer.
     Isolation {
         /// The loads that must not notice.

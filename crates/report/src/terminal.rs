@@ -137,7 +137,8 @@ pub(crate) fn shown(judgement: &Judgement) -> impl Iterator<Item = &Finding> {
             Detector::Lost => Some(RowKind::Lost),
             Detector::Duplicates => Some(RowKind::Duplicates),
             Detector::Metastability => Some(RowKind::Metastability),
-            Detector::Pool | Detector::Fallback => None,
+            Detector::Pool => Some(RowKind::Pool),
+            Detector::Fallback => None,
         };
         let told = kind.is_some_and(|kind| {
             judgement.rows.iter().any(|row| {

@@ -112,6 +112,8 @@ pub(crate) struct RulesDoc {
     pub(crate) amplification: Option<String>,
     /// Edge: `opens`, the caller stops calling for a while.
     pub(crate) breaker: Option<String>,
+    /// Edge: the caller has no more calls than this in flight at once, as `<= 20`.
+    pub(crate) pool: Option<String>,
     /// Edge: `grows`, the waits between tries grow.
     pub(crate) back_off: Option<String>,
     /// Edge: `present`, the waits between tries are drawn at random.

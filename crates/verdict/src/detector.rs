@@ -167,8 +167,8 @@ pub const DETECTORS: &[DetectorWords] = &[
     DetectorWords {
         detector: Detector::Pool,
         question: "does the number of calls in flight hit a limit?",
-        needs: "5 s at the limit while users wait",
-        expect: &[],
+        needs: "5 s at the limit while users wait; more calls at once than the bound to say that there is none",
+        expect: &[r#"EDGE: { pool: "<= 20" }"#],
     },
     DetectorWords {
         detector: Detector::Reconnect,

@@ -196,6 +196,8 @@ pub enum RowKind {
     Amplification,
     /// Whether a breaker opens.
     Breaker,
+    /// Calls in flight at once.
+    Pool,
     /// Loads that must not notice.
     Isolation,
     /// Whether waits between tries grow.
@@ -474,6 +476,8 @@ pub enum Cause {
     NoFallback,
     /// Requests wait for a place in a full pool.
     Queue,
+    /// Nothing limits the calls in flight, or what does allows too many.
+    NoLimit,
     /// Too many calls for each user request.
     Amplification,
     /// Writes are acknowledged before they are safe.

@@ -148,6 +148,11 @@ fn of_edge(subject: &Subject, findings: &[Finding]) -> Vec<String> {
     if let Some(high) = ratio {
         rules.push(format!("amplification: \"<= {:.1}\"", (high.max(1.0) * 10.0).ceil() / 10.0));
     }
+    // One more is what the detector itself takes for the same level.
+    let limit = says(Detector::Pool).filter(|finding| finding.is_present());
+    if let Some(limit) = limit.and_then(|finding| finding.param("limit")?.value) {
+        rules.push(format!("pool: \"<= {:.0}\"", limit + 1.0));
+    }
     let shape =
         says(Detector::BackOff).and_then(|finding| finding.param("shape")).map(|shape| shape.text.as_str());
     if matches!(shape, Some("growing" | "linear" | "exponential")) {

@@ -84,6 +84,15 @@ fn explain(run: &RunView<'_>, row: &Row, findings: &[Finding], edges: &[EdgeFact
         (RowKind::Attempts | RowKind::Amplification, _) => {
             of_row().map_or_else(nothing_seen, EdgeFacts::calls_told)
         }
+        (RowKind::Pool, subject) => {
+            let name = subject_name(subject);
+            let places = row.want.trim_start_matches(['<', '=', ' ']);
+            let mechanism = format!("{name}: {}", row.reason);
+            let change = format!(
+                "at most {places} calls at once on {name}, and an error at once for what finds no place"
+            );
+            Told::new(Cause::NoLimit, mechanism, change)
+        }
         (RowKind::Dependency, Subject::Load(name)) => match run.load(name) {
             Some(load) => users::success(run, row, load, edges),
             None => Told::unknown("no such load"),

@@ -137,6 +137,7 @@ fn keys_of(kind: Kind) -> &'static [&'static str] {
             "back-off",
             "jitter",
             "breaker",
+            "pool",
             "reconnect",
             "leak",
             "failover",
@@ -163,6 +164,7 @@ fn rule(
         "attempts" => &document.attempts,
         "amplification" => &document.amplification,
         "breaker" => &document.breaker,
+        "pool" => &document.pool,
         "back-off" => &document.back_off,
         "jitter" => &document.jitter,
         "reconnect" => &document.reconnect,
@@ -209,6 +211,7 @@ fn rule(
         },
         "timeout" => Rule::Timeout { at_most: understood(check, field, sentence::at_most_span(text))? },
         "attempts" => Rule::Attempts { at_most: understood(check, field, sentence::at_most_count(text))? },
+        "pool" => Rule::Pool { at_most: understood(check, field, sentence::at_most_count(text))? },
         "amplification" => {
             Rule::Amplification { at_most: understood(check, field, sentence::at_most_factor(text))? }
         }

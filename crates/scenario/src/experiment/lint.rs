@@ -83,10 +83,12 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
                     .help(instances(plan, &rule.subject));
             }
             Rule::Amplification { .. } if no_load => needs_load(check, at, "amplification"),
+            Rule::Pool { .. } if no_load => needs_load(check, at, "pool"),
             Rule::Amplification { .. }
             | Rule::Timeout { .. }
             | Rule::Attempts { .. }
             | Rule::BreakerOpens
+            | Rule::Pool { .. }
             | Rule::BackOffGrows
             | Rule::Jitter
             | Rule::ReconnectsSpread
@@ -144,7 +146,7 @@ fn traceless(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
     for rule in &plan.expectations {
         let Subject::Edge(name) = &rule.subject else { continue };
         let help = match &rule.rule {
-            Rule::Timeout { .. } => {
+            Rule::Timeout { .. } | Rule::Pool { .. } => {
                 "write `blackhole` or `latency`, which hold calls, in the place of `refuse`"
             }
             Rule::Attempts { .. } | Rule::BreakerOpens | Rule::BackOffGrows | Rule::Jitter | Rule::Ejects => {

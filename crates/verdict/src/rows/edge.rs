@@ -193,6 +193,36 @@ pub(super) fn breaker(case: &Case<'_>, name: &EdgeName, want: &str) -> Draft {
     }
 }
 
+/// `pool: <= 20`. That a bound was not reached proves nothing: there may have been no more to call for.
+pub(super) fn pool(case: &Case<'_>, name: &EdgeName, at_most: u32, want: &str) -> Draft {
+    let mut draft = Draft::new(
+        RowKind::Pool,
+        format!("{name} pool"),
+        "pass if calls in flight stop at a limit at or below the bound while users wait; fail if the limit is above it, or if without \
+         a limit more calls were in flight at once",
+    );
+    let finding = case.finding(Detector::Pool, name);
+    let bound = f64::from(at_most);
+    let (limit, peak) = match finding.map(|finding| &finding.state) {
+        Some(State::Present { params }) => (params.get("limit"), None),
+        Some(State::Absent { params }) => (None, params.get("peak")),
+        _ => return undecided(draft, finding),
+    };
+    draft.during = limit.or(peak).cloned();
+    let seen = |reading: Option<&Reading>| reading.and_then(|reading| reading.value);
+    match (seen(limit), seen(peak)) {
+        (Some(limit), _) if limit <= bound => draft.pass(format!("{want}, where calls stop")),
+        (Some(limit), _) => draft.fail(format!("want {want}; calls in flight stop at {limit}")),
+        (None, Some(peak)) if peak > bound => {
+            draft.fail(format!("want {want}; {peak} were in flight at once, and no limit was seen"))
+        }
+        _ => draft.open(
+            format!("no limit was seen, nor more than {at_most} calls at once"),
+            "users who wait for a place: a higher rate, or calls that are held for longer",
+        ),
+    }
+}
+
 /// True if many calls were slow and none was left out: either about as many were made as in the baseline, or they stood at
 /// the limit of a pool, where what is not called waits for its place. Without a timeout a slow call never counts as failed,
 /// and no breaker opens. One that Murphy answered at once was not slow.

@@ -102,6 +102,7 @@ pub(crate) fn row(case: &Case<'_>, expectation: &Expectation) -> Draft {
         (Subject::Edge(name), Rule::Amplification { at_most }) => {
             edge::amplification(case, name, *at_most, want)
         }
+        (Subject::Edge(name), Rule::Pool { at_most }) => edge::pool(case, name, *at_most, want),
         (Subject::Edge(name), Rule::BreakerOpens) => edge::breaker(case, name, want),
         (_, Rule::Isolation { loads }) => isolation::row(case, loads),
         (subject @ Subject::Edge(_), Rule::BackOffGrows) => facts::back_off(case, subject, want),
@@ -208,6 +209,7 @@ pub(crate) fn kind_of(rule: &Rule) -> RowKind {
         Rule::Attempts { .. } => RowKind::Attempts,
         Rule::Amplification { .. } => RowKind::Amplification,
         Rule::BreakerOpens => RowKind::Breaker,
+        Rule::Pool { .. } => RowKind::Pool,
         Rule::Isolation { .. } => RowKind::Isolation,
         Rule::BackOffGrows => RowKind::BackOff,
         Rule::Jitter => RowKind::Jitter,
