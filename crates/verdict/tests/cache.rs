@@ -1,4 +1,4 @@
-//! Calls of services that do not make one for each user request, from journals whose truth is known.
+//! Calls of services that make more or fewer than one for each user request, from journals whose truth is known.
 
 use murphy_core::{Event, EventKind, Offset, Rule, SampleOutcome, Served, Span, Subject};
 use murphy_testkit::golden::{Break, Bystander, Caller, Golden};
@@ -116,6 +116,24 @@ fn of_users_of_whom_half_need_the_callee_tries_are_told_where_they_overlap() {
     let twice = of(2);
     assert!(twice.is_present() && twice.param("spared").is_none(), "{}", twice.text);
     assert!(!of(1).is_present(), "{}", of(1).text);
+}
+
+#[test]
+fn what_comes_before_a_breaker_opens_is_not_lost_in_the_mean() {
+    // Three tries for each of 30 users a second: it opens after some seven seconds, and the mean is then that of one try.
+    let caller = Caller { attempts: 3, breaker: Some((600, Span::from_secs(10))), ..Caller::careful() };
+    let journal = |caller| Golden::new("opens", caller, Break::Reset).journal();
+    let judgement = judge(&journal(caller));
+    let found = fact(&judgement, Detector::Amplification, &edge());
+    let value = |name| found.param(name).and_then(|reading| reading.value).expect("a number");
+    assert!(value("ratio") < 1.5, "{}", found.text);
+    assert!((2.8..=3.2).contains(&value("until-open")), "{}", found.text);
+    assert!((2.8..=3.6).contains(&value("worst")), "{found:?}");
+    assert!(found.text.contains(" until calls stop for the first time"), "{}", found.text);
+    // Without a breaker there is nothing to tell apart.
+    let judgement = judge(&journal(Caller { attempts: 3, breaker: None, ..Caller::careful() }));
+    let found = fact(&judgement, Detector::Amplification, &edge());
+    assert!(found.is_present() && found.param("until-open").is_none(), "{}", found.text);
 }
 
 #[test]

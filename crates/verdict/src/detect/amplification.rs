@@ -1,9 +1,11 @@
 //! How many calls on the edge for each user request, relative to the baseline? (verdicts 2.3) Needs no attribution of
 //! calls to requests, so it works on raw bytes too.
 //!
+//! The mean of a fault hides what comes before a breaker opens, which is then told apart, with the worst five seconds.
+//!
 //! Where a cache serves some requests in health and is empty in the fault, there are more calls too, and none is tried again.
 
-use super::{Found, params};
+use super::{Found, caller_died, params, silences};
 use crate::edge::EdgeView;
 use crate::judgement::Reading;
 use crate::phase::{Point, RunView, Window, Windows};
@@ -21,6 +23,10 @@ pub(super) const FEWEST_CALLS: u64 = 50;
 const BUDGET: f64 = 1.1;
 /// Up to this there is none to speak of: the largest budget in common use, 20 % (Envoy, Linkerd, Finagle).
 const NONE: f64 = 1.2;
+
+/// The seconds in a row of which the worst are told, and the requests that they must have.
+const WORST_OF: usize = 5;
+const FEWEST_USERS: u64 = 20;
 
 /// What an interval of calls for each request, relative to the baseline, tells of further calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +57,7 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
         );
     }
     let (base, during) = (blocks(run, edge, &run.baseline), blocks(run, edge, &edge.hurt));
-    let calls: u64 = base.iter().map(|block| block.0).sum();
-    let users: u64 = during.iter().map(|block| block.1).sum();
+    let (calls, users) = (sum(&base).0, sum(&during).1);
     if calls < FEWEST_CALLS {
         return Found::inconclusive(
             format!("only {} in the baseline", words::plural(calls, "call")),
@@ -66,13 +71,20 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
         );
     };
     let ratio = Reading::ratio(value, Some((interval.low, interval.high)), users);
-    let made: u64 = during.iter().map(|block| block.0).sum();
-    let text = format!("{} calls for each user request, relative to the baseline", ratio.text);
+    let made = sum(&during).0;
+    let mut text = format!("{} calls for each user request, relative to the baseline", ratio.text);
     let mut params = params([
         ("ratio", ratio),
         ("calls", Reading::count(made, made)),
         ("requests", Reading::count(users, users)),
     ]);
+    if let Some(worst) = worst(run, edge, &base) {
+        params.insert("worst".to_owned(), worst);
+    }
+    if let Some(closed) = until_open(run, edge, &base) {
+        text += &format!(", and {} until calls stop for the first time", closed.text);
+        params.insert("until-open".to_owned(), closed);
+    }
     match Further::told_by(interval.low, interval.high) {
         Further::Made => {
             let Some(Spared { without, all }) = spared(run, edge) else {
@@ -97,6 +109,54 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
             "a longer baseline and fault, or a higher rate",
         ),
     }
+}
+
+/// The ratio alone, where it is told.
+pub(super) fn ratio(run: &RunView<'_>, edge: &EdgeView) -> Option<Reading> {
+    if edge.hurt.is_empty() || edge.blind {
+        return None;
+    }
+    let (base, during) = (blocks(run, edge, &run.baseline), blocks(run, edge, &edge.hurt));
+    let (value, interval) = ratio_of_rates(&during, &base).filter(|_| sum(&base).0 >= FEWEST_CALLS)?;
+    Some(Reading::ratio(value, Some((interval.low, interval.high)), sum(&during).1))
+}
+
+/// The ratio in the worst five seconds of a fault.
+fn worst(run: &RunView<'_>, edge: &EdgeView, base: &[(u64, u64)]) -> Option<Reading> {
+    let (usual_calls, usual_users) = sum(base);
+    let usual = usual_calls as f64 / usual_users as f64;
+    let mut most: Option<(f64, u64)> = None;
+    for window in edge.hurt.iter() {
+        let each: Vec<(u64, u64)> =
+            seconds(window, run.last).map(|second| count(run, edge, second)).collect();
+        for (calls, users) in each.windows(WORST_OF).map(sum).filter(|(_, users)| *users >= FEWEST_USERS) {
+            let ratio = calls as f64 / users as f64 / usual;
+            if most.is_none_or(|most| most.0 < ratio) {
+                most = Some((ratio, users));
+            }
+        }
+    }
+    most.map(|(ratio, users)| Reading::ratio(ratio, None, users))
+}
+
+/// The ratio from the beginning of a fault to the first silence of a breaker in it; `None` where none opens, or too soon to tell.
+fn until_open(run: &RunView<'_>, edge: &EdgeView, base: &[(u64, u64)]) -> Option<Reading> {
+    // The dead call nobody.
+    if caller_died(run, edge) {
+        return None;
+    }
+    let (from, to) = edge.hurt.iter().find_map(|window| {
+        let first = silences(run, edge, window).first().copied()?;
+        Some((window.from, first.from))
+    })?;
+    let closed: Vec<(u64, u64)> =
+        seconds(Window { from, to }, run.last).map(|second| count(run, edge, second)).collect();
+    let (value, interval) = ratio_of_rates(&closed, base)?;
+    Some(Reading::ratio(value, Some((interval.low, interval.high)), sum(&closed).1))
+}
+
+fn sum(blocks: &[(u64, u64)]) -> (u64, u64) {
+    blocks.iter().fold((0, 0), |all, block| (all.0 + block.0, all.1 + block.1))
 }
 
 /// Requests that were alone in health, and those of them that made no call, of loads of which others do.

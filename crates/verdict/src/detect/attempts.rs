@@ -101,19 +101,9 @@ impl Whose {
 /// True if there are enough of them, and no more calls for each request than they tell: a caller that draws a new key or begins a
 /// new trace for each try looks as if it tried once.
 fn is_borne_out(run: &RunView<'_>, edge: &EdgeView, tries: &[Vec<&Call>]) -> bool {
-    let Some(least) = ratio(run, edge).and_then(|ratio| ratio.low) else { return false };
+    let Some(least) = amplification::ratio(run, edge).and_then(|ratio| ratio.low) else { return false };
     let made: usize = tries.iter().map(Vec::len).sum();
     tries.len() >= FEWEST && least <= 1.1 * made as f64 / tries.len() as f64
-}
-
-/// Calls for each user request, relative to the baseline.
-fn ratio(run: &RunView<'_>, edge: &EdgeView) -> Option<Reading> {
-    match amplification::detect(run, edge).state {
-        State::Present { params } | State::Absent { params } | State::Inconclusive { params, .. } => {
-            params.get("ratio").cloned()
-        }
-        State::NotApplicable { .. } => None,
-    }
 }
 
 /// What the calls of each of these tell, of which there are `each` in health.
@@ -166,7 +156,7 @@ fn bounded(run: &RunView<'_>, edge: &EdgeView, lives: &[Life], each: u64) -> Fou
         return Found::inconclusive("no request lived while a call was made", settle);
     };
     let most = most.div_ceil(each);
-    let ratio = ratio(run, edge);
+    let ratio = amplification::ratio(run, edge);
     let mean = ratio.as_ref().and_then(|ratio| ratio.value).unwrap_or(0.0);
     let interval = ratio.as_ref().and_then(|ratio| Some((ratio.low?, ratio.high?)));
     let further = interval.map_or(Further::Untold, |(low, high)| Further::told_by(low, high));
