@@ -139,6 +139,16 @@ pub enum Rule {
     },
     /// The caller stops calling for a while when calls keep failing.
     BreakerOpens,
+    /// The same, for the first time within so long of the first call that fails.
+    BreakerOpensWithin {
+        /// The bound.
+        at_most: Span,
+    },
+    /// After the fault, a caller that had stopped calls as before within so long.
+    BreakerCloses {
+        /// The bound.
+        at_most: Span,
+    },
     /// The caller has at most so many calls in flight at once; the others wait, or are refused (verdicts 2.7).
     Pool {
         /// The bound.

@@ -110,8 +110,10 @@ pub(crate) struct RulesDoc {
     pub(crate) attempts: Option<String>,
     /// Edge: calls for each user request relative to the baseline, as `<= 1.2`.
     pub(crate) amplification: Option<String>,
-    /// Edge: `opens`, the caller stops calling for a while.
+    /// Edge: `opens`, the caller stops calling for a while, or `opens within 2s`, that soon after the first failure.
     pub(crate) breaker: Option<String>,
+    /// Edge: after the fault, a caller whose breaker had opened calls as before within this, as `<= 10s`.
+    pub(crate) closes: Option<String>,
     /// Edge: the caller has no more calls than this in flight at once, as `<= 20`.
     pub(crate) pool: Option<String>,
     /// Edge: `grows`, the waits between tries grow.

@@ -117,6 +117,17 @@ pub(crate) fn good(text: &str, part: RunPart) -> Result<Span, SentenceError> {
     }
 }
 
+/// `opens`, `opens within 2s`: the time, if one is said.
+pub(crate) fn opens(text: &str) -> Result<Option<Span>, SentenceError> {
+    let mut words = Words::of(text, "write `opens` or `opens within 2s`");
+    words.expect("opens")?;
+    match words.next() {
+        ("", _) => Ok(None),
+        ("within", _) => words.rest().map(Some),
+        (word, at) => Err(words.error(at, format!("`{word}` is too much here"))),
+    }
+}
+
 /// `<= 600ms`.
 pub(crate) fn at_most_span(text: &str) -> Result<Span, SentenceError> {
     at_most(text, "write for example \"<= 600ms\"")
@@ -234,6 +245,7 @@ mod tests {
         assert_eq!(success(" >=99% "), Ok(SuccessRule::AtLeast(percent("99%"))));
         assert_eq!(success("within 1 % of baseline"), Ok(SuccessRule::WithinOfBaseline(percent("1%"))));
         assert_eq!(at_most_span("<= 1m 30s"), Ok(Span::from_secs(90)));
+        assert_eq!((opens("opens"), opens("opens within 2s")), (Ok(None), Ok(Some(Span::from_secs(2)))));
         assert_eq!(at_most_count("<=3"), Ok(3));
         assert_eq!(at_most_factor("<= 1.2"), Ok(1.2));
         assert_eq!(at_least_rate(">= 100/s"), Ok("100/s".parse().unwrap()));
@@ -261,6 +273,11 @@ mod tests {
         }
         for (text, wrong) in [("<= 100/s", "<="), (">= 100", "100"), (">=", "")] {
             assert_eq!(part(text, at_least_rate(text).unwrap_err()), wrong, "{text}");
+        }
+        for (text, wrong) in
+            [("closes", "closes"), ("opens soon", "soon"), ("opens within 2", "2"), ("opens within", "")]
+        {
+            assert_eq!(part(text, opens(text).unwrap_err()), wrong, "{text}");
         }
         for text in ["<= 0", "<= 1.5", "<= -1", "<= x"] {
             assert!(at_most_count(text).is_err(), "{text}");

@@ -162,7 +162,11 @@ pub const DETECTORS: &[DetectorWords] = &[
         detector: Detector::Breaker,
         question: "does it stop calling for a while?",
         needs: "12 calls due in a silence; 150 failed calls in a row to say absent",
-        expect: &["EDGE: { breaker: opens }"],
+        expect: &[
+            "EDGE: { breaker: opens }",
+            "EDGE: { breaker: opens within 2s }",
+            r#"EDGE: { closes: "<= 10s" }"#,
+        ],
     },
     DetectorWords {
         detector: Detector::Pool,

@@ -47,6 +47,7 @@ impl GateId {
                         | RowKind::Attempts
                         | RowKind::Amplification
                         | RowKind::Breaker
+                        | RowKind::Closes
                         | RowKind::Pool
                         | RowKind::Failover
                 )

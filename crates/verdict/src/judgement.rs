@@ -196,6 +196,8 @@ pub enum RowKind {
     Amplification,
     /// Whether a breaker opens.
     Breaker,
+    /// Time until the caller calls as before.
+    Closes,
     /// Calls in flight at once.
     Pool,
     /// Loads that must not notice.

@@ -101,6 +101,18 @@ fn explain(run: &RunView<'_>, row: &Row, findings: &[Finding], edges: &[EdgeFact
             let (cause, change) = change_for(kind).unwrap_or((Cause::Unknown, ""));
             Told::new(cause, row.reason.clone(), change)
         }
+        // There is one, and it opens too late.
+        (RowKind::Breaker, subject)
+            if findings.iter().any(|finding| {
+                finding.detector == Detector::Breaker && finding.subject == *subject && finding.is_present()
+            }) =>
+        {
+            Told::new(
+                Cause::NoBreaker,
+                row.reason.clone(),
+                "a breaker that opens after fewer failures, or a shorter timeout: a call counts once it has failed",
+            )
+        }
         (RowKind::Breaker, _) => of_row().map_or_else(nothing_seen, |edge| edge.breaker_told(findings)),
         (RowKind::Always | RowKind::Good, _)
             if let Some(told) = edges.iter().find_map(|edge| edge.lasting_told(&row.reason))
@@ -168,6 +180,7 @@ fn change_for(kind: RowKind) -> Option<(Cause, &'static str)> {
             Cause::NeededToStart,
             "start without it, answer what can be answered, and connect in the background until it is there",
         ),
+        RowKind::Closes => (Cause::SlowRecovery, "a shorter open window, or a half-open try every second"),
         RowKind::Follows => {
             (Cause::HealthCheck, "let readiness ask the breaker of a dependency that is needed")
         }

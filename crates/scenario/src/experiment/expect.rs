@@ -137,6 +137,7 @@ fn keys_of(kind: Kind) -> &'static [&'static str] {
             "back-off",
             "jitter",
             "breaker",
+            "closes",
             "pool",
             "reconnect",
             "leak",
@@ -164,6 +165,7 @@ fn rule(
         "attempts" => &document.attempts,
         "amplification" => &document.amplification,
         "breaker" => &document.breaker,
+        "closes" => &document.closes,
         "pool" => &document.pool,
         "back-off" => &document.back_off,
         "jitter" => &document.jitter,
@@ -228,7 +230,12 @@ fn rule(
             };
             Rule::Good { part, after: understood(check, field, sentence::good(text, part))? }
         }
-        "breaker" | "back-off" | "jitter" | "reconnect" | "leak" | "failover" | "shedding" | "dependency"
+        "breaker" => match understood(check, field, sentence::opens(text))? {
+            None => Rule::BreakerOpens,
+            Some(at_most) => Rule::BreakerOpensWithin { at_most },
+        },
+        "closes" => Rule::BreakerCloses { at_most: understood(check, field, sentence::at_most_span(text))? },
+        "back-off" | "jitter" | "reconnect" | "leak" | "failover" | "shedding" | "dependency"
         | "metastability" | "lost" | "duplicates" => {
             let mut known = in_words(key);
             let Some(at) = known.iter().position(|(words, _)| *words == text.trim()) else {
@@ -251,7 +258,6 @@ fn rule(
 /// Rules that are said in fixed words: all of a key, with what they mean.
 fn in_words(key: &str) -> Vec<(&'static str, Rule)> {
     match key {
-        "breaker" => vec![("opens", Rule::BreakerOpens)],
         "back-off" => vec![("grows", Rule::BackOffGrows)],
         "jitter" => vec![("present", Rule::Jitter)],
         "reconnect" => vec![("spread", Rule::ReconnectsSpread)],

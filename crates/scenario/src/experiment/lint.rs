@@ -88,6 +88,8 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
             | Rule::Timeout { .. }
             | Rule::Attempts { .. }
             | Rule::BreakerOpens
+            | Rule::BreakerOpensWithin { .. }
+            | Rule::BreakerCloses { .. }
             | Rule::Pool { .. }
             | Rule::BackOffGrows
             | Rule::Jitter
@@ -149,9 +151,13 @@ fn traceless(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
             Rule::Timeout { .. } | Rule::Pool { .. } => {
                 "write `blackhole` or `latency`, which hold calls, in the place of `refuse`"
             }
-            Rule::Attempts { .. } | Rule::BreakerOpens | Rule::BackOffGrows | Rule::Jitter | Rule::Ejects => {
-                "write `reset` or `blackhole`, which calls run into, in the place of `refuse`"
-            }
+            Rule::Attempts { .. }
+            | Rule::BreakerOpens
+            | Rule::BreakerOpensWithin { .. }
+            | Rule::BreakerCloses { .. }
+            | Rule::BackOffGrows
+            | Rule::Jitter
+            | Rule::Ejects => "write `reset` or `blackhole`, which calls run into, in the place of `refuse`",
             _ => continue,
         };
         let on_it =

@@ -32,6 +32,7 @@ fn told(plan: &Plan, rule: &Expectation) -> Option<Told> {
             let name = name.as_str();
             spared(plan, name, &rule.id).or_else(|| match asked {
                 Rule::NoLeak => leak(plan, name, &rule.id),
+                Rule::BreakerCloses { .. } => closes(plan, &rule.id),
                 _ => None,
             })
         }
@@ -84,6 +85,18 @@ fn recovery(plan: &Plan) -> Option<Told> {
     plan.loads.iter().find_map(|load| {
         let (what, help) = too_few(load, "baseline", phases.baseline, healthy(plan, &load.name))?;
         Some((format!("`recovery` {what}"), help))
+    })
+}
+
+/// Calls are as before where that is seen for five seconds.
+fn closes(plan: &Plan, rule: &str) -> Option<Told> {
+    const SEEN: Span = Span::from_secs(5);
+    let watched = watched(plan);
+    (watched <= SEEN).then(|| {
+        (
+            format!("`{rule}` takes {SEEN} of calls as before, and {watched} are left after the last fault"),
+            "write `phases: { recovery: 15s }` or longer".to_owned(),
+        )
     })
 }
 

@@ -17,7 +17,7 @@ fn with_tolerance(bound: f64) -> f64 {
 const OUTWAITED: usize = 5;
 
 /// The reason of a finding that decides nothing.
-fn undecided(draft: Draft, finding: Option<&Finding>) -> Draft {
+pub(super) fn undecided(draft: Draft, finding: Option<&Finding>) -> Draft {
     match finding.map(|finding| &finding.state) {
         Some(State::Inconclusive { why, settle, .. }) => draft.open(why.clone(), settle.clone()),
         Some(State::NotApplicable { why }) => {

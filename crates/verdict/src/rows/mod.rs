@@ -1,6 +1,7 @@
 //! One answer for each expectation. An interval that lies wholly on one side of its bound decides; one that straddles it
 //! is inconclusive and says what would settle it. Gates are applied afterwards, in `judge`.
 
+mod breaker;
 mod edge;
 mod facts;
 mod fail_fast;
@@ -104,6 +105,10 @@ pub(crate) fn row(case: &Case<'_>, expectation: &Expectation) -> Draft {
         }
         (Subject::Edge(name), Rule::Pool { at_most }) => edge::pool(case, name, *at_most, want),
         (Subject::Edge(name), Rule::BreakerOpens) => edge::breaker(case, name, want),
+        (Subject::Edge(name), Rule::BreakerOpensWithin { at_most }) => {
+            breaker::opens_within(case, name, *at_most, want)
+        }
+        (Subject::Edge(name), Rule::BreakerCloses { at_most }) => breaker::closes(case, name, *at_most, want),
         (_, Rule::Isolation { loads }) => isolation::row(case, loads),
         (subject @ Subject::Edge(_), Rule::BackOffGrows) => facts::back_off(case, subject, want),
         (subject @ Subject::Edge(_), Rule::Jitter | Rule::ReconnectsSpread | Rule::NoLeak | Rule::Ejects)
@@ -208,7 +213,8 @@ pub(crate) fn kind_of(rule: &Rule) -> RowKind {
         Rule::Timeout { .. } => RowKind::Timeout,
         Rule::Attempts { .. } => RowKind::Attempts,
         Rule::Amplification { .. } => RowKind::Amplification,
-        Rule::BreakerOpens => RowKind::Breaker,
+        Rule::BreakerOpens | Rule::BreakerOpensWithin { .. } => RowKind::Breaker,
+        Rule::BreakerCloses { .. } => RowKind::Closes,
         Rule::Pool { .. } => RowKind::Pool,
         Rule::Isolation { .. } => RowKind::Isolation,
         Rule::BackOffGrows => RowKind::BackOff,
