@@ -24,7 +24,7 @@ pub(crate) fn expect_block(run: &RunView<'_>, findings: &[Finding]) -> String {
     for probe in run.brief.iter().flat_map(|brief| &brief.probes) {
         subject(&mut block, probe.name.as_str(), &of_probe(&Subject::Probe(probe.name.clone()), findings));
     }
-    if let Some(longest) = recovery(run) {
+    if let Some(longest) = recovery(run, findings) {
         let _ = writeln!(block, "  recovery: \"<= {longest}\"");
     }
     let spared: Vec<&str> = findings
@@ -177,7 +177,8 @@ fn of_probe(subject: &Subject, findings: &[Finding]) -> Vec<String> {
     if let Some(finding) = found(findings, Detector::Health, subject) {
         match (&finding.state, finding.param("lag").and_then(|lag| lag.value)) {
             (State::Absent { .. }, _) => rules.push("always: true".to_owned()),
-            (State::Present { .. }, Some(lag)) => {
+            // One that was not seen to be good again does not hold to it.
+            (State::Present { .. }, Some(lag)) if finding.param("back").is_some() => {
                 rules.push(format!("follows: \"<= {}\"", outward(lag * 1e6)))
             }
             _ => {}
@@ -192,7 +193,7 @@ fn of_probe(subject: &Subject, findings: &[Finding]) -> Vec<String> {
 }
 
 /// The recovery of the slowest load, if all came back.
-fn recovery(run: &RunView<'_>) -> Option<String> {
+fn recovery(run: &RunView<'_>, findings: &[Finding]) -> Option<String> {
     let all: Option<Vec<u64>> = run
         .loads
         .iter()
@@ -202,8 +203,12 @@ fn recovery(run: &RunView<'_>) -> Option<String> {
         })
         .collect();
     let seen = run.brief.map_or(0, |brief| brief.phases.recovery.as_micros());
+    // The fault may end at any moment of a breaker's open window, and in the next run at its beginning.
+    let opened =
+        findings.iter().filter(|finding| finding.detector == Detector::Breaker && finding.is_present());
+    let open = opened.filter_map(|finding| finding.param("silence")?.value).fold(0.0, f64::max) * 1e6;
     // A window is a second: one more is what the next run may need.
-    let bound = all?.into_iter().max()? as f64 + 1e6;
+    let bound = all?.into_iter().max()? as f64 + 1e6 + open;
     (bound * 1.2 < seen as f64).then(|| outward(bound))
 }
 
