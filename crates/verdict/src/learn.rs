@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use murphy_core::Subject;
+use murphy_core::{ProbeBrief, Subject};
 
 use crate::detect::{Followed, Pace, intended};
 use crate::gate::goodness;
@@ -22,7 +22,7 @@ pub(crate) fn expect_block(run: &RunView<'_>, findings: &[Finding]) -> String {
         subject(&mut block, edge.name.as_str(), &of_edge(&Subject::Edge(edge.name.clone()), findings));
     }
     for probe in run.brief.iter().flat_map(|brief| &brief.probes) {
-        subject(&mut block, probe.name.as_str(), &of_probe(&Subject::Probe(probe.name.clone()), findings));
+        subject(&mut block, probe.name.as_str(), &of_probe(probe, findings));
     }
     if let Some(longest) = recovery(run, findings) {
         let _ = writeln!(block, "  recovery: \"<= {longest}\"");
@@ -172,14 +172,17 @@ fn of_edge(subject: &Subject, findings: &[Finding]) -> Vec<String> {
     rules
 }
 
-fn of_probe(subject: &Subject, findings: &[Finding]) -> Vec<String> {
+fn of_probe(probe: &ProbeBrief, findings: &[Finding]) -> Vec<String> {
+    let subject = &Subject::Probe(probe.name.clone());
     let mut rules = Vec::new();
+    // What happens just before a question in one run happens just after it in the next.
+    let later = |seconds: f64| outward(seconds * 1e6 + probe.every.as_micros() as f64);
     if let Some(finding) = found(findings, Detector::Health, subject) {
         match (&finding.state, finding.param("lag").and_then(|lag| lag.value)) {
             (State::Absent { .. }, _) => rules.push("always: true".to_owned()),
             // One that was not seen to be good again does not hold to it.
             (State::Present { .. }, Some(lag)) if finding.param("back").is_some() => {
-                rules.push(format!("follows: \"<= {}\"", outward(lag * 1e6)))
+                rules.push(format!("follows: \"<= {}\"", later(lag)))
             }
             _ => {}
         }
@@ -187,7 +190,7 @@ fn of_probe(subject: &Subject, findings: &[Finding]) -> Vec<String> {
     let starts = found(findings, Detector::StartUp, subject);
     let starts = starts.filter(|finding| matches!(finding.state, State::Absent { .. }));
     if let Some(ready) = starts.and_then(|finding| finding.param("ready")?.value) {
-        rules.push(format!("start-up: \"<= {}\"", outward(ready * 1e6)));
+        rules.push(format!("start-up: \"<= {}\"", later(ready)));
     }
     rules
 }
