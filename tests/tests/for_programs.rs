@@ -102,6 +102,7 @@ fn breaking_point_tells_the_limit_and_each_level() {
         "seed": 7,
         "vary": "DELAY",
         "load": "read",
+        "rate": "150/s",
         "goal": "99% < 200ms",
         "limit": { "is": "below-all", "breaks": "500ms" },
         "standing": { "is": "whole" },

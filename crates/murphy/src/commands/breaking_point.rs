@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use murphy_core::{Chance, LoadName, Rate, Seed, Span};
+use murphy_core::{Chance, Frequency, LoadName, Rate, Seed, Span};
 use murphy_runner::{StopReason, read_events};
 use murphy_scenario::Loaded;
 use murphy_verdict::limit::{Bounds, Goal, Next, Search};
@@ -117,6 +117,7 @@ pub fn run(args: &BreakingPointArgs, colour: ColourChoice) -> Exit {
     let asked = Asked {
         axis,
         load: load.name.clone(),
+        rate: load.rate,
         within,
         scenario: first.plan.name.clone(),
         seed: first.plan.seed,
@@ -133,6 +134,7 @@ pub fn run(args: &BreakingPointArgs, colour: ColourChoice) -> Exit {
 struct Asked {
     axis: Axis,
     load: LoadName,
+    rate: Frequency,
     within: Option<Span>,
     scenario: String,
     seed: Seed,
@@ -237,6 +239,7 @@ fn told(
         seed: asked.seed,
         vary: args.vary.clone(),
         load: asked.load.clone(),
+        rate: asked.rate,
         goal: args.goal.clone(),
         limit: search.so_far().map(|limit| LimitFound::of(limit, axis)),
         standing: StandingFound::of(search.standing(), axis),

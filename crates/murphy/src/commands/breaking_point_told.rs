@@ -1,7 +1,7 @@
 //! What a search for a breaking point has found, for a person or a program. It must never make one number of an interval,
 //! nor let a search that ended early look like a whole one.
 
-use murphy_core::{LoadName, Seed, Span};
+use murphy_core::{Frequency, LoadName, Seed, Span};
 use murphy_verdict::limit::{Decided, Held, Limit, Standing};
 use serde::Serialize;
 
@@ -33,6 +33,8 @@ pub struct Found {
     pub vary: String,
     /// The load whose users count.
     pub load: LoadName,
+    /// How often they come: another rate has another limit.
+    pub rate: Frequency,
     /// What must hold for them.
     pub goal: String,
     /// The answer, as far as it is known.
@@ -192,11 +194,12 @@ impl Found {
         };
         let how = self.how();
         text += &format!(
-            "{}: {sentence} (goal {} of {}; {} runs, {} levels, {:.0}s; {how})\n",
+            "{}: {sentence} (goal {} of {}; {} runs at {}, {} levels, {:.0}s; {how})\n",
             self.vary,
             self.goal,
             self.load,
             self.runs,
+            self.rate,
             self.levels.len(),
             self.took.as_secs_f64()
         );
@@ -219,6 +222,7 @@ mod tests {
             seed: Seed(7),
             vary: "DELAY".to_owned(),
             load: LoadName::new("browse").unwrap(),
+            rate: "30/s".parse().unwrap(),
             goal: "99% < 500ms".to_owned(),
             limit: limit.map(|limit| LimitFound::of(limit, Axis::Time)),
             standing: match ended {
@@ -241,7 +245,7 @@ mod tests {
              80ms         yes   1000\n\
              160ms        NO    200\n\
              DELAY: tolerates <= 80ms, breaks by 160ms \
-             (goal 99% < 500ms of browse; 3 runs, 2 levels, 61s; both ends tried again)\n"
+             (goal 99% < 500ms of browse; 3 runs at 30/s, 2 levels, 61s; both ends tried again)\n"
         );
         let wanted = json!({
             "format": 1,
@@ -249,6 +253,7 @@ mod tests {
             "seed": 7,
             "vary": "DELAY",
             "load": "browse",
+            "rate": "30/s",
             "goal": "99% < 500ms",
             "limit": { "is": "between", "holds": "80ms", "breaks": "160ms" },
             "standing": { "is": "whole" },
