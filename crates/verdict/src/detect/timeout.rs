@@ -1,7 +1,8 @@
 //! Does the caller give up on a call that is not answered, and when? (verdicts 2.1)
 //!
 //! What is seen is the age at which callers closed a call. A call that was answered, failed or cut short by the end of the
-//! run is censored at its age. "No timeout" is never claimed, only "no timeout up to the longest wait seen".
+//! run is censored at its age. One that ends a call whose answer has begun guards the body too; what never strikes while bytes
+//! trickle is no deadline. "No timeout" is never claimed, only "no timeout up to the longest wait seen".
 
 use murphy_core::Span;
 
@@ -22,7 +23,8 @@ const AT_RISK_FEW: usize = 10;
 const SHORTEST: u64 = 50_000;
 
 pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
-    let ages = ages(run, edge);
+    let calls = touched(run, edge);
+    let ages: Vec<(u64, bool)> = calls.iter().map(|(call, own)| (call.wait(), *own)).collect();
     if ages.is_empty() {
         return Found::not_applicable("no call on this edge was touched by a fault");
     }
@@ -72,12 +74,20 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
         n: ages.len() as u64,
         good: None,
     };
-    let text = if coverage >= 0.95 {
+    let mut text = if coverage >= 0.95 {
         format!("gives up after {}, {} of calls that wait", timeout.text, covered.text)
     } else {
         format!("gives up after {} on {} of calls only", timeout.text, covered.text)
     };
-    Found::present(params([("timeout", timeout), ("coverage", covered)]), text)
+    let mut found = params([("timeout", timeout), ("coverage", covered)]);
+    let begun = calls.iter().filter(|(call, own)| *own && call.answered.is_some()).count();
+    if begun > 0 {
+        found.insert("in-answer".to_owned(), Reading::share(begun as u64, cancels.len() as u64, None));
+    }
+    if begun * 2 > cancels.len() {
+        text += ", in the midst of the answer";
+    }
+    Found::present(found, text)
 }
 
 /// The patience of users, if calls end at about that age and many users left: then the two cannot be told apart.
@@ -130,6 +140,11 @@ fn at_once() -> Found {
 
 /// Ages of touched calls; `true` if the caller gave up by its own decision.
 pub(crate) fn ages(run: &RunView<'_>, edge: &EdgeView) -> Vec<(u64, bool)> {
+    touched(run, edge).into_iter().map(|(call, own)| (call.wait(), own)).collect()
+}
+
+/// Touched calls; `true` if the caller gave up by its own decision.
+fn touched<'e>(run: &RunView<'_>, edge: &'e EdgeView) -> Vec<(&'e Call, bool)> {
     let cascades = user_timeouts(run);
     // Those that were under way when the fault struck waited in it like those that were begun later.
     let in_fault = |call: &&Call| edge.hurt.iter().any(|part| call.began < part.to && part.from < call.ended);
@@ -141,7 +156,8 @@ pub(crate) fn ages(run: &RunView<'_>, edge: &EdgeView) -> Vec<(u64, bool)> {
     let patience =
         run.loads.iter().filter_map(|load| load.timeout).map(Span::as_micros).min().unwrap_or(u64::MAX);
     let own = is_of_one_age(&spared, patience);
-    touched().map(|call| (call.wait(), call.is_given_up() && (own || !follows(&call)))).collect()
+    let all = edge.calls.iter().filter(|call| call.touched).filter(in_fault);
+    all.map(|call| (call, call.is_given_up() && (own || !follows(&call)))).collect()
 }
 
 fn is_of_one_age(ages: &[u64], patience: u64) -> bool {
