@@ -171,7 +171,7 @@ fn ended_after(count: usize, broken: impl Fn(f64, usize) -> bool) -> Search {
 fn an_early_end_says_how_far_what_is_known_can_be_relied_on() {
     let (whole, decided) = answered(|level, _| level >= 600.0);
     let Limit::Between { holds, breaks } = whole else { panic!("{whole:?}") };
-    let broken = |level: f64, _| level >= 600.0;
+    let broken = |level: f64, _: usize| level >= 600.0;
     // The last level is the one behind the upper end, the two before it are that end again, and the two before the lower one.
     let count = decided.len();
     assert!(decided[count - 1].level > breaks, "{decided:?}");
