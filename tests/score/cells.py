@@ -1,9 +1,11 @@
 """The cells of the score: services whose truth is known, each with parameters drawn at random from its seed.
 
 A cell is a function of a `random.Random` that gives a `Cell`. No constant of a detector may appear here, and no constant
-of a cell in a detector. Further cells of real libraries and servers stand in `real.py`, those of Rust in `crates.py`.
+of a cell in a detector. Further cells of real libraries and servers stand in `real.py`, those of Rust in `crates.py`, those
+of queues in `queues.py`.
 """
 import crates
+import queues
 import real
 from cell import EDGE, NOT_SPARED, SPARED, Cell, close, raised
 from shapes import breaker, deadline, told_after, tries
@@ -854,6 +856,6 @@ def f11_haproxy_retries(rng):
     return instances(rng, {"attempts": 3}, "trap", library="HAProxy retries", front="haproxy")
 
 
-CELLS = {name: cell for name, cell in sorted({**globals(), **vars(real), **vars(crates)}.items()) if name[:1] == "f" and name[1:2].isdigit()}
+CELLS = {name: cell for name, cell in sorted({**globals(), **vars(real), **vars(crates), **vars(queues)}.items()) if name[:1] == "f" and name[1:2].isdigit()}
 
 SMOKE = ["f1_deadline", "f1_cascade", "f1_nginx", "f1_tower", "f4_breaker", "f4_none", "f5_shared", "f6_stale", "f7_shed", "f8_deep", "f10_storm_refused", "f10_written_behind", "f10_tried_again", "f11_ejects", "f11_tried_elsewhere"]

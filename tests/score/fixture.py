@@ -22,6 +22,7 @@ import sys
 import threading
 import time
 
+from consumers import Queue, is_poison
 from libraries import LIBRARIES, address
 
 # ---------------------------------------------------------------- a small HTTP server and client, on asyncio
@@ -136,7 +137,8 @@ async def callee(args):
 
 class Store:
     """behind (a write is on disk only so long after it was acknowledged), unique (the same id is kept once), hidden (a write
-    is shown only so long after it came), fails (the share that is kept and answered with 500)
+    is shown only so long after it came), fails (the share that is kept and answered with 500), poison (one of so many is refused,
+    and not kept)
 
     What is kept is in the truth file, and stays if the process is killed. What was acknowledged stands in a file beside it.
     """
@@ -160,6 +162,8 @@ class Store:
         if not path.startswith("/write/"):
             return 200, {}, b"{}"
         one = path[len("/write/"):]
+        if is_poison(one, self.spec):
+            return 422, {}, b"{}"
         if not (self.spec.get("unique") and one in self.ids):
             self.ids.add(one)
             self.kept.append((time.monotonic(), one))
@@ -205,7 +209,8 @@ class Own:
     so many), die, poison, cache, cool, ready (deep, shallow, open: asks and does not care), remembers (for so long, what deep
     heard), polls (asks its callee now and then for itself), herd {connections, spread}, forgets (the share of calls that wait
     without end), needs (the share of requests that make a call), work {places, time, queue} (answers by
-    itself: so many requests at once, each for so long, and so many that wait; any number if left out); and before it listens,
+    itself: so many requests at once, each for so long, and so many that wait; any number if left out), queue (writes are
+    acknowledged at once and have their effect later, see `consumers.py`); and before it listens,
     start {takes (seconds), needs (waits, ends: what it does while its callee does not answer)}"""
 
     def __init__(self, spec, upstream, truth):
@@ -217,6 +222,7 @@ class Own:
         self.cached_until = 0.0
         self.of_late, self.heard = collections.deque(), None
         self.free_at = [0.0] * spec.get("work", {}).get("places", 0)
+        self.queue = Queue(spec["queue"], self.effect) if "queue" in spec else None
 
     async def worked(self):
         """By the clock: who wakes late takes nothing from those who come after. Whose user has left is worked for all the same."""
@@ -230,8 +236,21 @@ class Own:
         await asyncio.sleep(end - now)
         return 200, {}, b"{}"
 
+    async def effect(self, one):
+        """Of a message that was queued."""
+        await asyncio.wait_for(get(self.upstream, path=f"/write/{one}"), self.spec["timeout"])
+
+    async def everything(self):
+        """Where a message may be. One that moves on while this is put together must be seen once at least, so in its order."""
+        waits = [*self.queue.queued, *self.queue.dead]
+        kept = json.loads(await get(self.upstream, path="/writes"))["writes"]
+        return 200, {}, json.dumps({"waits": waits, "kept": kept}).encode()
+
     async def handed_on(self, path):
         """A write for the store."""
+        if self.queue:
+            self.queue.put(path[len("/write/"):])
+            return 200, {}, b"{}"
         for _ in range(self.spec.get("attempts", 1)):
             try:
                 await asyncio.wait_for(get(self.upstream, path=path), self.spec["timeout"])
@@ -377,6 +396,8 @@ class Own:
             return 200, {}, b"{}"
         if path.startswith("/write/"):
             return await self.handed_on(path)
+        if path == "/everything":
+            return await self.everything()
         if path == "/" and "work" in self.spec:
             return await self.worked()
         if path.startswith("/ready"):

@@ -160,6 +160,15 @@ def with_redis(spec, upstream):
     return call
 
 
+def with_redis_stream(spec, upstream):
+    from consumers import Stream
+    from redis.backoff import NoBackoff
+
+    queue = redis_client(spec, spec["queue"]["at"], NoBackoff(), 0, 10)
+    effects = redis_client(spec, upstream, NoBackoff(), 0, spec["timeout"])
+    return Stream(spec["queue"], queue, effects).put
+
+
 def redis_herd(spec, upstream):
     """Clients that each wait for an element of a list that nobody fills, and connect anew when their connection breaks."""
     from redis.backoff import ConstantBackoff, FullJitterBackoff
@@ -207,5 +216,6 @@ LIBRARIES = {
     "httpx": with_httpx,
     "requests": with_requests,
     "redis": with_redis,
+    "redis_stream": with_redis_stream,
     "psycopg_pool": with_psycopg_pool,
 }

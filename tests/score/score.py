@@ -15,6 +15,7 @@ import json
 import math
 import os
 import random
+import re
 import shutil
 import statistics
 import subprocess
@@ -31,14 +32,14 @@ def scenario(cell, name, seed, where, murphy):
     listen, *ports = (f"127.0.0.1:{port}" for port in servers.free_ports(1 + 2 * cell.instances))
     proxied, direct = ports[0], ports[1]
     all_proxied = ports[0::2]
-    callee, read = servers.callee(cell, where, direct)
+    callee, read = servers.callee(cell, where, listen, direct)
     if cell.front:
         command = servers.front(cell, where, listen, all_proxied)
     elif cell.example:
         command = [servers.example(cell, murphy), "--listen", listen, "--upstream", proxied, "--spec", json.dumps(cell.spec)]
         command += ["--truth", os.path.join(where, "truth.json")]
     else:
-        command = servers.own("caller", listen, cell.spec) + ["--upstream", ",".join(all_proxied)]
+        command = servers.own("caller", listen, queued(cell.spec, where, direct)) + ["--upstream", ",".join(all_proxied)]
         command += ["--truth", os.path.join(where, "truth.json"), "--acks", os.path.join(where, "kept.acks")]
     warm, base, fault, after = cell.phases
     loads = {}
@@ -86,7 +87,7 @@ def scenario(cell, name, seed, where, murphy):
     }
     for index in range(1, cell.instances):
         proxied, direct = ports[2 * index : 2 * index + 2]
-        another, _ = servers.callee(cell, where, direct)
+        another, _ = servers.callee(cell, where, listen, direct)
         document["services"] = {f"callee-{index + 1}": another, **document["services"]}
         document["edges"][f"{EDGE}-{index + 1}"] = {"listen": proxied, "to": direct, "protocol": "http"}
     if cell.instances > 1:
@@ -101,6 +102,11 @@ def scenario(cell, name, seed, where, murphy):
     with open(path, "w") as file:
         json.dump(document, file, indent=1)
     return path
+
+
+def queued(spec, where, direct):
+    """A queue is asked for past the edge, and what becomes of its messages is written down."""
+    return {**spec, "queue": {**spec["queue"], "at": direct, "log": os.path.join(where, "queue")}} if "queue" in spec else spec
 
 
 def injected(fault):
@@ -150,14 +156,40 @@ def subject(finding):
     return next(iter(value.values())) if isinstance(value, dict) else value
 
 
+WRITE = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
 def counted(cell, where):
     """What is known of the writes only now."""
     if cell.store is None:
         return {}
+    if "queue" in cell.spec:
+        return counted_in_queue(cell, where)
     kept = collections.Counter(servers.kept(cell, where))
     with open(os.path.join(where, "kept.acks")) as file:
         acks = set(file.read().split())
-    return {"lost": len(acks - set(kept)), "twice": sum(times > 1 for times in kept.values())}
+    return counts(acks - set(kept), kept)
+
+
+def counts(lost, kept):
+    """`ids`: which they are, by the detector that names some of them."""
+    twice = {one for one, times in kept.items() if times > 1}
+    return {"lost": len(lost), "twice": len(twice), "ids": {"lost": lost, "duplicates": twice}}
+
+
+def counted_in_queue(cell, where):
+    """The same of messages that were queued: lost is what is in none of the places that the ledger reads."""
+    told = collections.defaultdict(collections.Counter)
+    with open(os.path.join(where, "queue")) as file:
+        for word, one in map(str.split, file):
+            told[word][one] += 1
+    again = sum(times > 1 for times in told["delivered"].values())
+    if again < cell.again_at_least:
+        raise servers.Refused(f"{again} messages were delivered more than once")
+    places = servers.places(cell, where, told)
+    kept = collections.Counter(places["effects"])
+    acks, read = set(told["acked"]), {one for place in cell.reads for one in places[place]}
+    return counts(acks - read, kept)
 
 
 def known(truth, counted):
@@ -194,6 +226,9 @@ def answers(cell, judgement, counted):
                 told_value = reading["value"] if reading else None
                 off = abs(told_value - value) if told_value is not None else None
                 checked[parameter] = {"true": value, "told": told_value, "good": off is not None and off <= tolerance + 1e-9, "open": told_value is None}
+        if state == "present" and detector in counted.get("ids", {}):
+            named, ids = WRITE.findall(finding["text"]), counted["ids"][detector]
+            checked["ids"] = {"true": f"among the {len(ids)}", "told": named, "good": bool(named) and ids.issuperset(named), "open": False}
         yield {"detector": detector, "wanted": wanted, "said": state, "text": finding["text"], "parameters": checked}
 
 

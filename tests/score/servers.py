@@ -174,21 +174,30 @@ def haproxy(spec, where, listen, upstreams):
 # ---------------------------------------------------------------- behind it: Redis, PostgreSQL, and our own
 
 
-def callee(cell, where, direct):
+def callee(cell, where, listen, direct):
     """The service behind the edge, made ready to be started, and the question that reads all writes back."""
     read = None
     if cell.callee == "redis":
         command = redis_server(cell.store or {"save": "", "appendonly": "no"}, where, direct)
-        read = {"redis": direct, "send": ["LRANGE", "writes", "0", "-1"]}
+        read = {"redis": direct, "send": redis_read(cell)}
     elif cell.callee == "postgres":
         command = postgres(cell.store, where, direct)
         read = {"postgres": direct, "database": "postgres", "query": "select id from writes"}
     elif cell.store is not None:
         command = own("store", direct, cell.store) + ["--truth", os.path.join(where, "kept")]
-        read = {"http": f"GET http://{direct}/writes"}
+        read = {"http": f"GET http://{direct}/writes" if len(cell.reads) == 1 else f"GET http://{listen}/everything"}
     else:
         command = own("callee", direct, cell.serves)
     return {"run": command, "ready": {"tcp": direct}, "within": "30s"}, read
+
+
+def redis_read(cell):
+    if cell.spec.get("queue", {}).get("known"):
+        return ["SMEMBERS", "known"]
+    if len(cell.reads) == 1:
+        return ["LRANGE", "writes", "0", "-1"]
+    places = ["redis.call('XRANGE', 'queue', '-', '+')", "redis.call('LRANGE', 'dead', 0, -1)", "redis.call('LRANGE', 'writes', 0, -1)"]
+    return ["EVAL", f"return {{{', '.join(places)}}}", "0"]
 
 
 def own(role, listen, spec):
@@ -199,11 +208,28 @@ def own(role, listen, spec):
 def kept(cell, where):
     """What the store has of the writes, each as often as it is there."""
     if cell.callee == "redis":
-        return kept_by_redis(cell, where)
+        return left_in_redis(cell, where, effects_in_redis)
     if cell.callee == "postgres":
         return kept_by_postgres(where)
     with open(os.path.join(where, "kept")) as file:
         return file.read().split()
+
+
+def effects_in_redis(client):
+    return client.lrange("writes", 0, -1) + list(client.smembers("known"))
+
+
+def places(cell, where, told):
+    """Where the messages of a queue are when all is over, by place. Those of a queue of our own went with its process, and are only
+    in what its log `told`."""
+    if cell.callee == "redis":
+        return {
+            "effects": left_in_redis(cell, where, effects_in_redis),
+            "dead": left_in_redis(cell, where, lambda client: client.lrange("dead", 0, -1)),
+            "queued": left_in_redis(cell, where, lambda client: [fields[b"id"] for _, fields in client.xrange("queue")]),
+        }
+    gone = {one for word in ("done", "dead", "dropped") for one in told[word]}
+    return {"effects": kept(cell, where), "dead": list(told["dead"]), "queued": [one for one in told["acked"] if one not in gone]}
 
 
 def redis_server(settings, where, listen):
@@ -211,7 +237,7 @@ def redis_server(settings, where, listen):
     return command + [word for name, value in settings.items() for word in (f"--{name}", *(value.split() or [""]))]
 
 
-def kept_by_redis(cell, where):
+def left_in_redis(cell, where, ask):
     """Starts it once more, on what it left on disk."""
     import redis
 
@@ -222,7 +248,7 @@ def kept_by_redis(cell, where):
         until = time.monotonic() + 20
         while True:
             try:
-                return [one.decode() for one in client.lrange("writes", 0, -1)]
+                return [one.decode() for one in ask(client)]
             except redis.ConnectionError:
                 if time.monotonic() > until or server.poll() is not None:
                     raise Refused("redis-server does not start again")
@@ -290,6 +316,7 @@ def missing(cell, murphy):
     if cell.example and not os.path.exists(example(cell, murphy)):
         return f"no {cell.example}"
     library = cell.spec.get("library")
+    library = {"redis_stream": "redis"}.get(library, library)
     if library:
         try:
             __import__(library)
