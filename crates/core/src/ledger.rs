@@ -102,6 +102,35 @@ pub enum ReadBack {
     },
 }
 
+/// Which writes were found elsewhere than where they have their effect: those of a queue that have none yet, or never will.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Aside {
+    /// Given up, and put aside for somebody to look at; `None` if nobody asked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letters: Option<Kept>,
+    /// Not delivered yet, or to be delivered once more; `None` if nobody asked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued: Option<Kept>,
+}
+
+impl Aside {
+    /// True if only what is kept was asked for.
+    pub fn is_unasked(&self) -> bool {
+        self.dead_letters.is_none() && self.queued.is_none()
+    }
+
+    /// True if a write stands with the dead letters.
+    pub fn is_dead(&self, n: u64) -> bool {
+        self.dead_letters.as_ref().is_some_and(|found| found.times(n) > 0)
+    }
+
+    /// True if a write is queued still.
+    pub fn is_queued(&self, n: u64) -> bool {
+        self.queued.as_ref().is_some_and(|found| found.times(n) > 0)
+    }
+}
+
 /// The ledger of a load, read back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LedgerRead {
@@ -111,6 +140,9 @@ pub struct LedgerRead {
     pub ids: WriteIds,
     /// What was found.
     pub back: ReadBack,
+    /// What was found elsewhere, with it.
+    #[serde(default, skip_serializing_if = "Aside::is_unasked")]
+    pub aside: Aside,
 }
 
 #[cfg(test)]
@@ -148,5 +180,20 @@ mod tests {
         assert_eq!([2, 3, 4, 5, 6, 7].map(|n| kept.times(n)), [0, 1, 2, 0, 1, 0]);
         assert_eq!(ids.found_in("").runs(), []);
         assert_eq!(Kept::of((0..1000).collect()).runs(), [(0, 999, 1)]);
+    }
+
+    #[test]
+    fn what_was_read_of_one_place_alone_is_written_as_it_was_before_there_were_more() {
+        let back = ReadBack::Settled { kept: Kept::of(vec![1, 2]) };
+        let read =
+            LedgerRead { asked: Offset::ZERO, ids: WriteIds::of(Seed(7)), back, aside: Aside::default() };
+        let text = serde_json::to_string(&read).expect("JSON");
+        assert!(!text.contains("aside"), "{text}");
+        assert_eq!(serde_json::from_str::<LedgerRead>(&text).expect("what was written"), read);
+        let aside = Aside { dead_letters: Some(Kept::of(vec![3])), queued: None };
+        assert!(aside.is_dead(3) && !aside.is_dead(1) && !aside.is_queued(3) && !aside.is_unasked());
+        let more = LedgerRead { aside, ..read };
+        let text = serde_json::to_string(&more).expect("JSON");
+        assert_eq!(serde_json::from_str::<LedgerRead>(&text).expect("what was written"), more, "{text}");
     }
 }

@@ -52,7 +52,7 @@ pub use ids::{
 };
 pub use journal::{JournalError, each_event, read_journal, write_line};
 pub use json_path::{JsonPath, JsonPathError, JsonTest, JsonTestError};
-pub use ledger::{Kept, LedgerRead, ReadBack, WriteIds};
+pub use ledger::{Aside, Kept, LedgerRead, ReadBack, WriteIds};
 pub use order::{gathered, sort_short};
 pub use packed::unpacked;
 pub use plural::plural;

@@ -59,7 +59,7 @@ impl Claims {
         for load in &plan.loads {
             claims.addresses(of_url(&load.request.url));
             if let Some(ledger) = &load.ledger {
-                claims.question(&ledger.read, &whose);
+                ledger.questions().for_each(|question| claims.question(question, &whose));
             }
         }
         for probe in &plan.probes {
@@ -302,12 +302,17 @@ mod tests {
         let mut with_ledger = plan(1001, "");
         with_ledger.loads[0].ledger = Some(murphy_scenario::LedgerPlan {
             read: murphy_scenario::Question::Tcp { address: "127.0.0.1:2001".parse().unwrap() },
+            dead_letters: Some(murphy_scenario::Question::Tcp { address: "127.0.0.1:2002".parse().unwrap() }),
+            queued: None,
             settle: murphy_core::Span::ZERO,
             within: murphy_core::Span::ZERO,
         });
-        let edge = plan(1002, "edges: { db: { listen: \"127.0.0.1:2001\", to: \"db:1\" } }\n");
-        assert!(Claims::of(&with_ledger).clash(&Claims::of(&edge)).is_some());
-        assert!(Claims::of(&plan(1001, "")).clash(&Claims::of(&edge)).is_none());
+        for port in [2001, 2002] {
+            let edge = format!("edges: {{ db: {{ listen: \"127.0.0.1:{port}\", to: \"db:1\" }} }}\n");
+            let edge = plan(1003, &edge);
+            assert!(Claims::of(&with_ledger).clash(&Claims::of(&edge)).is_some(), "{port}");
+            assert!(Claims::of(&plan(1001, "")).clash(&Claims::of(&edge)).is_none(), "{port}");
+        }
     }
 
     #[test]

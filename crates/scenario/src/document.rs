@@ -297,9 +297,13 @@ pub(crate) struct LedgerDoc {
     /// What is asked for all that was written, past all that is broken. The ids are looked for in the answer, whatever its form.
     #[schemars(required, with = "QuestionDoc")]
     pub(crate) read: Option<QuestionDoc>,
+    /// What is asked, with the keys of `read`, for the writes that a consumer gave up and put aside: dead letters. None of them is lost.
+    pub(crate) dead_letters: Option<QuestionDoc>,
+    /// What is asked, with the keys of `read`, for the writes that are queued still, those that are pending included. None of them is lost.
+    pub(crate) queued: Option<QuestionDoc>,
     /// Time between two readings, which must be the same; 5s if left out.
     pub(crate) settle: Option<Span>,
-    /// How long acknowledged writes are waited for; 60s if left out.
+    /// How long acknowledged writes, and a queue that is not empty, are waited for; 60s if left out.
     pub(crate) within: Option<Span>,
 }
 

@@ -223,10 +223,32 @@ pub struct LoadPlan {
 pub struct LedgerPlan {
     /// What is asked for all of them.
     pub read: Question,
+    /// What is asked for those that were given up and put aside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_letters: Option<Question>,
+    /// What is asked for those that are queued still.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queued: Option<Question>,
     /// Time between two readings, which must be the same.
     pub settle: Span,
     /// How long acknowledged writes are waited for.
     pub within: Span,
+}
+
+impl LedgerPlan {
+    /// All that is asked.
+    pub fn questions(&self) -> impl Iterator<Item = &Question> {
+        std::iter::once(&self.read).chain(&self.dead_letters).chain(&self.queued)
+    }
+
+    /// What is asked, for people.
+    pub fn text(&self) -> String {
+        let more = |what: &str, question: Option<&Question>| {
+            question.map_or_else(String::new, |question| format!(", {what} by {}", question.text()))
+        };
+        let (dead, queued) = (self.dead_letters.as_ref(), self.queued.as_ref());
+        format!("{}{}{}", self.read.text(), more("dead letters", dead), more("what is queued", queued))
+    }
 }
 
 impl LoadPlan {

@@ -166,9 +166,7 @@ fn load_text(load: &LoadPlan) -> String {
         load.rate,
         load.timeout,
         load.expect_status,
-        load.ledger
-            .as_ref()
-            .map_or_else(String::new, |ledger| format!(", read back by {}", ledger.read.text()))
+        load.ledger.as_ref().map_or_else(String::new, |ledger| format!(", read back by {}", ledger.text()))
     )
 }
 

@@ -36,6 +36,31 @@ fn every_good_scenario_is_a_plan() {
 }
 
 #[test]
+fn a_ledger_asks_for_dead_letters_and_a_queue_beside_what_is_kept() {
+    let text = r#"
+murphy: 1
+name: a
+control: true
+learn: all
+load:
+  order:
+    http: "POST http://127.0.0.1:8000/${order.id}"
+    rate: 30/s
+    ledger:
+      read: { http: http://127.0.0.1:8000/orders }
+      dead-letters: { redis: 127.0.0.1:6380, send: [LRANGE, dead, 0, -1] }
+      queued: { command: [list, queued] }
+"#;
+    let loaded = load_text("a.yaml", text, &settings()).unwrap_or_else(|error| panic!("{error}"));
+    let ledger = loaded.plan.loads[0].ledger.as_ref().expect("a ledger");
+    let all = "GET http://127.0.0.1:8000/orders, dead letters by LRANGE dead 0 -1 on 127.0.0.1:6380, what is queued by list queued";
+    assert_eq!(ledger.text(), all);
+    assert_eq!(ledger.questions().count(), 3);
+    let printed = plan_text(&loaded.plan);
+    assert!(printed.contains(&format!(", read back by {all}")), "{printed}");
+}
+
+#[test]
 fn every_scenario_that_is_shipped_is_a_plan() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
     let mut count = 0;

@@ -36,7 +36,9 @@ impl<'a> Keys<'a> {
             let line = self.line(schema, key, value);
             self.page += &line;
         }
-        for (key, value) in entries(fields) {
+        // Of several places with the same keys, the one that must be there is where they are looked for.
+        let (needed, others): (Vec<_>, Vec<_>) = entries(fields).partition(|(key, _)| is_needed(schema, key));
+        for (key, value) in needed.into_iter().chain(others) {
             let inner = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
             self.within(&inner, value);
         }
@@ -68,8 +70,7 @@ impl<'a> Keys<'a> {
 
     /// One key: what it means, the words that may stand there, and where its own keys are listed if they are already.
     fn line(&self, block: &Value, key: &str, value: &'a Value) -> String {
-        let is_needed = block["required"].as_array().is_some_and(|keys| keys.iter().any(|one| one == key));
-        let key = if is_needed { format!("**`{key}`**") } else { format!("`{key}`") };
+        let key = if is_needed(block, key) { format!("**`{key}`**") } else { format!("`{key}`") };
         let name = referred(value);
         let described = match name {
             Some(name) if about(value).is_empty() => about(&self.definitions[name]),
@@ -116,6 +117,11 @@ impl<'a> Keys<'a> {
     fn place(&self, fields: &Value) -> Option<&str> {
         self.listed.iter().find(|(other, _)| *other == fields).map(|(_, place)| place.as_str())
     }
+}
+
+/// True if a block must have a key.
+fn is_needed(block: &Value, key: &str) -> bool {
+    block["required"].as_array().is_some_and(|keys| keys.iter().any(|one| one == key))
 }
 
 /// The name of the definition that a schema refers to.
@@ -208,5 +214,17 @@ mod tests {
         for place in ["the file", "`edges.NAME`", "`faults[].when`", "`probes.NAME.capture.NAME`"] {
             assert!(page.contains(&format!("\n### Keys of {place}\n")), "{place}");
         }
+    }
+
+    #[test]
+    fn keys_of_several_places_are_listed_at_the_one_that_must_be_there() {
+        let place = json!({ "properties": { "a": { "description": "One." } } });
+        let schema = json!({
+            "$defs": {},
+            "properties": { "first": place, "second": place },
+            "required": ["second"],
+        });
+        let page = keys(&schema);
+        assert!(page.contains("### Keys of `second`") && !page.contains("### Keys of `first`"), "{page}");
     }
 }

@@ -7,7 +7,7 @@ use murphy_core::{EdgeName, Frequency, LoadName, Need, RateRamp, Span};
 use super::context::{Check, Cursor, Kind};
 use super::question;
 use crate::captured::references;
-use crate::document::LoadDoc;
+use crate::document::{LoadDoc, QuestionDoc};
 use crate::node::shortened;
 use crate::plan::{LedgerPlan, LoadPlan, Question, own_id};
 use crate::rate_ramp_document::RateRampDoc;
@@ -171,14 +171,11 @@ fn ledger(check: &mut Check<'_, '_>, here: Cursor<'_>, name: &str, document: &Lo
         check.missing(at, "`ledger`", "read", "{ http: http://127.0.0.1:8000/orders }");
         return None;
     };
-    let read_at = at.child("read")?;
-    let read = question::plan(check, read_at, "read", read)?;
-    if let Question::Tcp { .. } | Question::Container(_) = read {
-        check
-            .findings
-            .error(read_at.own(), "nothing that was written can be read by this")
-            .help("write one of `http`, `command`, `redis` and `postgres`");
-    }
+    // All of them are looked at, so that all that is wrong is told at once.
+    let read = place(check, at, "read", read);
+    let dead_letters =
+        document.dead_letters.as_ref().and_then(|asked| place(check, at, "dead-letters", asked));
+    let queued = document.queued.as_ref().and_then(|asked| place(check, at, "queued", asked));
     let (settle, within) = (document.settle.unwrap_or(SETTLE), document.within.unwrap_or(WITHIN));
     if settle >= within {
         check
@@ -186,7 +183,25 @@ fn ledger(check: &mut Check<'_, '_>, here: Cursor<'_>, name: &str, document: &Lo
             .error(at.value("settle"), format!("two readings {settle} apart do not fit into {within}"))
             .help("write a shorter `settle`, or a longer `within`");
     }
-    Some(LedgerPlan { read, settle, within })
+    Some(LedgerPlan { read: read?, dead_letters, queued, settle, within })
+}
+
+/// What is asked at a place where writes are; reports what tells nothing of them.
+fn place(
+    check: &mut Check<'_, '_>,
+    ledger: Cursor<'_>,
+    key: &str,
+    document: &QuestionDoc,
+) -> Option<Question> {
+    let at = ledger.child(key)?;
+    let question = question::plan(check, at, key, document)?;
+    if let Question::Tcp { .. } | Question::Container(_) = question {
+        check
+            .findings
+            .error(at.own(), "nothing that was written can be read by this")
+            .help("write one of `http`, `command`, `redis` and `postgres`");
+    }
+    Some(question)
 }
 
 /// True if a reference stands in a text at or below a place.

@@ -2,7 +2,7 @@
 
 use murphy_core::{EdgeBrief, FaultBrief, LoadBrief, ProbeBrief, RunBrief, ServiceBrief, Timestamp};
 
-use super::{EdgePlan, FaultStep, FaultTarget, Plan, Question, Route, ServicePlan, command_text};
+use super::{EdgePlan, FaultStep, FaultTarget, LedgerPlan, Plan, Question, Route, ServicePlan, command_text};
 use crate::address::Address;
 
 impl Plan {
@@ -35,7 +35,7 @@ impl Plan {
                     rate: load.rate,
                     ramp: load.ramp,
                     timeout: load.timeout,
-                    ledger: load.ledger.as_ref().map(|ledger| ledger.read.text()),
+                    ledger: load.ledger.as_ref().map(LedgerPlan::text),
                     depends_on: load.depends_on.clone(),
                 })
                 .collect(),
