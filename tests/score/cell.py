@@ -24,8 +24,8 @@ class Cell:
         self.example = more.get("example")
         self.cycles = more.get("cycles")
         self.store = more.get("store")
-        # Where a message may be that the ledger reads: with its `effects`, the `dead` letters, or `queued` still.
-        self.reads = more.get("reads", ("effects",))
+        # The places that the ledger reads: where messages have their effects, with dead letters and queues.
+        self.reads = more.get("reads", ("read",))
         # So many messages must have been delivered more than once, or the run says nothing.
         self.again_at_least = more.get("again_at_least", 0)
         self.instances = more.get("instances", 1)

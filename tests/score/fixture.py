@@ -240,12 +240,6 @@ class Own:
         """Of a message that was queued."""
         await asyncio.wait_for(get(self.upstream, path=f"/write/{one}"), self.spec["timeout"])
 
-    async def everything(self):
-        """Where a message may be. One that moves on while this is put together must be seen once at least, so in its order."""
-        waits = [*self.queue.queued, *self.queue.dead]
-        kept = json.loads(await get(self.upstream, path="/writes"))["writes"]
-        return 200, {}, json.dumps({"waits": waits, "kept": kept}).encode()
-
     async def handed_on(self, path):
         """A write for the store."""
         if self.queue:
@@ -396,8 +390,8 @@ class Own:
             return 200, {}, b"{}"
         if path.startswith("/write/"):
             return await self.handed_on(path)
-        if path == "/everything":
-            return await self.everything()
+        if path in ("/queued", "/dead"):
+            return 200, {}, json.dumps(list(self.queue.queued if path == "/queued" else self.queue.dead)).encode()
         if path == "/" and "work" in self.spec:
             return await self.worked()
         if path.startswith("/ready"):

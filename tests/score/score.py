@@ -32,7 +32,7 @@ def scenario(cell, name, seed, where, murphy):
     listen, *ports = (f"127.0.0.1:{port}" for port in servers.free_ports(1 + 2 * cell.instances))
     proxied, direct = ports[0], ports[1]
     all_proxied = ports[0::2]
-    callee, read = servers.callee(cell, where, listen, direct)
+    callee, reads = servers.callee(cell, where, listen, direct)
     if cell.front:
         command = servers.front(cell, where, listen, all_proxied)
     elif cell.example:
@@ -57,7 +57,7 @@ def scenario(cell, name, seed, where, murphy):
             loads[load]["in-flight-max"] = cell.in_flight
         if cell.store is not None:
             loads[load]["http"] = f"POST http://{listen}/write/${{{load}.id}}"
-            loads[load]["ledger"] = {"read": read, "settle": "1s", "within": "15s"}
+            loads[load]["ledger"] = {**reads, "settle": "1s", "within": "15s"}
         if cell.declares is not None:
             loads[load]["depends-on"] = cell.declares
     name_of, inject = injected(cell.fault)
@@ -187,9 +187,13 @@ def counted_in_queue(cell, where):
     if again < cell.again_at_least:
         raise servers.Refused(f"{again} messages were delivered more than once")
     places = servers.places(cell, where, told)
-    kept = collections.Counter(places["effects"])
-    acks, read = set(told["acked"]), {one for place in cell.reads for one in places[place]}
-    return counts(acks - read, kept)
+    kept = collections.Counter(places["read"])
+    # Each message counts where it is found first.
+    left, found = set(told["acked"]), {}
+    for place in cell.reads:
+        found[place] = left.intersection(places[place])
+        left -= found[place]
+    return {**counts(left, kept), **{place: len(ids) for place, ids in found.items()}}
 
 
 def known(truth, counted):

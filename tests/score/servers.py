@@ -175,29 +175,31 @@ def haproxy(spec, where, listen, upstreams):
 
 
 def callee(cell, where, listen, direct):
-    """The service behind the edge, made ready to be started, and the question that reads all writes back."""
-    read = None
+    """The service behind the edge, made ready to be started, and the questions that read all writes back, by place."""
+    reads = {}
     if cell.callee == "redis":
         command = redis_server(cell.store or {"save": "", "appendonly": "no"}, where, direct)
-        read = {"redis": direct, "send": redis_read(cell)}
+        reads = redis_reads(cell, direct)
     elif cell.callee == "postgres":
         command = postgres(cell.store, where, direct)
-        read = {"postgres": direct, "database": "postgres", "query": "select id from writes"}
+        reads = {"read": {"postgres": direct, "database": "postgres", "query": "select id from writes"}}
     elif cell.store is not None:
         command = own("store", direct, cell.store) + ["--truth", os.path.join(where, "kept")]
-        read = {"http": f"GET http://{direct}/writes" if len(cell.reads) == 1 else f"GET http://{listen}/everything"}
+        places = {"read": f"{direct}/writes", "dead-letters": f"{listen}/dead", "queued": f"{listen}/queued"}
+        reads = {place: {"http": f"GET http://{asked}"} for place, asked in places.items()}
     else:
         command = own("callee", direct, cell.serves)
-    return {"run": command, "ready": {"tcp": direct}, "within": "30s"}, read
+    return {"run": command, "ready": {"tcp": direct}, "within": "30s"}, {place: reads[place] for place in cell.reads if place in reads}
 
 
-def redis_read(cell):
-    if cell.spec.get("queue", {}).get("known"):
-        return ["SMEMBERS", "known"]
-    if len(cell.reads) == 1:
-        return ["LRANGE", "writes", "0", "-1"]
-    places = ["redis.call('XRANGE', 'queue', '-', '+')", "redis.call('LRANGE', 'dead', 0, -1)", "redis.call('LRANGE', 'writes', 0, -1)"]
-    return ["EVAL", f"return {{{', '.join(places)}}}", "0"]
+def redis_reads(cell, direct):
+    known = cell.spec.get("queue", {}).get("known")
+    asked = {
+        "read": ["SMEMBERS", "known"] if known else ["LRANGE", "writes", "0", "-1"],
+        "dead-letters": ["LRANGE", "dead", "0", "-1"],
+        "queued": ["XRANGE", "queue", "-", "+"],
+    }
+    return {place: {"redis": direct, "send": command} for place, command in asked.items()}
 
 
 def own(role, listen, spec):
@@ -224,12 +226,12 @@ def places(cell, where, told):
     in what its log `told`."""
     if cell.callee == "redis":
         return {
-            "effects": left_in_redis(cell, where, effects_in_redis),
-            "dead": left_in_redis(cell, where, lambda client: client.lrange("dead", 0, -1)),
+            "read": left_in_redis(cell, where, effects_in_redis),
+            "dead-letters": left_in_redis(cell, where, lambda client: client.lrange("dead", 0, -1)),
             "queued": left_in_redis(cell, where, lambda client: [fields[b"id"] for _, fields in client.xrange("queue")]),
         }
     gone = {one for word in ("done", "dead", "dropped") for one in told[word]}
-    return {"effects": kept(cell, where), "dead": list(told["dead"]), "queued": [one for one in told["acked"] if one not in gone]}
+    return {"read": kept(cell, where), "dead-letters": list(told["dead"]), "queued": [one for one in told["acked"] if one not in gone]}
 
 
 def redis_server(settings, where, listen):
