@@ -186,6 +186,11 @@ pub enum Rule {
     NoneLost,
     /// No write is there more often than it was sent.
     NoneTwice,
+    /// So many acknowledged writes at most were given up and put aside.
+    DeadLetters {
+        /// The bound.
+        at_most: u32,
+    },
     /// Users who are not served as before get any answer, an error included, within this time (verdicts 2.8).
     FailFast {
         /// The bound.

@@ -142,6 +142,8 @@ pub(crate) struct RulesDoc {
     pub(crate) lost: Option<String>,
     /// Load with a `ledger`: `none`, no write is kept more often than it was sent.
     pub(crate) duplicates: Option<String>,
+    /// Load with a `ledger` that asks for `dead-letters`: so many acknowledged writes at most end there, as `<= 3`.
+    pub(crate) dead_letters: Option<String>,
     /// Probe: turns bad within this time of the fault, and good again after it, as `<= 10s`.
     pub(crate) follows: Option<String>,
     /// Probe: of a service that is started while a dependency is down: good within this time of the start, as `<= 30s`.

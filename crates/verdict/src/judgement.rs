@@ -232,6 +232,8 @@ pub enum RowKind {
     Lost,
     /// Whether writes are kept more often than they were sent.
     Duplicates,
+    /// How many acknowledged writes were given up and put aside.
+    DeadLetters,
     /// Whether a service's process lived.
     Alive,
 }
@@ -389,6 +391,9 @@ impl Finding {
     /// The share that is answered after the fault, of a load that keeps failing.
     pub(crate) const KEPT: &'static str = "after";
 
+    /// How many of a load's acknowledged writes stand with the dead letters.
+    pub(crate) const DEAD_LETTERED: &'static str = "dead-lettered";
+
     /// The word for users who need what their load does not declare, or declares soft.
     pub(crate) const HIDDEN: &'static str = "hidden";
 
@@ -484,6 +489,8 @@ pub enum Cause {
     Amplification,
     /// Writes are acknowledged before they are safe.
     LostWrites,
+    /// Messages are given up while what they need is away.
+    GivenUp,
     /// What was done is done once more, for the caller did not learn of it and the callee cannot tell a second try.
     DoneTwice,
     /// The caller keeps calling.

@@ -173,6 +173,11 @@ fn change_for(kind: RowKind) -> Option<(Cause, &'static str)> {
             Cause::DoneTwice,
             "keep the id of each write and make it unique, so that a second try finds that the first was carried out",
         ),
+        RowKind::DeadLetters => (
+            Cause::GivenUp,
+            "deliver a message again for longer than its dependency may be away, with waits that grow, and put aside at once only what can \
+             never be done",
+        ),
         RowKind::Staleness => {
             (Cause::DegradedAnswers, "an end to the age at which an old answer is still served")
         }

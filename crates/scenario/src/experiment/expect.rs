@@ -128,6 +128,7 @@ fn keys_of(kind: Kind) -> &'static [&'static str] {
             "staleness",
             "lost",
             "duplicates",
+            "dead-letters",
         ],
         Kind::Probe => &["always", "before", "during", "after", "follows", "start-up"],
         Kind::Edge => &[
@@ -185,6 +186,7 @@ fn rule(
         "after" => &document.after,
         "lost" => &document.lost,
         "duplicates" => &document.duplicates,
+        "dead-letters" => &document.dead_letters,
         "always" => {
             if document.always == Some(false) {
                 check
@@ -214,6 +216,9 @@ fn rule(
         "timeout" => Rule::Timeout { at_most: understood(check, field, sentence::at_most_span(text))? },
         "attempts" => Rule::Attempts { at_most: understood(check, field, sentence::at_most_count(text))? },
         "pool" => Rule::Pool { at_most: understood(check, field, sentence::at_most_count(text))? },
+        "dead-letters" => {
+            Rule::DeadLetters { at_most: understood(check, field, sentence::at_most_count(text))? }
+        }
         "amplification" => {
             Rule::Amplification { at_most: understood(check, field, sentence::at_most_factor(text))? }
         }

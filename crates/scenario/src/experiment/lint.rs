@@ -71,6 +71,26 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
                         ));
                 }
             }
+            Rule::DeadLetters { .. } => {
+                let Subject::Load(name) = &rule.subject else { continue };
+                let asks = |load: &LoadPlan| {
+                    load.ledger.as_ref().is_some_and(|ledger| ledger.dead_letters.is_some())
+                };
+                if plan.loads.iter().any(|load| &load.name == name && !asks(load)) {
+                    check
+                        .findings
+                        .error(
+                            at,
+                            format!(
+                                "`{}` needs to read the dead letters, and `{name}` has no `ledger` that asks for them",
+                                rule.id
+                            ),
+                        )
+                        .help(format!(
+                            "write below the `ledger` of `{name}`: `dead-letters: {{ http: http://127.0.0.1:8000/dead }}`"
+                        ));
+                }
+            }
             Rule::AsDeclared if needs::undeclared(plan, &rule.subject) => needs::error(check, at, plan, rule),
             Rule::Capacity { at_least } => super::capacity::errors(check, root, plan, rule, *at_least),
             Rule::Ejects if matches!(&rule.subject, Subject::Edge(name) if alone(plan, name.as_str())) => {

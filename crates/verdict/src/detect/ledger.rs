@@ -7,7 +7,7 @@
 use murphy_core::{Aside, Kept, LedgerRead, ReadBack};
 
 use super::{Found, params};
-use crate::judgement::Reading;
+use crate::judgement::{Finding, Reading, State};
 use crate::phase::{LedgerView, LoadView, RunView, Write};
 use crate::stats::{Share, wilson};
 use crate::words;
@@ -29,7 +29,7 @@ struct Read<'a> {
     settled: bool,
 }
 
-/// How many of the acknowledged writes are not kept, and not gone either.
+/// How many of the acknowledged writes a queue has still, or its dead letters.
 struct Elsewhere {
     dead: u64,
     queued: u64,
@@ -60,16 +60,9 @@ impl<'a> Read<'a> {
     }
 
     fn elsewhere(&self, writes: &[&Write]) -> Elsewhere {
+        let count = |is: &dyn Fn(u64) -> bool| writes.iter().filter(|write| is(write.n)).count() as u64;
         let aside = &self.read.aside;
-        let mut elsewhere = Elsewhere { dead: 0, queued: 0 };
-        for n in writes.iter().map(|write| write.n).filter(|n| self.kept.times(*n) == 0) {
-            if aside.is_dead(n) {
-                elsewhere.dead += 1;
-            } else if aside.is_queued(n) {
-                elsewhere.queued += 1;
-            }
-        }
-        elsewhere
+        Elsewhere { dead: count(&|n| aside.is_dead(n)), queued: count(&|n| aside.is_queued(n)) }
     }
 
     fn changing() -> Found {
@@ -113,7 +106,7 @@ pub(super) fn lost(run: &RunView<'_>, load: &LoadView) -> Option<Found> {
     ]);
     let Aside { dead_letters, queued } = &read.read.aside;
     for (name, asked, count) in [
-        ("dead-lettered", dead_letters.is_some(), elsewhere.dead),
+        (Finding::DEAD_LETTERED, dead_letters.is_some(), elsewhere.dead),
         ("queued", queued.is_some(), elsewhere.queued),
     ] {
         if asked {
@@ -136,15 +129,20 @@ pub(super) fn lost(run: &RunView<'_>, load: &LoadView) -> Option<Found> {
         );
         return Some(Found::present(found, text));
     }
-    Some(none(run, &read, &acknowledged).unwrap_or_else(|| {
-        let most = words::percent(3, n.max(3));
-        let there = if read.read.aside.is_unasked() { "kept" } else { "there" };
-        let text = format!(
-            "all of {n} acknowledged writes are {there}: at most {most} are lost{}",
-            elsewhere.words()
-        );
-        Found::absent(found, text)
-    }))
+    match none(run, &read, &acknowledged) {
+        // What was counted is known all the same.
+        Some(Found { state: State::Inconclusive { why, settle, .. }, .. }) if read.settled => {
+            Some(Found::undecided(found, why, settle))
+        }
+        Some(open) => Some(open),
+        None => {
+            let most = words::percent(3, n.max(3));
+            let there = if read.read.aside.is_unasked() { "kept" } else { "there" };
+            let said = elsewhere.words();
+            let text = format!("all of {n} acknowledged writes are {there}: at most {most} are lost{said}");
+            Some(Found::absent(found, text))
+        }
+    }
 }
 
 /// `None` for a load whose writes are not looked for.

@@ -185,6 +185,27 @@ pub(super) fn start_up(case: &Case<'_>, subject: &Subject, at_most: Span, want: 
     }
 }
 
+/// `dead-letters: <= 3`.
+pub(super) fn dead_letters(case: &Case<'_>, subject: &Subject, at_most: u32, want: &str) -> Draft {
+    let mut draft = Draft::new(
+        RowKind::DeadLetters,
+        format!("{} dead letters", crate::judge::subject_name(subject)),
+        "pass if no more acknowledged writes than that stand with the dead letters when all is over",
+    );
+    let Some(found) = finding(case, Detector::Lost, subject) else {
+        return draft.open("no such name in the journal", "correct the scenario");
+    };
+    draft.during = found.param(Finding::DEAD_LETTERED).cloned();
+    match (draft.during.as_ref().and_then(|dead| dead.value), &found.state) {
+        (Some(dead), _) if dead > f64::from(at_most) => draft.fail(format!("want {want}")),
+        (Some(_), _) => draft.pass(want),
+        (None, State::Inconclusive { why, settle, .. }) => draft.open(why.clone(), settle.clone()),
+        (None, _) => {
+            draft.open("nobody asked for dead letters", "`dead-letters` in the `ledger` of the load")
+        }
+    }
+}
+
 /// `capacity: >= 100/s`.
 pub(super) fn capacity(case: &Case<'_>, subject: &Subject, at_least: Frequency, want: &str) -> Draft {
     let mut draft = Draft::new(

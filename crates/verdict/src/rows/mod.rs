@@ -124,6 +124,9 @@ pub(crate) fn row(case: &Case<'_>, expectation: &Expectation) -> Draft {
         (subject @ Subject::Load(_), Rule::Staleness { at_most }) => {
             facts::staleness(case, subject, *at_most, want)
         }
+        (subject @ Subject::Load(_), Rule::DeadLetters { at_most }) => {
+            facts::dead_letters(case, subject, *at_most, want)
+        }
         (subject @ Subject::Load(_), Rule::Capacity { at_least }) => {
             facts::capacity(case, subject, *at_least, want)
         }
@@ -232,5 +235,6 @@ pub(crate) fn kind_of(rule: &Rule) -> RowKind {
         Rule::StartUp { .. } => RowKind::StartUp,
         Rule::NoneLost => RowKind::Lost,
         Rule::NoneTwice => RowKind::Duplicates,
+        Rule::DeadLetters { .. } => RowKind::DeadLetters,
     }
 }

@@ -38,7 +38,8 @@ fn run_beside(
     let users = Subject::Load(Golden::load());
     let golden = Golden::new("a", caller, Break::Hang)
         .expect("browse.lost", users.clone(), Rule::NoneLost, "none")
-        .expect("browse.duplicates", users, Rule::NoneTwice, "none");
+        .expect("browse.duplicates", users.clone(), Rule::NoneTwice, "none")
+        .expect("browse.dead-letters", users, Rule::DeadLetters { at_most: 2 }, "<= 2");
     let mut events: Vec<Event> = golden.journal();
     if let Some(at) = crash.map(Offset::from_micros) {
         let kind = EventKind::ServiceExited {
@@ -280,4 +281,23 @@ fn a_write_that_is_kept_and_queued_still_may_be_kept_twice_yet() {
     assert!(matches!(found, State::Inconclusive { .. }), "{text}");
     assert!(text.starts_with("1 of ") && text.contains("kept and queued all the same"), "{text}");
     assert!(matches!(state(&judgement, Detector::Lost).0, State::Absent { .. }));
+}
+
+#[test]
+fn so_many_dead_letters_are_held_against_the_bound_and_none_where_nobody_asked() {
+    let dead = |count: usize| queued(move |all| (all[count..].to_vec(), Some(all[..count].to_vec()), None));
+    for (count, answer) in [(0, Answer::Pass), (2, Answer::Pass), (3, Answer::Fail)] {
+        let judgement = dead(count);
+        let row = judgement.row("browse.dead-letters").unwrap();
+        assert_eq!(row.answer, answer, "{count}: {row:?}");
+        assert_eq!(row.during.as_ref().and_then(|during| during.value), Some(count as f64));
+        let told = judgement
+            .why
+            .iter()
+            .any(|why| why.row == "browse.dead-letters" && why.change.contains("put aside"));
+        assert_eq!(told, answer == Answer::Fail, "{count}");
+    }
+    let judgement = run(Caller::careful(), settled);
+    let row = judgement.row("browse.dead-letters").unwrap();
+    assert!(row.answer == Answer::Inconclusive && row.reason.contains("nobody asked"), "{row:?}");
 }
