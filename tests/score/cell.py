@@ -8,7 +8,8 @@ class Cell:
 
     truth: {(detector, subject): (state, {parameter: (value, tolerance)})}; a value may be the name of a count that is known only
     after the run (`lost`, `twice`). A state is `present`, `absent`, `trap` (anything but present), `counted` (present, but absent
-    where its count is 0: what is likely to happen and may not) or `open` (must not be decided). A tolerance is a share of the value
+    where its count is 0: what is likely to happen and may not), `pending` (absent, but a trap where a message had its effect and
+    will be delivered again) or `open` (must not be decided). A tolerance is a share of the value
     plus an absolute part.
     """
 

@@ -188,12 +188,10 @@ def counted_in_queue(cell, where):
         raise servers.Refused(f"{again} messages were delivered more than once")
     places = servers.places(cell, where, told)
     kept = collections.Counter(places["read"])
-    # Each message counts where it is found first.
-    left, found = set(told["acked"]), {}
-    for place in cell.reads:
-        found[place] = left.intersection(places[place])
-        left -= found[place]
-    return {**counts(left, kept), **{place: len(ids) for place, ids in found.items()}}
+    acks = set(told["acked"])
+    found = {place: acks.intersection(places[place]) for place in cell.reads}
+    both = set(kept).intersection(places["queued"])
+    return {**counts(acks.difference(*found.values()), kept), **{place: len(ids) for place, ids in found.items()}, "both": len(both)}
 
 
 def known(truth, counted):
@@ -205,6 +203,8 @@ def known(truth, counted):
         if any(count == 0 for count, _ in filled.values()):
             return "absent", {}
         wanted = "present"
+    if wanted == "pending":
+        wanted = "trap" if counted["both"] else "absent"
     return wanted, {**parameters, **filled}
 
 
