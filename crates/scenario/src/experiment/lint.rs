@@ -60,36 +60,8 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
                     never_seen(check, at, rule);
                 }
             }
-            Rule::NoneLost | Rule::NoneTwice => {
-                let Subject::Load(name) = &rule.subject else { continue };
-                if plan.loads.iter().any(|load| &load.name == name && load.ledger.is_none()) {
-                    check
-                        .findings
-                        .error(at, format!("`{}` needs to read back what was written, and `{name}` has no `ledger`", rule.id))
-                        .help(format!(
-                            "write below `{name}`: `ledger: {{ read: {{ http: http://127.0.0.1:8000/orders }} }}`"
-                        ));
-                }
-            }
-            Rule::DeadLetters { .. } => {
-                let Subject::Load(name) = &rule.subject else { continue };
-                let asks = |load: &LoadPlan| {
-                    load.ledger.as_ref().is_some_and(|ledger| ledger.dead_letters.is_some())
-                };
-                if plan.loads.iter().any(|load| &load.name == name && !asks(load)) {
-                    check
-                        .findings
-                        .error(
-                            at,
-                            format!(
-                                "`{}` needs to read the dead letters, and `{name}` has no `ledger` that asks for them",
-                                rule.id
-                            ),
-                        )
-                        .help(format!(
-                            "write below the `ledger` of `{name}`: `dead-letters: {{ http: http://127.0.0.1:8000/dead }}`"
-                        ));
-                }
+            Rule::NoneLost | Rule::NoneTwice | Rule::DeadLetters { .. } => {
+                super::ledger::errors(check, root, plan, rule);
             }
             Rule::AsDeclared if needs::undeclared(plan, &rule.subject) => needs::error(check, at, plan, rule),
             Rule::Capacity { at_least } => super::capacity::errors(check, root, plan, rule, *at_least),

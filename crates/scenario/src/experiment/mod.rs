@@ -9,6 +9,7 @@ mod context;
 mod edge;
 mod expect;
 mod fault;
+mod ledger;
 mod lint;
 mod load;
 mod needs;
