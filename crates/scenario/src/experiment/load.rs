@@ -7,9 +7,10 @@ use murphy_core::{EdgeName, Frequency, LoadName, Need, RateRamp, Span};
 use super::context::{Check, Cursor, Kind};
 use super::question;
 use crate::captured::references;
-use crate::document::{LoadDoc, QuestionDoc};
+use crate::document::LoadDoc;
 use crate::node::shortened;
 use crate::plan::{LedgerPlan, LoadPlan, Question, own_id};
+use crate::question_document::QuestionDoc;
 use crate::rate_ramp_document::RateRampDoc;
 use crate::status::StatusSet;
 
