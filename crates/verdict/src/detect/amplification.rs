@@ -9,7 +9,7 @@ use super::{Found, caller_died, params, silences};
 use crate::edge::EdgeView;
 use crate::judgement::Reading;
 use crate::phase::{Point, RunView, Window, Windows};
-use crate::solo::{APART, alone};
+use crate::solo::{APART, Solo, alone, met_by_others, unasked};
 use crate::stats::{Blocks, quantile, ratio_of_rates};
 use crate::words;
 
@@ -193,8 +193,9 @@ pub(super) fn spared(run: &RunView<'_>, edge: &EdgeView) -> Option<Spared> {
         .collect();
     let each = quantile(&made, 0.5)?.value;
     let more = |calls: usize| calls as f64 > each;
-    let again = alone(run.lives(), edge, &edge.hurt).iter().filter(|solo| more(solo.calls.len())).count();
-    if again >= FEWEST_AGAIN {
+    let sick: Vec<Solo<'_>> = alone(run.lives(), edge, &edge.hurt);
+    let again = sick.iter().filter(|solo| more(solo.calls.len())).count();
+    if again as f64 >= FEWEST_AGAIN as f64 + met_by_others(run, edge, &sick) {
         return None;
     }
     let of_callers = run.loads.iter().zip(&callers).filter(|(_, calls)| **calls);
@@ -204,7 +205,9 @@ pub(super) fn spared(run: &RunView<'_>, edge: &EdgeView) -> Option<Spared> {
     // If far more go without than in health, their calls are made beside them, as one that fills a cache again.
     let beside = free as f64 > points.len() as f64 * (1.0 + without as f64 / all as f64) / 2.0;
     let calling = if beside { points.len() } else { points.len() - free };
-    let calls = edge.within(&edge.hurt).count() as f64;
+    // Who asks for itself, as a poller, does so in the fault as well.
+    let of_others = unasked(run.lives(), edge, &run.baseline) * edge.hurt.length() as f64;
+    let calls = edge.within(&edge.hurt).count() as f64 - of_others;
     (calls <= calling as f64 * each * BUDGET).then_some(Spared { without: without as u64, all: all as u64 })
 }
 

@@ -9,7 +9,7 @@ use crate::edge::{Call, EdgeView};
 use crate::judgement::{Reading, State};
 use crate::marked;
 use crate::phase::RunView;
-use crate::solo::{APART, Life, alone, usual_calls};
+use crate::solo::{APART, Life, Solo, alone, met_by_others, usual_calls};
 use crate::stats::quantile;
 use crate::words;
 
@@ -18,6 +18,8 @@ use crate::words;
 const FEWEST: usize = 30;
 /// Failed calls below which there was little to try again.
 const FEWEST_FAILED: usize = 5;
+/// With fewer calls than this share of what is usual, some requests make none.
+const KEPT: f64 = 0.8;
 /// Calls looked at for the bound; beyond it a stride of the requests is looked at.
 const MOST_WORK: usize = 4_000_000;
 
@@ -65,19 +67,49 @@ fn told(run: &RunView<'_>, edge: &EdgeView) -> Found {
     if let Some(tries) = marked::tries(run, edge)
         && is_borne_out(run, edge, &tries)
     {
-        return sequences(&tries, 1, Whose::Marked);
+        return sequences(&tries, 1, Whose::Marked, 0.0);
     }
     let lives = run.lives();
     let each = usual_calls(lives, edge, run).max(1);
-    let hit: Vec<Vec<&Call>> = alone(lives, edge, &edge.hurt)
-        .into_iter()
-        .map(|solo| solo.calls.iter().collect::<Vec<&Call>>())
-        .filter(|calls| !calls.is_empty())
-        .collect();
+    let hit: Vec<Solo<'_>> =
+        alone(lives, edge, &edge.hurt).into_iter().filter(|solo| !solo.calls.is_empty()).collect();
     if hit.len() < FEWEST {
         return bounded(run, edge, lives, each);
     }
-    sequences(&hit, each, Whose::Alone)
+    let others = met_by_others(run, edge, &hit);
+    if let Some(found) = unended(&hit, each, others) {
+        return found;
+    }
+    let calls: Vec<Vec<&Call>> = hit.iter().map(|solo| solo.calls.iter().collect()).collect();
+    sequences(&calls, each, Whose::Alone, others)
+}
+
+/// Of users who leave while they are tried for, more than one in ten: it is known how often they were, and not how often they would
+/// have been. What is left of earlier ones only adds to the calls, so that the fewest are told.
+fn unended(hit: &[Solo<'_>], each: u64, others: f64) -> Option<Found> {
+    let n = hit.len() as u64;
+    let tries = hit.iter().filter(|solo| solo.life.cut).map(|solo| (solo.calls.len() as u64).div_ceil(each));
+    let left: Vec<u64> = tries.filter(|tries| *tries > 1).collect();
+    let least = left.iter().copied().min()?;
+    if left.len() as u64 * 10 <= n || may_be_others(left.len(), hit.len(), others) {
+        return None;
+    }
+    let count = left.len() as u64;
+    let found = params([
+        ("least", Reading::count(least, count).says(format!(">= {least}"))),
+        ("retried", Reading::share(count, n, None)),
+    ]);
+    let text = format!(
+        "tries until its user leaves: {least} attempts or more, and no last one, in {count} of {n} {}",
+        Whose::Alone.name()
+    );
+    Some(Found::present(found, text))
+}
+
+/// True if somebody else's calls may have been taken for second tries in so many sequences of so many: they come as often, or in so
+/// many that none is left to compare with.
+fn may_be_others(retried: usize, all: usize, others: f64) -> bool {
+    retried > 0 && (retried as f64 <= others || others * 2.0 >= all as f64)
 }
 
 /// What tells that calls belong to one.
@@ -106,8 +138,8 @@ fn is_borne_out(run: &RunView<'_>, edge: &EdgeView, tries: &[Vec<&Call>]) -> boo
     tries.len() >= FEWEST && least <= 1.1 * made as f64 / tries.len() as f64
 }
 
-/// What the calls of each of these tell, of which there are `each` in health.
-fn sequences(hit: &[Vec<&Call>], each: u64, whose: Whose) -> Found {
+/// What the calls of each of these tell, of which there are `each` in health, and of which so many may have met somebody else's.
+fn sequences(hit: &[Vec<&Call>], each: u64, whose: Whose, others: f64) -> Found {
     // A second call that is made while the first is still open is a hedge: it does not wait for a failure.
     let several: Vec<&Vec<&Call>> = hit.iter().filter(|calls| calls.len() as u64 > each).collect();
     let hedged = several.iter().filter(|calls| calls[1].began < calls[0].ended).count();
@@ -119,7 +151,8 @@ fn sequences(hit: &[Vec<&Call>], each: u64, whose: Whose) -> Found {
         );
         return Found::absent(found, text);
     }
-    counted(&hit.iter().map(|calls| (calls.len() as u64).div_ceil(each)).collect::<Vec<u64>>(), whose)
+    let tries: Vec<u64> = hit.iter().map(|calls| (calls.len() as u64).div_ceil(each)).collect();
+    counted(&tries, whose, others)
 }
 
 fn median(values: &[u64]) -> u64 {
@@ -127,12 +160,24 @@ fn median(values: &[u64]) -> u64 {
     quantile(&values, 0.5).map_or(0, |median| median.value as u64)
 }
 
-fn counted(tries: &[u64], whose: Whose) -> Found {
-    let most = tries.iter().copied().max().unwrap_or(0);
+fn counted(tries: &[u64], whose: Whose, others: f64) -> Found {
     let median = median(tries);
     let n = tries.len() as u64;
     let same = tries.iter().filter(|count| **count == median).count();
     let retried = tries.iter().filter(|count| **count > 1).count() as u64;
+    if may_be_others(retried as usize, tries.len(), others) {
+        return Found::undecided(
+            params([("retried", Reading::share(retried, n, None))]),
+            format!(
+                "more than one call in {retried} of {n} {}, but calls that no request asked for come as often, as a poller's",
+                whose.name()
+            ),
+            "an edge that nobody else calls",
+        );
+    }
+    let beyond = tries.iter().filter(|count| **count > median).count();
+    // Nobody is said to try more often than most do for what somebody else may have called.
+    let most = if beyond as f64 <= others { median } else { tries.iter().copied().max().unwrap_or(0) };
     let params = params([
         ("attempts", Reading::count(median, n).says(format!("{median} ({same} of {n})"))),
         ("most", Reading::count(most, n)),
@@ -162,7 +207,9 @@ fn bounded(run: &RunView<'_>, edge: &EdgeView, lives: &[Life], each: u64) -> Fou
     let further = interval.map_or(Further::Untold, |(low, high)| Further::told_by(low, high));
     // A call that a cache spared in health is no try.
     let is_spared = further == Further::Made && amplification::spared(run, edge).is_some();
-    let further = if is_spared { Further::Untold } else { further };
+    // Behind an open breaker most requests make none, and those that do may well try again: there are not more calls for that.
+    let is_withheld = further == Further::None && interval.is_some_and(|(_, high)| high < KEPT);
+    let further = if is_spared || is_withheld { Further::Untold } else { further };
     let retries = further == Further::Made;
     let at_most = Reading::count(most, n).says(format!("<= {most}"));
     let mut found = params([("most", at_most), ("bound", Reading::count(most, n))]);

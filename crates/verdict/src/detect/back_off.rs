@@ -9,7 +9,7 @@ use super::{Found, params};
 use crate::edge::EdgeView;
 use crate::judgement::{Reading, Unit};
 use crate::phase::RunView;
-use crate::solo::{alone, usual_calls};
+use crate::solo::{alone, met_by_others, usual_calls};
 use crate::stats::{Interval, median, percentile, resampled};
 use crate::words;
 
@@ -153,6 +153,12 @@ pub(super) fn waits(run: &RunView<'_>, edge: &EdgeView) -> Result<Vec<Vec<f64>>,
     }
     if sequences.len() < FEWEST {
         return Err(too_few(sequences.len()));
+    }
+    if sequences.len() as f64 <= met_by_others(run, edge, &failing) {
+        return Err(Found::inconclusive(
+            "calls that no request asked for come so often that what looks like a further try may be one of them",
+            "an edge that nobody else calls",
+        ));
     }
     Ok(sequences)
 }

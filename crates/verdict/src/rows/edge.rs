@@ -104,6 +104,17 @@ pub(super) fn attempts(case: &Case<'_>, name: &EdgeName, at_most: u32, want: &st
             return draft.fail(format!("want {want}; the mean alone is above it"));
         }
     }
+    if let Some(least) = finding.and_then(|finding| finding.param("least")) {
+        draft.during = Some(least.clone());
+        return if least.value.is_some_and(|least| least > f64::from(at_most)) {
+            draft.fail(format!("want {want}, {}, and users left before the last", least.text))
+        } else {
+            draft.open(
+                "users left before the last try",
+                "users with more patience: a longer `timeout` of the load",
+            )
+        };
+    }
     if let Some(State::Present { params } | State::Absent { params } | State::Inconclusive { params, .. }) =
         finding.map(|finding| &finding.state)
         && let Some(most) = params.get("most").and_then(|most| most.value)
