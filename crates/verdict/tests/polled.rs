@@ -118,3 +118,20 @@ fn tries_are_counted_beside_somebody_who_asks_now_and_then() {
     let row = judgement.row("cart.attempts").expect("asserted");
     assert_eq!(row.answer, Answer::Pass, "{}", row.reason);
 }
+
+#[test]
+fn a_question_of_somebody_else_before_a_breaker_closes_is_not_its_closing() {
+    let caller = Caller { attempts: 1, breaker: Some((5, Span::from_secs(3))), ..Caller::careful() };
+    let journal = Golden::new("polled", caller, Break::Reset).journal();
+    let closes = |journal: &[Event]| {
+        let judgement = judge(journal);
+        number(fact(&judgement, Detector::Breaker), "closes")
+    };
+    let alone = closes(&journal);
+    assert!(alone > 0.7, "the window reaches beyond the lift: {alone}");
+    let closed = lifted(&journal) + (alone * 1e6) as u64;
+    // Once a second, and 600 ms before it closes as well.
+    let first = (closed - 600_000) % 1_000_000;
+    let beside = closes(&polled(journal, first, Span::from_secs(1)));
+    assert!((beside - alone).abs() < 0.25, "{beside} is not {alone}");
+}
