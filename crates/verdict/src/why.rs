@@ -121,12 +121,26 @@ fn explain(run: &RunView<'_>, row: &Row, findings: &[Finding], edges: &[EdgeFact
             told
         }
         (RowKind::Always | RowKind::Good, _) => {
-            edges.iter().find(|edge| edge.touched > 0 || edge.edge.blind).map_or_else(
+            let told = edges.iter().find(|edge| edge.touched > 0 || edge.edge.blind).map_or_else(
                 || Told::unknown(format!("the probe was {}", row.reason)),
                 |edge| edge.probe_told(&row.reason),
-            )
+            );
+            follows(row, findings, told)
         }
         _ => nothing_seen(),
+    }
+}
+
+/// Of a probe that goes bad with what was broken, and must not: it asks a dependency. Who restarts a service for that mends nothing.
+fn follows(row: &Row, findings: &[Finding], told: Told) -> Told {
+    let about = |finding: &&Finding| finding.detector == Detector::Health && finding.subject == row.subject;
+    match findings.iter().find(about).filter(|finding| finding.is_present()) {
+        Some(finding) if told.cause == Cause::Unknown => Told::new(
+            Cause::HealthCheck,
+            format!("the probe was {}; it follows what was broken: it {}", row.reason, finding.text),
+            "a health check that asks no dependency: whoever restarts the service for what this one says mends nothing",
+        ),
+        _ => told,
     }
 }
 

@@ -145,3 +145,29 @@ fn a_probe_is_held_to_the_end_of_the_recovery_also_where_nothing_is_sent() {
         assert!(row.after.as_ref().is_some_and(|after| after.good < Some(after.n)), "{row:#?}");
     }
 }
+
+#[test]
+fn a_probe_that_must_be_good_and_follows_what_is_broken_is_told_to_ask_a_dependency() {
+    let probe = Subject::Probe(Golden::probe());
+    // It gives calls up in time, so that nothing about them says why the probe is bad.
+    let golden = Golden::new("a", Caller::careful(), Break::Hang);
+    let golden = golden.expect("ready.always", probe, Rule::Always, "always");
+    let mut journal = golden.journal();
+    let at = |wanted: fn(&EventKind) -> bool| {
+        journal.iter().find(|event| wanted(&event.kind)).unwrap().at.as_micros()
+    };
+    let lifted = at(|kind| matches!(kind, EventKind::FaultLifted { .. }));
+    let armed = at(|kind| matches!(kind, EventKind::FaultArmed { .. }));
+    for event in &mut journal {
+        if let EventKind::Probe { asked, ok, saw, .. } = &mut event.kind
+            && (armed..lifted).contains(&asked.as_micros())
+        {
+            (*ok, *saw) = (false, "503".to_owned());
+        }
+    }
+    let judgement = judge(&journal);
+    assert_eq!(answer(&judgement, "ready.always"), Answer::Fail);
+    let why = judgement.why.iter().find(|why| why.row == "ready.always").unwrap();
+    assert_eq!(why.cause, Cause::HealthCheck, "{why:?}");
+    assert!(why.mechanism.contains("follows") && why.change.contains("restarts"), "{why:?}");
+}
