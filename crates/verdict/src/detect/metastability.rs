@@ -10,10 +10,10 @@ use murphy_core::ExchangeEnd;
 use super::amplification::{FEWEST_CALLS, Further, blocks as calls_of};
 use super::back_off::word;
 use super::isolation::stands_by;
-use super::{Found, most_within, params};
+use super::{Found, capacity, most_within, params};
 use crate::edge::EdgeView;
 use crate::goodput::{Course, Goodput, leads_to};
-use crate::judgement::{Finding, Reading};
+use crate::judgement::{Finding, Reading, State};
 use crate::phase::{LoadView, Quiesced, RunView, Window, successes};
 use crate::rows::{Recovered, recovered, restored};
 use crate::stats::{Blocks, Interval, Share, ratio_of_rates, wilson};
@@ -49,7 +49,7 @@ pub(super) fn detect(run: &RunView<'_>, load: &LoadView) -> Found {
             let text = format!(
                 "not metastable at {}: comes back by itself; more was not tried{}",
                 rate(load),
-                advice(load, lifted)
+                advice(run, load, lifted)
             );
             Found::absent(params([("outcome", word("recovered", 1)), ("time", time)]), text)
         }
@@ -400,9 +400,13 @@ fn falls(ended: impl Iterator<Item = (u64, u64)>, stretch: Window) -> bool {
     level > NOTICED && leads_to(later, 0.0).is_some_and(|trend| trend.z < -SURE)
 }
 
-/// What a higher load would tell, where a higher one was served for some seconds after the lift: so much it can serve at least.
-fn advice(load: &LoadView, lifted: u64) -> String {
+/// What a higher load would tell, where it is known what the service can serve: a limit that this load was raised to before anything
+/// was broken, or what was served for some seconds after the lift, which it can at least.
+fn advice(run: &RunView<'_>, load: &LoadView, lifted: u64) -> String {
     let Some(rate) = load.rate.filter(|rate| *rate > 0.0) else { return String::new() };
+    if let Some(capacity) = measured(run, load) {
+        return of_capacity(rate, capacity);
+    }
     let late = load.points.iter().filter(|point| point.is_ok() && point.intended >= lifted);
     let mut ends: Vec<u64> = late.map(|point| point.ended).collect();
     ends.sort_unstable();
@@ -413,6 +417,28 @@ fn advice(load: &LoadView, lifted: u64) -> String {
     format!(
         "; it can serve {most:.0}/s, and only from {:.0}/s on is it easily tipped over",
         most * VULNERABLE
+    )
+}
+
+/// How many requests of this load a second can be served, if the same run found a limit.
+fn measured(run: &RunView<'_>, load: &LoadView) -> Option<f64> {
+    match capacity::detect(run, load).state {
+        State::Present { params } => params.get("capacity")?.value.filter(|capacity| *capacity > 0.0),
+        State::Absent { .. } | State::Inconclusive { .. } | State::NotApplicable { .. } => None,
+    }
+}
+
+fn of_capacity(rate: f64, capacity: f64) -> String {
+    let vulnerable = capacity * VULNERABLE;
+    let more = if rate < vulnerable {
+        format!(", and only from {} on is it easily tipped over", words::rate(vulnerable))
+    } else {
+        String::new()
+    };
+    format!(
+        "; that is {} of the {} that it can serve{more}",
+        words::share(rate / capacity),
+        words::rate(capacity)
     )
 }
 
@@ -459,6 +485,15 @@ mod tests {
             hurt: Windows::default(),
         };
         assert_eq!(served(&edge), [50, 60]);
+    }
+
+    #[test]
+    fn a_load_is_told_as_a_share_of_what_can_be_served() {
+        assert_eq!(of_capacity(60.0, 80.0), "; that is 75% of the 80/s that it can serve");
+        assert_eq!(
+            of_capacity(20.0, 80.0),
+            "; that is 25% of the 80/s that it can serve, and only from 56/s on is it easily tipped over"
+        );
     }
 
     /// Whether waits of so many microseconds in each second of a minute fall.

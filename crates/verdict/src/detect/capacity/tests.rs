@@ -187,6 +187,24 @@ fn a_service_that_refuses_what_is_beyond_its_limit_has_a_capacity_and_keeps_it()
 }
 
 #[test]
+fn a_load_that_comes_back_is_told_as_a_share_of_a_capacity_found_before() {
+    let mut free = 0;
+    let judgement = Run { broken_from: Some(4), ..Run::default() }.judged(move |now| {
+        let waits = u64::saturating_sub(free, now);
+        if now >= 4 * STEP && now < 5 * STEP || waits > 100 * MILLISECOND {
+            return (now + MILLISECOND, SampleOutcome::Status);
+        }
+        free = now + waits + 20 * MILLISECOND;
+        (free, SampleOutcome::Ok)
+    });
+    assert!((number(&judgement, "capacity") - 50.0).abs() < 2.0, "{}", found(&judgement).text);
+    let mut findings = judgement.findings.iter();
+    let back = findings.find(|finding| finding.detector == Detector::Metastability).expect("a finding");
+    let told = back.text.contains("% of the ") && back.text.contains(" that it can serve, and only from ");
+    assert!(told, "{}", back.text);
+}
+
+#[test]
 fn a_bound_is_held_against_the_last_step_that_was_followed_and_the_next() {
     let of = |bound: f64| Run { bound, ..Run::default() }.judged(one_by_one(20));
     assert_eq!(answer(&of(80.0)), Answer::Pass);
