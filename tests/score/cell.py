@@ -7,17 +7,19 @@ class Cell:
     is true.
 
     truth: {(detector, subject): (state, {parameter: (value, tolerance)})}; a value may be the name of a count that is known only
-    after the run (`lost`, `twice`). A state is `present`, `absent`, `trap` (anything but present), `counted` (present, but absent
-    where its count is 0: what is likely to happen and may not), `pending` (absent, but a trap where a message had its effect and
-    will be delivered again) or `open` (must not be decided). A tolerance is a share of the value
-    plus an absolute part.
+    after the run (`lost`, `twice`, what a fixture counted, and `each`: what failed in each of several faults). A state is `present`,
+    `absent`, `trap` (anything but present), `veiled` (anything but absent: it is there, and the run shows little of it), `counted`
+    (present, but absent where its count is 0: what is likely to happen and may not), `pending` (absent, but a trap where a message had
+    its effect and will be delivered again) or `open` (must not be decided). A tolerance is a share of the value plus an absolute part.
     """
 
     def __init__(self, spec, fault, truth, phases=(1, 8, 12, 8), rate=20, library=None, **more):
         self.spec, self.fault, self.truth, self.phases, self.rate = spec, fault, truth, phases, rate
         self.library = library
         self.loads = more.get("loads", ["/"])
-        self.ready = more.get("ready", False)
+        self.ready, self.live = more.get("ready", False), more.get("live", False)
+        # Of which requests the fault is, and how far into its phase it begins, in seconds.
+        self.which, self.begins = more.get("which"), more.get("begins", 0.0)
         self.arrivals = more.get("arrivals", "poisson")
         self.timeout = more.get("timeout", 30)
         self.callee = more.get("callee", "own")

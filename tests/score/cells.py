@@ -1,9 +1,12 @@
 """The cells of the score: services whose truth is known, each with parameters drawn at random from its seed.
 
 A cell is a function of a `random.Random` that gives a `Cell`. No constant of a detector may appear here, and no constant
-of a cell in a detector. Further cells of real libraries and servers stand in `real.py`, those of Rust in `crates.py`, those
-of queues in `queues.py`.
+of a cell in a detector. Further cells of breakers stand in `breakers.py`, of queues in `queues.py`, of real libraries and servers in
+`real.py`, those of Rust in `crates.py`.
 """
+import math
+
+import breakers
 import crates
 import queues
 import real
@@ -230,6 +233,29 @@ def f2_once(rng):
     return cell
 
 
+def f2_three(rng):
+    """Two waits, of which the second is about twice as long: whether they grow linearly or not nobody can tell."""
+    return tries(rng, rng.choice(["linear", "exponential"]), attempts=3, base=rng.uniform(0.08, 0.2))
+
+
+def f2_endless(rng):
+    """Tries again without end, until its user leaves or even after that: nobody can tell how often."""
+    wait, patience = rng.uniform(0.15, 0.3), rng.uniform(1.0, 1.5)
+    each = patience + 0.25
+    spec = {"attempts": 10**6, "wait": {"shape": "constant", "base": wait}, "cascades": rng.random() < 0.5}
+    truth = {("attempts", EDGE): ("present", {"least": (patience / wait + 0.5, 1.5)})}
+    phases = (1, 12, math.ceil(36 * each), 2)
+    return Cell(spec, "reset", truth, phases=phases, rate=1 / each, arrivals="constant", timeout=round(patience, 3))
+
+
+def f2_polled(rng):
+    """Tries once, and somebody else asks the callee now and then."""
+    cell = f2_once(rng)
+    cell.spec["polls"] = rng.uniform(0.2, 0.6)
+    cell.truth = {("attempts", EDGE): ("trap", {}), ("back-off", EDGE): ("trap", {}), ("jitter", EDGE): ("trap", {})}
+    return cell
+
+
 def f2_fan_out(rng):
     cell = f2_once(rng)
     cell.spec = {"fan": rng.randint(2, 4), "timeout": 0.3, "stale": True}
@@ -279,117 +305,19 @@ def f3_cache(rng):
     return Cell({"cache": rng.uniform(0.1, 0.2), "timeout": 1.0}, "reset", truth, phases=(1, 15, 12, 6), rate=rng.uniform(25, 35))
 
 
+def f3_cache_polled(rng):
+    """The same, and somebody else asks the callee now and then: that is nobody's second try."""
+    cell = f3_cache(rng)
+    cell.spec["polls"] = rng.uniform(0.15, 0.5)
+    return cell
+
+
 def f3_some(rng):
     """Only some requests make a call, and try it again while others come: no more calls than requests, and a storm all the same."""
     attempts = rng.randint(2, 3)
     spec = {"needs": rng.uniform(0.25, 0.32), "attempts": attempts, "timeout": rng.uniform(0.3, 0.5), "wait": {"shape": "constant", "base": 0.02}}
     truth = {("amplification", EDGE): ("present", {"ratio": close(attempts, 0.3)})}
     return Cell(spec, "blackhole", truth, phases=(1, 30, 25, 6), rate=rng.uniform(25, 35))
-
-
-# ------------------------------------------------------------------- F4: breakers
-
-
-def f4_breaker(rng):
-    return breaker(rng)
-
-
-def f4_tried_through(rng):
-    """Each try passes the breaker, and is lost in no time while that is open."""
-    cell = breaker(rng)
-    cell.spec.update(attempts=rng.randint(2, 3))
-    return cell
-
-
-def f4_tenacity(rng):
-    cell = breaker(rng, library=("tenacity", "tenacity around pybreaker"))
-    cell.spec.update(attempts=rng.randint(2, 3), wait={"shape": "constant", "base": rng.uniform(0.01, 0.02)})
-    return cell
-
-
-def f4_around_tries(rng):
-    """A call counts once for the breaker, however often it is tried."""
-    cell, attempts = breaker(rng), rng.randint(2, 3)
-    limits = cell.spec["breaker"]
-    cell.spec.update(attempts=attempts, breaker={**limits, "around": True})
-    state, told = cell.truth[("breaker", EDGE)]
-    calls = limits["failures"] * attempts
-    cell.truth[("breaker", EDGE)] = (state, {**told, "calls-to-open": (calls, attempts), "probes": (attempts, 0)})
-    return cell
-
-
-def f4_polled(rng):
-    """Without a breaker, and somebody else asks the callee once a second."""
-    cell = f4_none(rng)
-    cell.spec["polls"] = 1.0
-    return cell
-
-
-def f4_breaker_polled(rng):
-    """Somebody else asks the callee once a second, and cuts into the silences."""
-    cell = breaker(rng)
-    cell.spec["breaker"]["open"] = rng.uniform(4.0, 6.0)
-    cell.spec["polls"] = 1.0
-    cell.truth[("breaker", EDGE)] = ("present", {})
-    cell.phases = (1, 8, 30, 6)
-    return cell
-
-
-def f4_throttle(rng):
-    """Turns most of its calls away by chance, the more of late have failed: no breaker, for it never stops for good."""
-    spec = {"throttle": {"window": rng.uniform(2.0, 4.0), "factor": 2.0}}
-    return Cell(spec, "reset", {("breaker", EDGE): ("trap", {})}, phases=(1, 8, 40, 6), rate=rng.uniform(20, 30))
-
-
-def f4_pybreaker(rng):
-    return breaker(rng, library=("pybreaker", "pybreaker"))
-
-
-def f4_nginx(rng):
-    cell = breaker(rng)
-    window = rng.randint(2, 3)
-    cell.spec = {"max_fails": rng.randint(1, 3), "fail_timeout": window, "timeout": 1, "attempts": 1}
-    cell.truth = {("breaker", EDGE): ("present", {})}
-    cell.front, cell.library = "nginx", "nginx max_fails"
-    return cell
-
-
-def f4_long(rng):
-    """Opens once, for longer than the fault."""
-    cell = breaker(rng)
-    cell.spec["breaker"]["open"] = 40.0
-    cell.truth = {("breaker", EDGE): ("present", {"calls-to-open": (cell.spec["breaker"]["failures"], 1)})}
-    return cell
-
-
-def f4_none(rng):
-    truth = {("breaker", EDGE): ("absent", {}), ("fail-fast", "user"): ("present", {})}
-    return Cell({}, "reset", truth, rate=rng.uniform(18, 30), phases=(1, 8, 12, 4))
-
-
-def f4_retries(rng):
-    """Tries again and again, and never stops."""
-    spec = {"attempts": rng.randint(2, 3), "wait": {"shape": "exponential", "base": 0.05}}
-    return Cell(spec, "reset", {("breaker", EDGE): ("absent", {})}, phases=(1, 8, 12, 4))
-
-
-def f4_pool(rng):
-    """Silent because its pool is full."""
-    return Cell({"pool": rng.randint(6, 14)}, "blackhole", {("breaker", EDGE): ("trap", {})}, rate=30)
-
-
-def f4_exit(rng):
-    """Silent because it is dead."""
-    return Cell({"die": rng.randint(5, 20)}, "reset", {("breaker", EDGE): ("trap", {}), ("fail-fast", "user"): ("trap", {})})
-
-
-def f4_cache(rng):
-    """Silent because it has a cache."""
-    return Cell(
-        {"cache": rng.uniform(1.0, 2.5), "timeout": 0.4, "stale": True},
-        f"latency {rng.randint(50, 120)}ms",
-        {("breaker", EDGE): ("trap", {}), ("fail-fast", "user"): ("trap", {})},
-    )
 
 
 # ------------------------------------------------------------------- F5: pools and isolation
@@ -449,23 +377,41 @@ def f5_low(rng):
 def f6_stale(rng):
     # The last good answer came just before the fault; its age is told in whole seconds.
     fault = rng.randint(12, 16)
-    truth = {("fallback", "user"): ("present", {"oldest": (fault - 0.5, 1.0)}), ("dependency", "user"): ("absent", {})}
+    told = {"oldest": (fault - 0.5, 1.0), "stale": (1.0, 0.06)}
+    truth = {("fallback", "user"): ("present", told), ("dependency", "user"): ("absent", {})}
     spec = {"stale": True, "timeout": rng.uniform(0.2, 0.5)}
     return Cell(spec, rng.choice(["reset", "blackhole"]), truth, phases=(1, 12, fault, 6), rate=30)
 
 
 def f6_default(rng):
     """An answer of its own in place of the callee's, or a part of it, and says so."""
-    truth = {("fallback", "user"): ("present", {}), ("dependency", "user"): ("absent", {})}
-    spec = {"says": rng.choice(["default", "partial"]), "timeout": rng.uniform(0.2, 0.5)}
+    says = rng.choice(["default", "partial"])
+    # A call that is held at the end of the fault is answered then.
+    truth = {("fallback", "user"): ("present", {says: (1.0, 0.06)}), ("dependency", "user"): ("absent", {})}
+    spec = {"says": says, "timeout": rng.uniform(0.2, 0.5)}
     return Cell(spec, rng.choice(["reset", "blackhole"]), truth, phases=(1, 12, 15, 6), rate=30)
 
 
 def f6_unsaid(rng):
     """The same, and does not say so: nobody can tell it from the callee's answer."""
-    truth = {("fallback", "user"): ("trap", {}), ("dependency", "user"): ("absent", {})}
-    spec = {"says": "", "timeout": rng.uniform(0.2, 0.5)}
-    return Cell(spec, rng.choice(["reset", "blackhole"]), truth, phases=(1, 12, 15, 6), rate=30)
+    return unsaid(rng, {"says": ""})
+
+
+def unsaid(rng, spec, **more):
+    """Served without the callee, with nothing that says so: neither a fallback nor none."""
+    truth = {("fallback", "user"): ("open", {}), ("dependency", "user"): ("absent", {})}
+    spec = {**spec, "timeout": rng.uniform(0.2, 0.5)}
+    return Cell(spec, rng.choice(["reset", "blackhole"]), truth, phases=(1, 12, 15, 6), rate=30, **more)
+
+
+def f6_empty(rng):
+    """200, and nothing in it."""
+    return unsaid(rng, {"says": "", "empty": True})
+
+
+def f6_immutable(rng):
+    """What the callee says is always the same, so that an old answer is no other than a new one."""
+    return unsaid(rng, {"stale": True, "silent": True}, serves={"same": True})
 
 
 def f6_error(rng):
@@ -566,9 +512,27 @@ def f7_sender_limit(rng):
     return raised(spec, "trap", in_flight=rng.randint(7, 10))
 
 
+def f7_collapse(rng):
+    """Works for all who came, in turn, and users leave sooner than that: beyond what it can do it serves nobody."""
+    places, capacity = rng.randint(5, 8), rng.uniform(55, 65)
+    cell = raised({"work": {"places": places, "time": places / capacity}}, "present", timeout=round(rng.uniform(0.5, 0.9), 3))
+    cell.truth[("capacity", "user")] = ("present", {"served-beyond": (0.0, 0.3)})
+    return cell
+
+
 def f7_injected(rng):
-    """What is refused is refused by the fault, in the callee's stead."""
-    return raised({"error": 503, "timeout": 1.0}, "trap", fault="abort 503")
+    """Some calls are refused by the fault, in the callee's stead, and that is handed on at once while all others are served."""
+    which = {"chance": f"{rng.randint(25, 60)}%"}
+    return Cell({"error": 503, "timeout": 1.0}, "abort 503", {("shedding", "user"): ("trap", {})}, rate=rng.uniform(25, 40), which=which)
+
+
+def f7_broken_late(rng):
+    """Serves all, until the fault refuses all, in the midst of a ramp: that is no limit of the service."""
+    steps, every, timeout = rng.randint(1, 2), 4, 1.0
+    begins = (steps + rng.uniform(0.3, 0.8)) * every + timeout
+    cell = raised({"error": 503, "timeout": 0.8}, "absent", fault="abort 503", timeout=timeout, begins=round(begins, 3))
+    cell.truth[("capacity", "user")] = ("absent", {"capacity": close(cell.rate * 1.5**steps, 0.01)})
+    return cell
 
 
 # ------------------------------------------------------------------- F8: health checks
@@ -594,6 +558,32 @@ def f8_cached(rng):
     """What it says is older than the fault is long."""
     spec = {"ready": "deep", "remembers": rng.uniform(22.0, 26.0), "timeout": 0.5}
     return Cell(spec, rng.choice(["reset", "blackhole"]), {("health", "ready"): ("trap", {})}, ready=True)
+
+
+def f8_flaps(rng):
+    """Follows its callee, and changes its mind meanwhile."""
+    turns = {"bad": rng.randint(3, 5), "good": rng.randint(1, 3)}
+    truth = {("health", "ready"): ("present", {"lag": (1.0, 2.0), "changes": ("flips", 1)})}
+    return Cell({"ready": {"flaps": turns}, "timeout": 0.5}, rng.choice(["reset", "blackhole"]), truth, ready=True, phases=(1, 8, 24, 8))
+
+
+def f8_restless(rng):
+    """Changes its mind all the time, whatever its callee does."""
+    turns = {"bad": rng.randint(3, 4), "good": rng.randint(3, 4)}
+    spec = {"ready": {"restless": turns}, "timeout": 0.5}
+    return Cell(spec, rng.choice(["reset", "blackhole"]), {("health", "ready"): ("trap", {})}, ready=True, phases=(1, 10, 16, 8))
+
+
+def f8_live_deep(rng):
+    """Asks its callee whether it is alive itself: whoever restarts it for that mends nothing."""
+    truth = {("health", "live"): ("present", {"lag": (1.0, 2.0)}), ("health", "ready"): ("absent", {})}
+    return Cell({"live": "deep", "timeout": 0.5}, rng.choice(["reset", "blackhole"]), truth, ready=True, live=True)
+
+
+def f8_live_apart(rng):
+    """Is not ready without its callee, and alive all the same."""
+    truth = {("health", "live"): ("absent", {}), ("health", "ready"): ("present", {"lag": (1.0, 2.0)})}
+    return Cell({"ready": "deep", "timeout": 0.5}, rng.choice(["reset", "blackhole"]), truth, ready=True, live=True)
 
 
 def started(rng, truth, start, **spec):
@@ -629,14 +619,25 @@ def f8_start_follows(rng):
 # ------------------------------------------------------------------- F9: connections
 
 
+def herd(spec, truth):
+    return Cell(spec, "reset", {("reconnect", EDGE): truth}, rate=5, phases=(2, 10, 8, 12))
+
+
+def herded(spec, share):
+    """The part of all new connections in ten seconds that comes in the fullest one, if so many of the herd do: users come as well."""
+    members, users = spec["herd"]["connections"], 5
+    return (share * members + users) / (members + 10 * users), 0.15
+
+
 def f9_herd(rng):
     spec = {"timeout": 0.3, "herd": {"connections": rng.randint(40, 60), "wait": rng.uniform(0.3, 0.5), "spread": False}}
-    return Cell(spec, "reset", {("reconnect", EDGE): ("present", {})}, rate=5, phases=(2, 10, 8, 12))
+    return herd(spec, ("present", {"in-one-second": herded(spec, 1.0)}))
 
 
 def f9_spread(rng):
     spec = {"timeout": 0.3, "herd": {"connections": rng.randint(40, 60), "wait": rng.uniform(4.0, 5.0), "spread": True}}
-    return Cell(spec, "reset", {("reconnect", EDGE): ("absent", {})}, rate=5, phases=(2, 10, 8, 12))
+    # A fifth or so of those that wait so long come in the first second.
+    return herd(spec, ("absent", {"in-one-second": herded(spec, 0.25)}))
 
 
 def f9_poisson(rng):
@@ -655,7 +656,8 @@ def f9_warms(rng):
 
 def f9_leak(rng):
     spec = {"timeout": rng.uniform(0.2, 0.4), "leak": True}
-    return Cell(spec, "blackhole", {("leak", EDGE): ("present", {})}, rate=rng.uniform(4, 8), phases=(1, 10, 40, 10), cycles=5)
+    truth = {("leak", EDGE): ("present", {"each": ("each", 0.6)})}
+    return Cell(spec, "blackhole", truth, rate=rng.uniform(4, 8), phases=(1, 10, 40, 10), cycles=5)
 
 
 def f9_closed(rng):
@@ -856,6 +858,6 @@ def f11_haproxy_retries(rng):
     return instances(rng, {"attempts": 3}, "trap", library="HAProxy retries", front="haproxy")
 
 
-CELLS = {name: cell for name, cell in sorted({**globals(), **vars(real), **vars(crates), **vars(queues)}.items()) if name[:1] == "f" and name[1:2].isdigit()}
+CELLS = {name: cell for name, cell in sorted({**globals(), **vars(breakers), **vars(real), **vars(crates), **vars(queues)}.items()) if name[:1] == "f" and name[1:2].isdigit()}
 
 SMOKE = ["f1_deadline", "f1_cascade", "f1_nginx", "f1_tower", "f4_breaker", "f4_none", "f5_shared", "f6_stale", "f7_shed", "f8_deep", "f10_storm_refused", "f10_written_behind", "f10_tried_again", "f11_ejects", "f11_tried_elsewhere"]

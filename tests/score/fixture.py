@@ -111,7 +111,7 @@ async def get(upstream, keep=None, path="/", ask_to_close=True):
 
 async def callee(args):
     """capacity (requests a second, one after the other, those included whose caller has left), queue (how many may wait; a
-    further one is refused)"""
+    further one is refused), same (answers all with the same body)"""
     spec = json.loads(args.spec)
     each, most = 1.0 / spec["capacity"] if spec.get("capacity") else None, spec.get("queue")
     count, free_at = 0, 0.0
@@ -127,7 +127,7 @@ async def callee(args):
                 return 503, {}, b"{}"
             free_at = max(free_at, now) + each
             await asyncio.sleep(free_at - now)
-        return 200, {}, json.dumps({"count": count}).encode()
+        return 200, {}, json.dumps({"count": 1 if spec.get("same") else count}).encode()
 
     await serve(args.listen, handler, obliging=False)
 
@@ -203,12 +203,13 @@ class Truth:
 
 
 class Own:
-    """timeout, attempts, wait {shape, base, factor, cap, jitter}, budget, breaker {failures, open, around (counts all tries of a
-    call as one)}, throttle {window, factor} (turns calls away by chance, the more of late have failed), pool, shared, shed,
-    stale, says (what an answer of its own is said to be, in place of the callee's), fan, hedge, leak, keeps (leaks no more than
-    so many), die, poison, cache, cool, ready (deep, shallow, open: asks and does not care), remembers (for so long, what deep
-    heard), polls (asks its callee now and then for itself), herd {connections, spread}, forgets (the share of calls that wait
-    without end), needs (the share of requests that make a call), work {places, time, queue} (answers by
+    """timeout, attempts, wait {shape, base, factor, cap, jitter}, budget, breaker {failures (in a row), or of and share (so many of
+    so many calls of late), open, around (counts all tries of a call as one)}, throttle {window, factor} (turns calls away by
+    chance, the more of late have failed), pool, shared, shed, stale, silent (says nothing of a stale answer), says (what an answer
+    of its own is said to be, in place of the callee's), empty (that answer has no body), fan, hedge, leak, keeps (leaks no more
+    than so many), die, poison, cache, cool, live and ready (see `Check`), remembers (for so long, what a check heard), polls (asks
+    its callee now and then for itself), herd {connections, spread}, forgets (the share of calls that wait without end), needs (the
+    share of requests that make a call), work {places, time, queue} (answers by
     itself: so many requests at once, each for so long, and so many that wait; any number if left out), queue (writes are
     acknowledged at once and have their effect later, see `consumers.py`); and before it listens,
     start {takes (seconds), needs (waits, ends: what it does while its callee does not answer)}"""
@@ -218,9 +219,11 @@ class Own:
         self.places = asyncio.Semaphore(spec["pool"]) if spec.get("pool") else None
         self.running, self.last_good, self.last_good_at = 0, None, 0.0
         self.failures, self.open_until, self.trying = 0, 0.0, False
+        self.results = collections.deque(maxlen=spec.get("breaker", {}).get("of", 1))
         self.leaked, self.tokens, self.bad_until = [], 5.0, 0.0
         self.cached_until = 0.0
-        self.of_late, self.heard = collections.deque(), None
+        self.of_late = collections.deque()
+        self.live, self.ready = (Check(self, spec.get(which, "shallow")) for which in ("live", "ready"))
         self.free_at = [0.0] * spec.get("work", {}).get("places", 0)
         self.queue = Queue(spec["queue"], self.effect) if "queue" in spec else None
 
@@ -298,7 +301,7 @@ class Own:
         """A call through the breaker."""
         limits = self.spec.get("breaker")
         now = time.monotonic()
-        if limits and self.failures >= limits["failures"]:
+        if limits and self.is_tripped(limits):
             if now < self.open_until or self.trying:
                 raise ConnectionError("open")
             self.trying = True
@@ -306,14 +309,23 @@ class Own:
             body = await call()
         except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
             self.failures += 1
-            if limits and self.failures >= limits["failures"]:
+            self.results.append(False)
+            if limits and self.is_tripped(limits):
                 self.open_until = time.monotonic() + limits["open"]
                 self.truth.count("opened")
             raise
         finally:
             self.trying = False
         self.failures = 0
+        if limits and self.is_tripped(limits):
+            self.results.clear()
+        self.results.append(True)
         return body
+
+    def is_tripped(self, limits):
+        if "of" in limits:
+            return len(self.results) == limits["of"] and self.results.count(False) >= limits["share"] * limits["of"]
+        return self.failures >= limits["failures"]
 
     async def tried(self):
         if self.spec.get("breaker", {}).get("around"):
@@ -358,19 +370,6 @@ class Own:
         async with self.places:
             return await self.tried()
 
-    async def is_ready(self):
-        how = self.spec.get("ready", "shallow")
-        if how == "shallow":
-            return 200
-        if self.heard is None or time.monotonic() - self.heard[0] > self.spec.get("remembers", 0.0):
-            try:
-                await asyncio.wait_for(get(self.upstream), 0.5)
-                status = 200
-            except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
-                status = 200 if how == "open" else 503
-            self.heard = time.monotonic(), status
-        return self.heard[1]
-
     async def polling(self):
         """Asks for itself, whatever users do."""
         while True:
@@ -387,7 +386,7 @@ class Own:
                     return 200, {}, b"{}"
             return 200, {}, b"{}"
         if path.startswith("/live"):
-            return 200, {}, b"{}"
+            return await self.live.status(), {}, b"{}"
         if path.startswith("/write/"):
             return await self.handed_on(path)
         if path in ("/queued", "/dead"):
@@ -395,7 +394,7 @@ class Own:
         if path == "/" and "work" in self.spec:
             return await self.worked()
         if path.startswith("/ready"):
-            return await self.is_ready(), {}, b"{}"
+            return await self.ready.status(), {}, b"{}"
         if self.spec.get("poison") and self.truth.counts.get("failed", 0) >= self.spec["poison"]:
             return 502, {}, b"{}"
         if random.random() >= self.spec.get("needs", 1.0):
@@ -430,12 +429,44 @@ class Own:
                 self.bad_until = time.monotonic() + self.spec["cool"]
             if self.spec.get("stale") and self.last_good is not None:
                 age = int(time.monotonic() - self.last_good_at)
-                return 200, {"X-Served": "stale", "Age": str(age)}, self.last_good
+                return 200, {} if self.spec.get("silent") else {"X-Served": "stale", "Age": str(age)}, self.last_good
             if "says" in self.spec:
-                return 200, {"X-Served": self.spec["says"]} if self.spec["says"] else {}, b'{"count": 0}'
+                body = b"" if self.spec.get("empty") else b'{"count": 0}'
+                return 200, {"X-Served": self.spec["says"]} if self.spec["says"] else {}, body
             return self.spec.get("error", 502), {}, b"{}"
         finally:
             self.running -= 1
+
+
+class Check:
+    """A health check: shallow, deep, open (asks, and does not care), {flaps: {bad, good}} (while its callee does not answer it is bad
+    so many times and then good so many times, again and again), {restless: {bad, good}} (the same, whatever its callee does)"""
+
+    def __init__(self, own, how):
+        self.own, self.how, self.heard = own, how, None
+        self.turns = how.get("flaps") or how.get("restless") if isinstance(how, dict) else None
+        self.asked, self.last = 0, None
+
+    async def status(self):
+        if self.how == "shallow":
+            return 200
+        if self.turns and "restless" in self.how:
+            return self.turn()
+        if self.heard is None or time.monotonic() - self.heard[0] > self.own.spec.get("remembers", 0.0):
+            try:
+                await asyncio.wait_for(get(self.own.upstream), 0.5)
+                status, self.asked, self.last = 200, 0, None
+            except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
+                status = 200 if self.how == "open" else self.turn() if self.turns else 503
+            self.heard = time.monotonic(), status
+        return self.heard[1]
+
+    def turn(self):
+        is_bad = self.asked % (self.turns["bad"] + self.turns["good"]) < self.turns["bad"]
+        if self.last not in (None, is_bad):
+            self.own.truth.count("flips")
+        self.asked, self.last = self.asked + 1, is_bad
+        return 503 if is_bad else 200
 
 
 class Balanced:

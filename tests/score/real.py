@@ -1,6 +1,8 @@
 """Further cells of the score: real libraries and real servers. What is true follows from how they are configured, and the
 configuration is drawn at random.
 """
+import math
+
 from cell import EDGE, NOT_SPARED, SPARED, Cell, close, raised
 
 # ------------------------------------------------------------------- F3: calls for each request
@@ -41,6 +43,17 @@ def f4_haproxy(rng):
         library="HAProxy observe layer7",
         front="haproxy",
     )
+
+
+def f4_haproxy_rise(rng):
+    """Takes its server back once so many checks in a row have passed: it is asked again before it is called again."""
+    cell = f4_haproxy(rng)
+    how = cell.spec["observe"]
+    how["every"], how["rise"] = rng.randint(1000, 2500) / 1000, rng.randint(2, 3)
+    closes = ((how["rise"] - 0.5) * how["every"], 0.5 * how["every"] + 0.3)
+    cell.truth = {("breaker", EDGE): ("present", {"calls-to-open": (how["errors"], 1), "closes": closes})}
+    cell.phases = (1, 8, 16, math.ceil(how["rise"] * how["every"]) + 8)
+    return cell
 
 
 # ------------------------------------------------------------------- F5: pools and isolation

@@ -67,7 +67,10 @@ def scenario(cell, name, seed, where, murphy):
     for cycle in range(cycles):
         on = each * (0.3 if cell.cycles else 1.0)
         on_what = {"service": "callee"} if name_of in ("kill", "freeze") else {"edge": EDGE}
-        faults.append({**on_what, "inject": inject, "at": f"{each * cycle * 1000:.0f}ms", "for": f"{on * 1000:.0f}ms"})
+        at = each * cycle + cell.begins
+        faults.append({**on_what, "inject": inject, "at": f"{at * 1000:.0f}ms", "for": f"{(on - cell.begins) * 1000:.0f}ms"})
+        if cell.which:
+            faults[-1]["which"] = cell.which
     if cell.restart:
         at, gone = cell.restart
         faults.append({"service": "caller", "inject": "kill", "at": f"{at * 1000:.0f}ms", "for": f"{gone * 1000:.0f}ms"})
@@ -96,8 +99,10 @@ def scenario(cell, name, seed, where, murphy):
     if cell.quiet:
         quiet, again = cell.quiet
         document["phases"].update({"quiet": f"{quiet}s", "again": f"{again}s"})
-    if cell.ready:
-        document["probes"] = {"ready": {"http": f"GET http://{listen}/ready", "every": "500ms" if cell.restart else "1s"}}
+    asked = [name for name, is_asked in (("ready", cell.ready), ("live", cell.live)) if is_asked]
+    if asked:
+        every = "500ms" if cell.restart else "1s"
+        document["probes"] = {name: {"http": f"GET http://{listen}/{name}", "every": every} for name in asked}
     path = os.path.join(where, "scenario.yaml")
     with open(path, "w") as file:
         json.dump(document, file, indent=1)
@@ -159,10 +164,18 @@ def subject(finding):
 WRITE = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+def is_count(expected):
+    return isinstance(expected, tuple) and isinstance(expected[0], str)
+
+
 def counted(cell, where):
-    """What is known of the writes only now."""
+    """What is known only now: of the writes, and what a fixture counted."""
     if cell.store is None:
-        return {}
+        if not any(is_count(expected) for _, parameters in cell.truth.values() for expected in parameters.values()):
+            return {}
+        with open(os.path.join(where, "truth.json")) as file:
+            counts = collections.Counter(json.load(file))
+        return {"flips": counts["flips"], "each": counts["failed"] / (cell.cycles or 1)}
     if "queue" in cell.spec:
         return counted_in_queue(cell, where)
     kept = collections.Counter(servers.kept(cell, where))
@@ -197,7 +210,7 @@ def counted_in_queue(cell, where):
 def known(truth, counted):
     """A truth with its counts filled in."""
     wanted, parameters = truth
-    counts = {name: expected for name, expected in parameters.items() if isinstance(expected, tuple) and isinstance(expected[0], str)}
+    counts = {name: expected for name, expected in parameters.items() if is_count(expected)}
     filled = {name: (counted[count], tolerance) for name, (count, tolerance) in counts.items()}
     if wanted == "counted":
         if any(count == 0 for count, _ in filled.values()):
@@ -227,7 +240,8 @@ def answers(cell, judgement, counted):
                 checked[parameter] = {"true": expected, "told": text, "good": text == expected, "open": text in (None, "growing", "unresolved")}
             else:
                 value, tolerance = expected
-                told_value = reading["value"] if reading else None
+                # Of what is told as a lower limit, that.
+                told_value = reading["low"] if reading and reading["value"] is None else reading and reading["value"]
                 off = abs(told_value - value) if told_value is not None else None
                 checked[parameter] = {"true": value, "told": told_value, "good": off is not None and off <= tolerance + 1e-9, "open": told_value is None}
         if state == "present" and detector in counted.get("ids", {}):
@@ -241,8 +255,10 @@ def verdict(answer):
     said, wanted = answer["said"], answer["wanted"]
     if wanted == "trap":
         return "wrong" if said == "present" else "right"
+    if wanted == "veiled":
+        return "wrong" if said == "absent" else "right"
     if said in ("inconclusive", "not-applicable", "nothing"):
-        return "open"
+        return "right" if wanted == "open" else "open"
     return "right" if said == wanted else "wrong"
 
 
@@ -276,12 +292,12 @@ class Measured:
         of = lambda keep: [answer for answer in answers if keep(answer)]
         self.answers = answers
         self.present = of(lambda a: a["wanted"] == "present")
-        self.not_present = of(lambda a: a["wanted"] in ("absent", "trap"))
-        self.clean = of(lambda a: a["wanted"] != "trap")
+        self.not_present = of(lambda a: a["wanted"] in ("absent", "trap", "open"))
+        self.clean = of(lambda a: a["wanted"] in ("present", "absent"))
         self.open = [a for a in self.clean if verdict(a) == "open"]
         self.decided = of(lambda a: verdict(a) != "open" and a["said"] in ("present", "absent"))
         self.wrong = [a for a in self.decided if verdict(a) == "wrong"]
-        self.trapped = of(lambda a: a["wanted"] == "trap" and a["said"] == "present")
+        self.trapped = of(lambda a: a["wanted"] in ("trap", "open") and a["said"] == "present")
         self.parameters = [p for a in answers for p in a["parameters"].values() if a["said"] == a["wanted"] and not p["open"]]
         self.off = [p for p in self.parameters if not p["good"]]
 

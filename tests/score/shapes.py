@@ -50,6 +50,20 @@ def tries(rng, shape, jitter=None, library=None, attempts=None, base=None, calle
     )
 
 
+def closing(rng, cell, times=(1, 3), window=(2.5, 4.0)):
+    """The same breaker, of which a window is cut through by the end of the fault: it closes so much later, and users are regular
+    enough to know when."""
+    times, window, rate = rng.randint(*times), rng.uniform(*window), 20
+    left = rng.uniform(0.2, 0.6) * window
+    failures = cell.spec["breaker"]["failures"]
+    # Each window ends with the next user, who comes half of the time between two of them later.
+    fault = (failures - 0.5) / rate + times * (window + 0.5 / rate) - left
+    cell.spec["breaker"]["open"] = window
+    cell.truth = {("breaker", EDGE): ("present", {"calls-to-open": (failures, 1), "closes": (left, 0.1 + 0.03 * times)})}
+    cell.phases, cell.rate, cell.arrivals = (1, 8, round(fault, 3), math.ceil(left) + 8), rate, "constant"
+    return cell
+
+
 def breaker(rng, library=None, **more):
     failures, window = rng.randint(3, 9), rng.uniform(1.5, 3.5)
     spec = {"breaker": {"failures": failures, "open": window}}

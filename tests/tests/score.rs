@@ -53,16 +53,20 @@ fn ten_runs(wanted: &str, said: [&str; 10]) -> String {
     said.into_iter().enumerate().map(|(seed, said)| format!("{}\n", run((seed, said)))).collect()
 }
 
+const OPEN: &str = "inconclusive";
+
+/// What a whole score of these results says, and how it ends; `None` where there is no Python for it.
+fn of_results(bench: &Bench, results: &str) -> Option<(Option<i32>, String)> {
+    let mut score = score(&[])?;
+    let file = bench.file("results", results);
+    let done = score.arg("--from-results").arg("--results").arg(file).output().expect("python3 runs");
+    Some((done.status.code(), String::from_utf8_lossy(&done.stdout).into_owned()))
+}
+
 #[test]
 fn a_score_in_which_a_detector_misses_a_bar_is_not_passed() {
-    const OPEN: &str = "inconclusive";
     let bench = Bench::new();
-    let held = |results: &str| {
-        let mut score = score(&[])?;
-        let file = bench.file("results", results);
-        let done = score.arg("--from-results").arg("--results").arg(file).output().expect("python3 runs");
-        Some((done.status.code(), String::from_utf8_lossy(&done.stdout).into_owned()))
-    };
+    let held = |results: &str| of_results(&bench, results);
     let mut said = ["present"; 10];
     said[0] = OPEN;
     let Some((code, told)) = held(&ten_runs("present", said)) else { return };
@@ -77,6 +81,26 @@ fn a_score_in_which_a_detector_misses_a_bar_is_not_passed() {
     said[9] = "present";
     let (code, told) = held(&ten_runs("trap", said)).expect("Python");
     assert!(code == Some(1) && told.contains("traps called present 1"), "{told}");
+}
+
+#[test]
+fn what_nobody_can_tell_must_be_left_open_and_what_hardly_shows_is_not_absent() {
+    let bench = Bench::new();
+    let held = |wanted: &str, last: &str| {
+        let mut said = [OPEN; 10];
+        said[9] = last;
+        of_results(&bench, &ten_runs(wanted, said))
+    };
+    let Some((code, told)) = held("open", OPEN) else { return };
+    assert!(code == Some(0) && told.contains("| f1_made_up | own loop | 10 | 10 | 0 | 0 |"), "{told}");
+    for decided in ["present", "absent"] {
+        let (code, told) = held("open", decided).expect("Python");
+        assert!(code == Some(1) && told.contains("wrong 1 of 1"), "{decided}: {told}");
+    }
+    let (code, told) = held("veiled", "present").expect("Python");
+    assert!(code == Some(0) && told.contains("| f1_made_up | own loop | 10 | 10 | 0 | 0 |"), "{told}");
+    let (code, told) = held("veiled", "absent").expect("Python");
+    assert!(code == Some(1) && told.contains("wrong 1 of 1"), "{told}");
 }
 
 #[test]
