@@ -206,7 +206,9 @@ pub(super) fn spared(run: &RunView<'_>, edge: &EdgeView) -> Option<Spared> {
     let beside = free as f64 > points.len() as f64 * (1.0 + without as f64 / all as f64) / 2.0;
     let calling = if beside { points.len() } else { points.len() - free };
     // Who asks for itself, as a poller, does so in the fault as well.
-    let of_others = unasked(run.lives(), edge, &run.baseline) * edge.hurt.length() as f64;
+    let last = run.last.saturating_add(1);
+    let sick_for: u64 = edge.hurt.iter().map(|hurt| hurt.to.min(last).saturating_sub(hurt.from)).sum();
+    let of_others = unasked(run.lives(), edge, &run.baseline) * sick_for as f64;
     let calls = edge.within(&edge.hurt).count() as f64 - of_others;
     (calls <= calling as f64 * each * BUDGET).then_some(Spared { without: without as u64, all: all as u64 })
 }
