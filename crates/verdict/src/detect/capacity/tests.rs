@@ -191,7 +191,7 @@ fn a_load_that_comes_back_is_told_as_a_share_of_a_capacity_found_before() {
     let mut free = 0;
     let judgement = Run { broken_from: Some(4), ..Run::default() }.judged(move |now| {
         let waits = u64::saturating_sub(free, now);
-        if now >= 4 * STEP && now < 5 * STEP || waits > 100 * MILLISECOND {
+        if (4 * STEP..5 * STEP).contains(&now) || waits > 100 * MILLISECOND {
             return (now + MILLISECOND, SampleOutcome::Status);
         }
         free = now + waits + 20 * MILLISECOND;
