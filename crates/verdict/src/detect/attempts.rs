@@ -207,9 +207,7 @@ fn bounded(run: &RunView<'_>, edge: &EdgeView, lives: &[Life], each: u64) -> Fou
     let further = interval.map_or(Further::Untold, |(low, high)| Further::told_by(low, high));
     // A call that a cache spared in health is no try.
     let is_spared = further == Further::Made && amplification::spared(run, edge).is_some();
-    // Behind an open breaker most requests make none, and those that do may well try again: there are not more calls for that.
-    let is_withheld = further == Further::None && interval.is_some_and(|(_, high)| high < KEPT);
-    let further = if is_spared || is_withheld { Further::Untold } else { further };
+    let further = if is_spared { Further::Untold } else { further };
     let retries = further == Further::Made;
     let at_most = Reading::count(most, n).says(format!("<= {most}"));
     let mut found = params([("most", at_most), ("bound", Reading::count(most, n))]);
@@ -247,6 +245,14 @@ fn bounded(run: &RunView<'_>, edge: &EdgeView, lives: &[Life], each: u64) -> Fou
             ),
             settle,
         );
+    }
+    // Behind an open breaker most requests make none, and those that do may well try again: there are not more calls for that.
+    if further == Further::None && interval.is_some_and(|(_, high)| high < KEPT) {
+        let why = format!(
+            "at most {most} attempts; so few requests call that the number of calls does not tell retries from none"
+        );
+        let settle = format!("{FEWEST} that do while they are alone: a longer fault");
+        return Found::undecided(found, why, settle);
     }
     let text = format!("at most {most} attempts: no more calls follow one another in any of {n} requests");
     match further {
