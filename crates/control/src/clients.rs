@@ -50,9 +50,19 @@ impl Default for Clients {
 }
 
 /// The connection of a client, and the place that it takes.
-pub(crate) struct Client {
-    stream: TcpStream,
+pub(crate) struct Client<S> {
+    stream: S,
     place: OwnedSemaphorePermit,
+}
+
+/// The tasks of all clients and of what they asked for. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Tasks {
+    tracker: TaskTracker,
+    /// Nothing more may be asked for.
+    stop: CancellationToken,
+    /// What is under way is given up.
+    cut: CancellationToken,
 }
 
 /// A connection that breaks when its other end takes nothing for too long.
@@ -64,7 +74,7 @@ struct Taken<S> {
 
 impl Clients {
     /// The next client, when there is a place for it.
-    pub(crate) async fn accept(&self, listener: &TcpListener) -> io::Result<Client> {
+    pub(crate) async fn accept(&self, listener: &TcpListener) -> io::Result<Client<TcpStream>> {
         // Nobody closes the semaphore.
         let place = Arc::clone(&self.0).acquire_owned().await.map_err(io::Error::other)?;
         let (stream, _) = listener.accept().await?;
@@ -72,12 +82,30 @@ impl Clients {
     }
 }
 
-/// Answers the requests of one client, until it goes or the daemon ends. Each is carried out as one of the tasks, also when nobody waits
-/// for its answer any more.
-pub(crate) async fn talk(client: Client, apis: Arc<Apis>, tasks: TaskTracker, stop: CancellationToken) {
-    let Client { stream, place: _place } = client;
-    prepare(&stream);
-    converse(stream, apis, tasks, stop).await;
+impl Tasks {
+    /// None yet. After `stop` nothing more may be asked for.
+    pub(crate) fn new(stop: CancellationToken) -> Tasks {
+        Tasks { tracker: TaskTracker::new(), stop, cut: CancellationToken::new() }
+    }
+
+    /// Answers the requests of one client, until it goes or the daemon ends. Each is carried out as one of the tasks, also when nobody
+    /// waits for its answer any more.
+    pub(crate) fn talk(&self, client: Client<TcpStream>, apis: Arc<Apis>) {
+        let tasks = self.clone();
+        self.tracker.spawn(murphy_core::boxed(async move {
+            prepare(&client.stream);
+            converse(client, apis, tasks).await;
+        }));
+    }
+
+    /// Waits for what is under way, and gives up what takes longer. When this returns there is nothing that could still act on a proxy.
+    pub(crate) async fn end(&self, grace: Duration) {
+        self.tracker.close();
+        if tokio::time::timeout(grace, self.tracker.wait()).await.is_err() {
+            self.cut.cancel();
+            self.tracker.wait().await;
+        }
+    }
 }
 
 /// Sets what the kernel does for a connection. It refuses only for one that is already dead.
@@ -88,16 +116,27 @@ fn prepare(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_tcp_user_timeout(Some(TAKING));
 }
 
-async fn converse<S>(stream: S, apis: Arc<Apis>, tasks: TaskTracker, stop: CancellationToken)
+async fn converse<S>(client: Client<S>, apis: Arc<Apis>, tasks: Tasks)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let Client { stream, place } = client;
+    // What is asked for keeps the place, too: who asks and goes, again and again, has no more under way than one that stays.
+    let place = Arc::new(place);
+    let Tasks { tracker, stop, cut } = tasks;
+    let until = cut.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let apis = Arc::clone(&apis);
+        let (apis, place, cut) = (Arc::clone(&apis), Arc::clone(&place), cut.clone());
         // In a task of its own: a client that goes in the middle leaves nothing half done.
-        let answer = tasks.spawn(murphy_core::boxed(async move { apis.answer(request).await }));
-        // One that panics ends its connection, as it would here.
-        async move { answer.await.map_err(io::Error::other) }
+        let answer = tracker.spawn(murphy_core::boxed(async move {
+            let answer = cut.run_until_cancelled(apis.answer(request)).await;
+            drop(place);
+            answer
+        }));
+        // One that panics, or is given up, ends its connection.
+        async move {
+            answer.await.map_err(io::Error::other)?.ok_or_else(|| io::Error::from(io::ErrorKind::Interrupted))
+        }
     });
     let mut connection = pin!(
         http1::Builder::new()
@@ -110,7 +149,7 @@ where
         _ = connection.as_mut() => return,
         () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
     }
-    let _ = connection.await;
+    let _ = until.run_until_cancelled(connection).await;
 }
 
 impl Apis {
@@ -194,6 +233,19 @@ mod tests {
     const BETWEEN: usize = 256;
     const HOUR: Duration = Duration::from_secs(3600);
 
+    fn tasks() -> Tasks {
+        Tasks::new(CancellationToken::new())
+    }
+
+    /// The daemon's end of a connection, with a place for it.
+    fn placed<S>(clients: &Clients, stream: S) -> Client<S> {
+        Client { stream, place: Arc::clone(&clients.0).try_acquire_owned().unwrap() }
+    }
+
+    fn alone<S>(stream: S) -> Client<S> {
+        placed(&Clients::default(), stream)
+    }
+
     fn apis() -> (Arc<Apis>, Events) {
         let events = Events::new(Demand::default());
         let (compat, seed) = (Compat::Better, Seed(7));
@@ -223,13 +275,42 @@ mod tests {
             let (apis, events) = apis();
             let (client, server) = asking(path, header).await;
             let begun = Instant::now();
-            let talk = converse(server, apis, TaskTracker::new(), CancellationToken::new());
+            let talk = converse(alone(server), apis, tasks());
             let left = tokio::time::timeout(HOUR, talk).await;
             assert!(left.is_ok(), "{path} {header}: it is still there after {HOUR:?}");
             assert!(begun.elapsed() >= TAKING, "{path} {header}: {:?}", begun.elapsed());
             assert!(!events.is_heard(), "{path}");
             drop(client);
         }
+    }
+
+    #[tokio::test]
+    async fn who_asks_and_goes_keeps_its_place_until_that_is_done() {
+        let (clients, tasks) = (Clients::default(), tasks());
+        let (client, server) = asking("/version", "").await;
+        drop(client);
+        converse(placed(&clients, server), apis().0, tasks.clone()).await;
+        assert_eq!(clients.0.available_permits(), CLIENTS - 1);
+        tasks.end(HOUR).await;
+        assert_eq!(clients.0.available_permits(), CLIENTS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_longer_than_the_end_of_the_daemon_is_given_up() {
+        const GRACE: Duration = Duration::from_secs(5);
+        let tasks = tasks();
+        // Its body never comes; it would be waited for three times as long.
+        let (client, server) = asking("/proxies", "Content-Length: 10\r\n").await;
+        tasks.tracker.spawn(murphy_core::boxed(converse(alone(server), apis().0, tasks.clone())));
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(tasks.tracker.len(), 2, "the client, and what it asks for");
+        let begun = Instant::now();
+        tasks.stop.cancel();
+        tasks.end(GRACE).await;
+        assert_eq!((tasks.tracker.len(), begun.elapsed().as_secs()), (0, GRACE.as_secs()));
+        drop(client);
     }
 
     #[tokio::test]
@@ -255,7 +336,7 @@ mod tests {
                 }
             }
         };
-        tokio::join!(converse(server, apis().0, TaskTracker::new(), CancellationToken::new()), slowly);
+        tokio::join!(converse(alone(server), apis().0, tasks()), slowly);
         assert!(whole.starts_with(b"HTTP/1.1 200 OK\r\n"));
         assert!(whole.ends_with(OPENAPI.as_bytes()), "{} bytes", whole.len());
     }
@@ -274,7 +355,7 @@ mod tests {
             }
         };
         tokio::select! {
-            () = converse(server, apis().0, TaskTracker::new(), CancellationToken::new()) => panic!("a stream that is read was ended"),
+            () = converse(alone(server), apis().0, tasks()) => panic!("a stream that is read was ended"),
             () = listening => {}
         }
         let heard = String::from_utf8(heard).unwrap();

@@ -15,9 +15,8 @@ use murphy_core::{Demand, EventKind, Recorder, Recording, RunClock, Seed};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use crate::clients::{Apis, Clients, talk};
+use crate::clients::{Apis, Clients, Tasks};
 use crate::containers::{Base, ContainerFaults, NotTakenBack};
 use crate::events::Events;
 use crate::history::History;
@@ -156,8 +155,8 @@ impl Server {
     /// Serves until `shutdown`, then finishes requests that are under way, takes all faults on containers back, ends all
     /// proxies and returns those faults on containers that may not be taken back whole.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) -> Vec<NotTakenBack> {
-        let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
+        let tasks = Tasks::new(stop.clone());
         let clients = Clients::default();
         let mut helpers = JoinSet::new();
         helpers.spawn(murphy_core::boxed(self.proxies.clone().watch_leases()));
@@ -174,10 +173,7 @@ impl Server {
                 accepted = clients.accept(&self.listener) => accepted,
             };
             match accepted {
-                Ok(client) => {
-                    let apis = Arc::clone(&self.apis);
-                    tasks.spawn(murphy_core::boxed(talk(client, apis, tasks.clone(), stop.clone())));
-                }
+                Ok(client) => tasks.talk(client, Arc::clone(&self.apis)),
                 // Descriptors may come back at any time; the listener stays.
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
@@ -191,8 +187,7 @@ impl Server {
             Some(containers) => containers.end().await,
             None => Vec::new(),
         };
-        tasks.close();
-        let _ = tokio::time::timeout(GRACE, tasks.wait()).await;
+        tasks.end(GRACE).await;
         self.proxies.end().await;
         // One last event wakes the thread, which then sees that it is over.
         self.demand.set(1);
