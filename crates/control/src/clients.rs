@@ -37,8 +37,13 @@ pub(crate) struct Apis {
 const CLIENTS: usize = 2048;
 /// How long a client may take for the head of a request; also how long an idle connection is kept.
 const HEAD: Duration = Duration::from_secs(60);
-/// How long a client may take nothing of what is sent to it. Its kernel and ours take some megabytes for it before that begins.
+/// How long a client may take nothing of what is sent to it. Its kernel and ours take some of it for it before that begins.
 const TAKING: Duration = Duration::from_secs(60);
+/// What our kernel takes for it. There is room for more only when a third of that has gone, and by itself it would take some megabytes:
+/// a client that reads slowly, but reads, must be seen to do so.
+const UNTAKEN: usize = 64 * 1024;
+/// Whose head has more of it is refused; of a body hardly more is read at a time. A read may go beyond it once.
+const READ: usize = 64 * 1024;
 
 /// The places of all clients.
 pub(crate) struct Clients(Arc<Semaphore>);
@@ -113,7 +118,9 @@ fn prepare(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
     // A machine that has gone acknowledges nothing: whoever held a lease or listened from there is not waited for until the kernel gives
     // up by itself, which takes a quarter of an hour.
-    let _ = SockRef::from(stream).set_tcp_user_timeout(Some(TAKING));
+    let socket = SockRef::from(stream);
+    let _ = socket.set_tcp_user_timeout(Some(TAKING));
+    let _ = socket.set_send_buffer_size(UNTAKEN);
 }
 
 async fn converse<S>(client: Client<S>, apis: Arc<Apis>, tasks: Tasks)
@@ -142,6 +149,7 @@ where
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD)
+            .max_buf_size(READ)
             .title_case_headers(true)
             .serve_connection(TokioIo::new(Taken { stream, waits: None }), service)
     );
@@ -320,6 +328,32 @@ mod tests {
         let Client { stream, place: _place } = Clients::default().accept(&listener).await.unwrap();
         prepare(&stream);
         assert_eq!(SockRef::from(&stream).tcp_user_timeout().unwrap(), Some(TAKING));
+    }
+
+    #[tokio::test]
+    async fn the_kernel_keeps_little_of_what_a_client_has_not_taken() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let Client { stream, place: _place } = Clients::default().accept(&listener).await.unwrap();
+        prepare(&stream);
+        // The kernel doubles it, for what it needs for itself.
+        let kept = SockRef::from(&stream).send_buffer_size().unwrap();
+        assert!(kept <= 2 * UNTAKEN, "{kept} bytes");
+    }
+
+    #[tokio::test]
+    async fn a_head_longer_than_anybody_needs_is_refused_and_not_kept() {
+        for (length, status) in [(READ / 2, "HTTP/1.1 200 "), (3 * READ, "HTTP/1.1 431 ")] {
+            let (mut client, server) = tokio::io::duplex(4 * READ);
+            let long = "x".repeat(length);
+            let request =
+                format!("GET /version HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: {long}\r\n\r\n");
+            client.write_all(request.as_bytes()).await.unwrap();
+            converse(alone(server), apis().0, tasks()).await;
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with(status), "{length}: {answer}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
