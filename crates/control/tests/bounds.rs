@@ -115,6 +115,8 @@ async fn a_text_that_is_kept_is_no_longer_than_anybody_can_mean_and_a_body_lists
         daemon.done("GET", &format!("{toxics}/{longest}"), "").await;
         let before = daemon.done("GET", "/proxies", "").await.body;
         let many = vec![proxy("one"); 4097].join(",");
+        // The list itself is one more than there may be.
+        let values = format!("[{}]", vec!["0"; 262_144].join(","));
         for (method, path, body, words) in [
             ("POST", "/proxies", proxy(&longer), of("name")),
             ("POST", "/populate", format!("[{},{}]", proxy("one"), proxy(&longer)), of("name")),
@@ -124,6 +126,7 @@ async fn a_text_that_is_kept_is_no_longer_than_anybody_can_mean_and_a_body_lists
                 format!("[{many}]"),
                 "4097 proxies; write at most 4096 at a time".to_owned(),
             ),
+            ("POST", "/populate", values, "more than 262144 values; send it in parts".to_owned()),
             ("POST", "/proxies", format!(r#"{{"name":"q","upstream":"{longer}"}}"#), of("upstream")),
             (
                 "POST",

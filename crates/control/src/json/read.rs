@@ -40,6 +40,9 @@ pub enum SyntaxError {
     /// Arrays or objects inside each other beyond the limit.
     #[error("exceeded max depth")]
     TooDeep,
+    /// More values than the API can need; each takes many times the room of its bytes.
+    #[error("more than {MAX_VALUES} values; send it in parts")]
+    TooMany,
 }
 
 /// A byte as Go quotes it in a message.
@@ -61,12 +64,16 @@ fn quoted(byte: u8) -> String {
 /// How deep values may nest. Nothing in the API needs more than five levels.
 const MAX_DEPTH: usize = 500;
 
+/// How many values a body may have, those inside each other too: 64 for each of as many proxies as there may be. One of `[0,0,0]` takes two
+/// bytes of a body, and some fifty here.
+const MAX_VALUES: usize = 64 * 4096;
+
 const VALUE: &str = "looking for beginning of value";
 const KEY: &str = "looking for beginning of object key string";
 
 /// The first value of a body.
 pub fn first_value(bytes: &[u8]) -> Result<Json, SyntaxError> {
-    let mut reader = Reader { bytes, at: 0 };
+    let mut reader = Reader { bytes, at: 0, values: 0 };
     reader.skip_space();
     if reader.at == bytes.len() {
         return Err(SyntaxError::Empty);
@@ -77,6 +84,8 @@ pub fn first_value(bytes: &[u8]) -> Result<Json, SyntaxError> {
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// How many have been begun.
+    values: usize,
 }
 
 impl Reader<'_> {
@@ -105,6 +114,10 @@ impl Reader<'_> {
     fn value(&mut self, depth: usize) -> Result<Json, SyntaxError> {
         if depth > MAX_DEPTH {
             return Err(SyntaxError::TooDeep);
+        }
+        self.values += 1;
+        if self.values > MAX_VALUES {
+            return Err(SyntaxError::TooMany);
         }
         match self.token()? {
             b'{' => self.object(depth),
@@ -348,6 +361,18 @@ mod tests {
     fn depth_is_bounded() {
         assert_eq!(first_value(&[b'['; 1_000_000]), Err(SyntaxError::TooDeep));
         assert_eq!(error(&"{\"a\":".repeat(100_000)), "exceeded max depth");
+    }
+
+    #[test]
+    fn the_number_of_values_is_bounded() {
+        // The list is one, too.
+        let of = |count: usize| format!("[{}]", vec!["0"; count].join(","));
+        assert!(
+            matches!(first_value(of(MAX_VALUES - 1).as_bytes()), Ok(Json::Array(all)) if all.len() == MAX_VALUES - 1)
+        );
+        assert_eq!(error(&of(MAX_VALUES)), "more than 262144 values; send it in parts");
+        let object = format!("{{{}}}", vec![r#""":{}"#; MAX_VALUES].join(","));
+        assert_eq!(first_value(object.as_bytes()), Err(SyntaxError::TooMany));
     }
 
     proptest! {
