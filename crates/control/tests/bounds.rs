@@ -102,6 +102,73 @@ async fn of_each_thing_there_are_so_many_and_one_more_is_refused_with_how_many()
 }
 
 #[tokio::test]
+async fn of_what_stands_on_all_proxies_there_is_so_much_and_more_is_refused_with_how_much() {
+    // So many proxies are full.
+    const FULL: usize = 64;
+    let daemon = daemon(Compat::Better).await;
+    let toxics: Vec<String> = (0..256).map(|n| format!(r#"{{"type":"noop","name":"t{n}"}}"#)).collect();
+    let toxics = toxics.join(",");
+    let with = |name: &str, toxics: &str| {
+        let proxy = proxy(name);
+        format!(r#"{},"toxics":[{toxics}]}}"#, proxy.trim_end_matches('}'))
+    };
+    let mut proxies: Vec<String> = (0..FULL).map(|n| with(&format!("p{n}"), &toxics)).collect();
+    proxies.push(proxy("empty"));
+    daemon.done("POST", "/populate", &format!("[{}]", proxies.join(","))).await;
+    for set in 0..FULL / 4 {
+        let on = |proxy: usize| {
+            let rule = move |n: usize| format!(r#"{{"proxy":"p{proxy}","name":"f{n}","inject":"reset"}}"#);
+            (0..256).map(rule)
+        };
+        let all: Vec<String> = (4 * set..4 * set + 4).flat_map(on).collect();
+        let body = format!(r#"{{"rules":[{}]}}"#, all.join(","));
+        daemon.call_with("PUT", &format!("/v1/rules/s{set}"), &JSON, &body).await.expect(200);
+    }
+    let noop = r#"{"type":"noop","name":"more"}"#;
+    let (of_toxics, of_faults) =
+        ("there are 16384 toxics on all proxies already", "there are 16384 faults on all proxies already");
+    for (method, path, body, words) in [
+        ("POST", "/proxies/empty/toxics", noop.to_owned(), of_toxics),
+        ("POST", "/proxies", with("other", noop), of_toxics),
+        ("POST", "/populate", format!("[{}]", with("other", noop)), of_toxics),
+        ("POST", "/populate", format!("[{}]", with("empty", noop)), of_toxics),
+        ("POST", "/v1/proxies/empty/faults", r#"{"inject":"reset"}"#.to_owned(), of_faults),
+        ("PUT", "/v1/proxies/empty/faults/more", r#"{"inject":"reset"}"#.to_owned(), of_faults),
+        ("PUT", "/v1/rules/more", rules("empty", "f", 1), of_faults),
+    ] {
+        let reply = daemon.call_with(method, path, &JSON, &body).await.expect(409);
+        assert!(reply.body.contains(words), "{method} {path}: {}", reply.body);
+    }
+    // A proxy without toxics is made all the same, what is there can be changed, and what is taken away makes room.
+    daemon.done("POST", "/proxies", &proxy("plain")).await;
+    daemon.done("POST", "/populate", &format!("[{}]", with("p1", r#"{"type":"noop","name":"t1"}"#))).await;
+    daemon.call_with("PUT", "/v1/rules/s0", &JSON, &rules("p0", "f", 255)).await.expect(200);
+    daemon.call_with("PUT", "/v1/rules/more", &JSON, &rules("empty", "f", 1)).await.expect(200);
+    daemon.done("DELETE", "/proxies/p0/toxics/t0", "").await;
+    daemon.toxic("empty", noop).await;
+    daemon.end().await;
+}
+
+#[tokio::test]
+async fn the_texts_of_all_faults_are_together_no_longer_than_can_be_kept() {
+    let daemon = daemon(Compat::Better).await;
+    let body = r#"{"name":"p","upstream":"a:1","protocol":"http","enabled":false}"#;
+    daemon.call_with("POST", "/v1/proxies", &JSON, body).await.expect(201);
+    let long = "x".repeat(1_000_000);
+    let fault = format!(r#"{{"inject":{{"abort":{{"status":503,"body":"{long}"}}}}}}"#);
+    let put = |number: usize| format!("/v1/proxies/p/faults/f{number}");
+    // 32 MiB are 33 554 432 bytes.
+    for number in 0..33 {
+        daemon.call_with("PUT", &put(number), &JSON, &fault).await.expect(201);
+    }
+    let reply = daemon.call_with("PUT", &put(33), &JSON, &fault).await.expect(409);
+    assert!(reply.body.contains("33554432 is the most; take some away first"), "{}", reply.body);
+    // The place of one is enough for another.
+    daemon.call_with("PUT", &put(0), &JSON, &fault).await.expect(200);
+    daemon.end().await;
+}
+
+#[tokio::test]
 async fn a_text_that_is_kept_is_no_longer_than_anybody_can_mean_and_a_body_lists_no_more_than_there_may_be() {
     let (longest, longer) = ("x".repeat(1024), "x".repeat(1025));
     let toxic = |name: &str| format!(r#"{{"type":"noop","name":"{name}"}}"#);

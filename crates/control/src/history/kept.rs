@@ -49,7 +49,7 @@ impl Deed {
 }
 
 /// How long it is as JSON.
-fn text_len<T: Serialize>(value: &T) -> usize {
+pub(crate) fn text_len<T: Serialize>(value: &T) -> usize {
     serde_json::to_vec(value).map_or(0, |text| text.len())
 }
 

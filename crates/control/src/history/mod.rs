@@ -12,6 +12,7 @@ use murphy_core::{Demand, EdgeName, Event, EventKind, FaultId, RunClock};
 use murphy_faults::Fault;
 use murphy_scenario::Stretch;
 
+pub(crate) use self::kept::text_len;
 use self::kept::{Deed, Kept, Key, span};
 use crate::callers::Callers;
 

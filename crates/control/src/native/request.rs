@@ -8,6 +8,7 @@ use murphy_faults::{Effect, Fault, Match, Which};
 use murphy_tls::{TlsProblem, TlsSettings};
 use serde::de::DeserializeOwned;
 
+use crate::history::text_len;
 use crate::proxies::{FaultPlan, Owner, RulePlan};
 use crate::toxiproxy::LONGEST;
 
@@ -154,8 +155,9 @@ pub fn plan(wanted: Wanted, place: &str) -> Result<FaultPlan, Problem> {
     }
     match fault.on_requests(&matching, &which).unwrap_or_else(|| fault.effect()) {
         Effect::Edge(effect) => {
+            let weight = text_len(&fault) + text_len(&matching) + text_len(&which);
             let matching = Box::new(matching);
-            Ok(FaultPlan { fault, effect, directions, chance, matching, which })
+            Ok(FaultPlan { fault, effect, directions, chance, matching, which, weight })
         }
         _ => Err(Problem::Settings {
             what,

@@ -90,6 +90,17 @@ pub enum ProxyError {
         /// How many.
         most: usize,
     },
+    /// The faults of all proxies are longer together than a daemon keeps.
+    #[error(
+        "the faults on all proxies would have {bytes} bytes as JSON, and {most} is the most; take some away first, or write \
+         shorter ones"
+    )]
+    TooMuchText {
+        /// How many.
+        bytes: usize,
+        /// The most.
+        most: usize,
+    },
     /// A number of a toxic that cannot be meant.
     #[error(transparent)]
     Nonsense(#[from] Nonsense),

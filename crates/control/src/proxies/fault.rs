@@ -21,6 +21,8 @@ pub struct FaultPlan {
     pub matching: Box<Match>,
     /// Which of these it acts on.
     pub which: Which,
+    /// Bytes of what was asked for, as JSON.
+    pub weight: usize,
 }
 
 impl FaultPlan {

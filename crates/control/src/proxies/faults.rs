@@ -9,6 +9,7 @@ use crate::toxiproxy::fault_id;
 
 use super::error::ProxyError;
 use super::fault::{StandingFault, edge_id};
+use super::room;
 use super::set::Proxies;
 use super::slot::Slot;
 
@@ -110,7 +111,7 @@ impl Proxies {
         let leases = self.shared.leases.lock();
         leases.check(fault.owner.lease.as_ref())?;
         let mut slots = self.slots();
-        let slot = slots.get_mut(proxy).ok_or(ProxyError::NoProxy)?;
+        let slot = slots.get(proxy).ok_or(ProxyError::NoProxy)?;
         slot.check_protocol(proxy, &fault)?;
         let place = slot.faults.iter().position(|known| known.name == fault.name);
         match place {
@@ -120,6 +121,13 @@ impl Proxies {
             }
             _ => {}
         }
+        let new = &fault;
+        let staying = slots.iter().flat_map(|(name, slot)| {
+            let stays = move |known: &&StandingFault| name.as_str() != proxy || known.name != new.name;
+            slot.faults.iter().filter(stays)
+        });
+        room::faults(staying.map(|known| &known.plan).chain([&new.plan]))?;
+        let slot = slots.get_mut(proxy).ok_or(ProxyError::NoProxy)?;
         if let Some(running) = &slot.running {
             running.handle.set(fault.armed());
         }

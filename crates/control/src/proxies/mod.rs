@@ -5,6 +5,7 @@ mod fault;
 mod faults;
 mod leases;
 mod noted;
+mod room;
 mod rules;
 mod run;
 mod set;

@@ -10,6 +10,7 @@ use crate::events::{LiftedBy, Notice};
 use super::error::ProxyError;
 use super::fault::{FaultPlan, Owner, StandingFault};
 use super::faults::MOST_FAULTS;
+use super::room;
 use super::set::Proxies;
 
 /// One fault of a set.
@@ -53,6 +54,9 @@ impl Proxies {
             slot.check_protocol(&rule.proxy, &fault)?;
             mine.push(fault);
         }
+        let staying = slots.values().flat_map(|slot| &slot.faults);
+        let staying = staying.filter(|fault| fault.owner.set.as_ref() != Some(set)).map(|fault| &fault.plan);
+        room::faults(staying.chain(rules.iter().map(|rule| &rule.plan)))?;
         for (proxy, slot) in slots.iter_mut() {
             let new = wanted.remove(proxy.as_str()).unwrap_or_default();
             let mut lift = Vec::new();

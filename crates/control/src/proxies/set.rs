@@ -21,6 +21,7 @@ use crate::traffic::Ledger;
 
 use super::error::ProxyError;
 use super::leases::Leases;
+use super::room;
 use super::slot::Slot;
 use super::spec::{ProxyChange, ProxySpec};
 use super::toxics::MOST_TOXICS;
@@ -111,6 +112,7 @@ impl Proxies {
         };
         let _turn = self.shared.turn.lock().await;
         self.check_free(&spec.name)?;
+        self.check_room(&spec)?;
         self.add(spec, address).await
     }
 
@@ -148,6 +150,11 @@ impl Proxies {
             return Err(ProxyError::TooMany { what: "proxies", most: MOST_PROXIES });
         }
         Ok(())
+    }
+
+    /// Toxics that are put on other proxies before this one is there are not seen: there may be as many too many as one proxy may have.
+    fn check_room(&self, spec: &ProxySpec) -> Result<(), ProxyError> {
+        room::toxics(&self.slots(), &spec.name, spec.toxics.len())
     }
 
     fn check_toxics(&self, toxics: &[Toxic]) -> Result<(), ProxyError> {
@@ -220,6 +227,7 @@ impl Proxies {
         };
         let Ok(known) = self.show(&spec.name) else {
             self.check_free(&spec.name)?;
+            self.check_room(&spec)?;
             let address = start(address)?;
             return self.add(spec, address).await;
         };
@@ -227,6 +235,7 @@ impl Proxies {
         if known.upstream == spec.upstream && !self.differs(&known.listen, &spec.listen, address) {
             return if spec.toxics.is_empty() { Ok(known) } else { self.lay_toxics(&spec.name, spec.toxics) };
         }
+        self.check_room(&spec)?;
         let address = start(Ok(address))?;
         self.halt(&spec.name).await;
         self.add(spec, address).await

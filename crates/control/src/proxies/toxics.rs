@@ -4,6 +4,7 @@ use crate::events::Notice;
 use crate::toxiproxy::{Toxic, Translated, armed, fault_id, translated};
 
 use super::error::ProxyError;
+use super::room;
 use super::set::Proxies;
 use super::slot::Slot;
 use super::spec::ProxySpec;
@@ -44,13 +45,15 @@ impl Proxies {
         fill: impl FnOnce(&mut Toxic) -> Result<(), E>,
     ) -> Result<Toxic, E> {
         let mut slots = self.slots();
-        let slot = slots.get_mut(proxy).ok_or(ProxyError::NoProxy)?;
+        let slot = slots.get(proxy).ok_or(ProxyError::NoProxy)?;
         if slot.toxics.iter().any(|known| known.name == toxic.name) {
             return Err(ProxyError::ToxicExists.into());
         }
         if slot.toxics.len() >= MOST_TOXICS {
             return Err(ProxyError::TooMany { what: "toxics on this proxy", most: MOST_TOXICS }.into());
         }
+        room::toxics(&slots, proxy, slot.toxics.len() + 1)?;
+        let slot = slots.get_mut(proxy).ok_or(ProxyError::NoProxy)?;
         fill(&mut toxic)?;
         let fault = armed(&toxic, self.shared.compat).map_err(ProxyError::Nonsense)?;
         if let (Some(running), Some(fault)) = (&slot.running, fault) {
@@ -66,11 +69,15 @@ impl Proxies {
     /// connection sees a part of it.
     pub(super) fn lay_toxics(&self, proxy: &str, toxics: Vec<Toxic>) -> Result<ProxySpec, ProxyError> {
         let mut slots = self.slots();
-        let slot = slots.get_mut(proxy).ok_or(ProxyError::NoProxy)?;
+        let slot = slots.get(proxy).ok_or(ProxyError::NoProxy)?;
         let more = toxics.iter().filter(|toxic| slot.place_of(&toxic.name).is_none()).count();
         if slot.toxics.len() + more > MOST_TOXICS {
             return Err(ProxyError::TooMany { what: "toxics on this proxy", most: MOST_TOXICS });
         }
+        if more > 0 {
+            room::toxics(&slots, proxy, slot.toxics.len() + more)?;
+        }
+        let slot = slots.get_mut(proxy).ok_or(ProxyError::NoProxy)?;
         let (mut gone, mut faults) = (Vec::new(), Vec::new());
         for toxic in &toxics {
             match armed(toxic, self.shared.compat).map_err(ProxyError::Nonsense)? {

@@ -77,7 +77,8 @@ impl Refusal {
                 | ProxyError::FaultExists
                 | ProxyError::RuleTaken { .. }
                 | ProxyError::LeaseHeld
-                | ProxyError::TooMany { .. } => StatusCode::CONFLICT,
+                | ProxyError::TooMany { .. }
+                | ProxyError::TooMuchText { .. } => StatusCode::CONFLICT,
                 // Only the native API can ask for such a fault; it answers as to any setting that cannot be meant.
                 ProxyError::NotHttp { .. } | ProxyError::NotTls { .. } | ProxyError::Tls { .. } => {
                     StatusCode::UNPROCESSABLE_ENTITY
