@@ -23,6 +23,7 @@ use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::answers::Answers;
 use crate::native::{Answer, NativeApi};
 use crate::toxiproxy::Api;
 
@@ -30,6 +31,7 @@ use crate::toxiproxy::Api;
 pub(crate) struct Apis {
     pub(crate) toxiproxy: Api,
     pub(crate) native: NativeApi,
+    pub(crate) answers: Answers,
 }
 
 /// Connections of clients at a time; the next ones wait in the listener's queue. More than those who may stay for good: each lease may
@@ -162,13 +164,14 @@ where
 
 impl Apis {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
-        if NativeApi::owns(request.uri().path()) {
+        let answer = if NativeApi::owns(request.uri().path()) {
             Box::pin(self.native.answer(request)).await
         } else if let Some(refusal) = self.native.turns_away(request.headers()) {
             refusal
         } else {
             Box::pin(self.toxiproxy.answer(request)).await.map(BodyExt::boxed_unsync)
-        }
+        };
+        self.answers.admit(answer)
     }
 }
 
@@ -261,7 +264,7 @@ mod tests {
         let guard = Guard::new(Ipv4Addr::LOCALHOST.into(), Reach::Proxies, None).unwrap();
         let toxiproxy = Api::new(proxies.clone(), compat, MetricsChoice::default(), seed);
         let native = NativeApi::new(proxies, events.clone(), guard, None);
-        (Arc::new(Apis { toxiproxy, native }), events)
+        (Arc::new(Apis { toxiproxy, native, answers: Answers::default() }), events)
     }
 
     /// Asks for something; the client's end and the daemon's.

@@ -3,6 +3,7 @@
 //! Every answer comes within a bounded time. Nothing here waits for a connection, a dependency or a dead peer with a
 //! lock held, and no request can end the daemon.
 
+mod answers;
 mod bodies;
 mod callers;
 mod client;

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::answers::Answers;
 use crate::clients::{Apis, Clients, Tasks};
 use crate::containers::{Base, ContainerFaults, NotTakenBack};
 use crate::events::Events;
@@ -124,7 +125,7 @@ impl Server {
             containers.map(|base| ContainerFaults::new(base, seed, events.clone(), proxies.book()));
         let toxiproxy = Api::new(proxies.clone(), compat, metrics, seed);
         let native = NativeApi::new(proxies.clone(), events.clone(), guard, containers.clone());
-        let apis = Arc::new(Apis { toxiproxy, native });
+        let apis = Arc::new(Apis { toxiproxy, native, answers: Answers::default() });
         Ok(Server { listener, address, proxies, apis, events, demand, recorder, recording, made, containers })
     }
 

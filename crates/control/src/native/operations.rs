@@ -92,8 +92,8 @@ pub struct Operation {
     pub refusals: &'static [u16],
 }
 
-/// Statuses that every operation has: no token, not allowed.
-pub const COMMON_REFUSALS: &[u16] = &[401, 403];
+/// Statuses that every operation has: no token, not allowed, no room for a large answer.
+pub const COMMON_REFUSALS: &[u16] = &[401, 403, 503];
 
 /// A body may be too long, of another type, not JSON, or not meant.
 const BODY: &[u16] = &[400, 404, 409, 413, 415, 422];
