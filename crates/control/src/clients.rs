@@ -3,10 +3,9 @@
 //! None may keep its place for nothing: one that does not ask in time is put away, and so is one that takes nothing of what it is sent.
 //! One that reads slowly, or listens to a stream on which little happens, is neither.
 
-use std::io::{self, IoSlice};
-use std::pin::{Pin, pin};
+use std::io;
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http_body_util::BodyExt;
@@ -16,15 +15,15 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::answers::Answers;
 use crate::native::{Answer, NativeApi};
+use crate::taken::{TAKING, Taken};
 use crate::toxiproxy::Api;
 
 /// What is answered, by whom.
@@ -39,9 +38,7 @@ pub(crate) struct Apis {
 const CLIENTS: usize = 2048;
 /// How long a client may take for the head of a request; also how long an idle connection is kept.
 const HEAD: Duration = Duration::from_secs(60);
-/// How long a client may take nothing of what is sent to it. Its kernel and ours take some of it for it before that begins.
-const TAKING: Duration = Duration::from_secs(60);
-/// What our kernel takes for it. There is room for more only when a third of that has gone, and by itself it would take some megabytes:
+/// What our kernel takes for a client that has not taken it. There is room for more only when a third of that has gone, and by itself it would take some megabytes:
 /// a client that reads slowly, but reads, must be seen to do so.
 const UNTAKEN: usize = 64 * 1024;
 /// Whose head has more of it is refused; of a body hardly more is read at a time. A read may go beyond it once.
@@ -70,13 +67,6 @@ pub(crate) struct Tasks {
     stop: CancellationToken,
     /// What is under way is given up.
     cut: CancellationToken,
-}
-
-/// A connection that breaks when its other end takes nothing for too long.
-struct Taken<S> {
-    stream: S,
-    /// Until when what is to be sent may wait; nothing while it need not.
-    waits: Option<Pin<Box<Sleep>>>,
 }
 
 impl Clients {
@@ -153,7 +143,7 @@ where
             .header_read_timeout(HEAD)
             .max_buf_size(READ)
             .title_case_headers(true)
-            .serve_connection(TokioIo::new(Taken { stream, waits: None }), service)
+            .serve_connection(TokioIo::new(Taken::new(stream)), service)
     );
     tokio::select! {
         _ = connection.as_mut() => return,
@@ -172,56 +162,6 @@ impl Apis {
             Box::pin(self.toxiproxy.answer(request)).await.map(BodyExt::boxed_unsync)
         };
         self.answers.admit(answer)
-    }
-}
-
-impl<S> Taken<S> {
-    /// What came of a write, or its end.
-    fn within<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.waits = None;
-            return written;
-        }
-        let waits = self.waits.get_or_insert_with(|| Box::pin(tokio::time::sleep(TAKING)));
-        waits.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Taken<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Taken<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.within(written, cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
-        self.within(written, cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

@@ -17,6 +17,7 @@ mod metrics;
 mod native;
 mod proxies;
 mod server;
+mod taken;
 mod toxiproxy;
 mod traffic;
 
