@@ -38,8 +38,10 @@ pub(crate) struct Apis {
 const CLIENTS: usize = 2048;
 /// How long a client may take for the head of a request; also how long an idle connection is kept.
 const HEAD: Duration = Duration::from_secs(60);
-/// What our kernel takes for a client that has not taken it. There is room for more only when a third of that has gone, and by itself it would take some megabytes:
-/// a client that reads slowly, but reads, must be seen to do so.
+/// The same for those who come when more than half of the places are taken: those who ask for nothing must not keep the others waiting.
+const CROWDED_HEAD: Duration = Duration::from_secs(10);
+/// What our kernel takes for a client that has not taken it. There is room for more only when a third of that has gone, and by itself it
+/// would take some megabytes: a client that reads slowly, but reads, must be seen to do so.
 const UNTAKEN: usize = 64 * 1024;
 /// Whose head has more of it is refused; of a body hardly more is read at a time. A read may go beyond it once.
 const READ: usize = 64 * 1024;
@@ -57,6 +59,7 @@ impl Default for Clients {
 pub(crate) struct Client<S> {
     stream: S,
     place: OwnedSemaphorePermit,
+    head: Duration,
 }
 
 /// The tasks of all clients and of what they asked for. Cheap to clone.
@@ -75,7 +78,12 @@ impl Clients {
         // Nobody closes the semaphore.
         let place = Arc::clone(&self.0).acquire_owned().await.map_err(io::Error::other)?;
         let (stream, _) = listener.accept().await?;
-        Ok(Client { stream, place })
+        Ok(Client { stream, place, head: self.head() })
+    }
+
+    /// How long the last one who came may take for the head of a request.
+    fn head(&self) -> Duration {
+        if self.0.available_permits() < CLIENTS / 2 { CROWDED_HEAD } else { HEAD }
     }
 }
 
@@ -119,7 +127,7 @@ async fn converse<S>(client: Client<S>, apis: Arc<Apis>, tasks: Tasks)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Client { stream, place } = client;
+    let Client { stream, place, head } = client;
     // What is asked for keeps the place, too: who asks and goes, again and again, has no more under way than one that stays.
     let place = Arc::new(place);
     let Tasks { tracker, stop, cut } = tasks;
@@ -140,7 +148,7 @@ where
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD)
+            .header_read_timeout(head)
             .max_buf_size(READ)
             .title_case_headers(true)
             .serve_connection(TokioIo::new(Taken::new(stream)), service)
@@ -190,7 +198,8 @@ mod tests {
 
     /// The daemon's end of a connection, with a place for it.
     fn placed<S>(clients: &Clients, stream: S) -> Client<S> {
-        Client { stream, place: Arc::clone(&clients.0).try_acquire_owned().unwrap() }
+        let place = Arc::clone(&clients.0).try_acquire_owned().unwrap();
+        Client { stream, place, head: clients.head() }
     }
 
     fn alone<S>(stream: S) -> Client<S> {
@@ -235,6 +244,24 @@ mod tests {
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_for_nothing_goes_after_its_time_and_sooner_where_places_are_few() {
+        for (others, time) in [(0, HEAD), (CLIENTS / 2 - 1, HEAD), (CLIENTS / 2, CROWDED_HEAD)] {
+            let clients = Clients::default();
+            let others = u32::try_from(others).unwrap();
+            let _others = Arc::clone(&clients.0).try_acquire_many_owned(others).unwrap();
+            for sent in
+                ["", "GET /version HTTP/1.1\r\nHo", "GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n"]
+            {
+                let (mut client, server) = tokio::io::duplex(4096);
+                client.write_all(sent.as_bytes()).await.unwrap();
+                let begun = Instant::now();
+                converse(placed(&clients, server), apis().0, tasks()).await;
+                assert_eq!(begun.elapsed().as_secs(), time.as_secs(), "{others} others, {sent:?}");
+            }
+        }
+    }
+
     #[tokio::test]
     async fn who_asks_and_goes_keeps_its_place_until_that_is_done() {
         let (clients, tasks) = (Clients::default(), tasks());
@@ -268,7 +295,7 @@ mod tests {
     async fn a_machine_that_has_gone_is_not_waited_for_longer_than_one_that_takes_nothing() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let Client { stream, place: _place } = Clients::default().accept(&listener).await.unwrap();
+        let Client { stream, place: _place, .. } = Clients::default().accept(&listener).await.unwrap();
         prepare(&stream);
         assert_eq!(SockRef::from(&stream).tcp_user_timeout().unwrap(), Some(TAKING));
     }
@@ -277,7 +304,7 @@ mod tests {
     async fn the_kernel_keeps_little_of_what_a_client_has_not_taken() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let Client { stream, place: _place } = Clients::default().accept(&listener).await.unwrap();
+        let Client { stream, place: _place, .. } = Clients::default().accept(&listener).await.unwrap();
         prepare(&stream);
         // The kernel doubles it, for what it needs for itself.
         let kept = SockRef::from(&stream).send_buffer_size().unwrap();
