@@ -1,6 +1,7 @@
 //! What can be typed for the daemon and its client. Names and short forms are those of Toxiproxy's own programs.
 
 use std::ffi::OsString;
+use std::num::ParseIntError;
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
@@ -23,7 +24,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "MURPHY_CONFIG", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub config: Option<PathBuf>,
     /// Root of all random choices: the same seed and order of connections, the same choices. Random if left out
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = signed_seed)]
     pub seed: Option<Seed>,
     /// Serve the proxies' counters on /metrics
     #[arg(long)]
@@ -173,6 +174,15 @@ fn attribute(text: &str) -> Result<(String, f64), String> {
     }
 }
 
+/// Toxiproxy's seed is a signed number; a negative one is the root with its bits.
+fn signed_seed(text: &str) -> Result<Seed, ParseIntError> {
+    if text.starts_with('-') {
+        text.parse::<i64>().map(|seed| Seed(seed.cast_unsigned()))
+    } else {
+        text.parse()
+    }
+}
+
 /// What a word of Toxiproxy's is here.
 enum Meant {
     AsWritten,
@@ -288,6 +298,28 @@ mod tests {
             ("murphy -port serve", "murphy -port serve"),
         ] {
             assert_eq!(dashes(typed), meant);
+        }
+    }
+
+    #[test]
+    fn a_seed_may_be_any_number_of_toxiproxys_and_any_root() {
+        let seed = |typed: &str| {
+            let words = with_go_flags(format!("murphy serve {typed}").split(' ').map(OsString::from));
+            match Cli::try_parse_from(words).map(|cli| cli.command) {
+                Ok(Command::Serve(args)) => args.seed,
+                _ => None,
+            }
+        };
+        for (typed, root) in [
+            ("-seed -5", u64::MAX - 4),
+            ("-seed=-9223372036854775808", 1 << 63),
+            ("--seed 7", 7),
+            ("--seed=18446744073709551615", u64::MAX),
+        ] {
+            assert_eq!(seed(typed), Some(Seed(root)), "{typed}");
+        }
+        for typed in ["-seed=-9223372036854775809", "-seed=-x", "-seed=18446744073709551616"] {
+            assert_eq!(seed(typed), None, "{typed}");
         }
     }
 
