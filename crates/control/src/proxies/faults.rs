@@ -91,8 +91,10 @@ impl Proxies {
 
     /// One fault.
     pub fn fault(&self, proxy: &str, name: &str) -> Result<(StandingFault, Tally), ProxyError> {
-        let all = self.faults(proxy)?;
-        all.into_iter().find(|(fault, _)| fault.name.as_str() == name).ok_or(ProxyError::NoFault)
+        let slots = self.slots();
+        let slot = slots.get(proxy).ok_or(ProxyError::NoProxy)?;
+        let fault = slot.faults.iter().find(|fault| fault.name.as_str() == name);
+        fault.map(|fault| (fault.clone(), slot.tally(fault))).ok_or(ProxyError::NoFault)
     }
 
     /// Puts a fault on a proxy, for open connections too; its name must be free.
