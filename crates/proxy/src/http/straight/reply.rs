@@ -93,18 +93,10 @@ fn parse<'b>(
     };
     let said = Said { version, status, reason: response.reason.unwrap_or(""), headers: response.headers };
     let raw = &bytes[..length];
-    let as_it_came = framing.keeps == Keeps::AsItCame
-        && status >= 200
-        && raw.starts_with(b"HTTP")
-        && has_plain_lines(raw)
-        && !said.headers.iter().any(is_folded);
+    let as_it_came =
+        framing.keeps == Keeps::AsItCame && status >= 200 && raw.starts_with(b"HTTP") && has_plain_lines(raw);
     let anew = (!as_it_came).then(|| said.anew(framing.keeps));
     Ok(Read::Head(Head { status, length, anew, extent: framing.extent, behind: framing.behind }))
-}
-
-/// A value that goes over several lines.
-fn is_folded(header: &Header<'_>) -> bool {
-    header.value.contains(&b'\n')
 }
 
 /// What becomes of the headers that say where the body ends.
@@ -311,6 +303,21 @@ mod tests {
         assert_eq!(anew(none), "HTTP/1.1 304 Not Modified\r\nETag: a\r\n\r\n");
         let folded = b"HTTP/1.1 200 OK\r\nX-Fold: one\r\n \t two\r\nContent-Length: 0\r\n\r\n";
         assert_eq!(anew(folded), "HTTP/1.1 200 OK\r\nX-Fold: one two\r\nContent-Length: 0\r\n\r\n");
+        // A break before a value or behind it, of which the value has no trace.
+        for (odd, wanted) in [
+            (&b"HTTP/1.1 200 OK\r\nContent-Length:\r\n 5\r\n\r\n"[..], plain),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\t\r\n\r\n", plain),
+            (
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n chunked\r\n\r\n",
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            ),
+            (
+                b"HTTP/1.1 200 OK\r\nX-Empty:\r\n \r\nContent-Length: 5\r\n\r\n",
+                "HTTP/1.1 200 OK\r\nX-Empty: \r\nContent-Length: 5\r\n\r\n",
+            ),
+        ] {
+            assert_eq!(anew(odd), wanted, "{}", odd.escape_ascii());
+        }
         for bad in [
             &b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n"[..],
             b"HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\n",

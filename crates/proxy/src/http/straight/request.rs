@@ -127,12 +127,17 @@ pub(super) fn length(value: &[u8]) -> Option<u64> {
     str::from_utf8(value).ok().filter(|_| digits)?.parse().ok()
 }
 
-/// True if each line ends with CR and LF.
+/// True if each line ends with CR and LF, and none goes on in the next one. The parser does not tell of each that does: where a line
+/// breaks before its value or behind it, the value has no trace of that.
 pub(super) fn has_plain_lines(head: &[u8]) -> bool {
     let mut before = 0;
     head.iter().all(|byte| {
         let before = std::mem::replace(&mut before, *byte);
-        *byte != b'\n' || before == b'\r'
+        match *byte {
+            b'\n' => before == b'\r',
+            b' ' | b'\t' => before != b'\n',
+            _ => true,
+        }
     })
 }
 
