@@ -5,7 +5,8 @@
 
 use std::ops::Range;
 
-/// The most bytes of one body that stay behind. What has more is no body.
+/// The most bytes of extensions and of trailers that one body has. What has more is no body. Space behind a size does not count: some
+/// servers write each of their sizes to one width.
 const LEFT_BEHIND: usize = 16 * 1024;
 
 /// Where in the body the next byte stands.
@@ -94,7 +95,9 @@ impl Chunks {
                         pass(begun..index);
                     }
                     begun = index + 1;
-                    self.left_behind += 1;
+                    if !matches!(self.at, At::Space(_)) {
+                        self.left_behind += 1;
+                    }
                     if self.left_behind > LEFT_BEHIND {
                         return Err(NoChunks);
                     }
@@ -218,6 +221,14 @@ mod tests {
         assert_eq!(passed([&endless[..]]), Err(NoChunks));
         let endless = [&b"5;"[..], "a".repeat(LEFT_BEHIND + 1).as_bytes()].concat();
         assert_eq!(passed([&endless[..]]), Err(NoChunks));
+    }
+
+    #[test]
+    fn sizes_in_a_column_of_their_own_are_chunks_for_as_long_as_they_come() {
+        let body = ["5     \r\nhello\r\n".repeat(LEFT_BEHIND).as_str(), "0     \r\n\r\n"].concat();
+        let (on, read) = passed([body.as_bytes()]).unwrap();
+        assert_eq!(read, Some(body.len()));
+        assert!(on == ["5\r\nhello\r\n".repeat(LEFT_BEHIND).as_str(), "0\r\n\r\n"].concat().as_bytes());
     }
 
     #[test]
