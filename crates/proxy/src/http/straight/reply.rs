@@ -121,7 +121,7 @@ struct Framing {
 impl Framing {
     /// In the order of RFC 9112, section 6.3. `None` if readers would not agree.
     fn of(headers: &[Header<'_>], version: u8, status: u16, wants: Wants) -> Option<Framing> {
-        let mut behind = if version == 0 { Behind::Nothing } else { Behind::More };
+        let (mut keeps_alive, mut closes) = (version > 0, false);
         let (mut lengths, mut length_lines, mut said) = (0, 0, None);
         let (mut codings, mut chunked_at) = (0, None);
         for Header { name, value } in headers {
@@ -129,11 +129,8 @@ impl Framing {
             match name.len() {
                 10 if name.eq_ignore_ascii_case("connection") => {
                     for option in parts() {
-                        if option.eq_ignore_ascii_case(b"close") {
-                            behind = Behind::Nothing;
-                        } else if version == 0 && option.eq_ignore_ascii_case(b"keep-alive") {
-                            behind = Behind::More;
-                        }
+                        closes |= option.eq_ignore_ascii_case(b"close");
+                        keeps_alive |= option.eq_ignore_ascii_case(b"keep-alive");
                     }
                 }
                 14 if name.eq_ignore_ascii_case("content-length") => {
@@ -178,9 +175,9 @@ impl Framing {
             (Extent::Rest, Keeps::AsItCame)
         };
         let extent = if wants == Wants::Head { Extent::Bytes(0) } else { extent };
-        if extent == Extent::Rest {
-            behind = Behind::Nothing;
-        }
+        // To close is the last word, wherever it stands.
+        let goes_on = keeps_alive && !closes && extent != Extent::Rest;
+        let behind = if goes_on { Behind::More } else { Behind::Nothing };
         Some(Framing { extent, behind, keeps })
     }
 }
@@ -267,6 +264,11 @@ mod tests {
                 b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\n",
                 Extent::Bytes(5),
                 Behind::More,
+            ),
+            (
+                b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: close, keep-alive\r\n\r\n",
+                Extent::Bytes(5),
+                Behind::Nothing,
             ),
             (b"HTTP/1.1 204 No Content\r\n\r\n", Extent::Bytes(0), Behind::More),
         ] {
