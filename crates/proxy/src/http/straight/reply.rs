@@ -122,7 +122,8 @@ impl Framing {
     /// In the order of RFC 9112, section 6.3. `None` if readers would not agree.
     fn of(headers: &[Header<'_>], version: u8, status: u16, wants: Wants) -> Option<Framing> {
         let (mut keeps_alive, mut closes) = (version > 0, false);
-        let (mut lengths, mut length_lines, mut said) = (0, 0, None);
+        let has_none = status < 200 || matches!(status, 204 | 304);
+        let (mut lengths, mut length_lines, mut said) = (0, 0, None::<u64>);
         let (mut codings, mut chunked_at) = (0, None);
         for Header { name, value } in headers {
             let parts = || value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
@@ -136,11 +137,12 @@ impl Framing {
                 14 if name.eq_ignore_ascii_case("content-length") => {
                     length_lines += 1;
                     for part in parts() {
-                        let length = length(part)?;
-                        if said.is_some_and(|said| said != length) {
+                        let here = length(part);
+                        // Where there is no body, nobody cuts by it, and it does not pass.
+                        if !has_none && (here.is_none() || said.is_some_and(|said| Some(said) != here)) {
                             return None;
                         }
-                        said = Some(length);
+                        said = said.or(here);
                         lengths += 1;
                     }
                 }
@@ -155,7 +157,6 @@ impl Framing {
                 _ => {}
             }
         }
-        let has_none = status < 200 || matches!(status, 204 | 304);
         let has_framing = lengths > 0 || codings > 0;
         let (extent, keeps) = if has_none {
             // What it says of one speaks of another answer.
@@ -303,6 +304,10 @@ mod tests {
         assert_eq!(head(both).extent, Extent::Chunks);
         let none = b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nETag: a\r\n\r\n";
         assert_eq!(anew(none), "HTTP/1.1 304 Not Modified\r\nETag: a\r\n\r\n");
+        for length in ["", "none", "5\r\nContent-Length: 6"] {
+            let none = format!("HTTP/1.1 204 No Content\r\nContent-Length: {length}\r\n\r\n");
+            assert_eq!(anew(none.as_bytes()), "HTTP/1.1 204 No Content\r\n\r\n", "{length}");
+        }
         let folded = b"HTTP/1.1 200 OK\r\nX-Fold: one\r\n \t two\r\nContent-Length: 0\r\n\r\n";
         assert_eq!(anew(folded), "HTTP/1.1 200 OK\r\nX-Fold: one two\r\nContent-Length: 0\r\n\r\n");
         // A break before a value or behind it, of which the value has no trace.
