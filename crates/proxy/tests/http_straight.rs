@@ -3,7 +3,7 @@
 
 mod support;
 
-use murphy_core::{Answerer, Directions, ExchangeEnd, Side};
+use murphy_core::{Answerer, Directions, EventKind, ExchangeEnd, Side};
 use murphy_faults::{Effect, Fault, Match, Which};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -135,17 +135,51 @@ async fn a_body_that_ends_with_its_connection_ends_so_and_a_broken_one_is_broken
 }
 
 #[tokio::test]
-async fn an_answer_before_the_end_of_its_request_arrives_and_is_the_last() {
+async fn the_rest_of_a_request_that_is_answered_already_goes_on_and_then_the_next_one() {
     let (stage, mut caller, mut service) = pair().await;
-    caller.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf").await.unwrap();
-    head(&mut service).await.unwrap();
-    service.write_all(FINE).await.unwrap();
-    let (answer, ended) = converse(&mut caller, b"").await;
-    assert_eq!((answer.as_slice(), ended.is_ok()), (FINE, true));
+    for _ in 0..2 {
+        caller.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf").await.unwrap();
+        head(&mut service).await.unwrap();
+        service.write_all(FINE).await.unwrap();
+        exactly(&mut caller, FINE, "an early answer").await;
+        caller.write_all(b"behind").await.unwrap();
+        exactly(&mut service, b"halfbehind", "a body").await;
+    }
     drop(caller);
     stage.empty().await;
-    let told = calls(stage).await.remove(0);
-    assert_eq!((told.end, told.status), (ExchangeEnd::Answered, Some(200)));
+    let events = stage.finish().await;
+    let is_unheard = events.iter().any(|event| matches!(event.kind, EventKind::Exchange { .. }));
+    assert!(!is_unheard, "the rest of a request asks for nothing");
+    let told: Vec<_> = events
+        .into_iter()
+        .filter_map(|event| match event.kind {
+            EventKind::Request(call) => Some((call.end, call.status)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [(ExchangeEnd::Answered, Some(200)); 2]);
+}
+
+#[tokio::test]
+async fn an_answer_before_the_end_of_its_request_is_the_last_if_its_service_ends_behind_it() {
+    for says_so in [false, true] {
+        let (stage, mut caller, mut service) = pair().await;
+        caller.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf").await.unwrap();
+        head(&mut service).await.unwrap();
+        exactly(&mut service, b"half", "half a body").await;
+        let answer: &[u8] = match says_so {
+            false => FINE,
+            true => b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello",
+        };
+        service.write_all(answer).await.unwrap();
+        let service = says_so.then_some(service);
+        let (heard, ended) = converse(&mut caller, b"").await;
+        assert_eq!((heard.as_slice(), ended.is_ok()), (answer, true));
+        drop((caller, service));
+        stage.empty().await;
+        let told = calls(stage).await.remove(0);
+        assert_eq!((told.end, told.status), (ExchangeEnd::Answered, Some(200)));
+    }
 }
 
 #[tokio::test]

@@ -36,6 +36,8 @@ enum Answer {
     Rest,
     /// Nothing.
     Over,
+    /// Nothing, and all of it has been handed over.
+    Told,
 }
 
 /// Whether the dependency takes the rest of a request.
@@ -76,14 +78,24 @@ impl Call {
 
     /// True if all of the answer has come.
     pub(super) fn is_answered(&self) -> bool {
-        matches!(self.answer, Answer::Over)
+        matches!(self.answer, Answer::Over | Answer::Told)
     }
 
-    /// The answer has been handed over.
-    pub(super) fn finish(&mut self) -> Behind {
-        self.ticket.finish();
-        // Who answers before the end of a request need not read on.
-        if self.has_unsent() { Behind::Nothing } else { self.behind }
+    /// The answer has been handed over. False if that was known.
+    pub(super) fn finish(&mut self) -> bool {
+        let is_new = !matches!(std::mem::replace(&mut self.answer, Answer::Told), Answer::Told);
+        if is_new {
+            self.ticket.finish();
+        }
+        is_new
+    }
+
+    /// What may follow on this connection.
+    pub(super) fn behind(&self) -> Behind {
+        match self.takes {
+            Takes::All => self.behind,
+            Takes::Nothing => Behind::Nothing,
+        }
     }
 
     /// Passes bytes of the request on, and keeps what is not taken.
@@ -131,11 +143,17 @@ impl Call {
         with_scratch(|scratch| {
             let room = usize::try_from(self.unsent).unwrap_or(usize::MAX).min(scratch.len());
             let mut buf = ReadBuf::new(&mut scratch[..room]);
-            match near.lock().poll_read(cx, &mut buf) {
+            let mut wire = near.lock();
+            match wire.poll_read(cx, &mut buf) {
                 Poll::Pending => return Ok(Turn::Rests),
                 Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
                 Poll::Ready(_) => return Err(Goes::CallerLeft),
             }
+            if self.is_answered() {
+                // The rest of a request that the books have closed is not the beginning of the next one.
+                wire.asked = None;
+            }
+            drop(wire);
             self.unsent -= buf.filled().len() as u64;
             self.pass(buf.filled(), far, to_far, cx);
             Ok(Turn::Moved)
@@ -265,7 +283,7 @@ impl Call {
                 going.end = bytes.len();
                 here
             }
-            Answer::Head | Answer::Over => 0,
+            Answer::Head | Answer::Over | Answer::Told => 0,
         };
         caller.say(&bytes[going])?;
         if self.is_answered() && read < here {

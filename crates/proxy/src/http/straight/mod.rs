@@ -136,17 +136,25 @@ impl Straight {
             false => Turn::Rests,
         };
         if call.is_answered() && self.to_near.is_empty() {
-            let behind = call.finish();
-            // The books tell the end of one request from the beginning of the next.
-            near.lock().settle();
-            return match behind {
-                Behind::More if self.to_far.is_empty() => {
+            if call.finish() {
+                // The books tell the end of one request from the beginning of the next.
+                near.lock().settle();
+            }
+            let is_sent = !call.has_unsent() && self.to_far.is_empty();
+            match call.behind() {
+                Behind::Nothing => return Err(Goes::Over),
+                Behind::More if is_sent => {
                     self.call = None;
-                    Ok(Turn::Moved)
+                    return Ok(Turn::Moved);
                 }
-                // Who answers before the whole request was sent has not read it.
-                Behind::More | Behind::Nothing => Err(Goes::Over),
-            };
+                // Who answers before it has the whole request may take the rest of it, and then the next one. All that it may say
+                // before that is that it ends.
+                Behind::More => {
+                    if let Some(goes) = self.listen_to_idle(cx) {
+                        return Err(goes);
+                    }
+                }
+            }
         }
         Ok(if asked == Turn::Moved || heard == Turn::Moved { Turn::Moved } else { Turn::Rests })
     }
