@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::time::{Duration, Instant};
+
 use murphy_core::{Answerer, Directions, EventKind, ExchangeEnd, Side};
 use murphy_faults::{Effect, Fault, Match, Which};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -180,6 +182,22 @@ async fn an_answer_before_the_end_of_its_request_is_the_last_if_its_service_ends
         let told = calls(stage).await.remove(0);
         assert_eq!((told.end, told.status), (ExchangeEnd::Answered, Some(200)));
     }
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_an_idle_connection_is_said_goodbye_to_as_late_as_a_fault_will() {
+    let upstream = canned(FINE).await;
+    let stage = http_stage(upstream.address).await;
+    let mut caller = stage.dial().await;
+    assert_eq!(status(&ask(&mut caller, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.0), 200);
+    let fault: Fault = serde_yaml::from_str("slow-close: 200ms").unwrap();
+    let Effect::Edge(effect) = fault.effect() else { panic!("it sits on edges") };
+    stage.handle.arm(armed("f", effect, Directions::ToClient));
+    let left = Instant::now();
+    caller.shutdown().await.unwrap();
+    let (rest, ended) = converse(&mut caller, b"").await;
+    assert_eq!((rest.as_slice(), ended.is_ok()), (&b""[..], true));
+    assert!(left.elapsed() >= Duration::from_millis(200), "{:?}", left.elapsed());
 }
 
 #[tokio::test]

@@ -175,11 +175,19 @@ impl Straight {
         }
         with_scratch(|scratch| {
             let mut buf = ReadBuf::new(scratch);
-            match near.lock().poll_read(cx, &mut buf) {
+            let mut wire = near.lock();
+            match wire.poll_read(cx, &mut buf) {
                 Poll::Pending => return Ok(Turn::Rests),
                 Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
-                Poll::Ready(_) => return Err(Goes::CallerLeft),
+                Poll::Ready(read) => {
+                    // With nothing under way it is said goodbye to, past the faults that act on a goodbye. It may have gone already.
+                    if read.is_ok() && self.asked.is_empty() {
+                        let _ = wire.finish();
+                    }
+                    return Err(Goes::CallerLeft);
+                }
             }
+            drop(wire);
             if self.asked.is_empty() {
                 return self.begin(buf.filled(), cx);
             }
