@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use support::http::{ask, calls, canned, converse, head, http_stage, status};
-use support::{Stage, armed, reset, within};
+use support::{Stage, armed, fault, reset, within};
 
 const FINE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
@@ -213,4 +213,25 @@ async fn chunks_that_are_none_end_the_connection_behind_the_good_ones() {
     stage.empty().await;
     let told = calls(stage).await.remove(0);
     assert_eq!((told.end, told.by), (ExchangeEnd::Failed, Some(Side::Upstream)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn an_answer_right_behind_an_edit_of_what_stands_does_not_pass_it() {
+    let (stage, mut caller, mut service) = pair().await;
+    let late: Fault = serde_yaml::from_str("latency: 1h").unwrap();
+    caller.write_all(b"G").await.unwrap();
+    for round in 0..400 {
+        caller.write_all(b"ET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        within("a request", head(&mut service)).await.unwrap();
+        let Effect::Edge(effect) = late.effect() else { panic!("it sits on edges") };
+        // Has the connection look while the faults change.
+        caller.write_all(b"G").await.unwrap();
+        stage.handle.arm(armed("f", effect, Directions::ToClient));
+        service.write_all(FINE).await.unwrap();
+        // That nothing comes cannot be waited for.
+        let early = tokio::time::timeout(Duration::from_millis(3), caller.read_u8()).await;
+        assert!(early.is_err(), "in round {round}");
+        stage.handle.lift(&fault("f")).unwrap();
+        exactly(&mut caller, FINE, "an answer").await;
+    }
 }

@@ -8,9 +8,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use murphy_core::Answerer;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::sync::watch;
 
 use super::chunks::{Chunks, NoChunks};
 use super::reply::{self, Extent, Head};
@@ -22,6 +23,7 @@ use crate::http::hand_made::{bad_gateway, written};
 use crate::http::hub::{Hub, Ticket};
 use crate::http::upstream::UpstreamIo;
 use crate::scratch::with_scratch;
+use crate::shared::State;
 
 /// What is still to come of an answer.
 #[derive(Debug)]
@@ -54,6 +56,8 @@ pub(super) struct Call {
     /// Of its body, what the caller has not sent yet.
     unsent: u64,
     takes: Takes,
+    /// What was heard when there was an edit of the faults that the connection does not know of: it waits until it does.
+    late: Bytes,
     /// The beginning of the answer's head.
     said: BytesMut,
     answer: Answer,
@@ -68,8 +72,8 @@ impl Call {
         let ticket = Ticket::new(Arc::clone(hub), told);
         ticket.note(|call| call.reached = true);
         let (wants, behind) = (plain.wants(), plain.behind);
-        let (said, answer) = (BytesMut::new(), Answer::Head);
-        Call { ticket, wants, unsent, takes: Takes::All, said, answer, behind }
+        let (late, said, answer) = (Bytes::new(), BytesMut::new(), Answer::Head);
+        Call { ticket, wants, unsent, takes: Takes::All, late, said, answer, behind }
     }
 
     pub(super) fn has_unsent(&self) -> bool {
@@ -166,8 +170,13 @@ impl Call {
         near: &ClientIo,
         far: &mut UpstreamIo,
         to_near: &mut BytesMut,
+        edits: &watch::Receiver<State>,
         cx: &mut Context<'_>,
     ) -> Turned {
+        if !self.late.is_empty() {
+            let late = std::mem::take(&mut self.late);
+            return self.heard(&late, &mut Caller { near, to_near, cx });
+        }
         with_scratch(|scratch| {
             let mut buf = ReadBuf::new(scratch);
             match Pin::new(far).poll_read(cx, &mut buf) {
@@ -179,15 +188,24 @@ impl Call {
                 }
                 Poll::Ready(_) => return Err(Goes::Lost),
             }
-            let mut caller = Caller { near, to_near, cx };
-            if self.said.is_empty() {
-                return self.take(buf.filled(), 0, &mut caller);
+            if edits.has_changed().unwrap_or(false) {
+                // Who said it may know of the edit, which wakes the task.
+                self.late = Bytes::copy_from_slice(buf.filled());
+                return Ok(Turn::Rests);
             }
-            let mut said = std::mem::take(&mut self.said);
-            let seen = said.len();
-            said.extend_from_slice(buf.filled());
-            self.take(&said, seen, &mut caller)
+            self.heard(buf.filled(), &mut Caller { near, to_near, cx })
         })
+    }
+
+    /// Takes these bytes behind those of a head that has no end yet.
+    fn heard(&mut self, bytes: &[u8], caller: &mut Caller<'_, '_>) -> Turned {
+        if self.said.is_empty() {
+            return self.take(bytes, 0, caller);
+        }
+        let mut said = std::mem::take(&mut self.said);
+        let seen = said.len();
+        said.extend_from_slice(bytes);
+        self.take(&said, seen, caller)
     }
 
     /// Takes what the dependency said, of which so much was looked at before.

@@ -99,7 +99,7 @@ impl Straight {
             if edits.has_changed().unwrap_or(false) {
                 return Goes::Rests;
             }
-            match self.turn(near, cx) {
+            match self.turn(near, edits, cx) {
                 Ok(Turn::Moved) => {}
                 Ok(Turn::Rests) => return Goes::Rests,
                 Err(goes) => return goes,
@@ -109,7 +109,7 @@ impl Straight {
         Goes::Rests
     }
 
-    fn turn(&mut self, near: &ClientIo, cx: &mut Context<'_>) -> Turned {
+    fn turn(&mut self, near: &ClientIo, edits: &watch::Receiver<State>, cx: &mut Context<'_>) -> Turned {
         tell(near, &mut self.to_near, cx)?;
         let Some(call) = &mut self.call else {
             // What was said last goes before anything else.
@@ -132,7 +132,7 @@ impl Straight {
             false => Turn::Rests,
         };
         let heard = match self.to_near.is_empty() && !call.is_answered() {
-            true => call.hear(near, &mut self.far, &mut self.to_near, cx)?,
+            true => call.hear(near, &mut self.far, &mut self.to_near, edits, cx)?,
             false => Turn::Rests,
         };
         if call.is_answered() && self.to_near.is_empty() {
