@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use murphy_core::{Answerer, Directions, EventKind, ExchangeEnd, Side};
 use murphy_faults::{Effect, Fault, Match, Which};
+use murphy_proxy::Ending;
+use murphy_proxy::http::HttpStep;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use support::http::{ask, calls, canned, converse, head, http_stage, status};
+use support::http::{ask, calls, canned, converse, head, http_stage, status, step};
 use support::{Stage, armed, fault, reset, within};
 
 const FINE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
@@ -198,6 +200,65 @@ async fn a_caller_that_leaves_an_idle_connection_is_said_goodbye_to_as_late_as_a
     let (rest, ended) = converse(&mut caller, b"").await;
     assert_eq!((rest.as_slice(), ended.is_ok()), (&b""[..], true));
     assert!(left.elapsed() >= Duration::from_millis(200), "{:?}", left.elapsed());
+}
+
+#[tokio::test]
+async fn a_request_in_chunks_behind_a_plain_one_of_the_same_packet_loses_no_byte() {
+    let (stage, mut caller, mut service) = pair().await;
+    let both = b"GET /one HTTP/1.1\r\nHost: a\r\n\r\nPOST /two HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n";
+    caller.write_all(both).await.unwrap();
+    for (path, rest, body) in [("/one", &b""[..], &b""[..]), ("/two", b"0\r\n\r\n", b"1\r\na\r\n0\r\n\r\n")] {
+        let asked = within("a request", head(&mut service)).await.unwrap();
+        assert_eq!(asked.split(' ').nth(1), Some(path));
+        caller.write_all(rest).await.unwrap();
+        exactly(&mut service, body, "a body").await;
+        service.write_all(FINE).await.unwrap();
+        exactly(&mut caller, FINE, "an answer").await;
+    }
+    drop(caller);
+    stage.empty().await;
+    let told: Vec<_> = calls(stage).await.into_iter().map(|call| (call.route, call.end)).collect();
+    assert_eq!(told, ["/one", "/two"].map(|route| (route.to_owned(), ExchangeEnd::Answered)));
+}
+
+#[tokio::test]
+async fn what_a_service_says_unasked_answers_no_request() {
+    for together in [true, false] {
+        let (stage, mut caller, mut service) = pair().await;
+        caller.write_all(b"GET /one HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        if together {
+            caller.write_all(b"GET /two HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        }
+        head(&mut service).await.unwrap();
+        if together {
+            service.write_all(&[FINE, FINE].concat()).await.unwrap();
+            exactly(&mut caller, FINE, "an answer").await;
+        } else {
+            service.write_all(FINE).await.unwrap();
+            exactly(&mut caller, FINE, "an answer").await;
+            service.write_all(FINE).await.unwrap();
+        }
+        let (rest, _) = converse(&mut caller, b"").await;
+        assert_eq!(rest.escape_ascii().to_string(), "", "together: {together}");
+        drop(caller);
+        stage.empty().await;
+        let told: Vec<_> = calls(stage).await.into_iter().map(|call| (call.route, call.status)).collect();
+        assert_eq!(told, [("/one".to_owned(), Some(200))]);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_whose_requests_went_straight_has_been_used() {
+    let upstream = canned(FINE).await;
+    let stage = http_stage(upstream.address).await;
+    let mut caller = stage.dial().await;
+    let get = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert_eq!(status(&ask(&mut caller, get).await.0), 200);
+    stage.handle.arm(step("stale-1", HttpStep::BreakReused { how: Ending::Close }));
+    let (answer, ended) = converse(&mut caller, get).await;
+    assert!(answer.is_empty() && ended.is_ok(), "{ended:?}");
+    assert_eq!(status(&ask(&mut stage.dial().await, get).await.0), 200);
+    assert_eq!(stage.handle.tally(&fault("stale-1")).unwrap().hits, 1);
 }
 
 #[tokio::test]
