@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use super::request::LONGEST;
+
 /// The most bytes of extensions and of trailers that one body has. What has more is no body. Space behind a size does not count: some
 /// servers write each of their sizes to one width.
 const LEFT_BEHIND: usize = 16 * 1024;
@@ -125,8 +127,8 @@ impl Chunks {
             (At::Size(size) | At::Space(size), b';') => (At::Extension(size), Way::Stays),
             (At::Size(size), digit) => {
                 let digit = hex(digit).ok_or(NoChunks)?;
-                let size = size.checked_mul(16).and_then(|size| size.checked_add(digit)).ok_or(NoChunks)?;
-                (At::Size(size), Way::Passes)
+                let size = size.checked_mul(16).and_then(|size| size.checked_add(digit));
+                (At::Size(size.filter(|size| *size <= LONGEST).ok_or(NoChunks)?), Way::Passes)
             }
             (At::Extension(_), b'\n') => return Err(NoChunks),
             (At::Extension(size), _) => (At::Extension(size), Way::Stays),
@@ -210,6 +212,7 @@ mod tests {
             b"0\r\nx: y\n\r\n",
             b"0\r\n\n",
             b"10000000000000000\r\n",
+            b"ffffffffffffffff\r\n",
         ] {
             assert_eq!(passed([bad]), Err(NoChunks), "{}", bad.escape_ascii());
         }

@@ -121,10 +121,13 @@ pub(super) fn has_end(bytes: &[u8], seen: usize) -> bool {
     new.windows(2).any(|pair| pair == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n")
 }
 
+/// The longest body that is less than nothing to no reader who counts with a sign.
+pub(super) const LONGEST: u64 = u64::MAX / 2;
+
 /// A length that all readers read alike.
 pub(super) fn length(value: &[u8]) -> Option<u64> {
     let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-    str::from_utf8(value).ok().filter(|_| digits)?.parse().ok()
+    str::from_utf8(value).ok().filter(|_| digits)?.parse::<u64>().ok().filter(|length| *length <= LONGEST)
 }
 
 /// True if each line ends with CR and LF, and none goes on in the next one. The parser does not tell of each that does: where a line
@@ -217,6 +220,7 @@ mod tests {
             b"POST / HTTP/1.1\r\nContent-Length: 5, 5\r\n\r\n",
             b"POST / HTTP/1.1\r\nContent-Length: +5\r\n\r\n",
             b"POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
+            b"POST / HTTP/1.1\r\nContent-Length: 9223372036854775808\r\n\r\n",
             b"POST / HTTP/1.1\r\nContent-Length:\r\n\r\n",
             b"POST / HTTP/1.1\r\nExpect: 100-continue\r\n\r\n",
             b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
