@@ -123,8 +123,10 @@ impl Framing {
     fn of(headers: &[Header<'_>], version: u8, status: u16, wants: Wants) -> Option<Framing> {
         let (mut keeps_alive, mut closes) = (version > 0, false);
         let has_none = status < 200 || matches!(status, 204 | 304);
+        // Then nobody cuts by what it says of a body.
+        let ends_at_head = has_none || wants == Wants::Head;
         let (mut lengths, mut length_lines, mut said) = (0, 0, None::<u64>);
-        let (mut codings, mut chunked_at) = (0, None);
+        let (mut codings, mut chunked_at, mut differ) = (0, None, false);
         for Header { name, value } in headers {
             let parts = || value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
             match name.len() {
@@ -138,10 +140,7 @@ impl Framing {
                     length_lines += 1;
                     for part in parts() {
                         let here = length(part);
-                        // Where there is no body, nobody cuts by it, and it does not pass.
-                        if !has_none && (here.is_none() || said.is_some_and(|said| Some(said) != here)) {
-                            return None;
-                        }
+                        differ |= here.is_none() || said.is_some_and(|said| Some(said) != here);
                         said = said.or(here);
                         lengths += 1;
                     }
@@ -157,17 +156,26 @@ impl Framing {
                 _ => {}
             }
         }
+        if differ && !ends_at_head {
+            return None;
+        }
         let has_framing = lengths > 0 || codings > 0;
         let (extent, keeps) = if has_none {
             // What it says of one speaks of another answer.
             (Extent::Bytes(0), if has_framing { Keeps::Neither } else { Keeps::AsItCame })
         } else if codings > 0 {
             // HTTP/1.0 has no codings, and nothing may stand behind the chunks.
-            if version == 0 || chunked_at.is_some_and(|at| at != codings) {
+            if version == 0 && !ends_at_head || chunked_at.is_some_and(|at| at != codings) {
                 return None;
             }
             let extent = if chunked_at.is_some() { Extent::Chunks } else { Extent::Rest };
             (extent, if lengths > 0 { Keeps::Coding } else { Keeps::AsItCame })
+        } else if differ {
+            // More than one line of them is more than one reader can make sense of.
+            if length_lines > 1 {
+                return None;
+            }
+            (Extent::Bytes(0), Keeps::AsItCame)
         } else if let Some(length) = said {
             let is_plain = lengths == 1 && length_lines == 1;
             let keeps = if is_plain { Keeps::AsItCame } else { Keeps::Length(length) };
@@ -286,6 +294,21 @@ mod tests {
             let Read::Head(head) = read(bytes.as_bytes(), 0, Wants::Head) else { panic!("{said}") };
             assert_eq!((head.extent, head.anew), (Extent::Bytes(0), None), "{said}");
         }
+    }
+
+    #[test]
+    fn an_answer_to_head_ends_there_whatever_it_says_of_its_body() {
+        for odd in [
+            "HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\n",
+            "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ] {
+            let Read::Head(head) = read(odd.as_bytes(), 0, Wants::Head) else { panic!("{odd}") };
+            assert_eq!((head.extent, head.anew), (Extent::Bytes(0), None), "{odd}");
+        }
+        let two = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n";
+        assert_eq!(read(two, 0, Wants::Head), Read::Nonsense);
     }
 
     #[test]
