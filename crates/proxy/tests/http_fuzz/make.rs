@@ -36,6 +36,9 @@ const FRAMINGS: &[&str] = &[
     "Transfer-Encoding: chunked,",
     "Transfer-Encoding:",
     "Transfer-Encoding\t: chunked",
+    "Content-Length:\r\n 5",
+    "Content-Length: 5\r\n\t",
+    "Transfer-Encoding:\r\n chunked",
     "X: y\n Transfer-Encoding: chunked",
     "X: y\rTransfer-Encoding: chunked",
 ];
