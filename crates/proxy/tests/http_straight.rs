@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use murphy_core::{Answerer, Directions, EventKind, ExchangeEnd, Side};
 use murphy_faults::{Effect, Fault, Match, Which};
-use murphy_proxy::Ending;
 use murphy_proxy::http::HttpStep;
+use murphy_proxy::{EdgeEffect, Ending};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use support::http::{ask, calls, canned, converse, head, http_stage, status, step};
-use support::{Stage, armed, fault, reset, within};
+use support::{Blink, Stage, armed, fault, reset, within};
 
 const FINE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
@@ -294,5 +294,27 @@ async fn an_answer_right_behind_an_edit_of_what_stands_does_not_pass_it() {
         assert!(early.is_err(), "in round {round}");
         stage.handle.lift(&fault("f")).unwrap();
         exactly(&mut caller, FINE, "an answer").await;
+    }
+}
+
+#[tokio::test]
+async fn who_was_refused_by_a_line_that_holds_nothing_tries_again() {
+    let end = "0\r\n\r\n";
+    let body = "x".repeat(10_000);
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n{body}");
+    for (framing, size, behind) in
+        [("Content-Length: 10005", "", ""), ("Transfer-Encoding: chunked", "2710\r\n", "\r\n")]
+    {
+        let (stage, mut caller, mut service) = pair().await;
+        stage.handle.arm(armed("f", EdgeEffect::stream(Blink), Directions::Both));
+        let request = format!("POST / HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n{size}{body}{behind}{end}");
+        caller.write_all(request.as_bytes()).await.unwrap();
+        let mut heard = Vec::new();
+        while !heard.ends_with(end.as_bytes()) {
+            let read = within("a request", service.read_buf(&mut heard)).await.unwrap();
+            assert!(read > 0, "{framing}: it ended after {}", heard.len());
+        }
+        service.write_all(answer.as_bytes()).await.unwrap();
+        exactly(&mut caller, answer.as_bytes(), framing).await;
     }
 }

@@ -65,6 +65,8 @@ pub(crate) struct Wire {
     full: bool,
     /// The HTTP layer has asked for bytes since the last turn, and there were none for it.
     wanting: bool,
+    /// The HTTP layer has offered bytes since the last turn, and there was no room for them on the line.
+    offering: bool,
     pushed: u64,
     delivered: u64,
     /// Of these, told of.
@@ -103,6 +105,7 @@ impl Wire {
             blocked: false,
             full: false,
             wanting: false,
+            offering: false,
             pushed: 0,
             delivered: 0,
             told: 0,
@@ -236,10 +239,27 @@ impl Wire {
         let look = self.look_at_stuck(cx, now);
         // What is due and what nobody wants, as behind a request that is still under way, must wake nobody: it would do so
         // again and again.
-        let unread = if std::mem::take(&mut self.wanting) { Blocked::No } else { Blocked::Yes };
+        let (wanting, offering) = (std::mem::take(&mut self.wanting), std::mem::take(&mut self.offering));
+        let unread = if wanting { Blocked::No } else { Blocked::Yes };
         let full = if self.full { Blocked::Yes } else { Blocked::No };
-        let wakes = [look, self.up.next_wake(now, unread), self.down.next_wake(now, full)];
+        // What a line refused a moment ago it may take by now, and then has nothing left of which a wake-up could come.
+        let reads = wanting && self.may_read(now);
+        let takes = offering && self.may_take(now);
+        let again = (reads || takes).then_some(now);
+        let wakes = [look, again, self.up.next_wake(now, unread), self.down.next_wake(now, full)];
         (self.gone, wakes.into_iter().flatten().min())
+    }
+
+    /// True if bytes of the caller would be read that nobody waits for, though somebody wants them.
+    fn may_read(&self, now: Instant) -> bool {
+        let is_crowded = self.up.held() > 0 && self.shared.room() == 0;
+        !self.listening && !self.has_left() && self.late.is_empty() && !is_crowded && self.up.wants(now) > 0
+    }
+
+    /// True if the line to the caller would take bytes.
+    fn may_take(&self, now: Instant) -> bool {
+        let is_crowded = self.down.held() > 0 && self.shared.room() == 0;
+        !is_crowded && self.down.wants(now) > 0
     }
 
     fn has_failed(&mut self, cx: &mut Context<'_>) -> bool {

@@ -6,12 +6,16 @@ pub mod http;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use murphy_core::{
-    Chance, Directions, EdgeName, Event, FaultId, Protocol, Recorder, Recording, RunClock, Seed,
+    Chance, Dice, Directions, EdgeName, Event, FaultId, Protocol, Recorder, Recording, RunClock, Seed,
 };
-use murphy_proxy::{Armed, EdgeEffect, EdgeTls, Limits, MeterSnapshot, Proxy, ProxyConfig, ProxyHandle};
+use murphy_proxy::{
+    Armed, Chunk, EdgeEffect, EdgeTls, EffectFactory, Limits, MeterSnapshot, Outbox, Proxy, ProxyConfig,
+    ProxyHandle, StreamEffect,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -128,4 +132,32 @@ pub fn fault(id: &str) -> FaultId {
 #[allow(clippy::needless_pass_by_value)] // closing is the point
 pub fn reset(stream: TcpStream) {
     socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+}
+
+/// Takes nothing right behind some bytes, and the next time it is asked takes some again: as one does that waits for less than a moment.
+pub struct Blink;
+
+struct Blinking {
+    is_shut: AtomicBool,
+}
+
+impl EffectFactory for Blink {
+    fn make(&self) -> Box<dyn StreamEffect> {
+        Box::new(Blinking { is_shut: AtomicBool::new(false) })
+    }
+}
+
+impl StreamEffect for Blinking {
+    fn on_chunk(&mut self, chunk: Chunk, _: &mut Dice, out: &mut Outbox) {
+        out.send(chunk);
+        *self.is_shut.get_mut() = true;
+    }
+
+    fn appetite(&self) -> usize {
+        1000
+    }
+
+    fn capacity(&self) -> usize {
+        if self.is_shut.swap(false, Ordering::Relaxed) { 0 } else { usize::MAX }
+    }
 }

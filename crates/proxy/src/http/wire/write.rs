@@ -59,6 +59,7 @@ impl Wire {
         let n = if crowded { 0 } else { self.down.wants(Instant::now()).min(data.len()) };
         self.blocked = n == 0;
         if n == 0 {
+            self.offering = true;
             return Poll::Pending;
         }
         self.down.push(Bytes::copy_from_slice(&data[..n]), Instant::now());
