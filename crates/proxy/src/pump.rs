@@ -133,7 +133,15 @@ impl Pump {
     /// When to look at this direction again if nothing happens before. Never once it is done: the farewell that stays at the
     /// head of its line is long due.
     pub(crate) fn next_wake(&self, now: Instant) -> Option<Instant> {
-        if self.done { None } else { self.line.next_wake(now, self.blocked) }
+        if self.done {
+            return None;
+        }
+        // A line that took nothing in the turn may take something by now; and one that holds nothing has nothing else to wake it.
+        let is_refused = self.input == Input::Open && !self.listening && self.line.held() == 0;
+        if is_refused && self.line.wants(now) > 0 {
+            return Some(now);
+        }
+        self.line.next_wake(now, self.blocked)
     }
 
     /// Does what can be done without waiting, up to a fair share.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use murphy_core::{Chance, Dice, Directions, EventKind};
 use murphy_proxy::{Armed, Chunk, EdgeEffect, EffectFactory, Outbox, StreamEffect};
-use support::{armed, fault, stage, within};
+use support::{Blink, armed, fault, stage, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Panics on an exclamation mark.
@@ -132,4 +132,17 @@ async fn stopping_the_proxy_ends_every_connection() {
     stage.finish().await;
     assert_eq!(within("client", client.read(&mut [0; 1])).await.unwrap(), 0);
     assert_eq!(within("server", server.read(&mut [0; 1])).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_line_that_took_nothing_and_holds_nothing_is_tried_again() {
+    let stage = stage().await;
+    let (mut client, mut server) = stage.pair().await;
+    stage.handle.arm(armed("f", EdgeEffect::stream(Blink), Directions::Both));
+    let said = vec![b'x'; 10_000];
+    let mut heard = vec![0; said.len()];
+    client.write_all(&said).await.unwrap();
+    within("all of it", server.read_exact(&mut heard)).await.unwrap();
+    server.write_all(&said).await.unwrap();
+    within("all of it back", client.read_exact(&mut heard)).await.unwrap();
 }
