@@ -133,15 +133,8 @@ pub(super) fn length(value: &[u8]) -> Option<u64> {
 /// True if each line ends with CR and LF, and none goes on in the next one. The parser does not tell of each that does: where a line
 /// breaks before its value or behind it, the value has no trace of that.
 pub(super) fn has_plain_lines(head: &[u8]) -> bool {
-    let mut before = 0;
-    head.iter().all(|byte| {
-        let before = std::mem::replace(&mut before, *byte);
-        match *byte {
-            b'\n' => before == b'\r',
-            b' ' | b'\t' => before != b'\n',
-            _ => true,
-        }
-    })
+    head.split_inclusive(|byte| *byte == b'\n')
+        .all(|line| line.ends_with(b"\r\n") && !matches!(line.first(), Some(b' ' | b'\t')))
 }
 
 /// True of a path of this server, in the characters of RFC 3986.
