@@ -5,10 +5,10 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use murphy_core::{Answerer, Directions, EventKind, ExchangeEnd, Side};
+use murphy_core::{Answerer, Dice, Directions, EventKind, ExchangeEnd, Side};
 use murphy_faults::{Effect, Fault, Match, Which};
 use murphy_proxy::http::HttpStep;
-use murphy_proxy::{EdgeEffect, Ending};
+use murphy_proxy::{Chunk, EdgeEffect, EffectFactory, Ending, Outbox, StreamEffect};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -317,4 +317,38 @@ async fn who_was_refused_by_a_line_that_holds_nothing_tries_again() {
         service.write_all(answer.as_bytes()).await.unwrap();
         exactly(&mut caller, answer.as_bytes(), framing).await;
     }
+}
+
+/// Takes nothing.
+struct Shut;
+
+impl EffectFactory for Shut {
+    fn make(&self) -> Box<dyn StreamEffect> {
+        Box::new(Shut)
+    }
+}
+
+impl StreamEffect for Shut {
+    fn on_chunk(&mut self, chunk: Chunk, _: &mut Dice, out: &mut Outbox) {
+        out.send(chunk);
+    }
+
+    fn capacity(&self) -> usize {
+        0
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_an_answer_which_it_could_not_take_gives_it_up() {
+    let (stage, mut caller, mut service) = pair().await;
+    stage.handle.arm(armed("f", EdgeEffect::stream(Shut), Directions::ToClient));
+    caller.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    head(&mut service).await.unwrap();
+    service.write_all(FINE).await.unwrap();
+    stage.meter("an answer", |meter| meter.from_upstream >= FINE.len() as u64).await;
+    caller.shutdown().await.unwrap();
+    assert!(!matches!(within("the end", service.read(&mut [0; 1])).await, Ok(1..)));
+    stage.empty().await;
+    let told = calls(stage).await.remove(0);
+    assert_eq!((told.end, told.by), (ExchangeEnd::GivenUp, Some(Side::Client)));
 }

@@ -85,13 +85,19 @@ impl Call {
         matches!(self.answer, Answer::Over | Answer::Told)
     }
 
-    /// The answer has been handed over. False if that was known.
-    pub(super) fn finish(&mut self) -> bool {
-        let is_new = !matches!(std::mem::replace(&mut self.answer, Answer::Told), Answer::Told);
-        if is_new {
+    /// True if all of it has been handed over too.
+    pub(super) fn is_told(&self) -> bool {
+        matches!(self.answer, Answer::Told)
+    }
+
+    /// The answer has been handed over.
+    pub(super) fn finish(&mut self, near: &ClientIo) {
+        if !self.is_told() {
+            self.answer = Answer::Told;
             self.ticket.finish();
+            // The books tell the end of one request from the beginning of the next.
+            near.lock().settle();
         }
-        is_new
     }
 
     /// What may follow on this connection.

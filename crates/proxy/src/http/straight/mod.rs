@@ -121,14 +121,18 @@ impl Straight {
                 None => self.next(near, cx),
             };
         };
+        if call.is_answered() && self.to_near.is_empty() {
+            // Before it is seen that the caller leaves, which it may do now.
+            call.finish(near);
+        }
         if !self.to_far.is_empty() {
             call.send(&mut self.far, &mut self.to_far, cx);
         }
         let asked = match call.has_unsent() {
             true if self.to_far.is_empty() => call.carry(near, &mut self.far, &mut self.to_far, cx)?,
             true => Turn::Rests,
-            // Also to see whether the caller leaves. Behind an answer that is only to be taken yet, the next request is looked for.
-            false if self.asked.is_empty() && !call.is_answered() => look_ahead(near, &mut self.asked, cx)?,
+            // Also to see whether the caller leaves an answer that it has not taken. Behind one that it has, the next request is looked for.
+            false if self.asked.is_empty() && !call.is_told() => look_ahead(near, &mut self.asked, cx)?,
             false => Turn::Rests,
         };
         let heard = match self.to_near.is_empty() && !call.is_answered() {
@@ -136,10 +140,7 @@ impl Straight {
             false => Turn::Rests,
         };
         if call.is_answered() && self.to_near.is_empty() {
-            if call.finish() {
-                // The books tell the end of one request from the beginning of the next.
-                near.lock().settle();
-            }
+            call.finish(near);
             let is_sent = !call.has_unsent() && self.to_far.is_empty();
             match call.behind() {
                 Behind::Nothing => return Err(Goes::Over),
