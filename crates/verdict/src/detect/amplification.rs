@@ -5,7 +5,8 @@
 //!
 //! Where a cache serves some requests in health and is empty in the fault, there are more calls too, and none is tried again.
 
-use super::{Found, caller_died, params, silences};
+use super::breaker::first_silence;
+use super::{Found, caller_died, params};
 use crate::edge::EdgeView;
 use crate::judgement::Reading;
 use crate::phase::{Point, RunView, Window, Windows};
@@ -145,10 +146,8 @@ fn until_open(run: &RunView<'_>, edge: &EdgeView, base: &[(u64, u64)]) -> Option
     if caller_died(run, edge) {
         return None;
     }
-    let (from, to) = edge.hurt.iter().find_map(|window| {
-        let first = silences(run, edge, window).first().copied()?;
-        Some((window.from, first.from))
-    })?;
+    let (window, first) = first_silence(run, edge)?;
+    let (from, to) = (window.from, first.from);
     let closed: Vec<(u64, u64)> =
         seconds(Window { from, to }, run.last).map(|second| count(run, edge, second)).collect();
     let (value, interval) = ratio_of_rates(&closed, base)?;

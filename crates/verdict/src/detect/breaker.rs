@@ -244,6 +244,12 @@ pub(crate) fn silences(run: &RunView<'_>, edge: &EdgeView, window: Window) -> Ve
     Expected::of(run, edge).map_or_else(Vec::new, |expected| silent_in(run, edge, &expected, window))
 }
 
+/// The first silence while the edge is broken, and the stretch that it lies in. What is usual is looked up once, however many there are.
+pub(super) fn first_silence(run: &RunView<'_>, edge: &EdgeView) -> Option<(Window, Window)> {
+    let expected = Expected::of(run, edge)?;
+    edge.hurt.iter().find_map(|hurt| Some((hurt, silent_in(run, edge, &expected, hurt).first().copied()?)))
+}
+
 fn silent_in(run: &RunView<'_>, edge: &EdgeView, expected: &Expected, hurt: Window) -> Vec<Window> {
     let load_end = run.loads.iter().filter_map(|load| load.points.last()).map(|point| point.intended).max();
     let to = hurt.to.min(load_end.unwrap_or(0));
