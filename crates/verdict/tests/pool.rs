@@ -40,6 +40,23 @@ fn without_a_limit_only_more_calls_than_the_bound_decide() {
     assert_eq!(answer(&few), (Answer::Inconclusive, "no limit was seen, nor more than 500 calls at once"));
 }
 
+#[test]
+fn where_it_is_open_whether_there_is_a_limit_more_calls_than_the_bound_fail_all_the_same() {
+    // Four seconds are too few to tell the ten places from chance.
+    let briefly = |at_most: u32| {
+        let caller = Caller { pool: Some(10), ..Caller::careless() };
+        let mut golden = Golden::new("places", caller, Break::Latency(Span::from_millis(800)));
+        golden.phases.fault = Span::from_secs(4);
+        let (rule, want) = (Rule::Pool { at_most }, format!("<= {at_most}"));
+        judge(&golden.expect("cart-cache.pool", Subject::Edge(Golden::edge()), rule, &want).journal())
+    };
+    let beyond = briefly(8);
+    let (told, reason) = answer(&beyond);
+    assert_eq!(told, Answer::Fail, "{reason}");
+    assert!(reason.contains("10 or more were in flight for half of the time"), "{reason}");
+    assert_eq!(answer(&briefly(10)).0, Answer::Inconclusive);
+}
+
 /// The block that is proposed.
 fn learned(caller: Caller, broken: Break) -> String {
     let mut journal = Golden::new("places", caller, broken).journal();

@@ -45,7 +45,9 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
         return Found::present(params([("limit", limit), ("users", users)]), text);
     }
     if most >= SMALLEST && waiting >= MANY && waiting as f64 >= most as f64 * 1.5 {
-        return Found::inconclusive(
+        // Half of the time at least so many are in flight, whatever the limit.
+        return Found::undecided(
+            params([("level", Reading::count(plateau.level, plateau.level)), ("users", users)]),
             format!("{waiting} users wait while at most {most} calls are in flight, but not at one level"),
             format!("a fault of {} or more, on a calmer machine", words::micros(2.0 * HELD as f64)),
         );

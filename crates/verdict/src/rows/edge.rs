@@ -1,5 +1,7 @@
 //! What is asserted about a caller's behaviour on an edge: the detectors' facts held against bounds.
 
+use std::collections::BTreeMap;
+
 use murphy_core::{EdgeName, Span};
 
 use super::{Case, Draft};
@@ -214,7 +216,14 @@ pub(super) fn pool(case: &Case<'_>, name: &EdgeName, at_most: u32, want: &str) -
     );
     let finding = case.finding(Detector::Pool, name);
     let bound = f64::from(at_most);
+    let level = |params: &BTreeMap<String, Reading>| params.get("level").and_then(|level| level.value);
     let (limit, peak) = match finding.map(|finding| &finding.state) {
+        // Whether there is a limit is open, and not that it would be above the bound.
+        Some(State::Inconclusive { params, .. }) if level(params).is_some_and(|level| level > bound) => {
+            draft.during = params.get("level").cloned();
+            let level = level(params).unwrap_or(0.0);
+            return draft.fail(format!("want {want}; {level} or more were in flight for half of the time"));
+        }
         Some(State::Present { params }) => (params.get("limit"), None),
         Some(State::Absent { params }) => (None, params.get("peak")),
         _ => return undecided(draft, finding),
