@@ -262,7 +262,7 @@ pub const DETECTORS: &[DetectorWords] = &[
         question: "are acknowledged writes gone?",
         needs: "a load with a `ledger`; one that is gone, or 100 acknowledged writes, 20 within 1 s of the beginning and end of \
                 a fault, to say absent",
-        expect: &["LOAD: { lost: none }"],
+        expect: &["LOAD: { lost: none }", r#"LOAD: { dead-letters: "<= 3" }"#],
     },
     DetectorWords {
         detector: Detector::Duplicates,

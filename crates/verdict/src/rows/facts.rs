@@ -190,14 +190,26 @@ pub(super) fn dead_letters(case: &Case<'_>, subject: &Subject, at_most: u32, wan
     let mut draft = Draft::new(
         RowKind::DeadLetters,
         format!("{} dead letters", crate::judge::subject_name(subject)),
-        "pass if no more acknowledged writes than that stand with the dead letters when all is over",
+        "pass if no more acknowledged writes than that stand with the dead letters when all is over, nor may yet from a queue; fail if \
+         more do",
     );
     let Some(found) = finding(case, Detector::Lost, subject) else {
         return draft.open("no such name in the journal", "correct the scenario");
     };
     draft.during = found.param(Finding::DEAD_LETTERED).cloned();
+    let written = draft.during.as_ref().map_or(0, |dead| dead.n);
+    let queued = found.param("queued").and_then(|queued| queued.value);
     match (draft.during.as_ref().and_then(|dead| dead.value), &found.state) {
         (Some(dead), _) if dead > f64::from(at_most) => draft.fail(format!("want {want}")),
+        // What waits still may be given up yet.
+        (Some(dead), _) if queued.is_some_and(|queued| dead + queued > f64::from(at_most)) => draft.open(
+            "more writes are queued still than may be given up yet",
+            "a longer `within` of the ledger, so that its queue is empty",
+        ),
+        (Some(_), _) if written <= u64::from(at_most) => draft.open(
+            format!("only {} that could have ended there", words::plural(written, "acknowledged write")),
+            "more writes: a higher rate",
+        ),
         (Some(_), _) => draft.pass(want),
         (None, State::Inconclusive { why, settle, .. }) => draft.open(why.clone(), settle.clone()),
         (None, _) => {

@@ -301,3 +301,19 @@ fn so_many_dead_letters_are_held_against_the_bound_and_none_where_nobody_asked()
     let row = judgement.row("browse.dead-letters").unwrap();
     assert!(row.answer == Answer::Inconclusive && row.reason.contains("nobody asked"), "{row:?}");
 }
+
+#[test]
+fn writes_that_are_queued_still_may_end_with_the_dead_letters_yet() {
+    let with = |dead: usize, waiting: usize| {
+        let back = queued(move |all| {
+            let aside = dead + waiting;
+            (all[aside..].to_vec(), Some(all[..dead].to_vec()), Some(all[dead..aside].to_vec()))
+        });
+        let row = back.row("browse.dead-letters").unwrap();
+        (row.answer, row.reason.clone())
+    };
+    assert_eq!(with(1, 1).0, Answer::Pass);
+    let (answer, reason) = with(1, 2);
+    assert!(answer == Answer::Inconclusive && reason.contains("queued still"), "{reason}");
+    assert_eq!(with(3, 2).0, Answer::Fail);
+}
