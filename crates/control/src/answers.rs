@@ -65,7 +65,7 @@ fn refusal(length: u64) -> Answer {
     let status = StatusCode::SERVICE_UNAVAILABLE;
     let error = format!(
         "the answer has {length} bytes, and with those that others have not read yet there would be more than {}; what was to be \
-         done is done, ask again for the answer",
+         done is done; ask with GET for what there is now",
         u64::from(ROOM) * UNIT
     );
     let json = json!({ "error": error, "status": status.as_u16() });

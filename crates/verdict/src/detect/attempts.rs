@@ -90,10 +90,18 @@ fn unended(hit: &[Solo<'_>], each: u64, others: f64) -> Option<Found> {
     let n = hit.len() as u64;
     let tries = hit.iter().filter(|solo| solo.life.cut).map(|solo| (solo.calls.len() as u64).div_ceil(each));
     let left: Vec<u64> = tries.filter(|tries| *tries > 1).collect();
-    let least = left.iter().copied().min()?;
-    if left.len() as u64 * 10 <= n || may_be_others(left.len(), hit.len(), others) {
+    let fewest = left.iter().copied().min()?;
+    if left.len() as u64 * 10 <= n || may_be_others(&left, hit.len(), others) {
         return None;
     }
+    // Those who stayed, while nobody had left before whose tries could be among theirs, were tried for so often as well.
+    let stayed: Vec<u64> = hit
+        .iter()
+        .take_while(|solo| !solo.life.cut)
+        .map(|solo| (solo.calls.len() as u64).div_ceil(each))
+        .collect();
+    let seen = if further(&stayed, 1) as f64 > others { stayed.iter().copied().max() } else { None };
+    let least = fewest.max(seen.unwrap_or(0));
     let count = left.len() as u64;
     let found = params([
         ("least", Reading::count(least, count).says(format!(">= {least}"))),
@@ -106,10 +114,16 @@ fn unended(hit: &[Solo<'_>], each: u64, others: f64) -> Option<Found> {
     Some(Found::present(found, text))
 }
 
-/// True if somebody else's calls may have been taken for second tries in so many sequences of so many: they come as often, or in so
+/// Calls beyond so many in each of these sequences, together.
+fn further(tries: &[u64], beyond: u64) -> u64 {
+    tries.iter().map(|tries| tries.saturating_sub(beyond)).sum()
+}
+
+/// True if somebody else's calls may have been taken for second tries in these sequences of so many: they are as many, or meet so
 /// many that none is left to compare with.
-fn may_be_others(retried: usize, all: usize, others: f64) -> bool {
-    retried > 0 && (retried as f64 <= others || others * 2.0 >= all as f64)
+fn may_be_others(tries: &[u64], all: usize, others: f64) -> bool {
+    let further = further(tries, 1);
+    further > 0 && (further as f64 <= others || others * 2.0 >= all as f64)
 }
 
 /// What tells that calls belong to one.
@@ -165,7 +179,7 @@ fn counted(tries: &[u64], whose: Whose, others: f64) -> Found {
     let n = tries.len() as u64;
     let same = tries.iter().filter(|count| **count == median).count();
     let retried = tries.iter().filter(|count| **count > 1).count() as u64;
-    if may_be_others(retried as usize, tries.len(), others) {
+    if may_be_others(tries, tries.len(), others) {
         return Found::undecided(
             params([("retried", Reading::share(retried, n, None))]),
             format!(
@@ -175,9 +189,12 @@ fn counted(tries: &[u64], whose: Whose, others: f64) -> Found {
             "an edge that nobody else calls",
         );
     }
-    let beyond = tries.iter().filter(|count| **count > median).count();
     // Nobody is said to try more often than most do for what somebody else may have called.
-    let most = if beyond as f64 <= others { median } else { tries.iter().copied().max().unwrap_or(0) };
+    let most = if further(tries, median) as f64 <= others {
+        median
+    } else {
+        tries.iter().copied().max().unwrap_or(0)
+    };
     let params = params([
         ("attempts", Reading::count(median, n).says(format!("{median} ({same} of {n})"))),
         ("most", Reading::count(most, n)),
@@ -320,6 +337,20 @@ mod tests {
     use crate::edge::Harm;
     use crate::phase::Windows;
     use murphy_core::{EdgeName, ExchangeEnd};
+
+    #[test]
+    fn a_few_who_are_tried_for_often_are_not_hidden_behind_somebody_elses_calls() {
+        let tries: Vec<u64> = [vec![2; 940], vec![5; 60]].concat();
+        // As many as 71 of these calls may be somebody else's; the 60 made 180 beyond the usual.
+        let found = counted(&tries, Whose::Alone, 71.0);
+        let State::Present { params } = &found.state else { panic!("{}", found.text) };
+        assert_eq!((params["attempts"].value, params["most"].value), (Some(2.0), Some(5.0)));
+        let few: Vec<u64> = [vec![2; 940], vec![3; 60]].concat();
+        let State::Present { params } = &counted(&few, Whose::Alone, 71.0).state else {
+            panic!("they are tries")
+        };
+        assert_eq!(params["most"].value, Some(2.0));
+    }
 
     fn edge(calls: &[(u64, u64)]) -> EdgeView {
         let call = |&(began, ended): &(u64, u64)| Call {

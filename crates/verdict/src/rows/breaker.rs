@@ -45,7 +45,9 @@ pub(super) fn closes(case: &Case<'_>, name: &EdgeName, at_most: Span, want: &str
     if finding.is_some_and(|finding| matches!(finding.state, State::Absent { .. })) {
         return draft.open("it never opened", "a fault under which the breaker opens");
     }
-    let Some(finding) = finding.filter(|finding| finding.param("opens").is_some()) else {
+    // The calls of the dead stop too, and are not made as before.
+    let lives = edge::lives(case, name);
+    let Some(finding) = finding.filter(|finding| lives && finding.param("opens").is_some()) else {
         return edge::undecided(draft, finding);
     };
     let bound = at_most.as_secs_f64();

@@ -175,6 +175,11 @@ pub(super) fn amplification(case: &Case<'_>, name: &EdgeName, at_most: f64, want
     }
 }
 
+/// True unless the edge's caller ended by itself.
+pub(super) fn lives(case: &Case<'_>, name: &EdgeName) -> bool {
+    case.run.edges.iter().any(|edge| &edge.name == name && !caller_died(case.run, edge))
+}
+
 pub(super) fn breaker(case: &Case<'_>, name: &EdgeName, want: &str) -> Draft {
     let draft = Draft::new(
         RowKind::Breaker,
@@ -184,9 +189,8 @@ pub(super) fn breaker(case: &Case<'_>, name: &EdgeName, want: &str) -> Draft {
     );
     let finding = case.finding(Detector::Breaker, name);
     // Calls that stop are what is asked for, whether a fixed window stops them or chance. Those of the dead stop too.
-    let lives = || case.run.edges.iter().any(|edge| &edge.name == name && !caller_died(case.run, edge));
     let opens = finding.and_then(|finding| Some((finding, finding.param("opens")?.clone())));
-    if let Some((finding, opens)) = opens.filter(|_| lives()) {
+    if let Some((finding, opens)) = opens.filter(|_| lives(case, name)) {
         let mut draft = draft;
         let text = match opens.value {
             Some(1.0) => "open once".to_owned(),
