@@ -174,8 +174,8 @@ def counted(cell, where):
         if not any(is_count(expected) for _, parameters in cell.truth.values() for expected in parameters.values()):
             return {}
         with open(os.path.join(where, "truth.json")) as file:
-            counts = collections.Counter(json.load(file))
-        return {"flips": counts["flips"], "each": counts["failed"] / (cell.cycles or 1)}
+            noted = collections.Counter(json.load(file))
+        return {"flips": noted["flips"], "each": noted["failed"] / (cell.cycles or 1)}
     if "queue" in cell.spec:
         return counted_in_queue(cell, where)
     kept = collections.Counter(servers.kept(cell, where))
