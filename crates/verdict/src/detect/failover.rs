@@ -231,7 +231,7 @@ mod tests {
     use murphy_testkit::golden::{Break, Caller, Golden};
 
     use crate::judge::judge;
-    use crate::judgement::{Detector, Finding, Judgement, State};
+    use crate::judgement::{Detector, Finding, GateId, Judgement, State};
 
     /// Whom one user's request is sent to, in turn, until a call succeeds.
     #[derive(Clone, Copy, PartialEq, Eq)]
@@ -416,6 +416,23 @@ mod tests {
             assert!(found.text.contains("users notice"), "{}", found.text);
             assert_eq!(judgement.row("e.failover").unwrap().answer, Answer::Fail);
         }
+    }
+
+    #[test]
+    fn calls_that_seem_dropped_where_the_load_was_sent_late_tell_nothing() {
+        let mut events = events(dropping(5, 6));
+        for event in &mut events {
+            if let EventKind::Sample(sample) = &mut event.kind {
+                let late = Offset::from_micros(sample.intended.as_micros() + 50_000);
+                (sample.sent, sample.ended) = (Some(late), sample.ended.max(late));
+            }
+        }
+        let judgement = judge(&events);
+        assert!(!judgement.gate(GateId::LoadOnTime).unwrap().holds);
+        let found = finding(&judgement);
+        let State::Inconclusive { why, .. } = &found.state else { panic!("{}", found.text) };
+        assert!(why.contains("sent late"), "{why}");
+        assert_eq!(judgement.row("e.failover").unwrap().answer, Answer::Inconclusive);
     }
 
     /// The same run, in which each call that fails does so only after this long.

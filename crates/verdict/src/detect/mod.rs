@@ -199,6 +199,17 @@ pub(crate) fn all(run: &RunView<'_>, gates: &[Gate]) -> Vec<Finding> {
             doubt(finding, "the load was sent late, and lateness looks like slowness");
         }
     }
+    if any_fails(gates, &[GateId::LoadOnTime]) {
+        // A machine that stalls keeps calls back that were due, and a caller that stalls gives up instances that are well.
+        let dropped = |finding: &&mut Finding| {
+            finding.detector == Detector::Failover
+                && matches!(finding.state, State::Absent { .. })
+                && finding.param("residual").is_some()
+        };
+        for finding in all.iter_mut().filter(dropped) {
+            doubt(finding, "the load was sent late, and calls that come late look dropped");
+        }
+    }
     if any_fails(gates, &[GateId::LoadOnTime, GateId::LoadSent]) {
         for finding in all.iter_mut().filter(|finding| finding.detector == Detector::Capacity) {
             doubt(finding, "the load was not sent when it was due, so that a limit may be the sender's");
