@@ -107,10 +107,13 @@ fn unended(hit: &[Solo<'_>], each: u64, others: f64) -> Option<Found> {
         ("least", Reading::count(least, count).says(format!(">= {least}"))),
         ("retried", Reading::share(count, n, None)),
     ]);
-    let text = format!(
-        "tries until its user leaves: {least} attempts or more, and no last one, in {count} of {n} {}",
+    let mut text = format!(
+        "tries until its user leaves: {fewest} attempts or more, and no last one, in {count} of {n} {}",
         Whose::Alone.name()
     );
+    if least > fewest {
+        text += &format!(", and {least} where users stayed");
+    }
     Some(Found::present(found, text))
 }
 
