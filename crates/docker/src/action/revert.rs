@@ -70,6 +70,13 @@ pub enum RevertError {
     },
 }
 
+/// Whether a container that was paused goes on, by the engine's own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GoesOn {
+    Yes,
+    No,
+}
+
 /// A taking back on its way. Boxed, since it is long and is awaited from many places: each would have it whole.
 pub type Reverting<'a> = Pin<Box<dyn Future<Output = Result<Reverted, RevertError>> + Send + 'a>>;
 
@@ -125,15 +132,37 @@ impl Engine {
     }
 
     async fn unpause(&self, container: &ContainerIdentity) -> Result<Reverted, RevertError> {
-        let state = self.inspect(&container.id).await?.state.unwrap_or_default();
-        if state.paused != Some(true) {
+        if !self.is_paused(container).await? {
             return Ok(Reverted::AlreadyAsBefore);
         }
         match self.call("unpause", self.docker().unpause_container(&container.id)).await {
-            // Somebody else was quicker.
-            Err(EngineError::Conflict { .. }) => Ok(Reverted::AlreadyAsBefore),
-            answer => Ok(answer.map(|()| restored())?),
+            Ok(()) => {
+                self.until_it_goes_on(container).await?;
+                Ok(restored())
+            }
+            // Somebody else was quicker, or the engine, which learns by events, says "paused" of one that goes on already.
+            Err(error) => match self.until_it_goes_on(container).await? {
+                GoesOn::Yes => Ok(Reverted::AlreadyAsBefore),
+                GoesOn::No => Err(error.into()),
+            },
         }
+    }
+
+    async fn is_paused(&self, container: &ContainerIdentity) -> Result<bool, RevertError> {
+        let state = self.inspect(&container.id).await?.state.unwrap_or_default();
+        Ok(state.paused == Some(true))
+    }
+
+    /// Looks until the engine, too, says that the container goes on: events of its pause may reach the engine late.
+    async fn until_it_goes_on(&self, container: &ContainerIdentity) -> Result<GoesOn, RevertError> {
+        const PATIENCE: u32 = 50;
+        for _ in 0..PATIENCE {
+            if !self.is_paused(container).await? {
+                return Ok(GoesOn::Yes);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(GoesOn::No)
     }
 
     async fn start_again(
