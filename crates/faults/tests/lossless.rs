@@ -104,7 +104,8 @@ impl Rig {
             Step::Arm(slot, fault) => {
                 let Effect::Edge(effect) = fault.effect() else { unreachable!("stream faults only") };
                 let id = Rig::id(slot);
-                self.table.put(Armed { id, effect, directions: Directions::Both, chance: Chance::ALWAYS });
+                let armed = Armed { id, effect, directions: Directions::Both, chance: Chance::ALWAYS };
+                self.table.put(armed, self.now);
                 self.sync();
             }
             Step::Lift(slot) => {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use murphy_core::{Chance, ConnId, Dice, Direction, Directions, FaultId, Seed, Tally};
 
@@ -68,6 +69,8 @@ pub struct Standing {
     pub(crate) arming: u64,
     /// The table's version at the last edit.
     pub(crate) version: u64,
+    /// When that edit was made: what comes behind it meets the fault, however late a connection takes the table over.
+    pub(crate) since: Instant,
     pub(crate) tally: Arc<EdgeTally>,
     /// Requests that it has been asked about, and those that it was for.
     pub(crate) choices: Arc<Choices>,
@@ -96,19 +99,21 @@ impl Table {
         &self.standing
     }
 
-    /// Puts a fault on the edge. One with the same name is edited: it keeps its place, its count and its draws.
-    pub fn put(&mut self, armed: Armed) {
+    /// Puts a fault on the edge at this moment. One with the same name is edited: it keeps its place, its count and its draws.
+    pub fn put(&mut self, armed: Armed, now: Instant) {
         self.version += 1;
         let mut standing = self.standing.to_vec();
         match standing.iter_mut().find(|standing| standing.armed.id == armed.id) {
             Some(known) => {
                 known.armed = armed;
                 known.version = self.version;
+                known.since = now;
             }
             None => standing.push(Standing {
                 armed,
                 arming: self.version,
                 version: self.version,
+                since: now,
                 tally: Arc::default(),
                 choices: Arc::default(),
             }),

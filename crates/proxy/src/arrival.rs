@@ -78,8 +78,11 @@ pub(crate) fn read_awaited(
         });
         Ok(message.bytes)
     })?;
+    // In this order: what lies between the two clocks makes an arrival later and never earlier than it was, or bytes
+    // behind an edit would come before it.
+    let age = stamp.and_then(age);
     let now = Instant::now();
-    Ok((read, stamp.and_then(age).and_then(|age| now.checked_sub(age)).unwrap_or(now)))
+    Ok((read, age.and_then(|age| now.checked_sub(age)).unwrap_or(now)))
 }
 
 /// How long ago this was, if it can be believed.

@@ -3,6 +3,7 @@
 //! Every call returns at once: it changes a value that the connections watch, and never waits for one of them.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use murphy_core::{ConnId, FaultId, Protocol, Tally};
 use tokio::sync::watch;
@@ -39,7 +40,7 @@ impl ProxyHandle {
 
     /// Puts a fault on the edge, for open connections too. One with the same name is edited instead.
     pub fn arm(&self, armed: Armed) {
-        self.edit(|table| table.put(armed));
+        self.edit(|table| table.put(armed, Instant::now()));
     }
 
     /// Edits the fault with the same name: its draws, its count and what it knew stay; no other fault is touched.
@@ -58,7 +59,8 @@ impl ProxyHandle {
     pub fn exchange(&self, lift: &[FaultId], arm: Vec<Armed>) -> Vec<(FaultId, Tally)> {
         self.edit(|table| {
             let gone = lift.iter().filter_map(|id| table.take(id).map(|tally| (id.clone(), tally))).collect();
-            arm.into_iter().for_each(|armed| table.put(armed));
+            let now = Instant::now();
+            arm.into_iter().for_each(|armed| table.put(armed, now));
             gone
         })
     }

@@ -99,6 +99,9 @@ struct Slot {
 pub struct Line {
     direction: Direction,
     version: u64,
+    /// When the line first met a table: its connection's first moment. What a caller sent before it was accepted comes
+    /// then, so that no fault is too late for it.
+    begun: Option<Instant>,
     slots: Vec<Slot>,
     queue: VecDeque<Held>,
     held: usize,
@@ -113,6 +116,7 @@ impl Line {
         Line {
             direction,
             version: 0,
+            begun: None,
             slots: Vec::new(),
             queue: VecDeque::new(),
             held: 0,
@@ -139,7 +143,11 @@ impl Line {
 
     /// Brings the stages in line with the table of armed faults. A fault that was not edited keeps its state and its
     /// dice; one that was edited is made anew and takes over what it knew; one that is gone gives its waits back.
+    ///
+    /// A fault sits here since its own edit, or since the connection's first moment if that came later: bytes that came
+    /// between the edit and this call meet it.
     pub fn sync(&mut self, table: &Table, draws: &mut Draws, now: Instant) {
+        let begun = *self.begun.get_or_insert(now);
         if self.version == table.version() {
             return;
         }
@@ -160,7 +168,7 @@ impl Line {
                 Some(slot) if slot.version == standing.version => slot,
                 Some(mut slot) => {
                     let mut effect = factory.make();
-                    effect.on_arm(now);
+                    effect.on_arm(standing.since.max(begun));
                     let known: &dyn Any = &*slot.effect;
                     effect.inherit(known);
                     for held in &mut self.queue {
@@ -171,7 +179,7 @@ impl Line {
                     slot.version = standing.version;
                     slot
                 }
-                None => self.slot(standing, factory.make(), draws, now),
+                None => self.slot(standing, factory.make(), draws, begun),
             };
             self.slots.push(slot);
         }
@@ -194,9 +202,9 @@ impl Line {
         standing: &Standing,
         mut effect: Box<dyn StreamEffect>,
         draws: &mut Draws,
-        now: Instant,
+        begun: Instant,
     ) -> Slot {
-        effect.on_arm(now);
+        effect.on_arm(standing.since.max(begun));
         Slot {
             arming: standing.arming,
             version: standing.version,
@@ -217,8 +225,14 @@ impl Line {
         }
     }
 
+    /// A moment at which something came, but none before the line was there.
+    fn came(&self, at: Instant) -> Instant {
+        self.begun.map_or(at, |begun| begun.max(at))
+    }
+
     /// Bytes came. After an ending they are dropped: the direction is over.
     pub fn push(&mut self, bytes: Bytes, now: Instant) {
+        let now = self.came(now);
         if !self.closing && !bytes.is_empty() {
             self.pass(0, Cargo::Bytes(bytes), now, Due::At(now), Waits::default());
         }

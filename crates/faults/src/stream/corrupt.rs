@@ -104,13 +104,14 @@ mod tests {
             let corrupt = Corrupt { rate: Chance::ALWAYS, bytes };
             let mut line = murphy_proxy::Line::new(murphy_core::Direction::ToClient);
             let mut table = murphy_proxy::Table::default();
-            table.put(murphy_proxy::Armed {
+            let now = Instant::now();
+            let armed = murphy_proxy::Armed {
                 id: murphy_core::FaultId::new("c").unwrap(),
                 effect: EdgeEffect::stream(corrupt),
                 directions: murphy_core::Directions::ToClient,
                 chance: Chance::ALWAYS,
-            });
-            let now = Instant::now();
+            };
+            table.put(armed, now);
             line.sync(&table, &mut murphy_proxy::Draws::new(Seed(seed), murphy_core::ConnId(1)), now);
             line.push(Bytes::from(data.clone()), now);
             let murphy_proxy::Front::Bytes(got) = line.front(now) else { panic!("nothing came out") };
