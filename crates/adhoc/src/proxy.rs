@@ -313,7 +313,8 @@ pub async fn sit(seat: &Seat, company: Company<'_>) -> Result<Sight, SeatError> 
                 recorder,
                 limits: Limits::default(),
             })
-            .await?;
+            .await?
+            .on_each_processor();
             let (close, mut serving) = (CancellationToken::new(), JoinSet::new());
             let (hands, listen) = (EdgeHands::of(proxy.handle()), proxy.local_addr().to_string());
             serving.spawn(murphy_core::boxed(proxy.serve(close.clone().cancelled_owned())));

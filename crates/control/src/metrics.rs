@@ -173,6 +173,7 @@ fn process(text: &mut String) {
     let _ = writeln!(text, "go_info{{version=\"none, murphy {}\"}} 1", env!("CARGO_PKG_VERSION"));
     let tasks =
         tokio::runtime::Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks());
+    let tasks = tasks + murphy_proxy::tasks_of_connections();
     plain(text, "go_goroutines", "gauge", "Number of tasks that exist; kept under this name.", tasks as f64);
     if let Some(threads) = field(17) {
         plain(text, "go_threads", "gauge", "Number of OS threads; kept under this name.", threads);

@@ -37,6 +37,27 @@ impl Books {
     }
 }
 
+impl Books {
+    /// Takes a place among those that are carried, unless so many are. At once with the look: two callers on two
+    /// processors must not both get the last one.
+    fn take_place(&mut self, most: Option<u64>) -> Place {
+        if self.carried {
+            return Place::Taken;
+        }
+        let more = |carried: u64| most.is_none_or(|most| carried < most).then_some(carried + 1);
+        self.carried = self.shared.carried.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok();
+        if self.carried { Place::Taken } else { Place::None }
+    }
+}
+
+/// Whether a caller is among those that are carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Taken,
+    /// All are taken.
+    None,
+}
+
 impl Drop for Books {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -80,8 +101,11 @@ pub(crate) async fn reach(
         if stopping {
             return Reached::Nobody { by: Side::Proxy, how: CloseHow::Fin };
         }
+        // Before the look at who is carried: whoever leaves behind that look is heard.
+        let mut left = pin!(shared.left.notified());
         let mut open_at = begun;
         let mut full = false;
+        let mut most = None;
         for standing in table.standing() {
             if !draws.hit(standing) {
                 continue;
@@ -100,6 +124,7 @@ pub(crate) async fn reach(
                     open_at = open_at.checked_add(*delay).unwrap_or(open_at + Duration::from_secs(1 << 30));
                 }
                 EdgeEffect::Crowd { max, then } => {
+                    most = Some(most.map_or(*max, |most: u64| most.min(*max)));
                     if !books.carried && shared.carried.load(Ordering::Relaxed) >= *max {
                         let mark = draws.touched(standing);
                         if !mark.load(Ordering::Relaxed) {
@@ -124,9 +149,9 @@ pub(crate) async fn reach(
             }
         }
         if !full && open_at <= now && dialling.is_none() {
-            if !books.carried {
-                shared.carried.fetch_add(1, Ordering::Relaxed);
-                books.carried = true;
+            if books.take_place(most) == Place::None {
+                // Somebody was quicker.
+                continue;
             }
             let within = shared.limits.dial_timeout.as_duration();
             dialling = Some(Dial::begin(&*shared.ground, caller, &shared.upstream, within, now));
@@ -141,7 +166,6 @@ pub(crate) async fn reach(
         ];
         let wake = wake.into_iter().flatten().min();
         let mut changed = pin!(state.changed());
-        let mut left = pin!(shared.left.notified());
         let dialled = std::future::poll_fn(|cx| {
             if let Some(dialling) = &mut dialling
                 && let Poll::Ready(dialled) = dialling.poll(cx)

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use murphy_core::EdgeName;
 use socket2::{Socket, TcpKeepalive};
-use tokio::net::TcpListener;
 
 use crate::ground::Ground;
 
@@ -113,15 +112,8 @@ pub(crate) async fn look_up(edge: &EdgeName, listen: &str) -> Result<Vec<SocketA
     if found.is_empty() { Err(lookup(io::ErrorKind::NotFound.into())) } else { Ok(found) }
 }
 
-/// Listens, with what accepted sockets inherit: no delay for small writes, and a probe of silent peers.
-pub(crate) fn listen_on(ground: &dyn Ground, address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = reserve(ground, address)?;
-    start(&socket)?;
-    socket.set_nonblocking(true)?;
-    TcpListener::from_std(socket.into())
-}
-
-/// Holds the port without listening: callers are refused, and nobody else gets the port.
+/// Holds the port without listening, with what accepted sockets inherit: no delay for small writes, and a probe of silent
+/// peers.
 pub(crate) fn reserve(ground: &dyn Ground, address: SocketAddr) -> io::Result<Socket> {
     let socket = ground.listening_socket(address)?;
     socket.set_reuse_address(true)?;

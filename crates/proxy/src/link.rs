@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::admit::{Books, Reached, reach};
 use crate::armed::Draws;
+use crate::crew::Seat;
 use crate::effect::{Ending, Farewell};
 use crate::exchange::{Exchanges, Parting};
 use crate::goodbye::{Farewells, close_alone, rejects};
@@ -84,6 +85,7 @@ pub(crate) async fn carry(
     peer: SocketAddr,
     conn: ConnId,
     mut state: watch::Receiver<State>,
+    seat: Seat,
 ) {
     let opened = Instant::now();
     let mut books = Books::open(Arc::clone(&shared), conn, peer, opened);
@@ -95,7 +97,7 @@ pub(crate) async fn carry(
     let mut draws = Draws::new(shared.seed, conn);
     let mut to_upstream = Pump::new(Direction::ToUpstream);
     let mut to_client = Pump::new(Direction::ToClient);
-    let mut alarm = Alarm::new(Arc::clone(&shared.timer));
+    let mut alarm = Alarm::new(Arc::clone(&seat.desk.timer));
 
     let admitted = {
         let lines = (&mut to_upstream.line, &mut to_client.line);
@@ -415,8 +417,8 @@ impl Link<'_> {
 mod tests {
     use super::*;
 
-    /// The size of the future that a function of five arguments gives.
-    fn size_of_task<F, A, B, C, D, E>(_: fn(A, B, C, D, E) -> F) -> usize {
+    /// The size of the future that a function of six arguments gives.
+    fn size_of_task<F, A, B, C, D, E, G>(_: fn(A, B, C, D, E, G) -> F) -> usize {
         size_of::<F>()
     }
 

@@ -1,29 +1,27 @@
-//! The proxy of one edge: listens, accepts, and owns the task of every connection.
+//! The proxy of one edge: takes its address, has callers accepted and carried, and owns every task of it.
 //!
-//! Accepting is never stopped by a connection, by a dependency that does not answer or by a lack of descriptors. The
-//! listener closes only for a fault that refuses, and comes back on the same port.
+//! The listener closes only for a fault that refuses, and comes back on the same port.
 
+use std::convert::Infallible;
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use murphy_core::{Chance, ConnId, EdgeName, EventKind, Protocol, Recorder, Seed};
-use socket2::Socket;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
+use murphy_core::{Chance, EdgeName, Protocol, Recorder, Seed};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::acceptor::{Held, Reception};
 use crate::armed::Table;
-use crate::bind::{BindError, explain, is_host_port, listen_on, look_up, reserve, start};
+use crate::bind::{BindError, explain, is_host_port, look_up};
+use crate::crew::{Crew, Desk, Hand};
+use crate::door::{Door, Phase};
 use crate::effect::EdgeEffect;
 use crate::ground::{Ground, OwnGround};
 use crate::handle::ProxyHandle;
-use crate::link::carry;
-use crate::links::Links;
 use crate::meter::Meter;
 use crate::roster::Roster;
 use crate::second_look::{self, SecondLook};
@@ -52,31 +50,32 @@ pub struct ProxyConfig {
     pub limits: Limits,
 }
 
-enum Door {
-    Open(TcpListener),
-    /// The port is held, but nobody listens.
-    Closed(Option<Socket>),
-}
-
 /// A proxy that listens and is not yet served.
 pub struct Proxy {
     shared: Arc<Shared>,
     state: Arc<watch::Sender<State>>,
     listening: watch::Sender<u64>,
-    door: Door,
+    door: Keeper,
     address: SocketAddr,
     before: u64,
+    carriers: Carriers,
 }
 
-/// Failures to accept are told at most this often.
-const TELL_EVERY: Duration = Duration::from_secs(1);
-/// Pauses after a failure to accept, from the first to the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
+/// On whose threads connections are carried.
+enum Carriers {
+    /// On the runtime that serves the proxy.
+    Own(Arc<Timer>),
+    /// On those of the process.
+    Crew(&'static Crew),
+}
 
-struct Failures {
-    pause: Duration,
-    until: Option<Instant>,
-    told: Option<Instant>,
+/// Closes the door when nobody keeps it any more, whoever still holds it.
+struct Keeper(Arc<Door>);
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 impl Proxy {
@@ -94,9 +93,9 @@ impl Proxy {
         }
         let mut last = None;
         for address in look_up(&name, &listen).await? {
-            match listen_on(&*ground, address) {
-                Ok(listener) => {
-                    let address = listener.local_addr().map_err(|source| BindError::System {
+            match Door::open_on(&*ground, address) {
+                Ok(door) => {
+                    let address = door.address().map_err(|source| BindError::System {
                         edge: name.clone(),
                         address,
                         source,
@@ -113,7 +112,6 @@ impl Proxy {
                         recorder,
                         limits,
                         meter: Meter::default(),
-                        timer,
                         carried: AtomicU64::new(0),
                         left: Notify::new(),
                         held: AtomicUsize::new(0),
@@ -122,8 +120,8 @@ impl Proxy {
                     });
                     let state = Arc::new(watch::Sender::new(State::default()));
                     let listening = watch::Sender::new(0);
-                    let door = Door::Open(listener);
-                    return Ok(Proxy { shared, state, listening, door, address, before: 0 });
+                    let (door, carriers) = (Keeper(Arc::new(door)), Carriers::Own(timer));
+                    return Ok(Proxy { shared, state, listening, door, address, before: 0, carriers });
                 }
                 Err(error) => last = Some(explain(&name, address, error)),
             }
@@ -136,6 +134,14 @@ impl Proxy {
         Proxy { before, ..self }
     }
 
+    /// Carries connections on threads of their own, one for each processor, which all proxies of the process share: each stays
+    /// on one of them. Where there is one processor, or few descriptors, they are carried on the runtime that serves the proxy,
+    /// as without this.
+    pub fn on_each_processor(self) -> Proxy {
+        let carriers = Crew::of_this_process().map_or(self.carriers, Carriers::Crew);
+        Proxy { carriers, ..self }
+    }
+
     /// The address that callers dial, with the port that was picked.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
@@ -146,117 +152,113 @@ impl Proxy {
         ProxyHandle::new(Arc::clone(&self.shared), Arc::clone(&self.state), self.listening.subscribe())
     }
 
-    /// Serves until `shutdown`, then ends all connections and returns when they are gone. Dropping the future ends
-    /// everything at once.
-    pub async fn serve(mut self, shutdown: impl Future<Output = ()> + Send) {
-        let mut shutdown = pin!(shutdown);
+    /// Serves until `shutdown`, then ends all connections and returns when they are gone. Dropping the future refuses callers
+    /// at once, and ends everything.
+    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
         let mut helpers = JoinSet::new();
-        helpers.spawn(murphy_core::boxed(Arc::clone(&self.shared.timer).drive()));
         helpers.spawn(murphy_core::boxed(second_look::drive(Arc::clone(&self.shared))));
-        let mut links = Links::default();
-        let mut state = self.state.subscribe();
-        let mut failures = Failures { pause: PAUSES.0, until: None, told: None };
-        state.mark_changed();
-        loop {
-            tokio::select! {
-                biased;
-                () = &mut shutdown => break,
-                _ = state.changed() => {
-                    let table = state.borrow_and_update().table.clone();
-                    self.follow(&table, &mut failures);
-                }
-                () = links.clear() => {}
-                accepted = accept(&self.door, failures.until) => match accepted {
-                    Accepted::Caller(stream, peer) => {
-                        failures.pause = PAUSES.0;
-                        failures.until = None;
-                        let conn = ConnId(self.before + self.shared.meter.accepted());
-                        let link = carry(Arc::clone(&self.shared), stream, peer, conn, self.state.subscribe());
-                        links.spawn(link);
-                    }
-                    Accepted::Failed(error) => self.failed(&error, &mut failures),
-                    Accepted::Retry => {
-                        failures.until = None;
-                        if matches!(self.door, Door::Closed(_)) {
-                            let table = state.borrow().table.clone();
-                            self.follow(&table, &mut failures);
-                        }
-                    }
-                }
+        let hands: &'static [Hand] = match &self.carriers {
+            Carriers::Own(timer) => {
+                helpers.spawn(murphy_core::boxed(Arc::clone(timer).drive()));
+                &[]
             }
+            Carriers::Crew(crew) => &crew.hands,
+        };
+        let own = match &self.carriers {
+            Carriers::Own(timer) => Some(Desk::new(Arc::clone(timer))),
+            Carriers::Crew(_) => None,
+        };
+        let desks = hands.iter().map(|hand| Arc::clone(&hand.desk)).chain(own.clone());
+        let (shared, state) = (Arc::clone(&self.shared), Arc::clone(&self.state));
+        let reception = Arc::new(Reception::new(shared, state, self.before, desks));
+        let (guard, let_go) = mpsc::channel(1);
+        let (phases, watched) = watch::channel(Phase::Open(0));
+        let held = || Held { door: Arc::clone(&self.door.0), _guard: guard.clone() };
+        let mut elsewhere = JoinSet::new();
+        for (room, hand) in hands.iter().enumerate() {
+            let accepting = Arc::clone(&reception).serve(room, held(), watched.clone());
+            elsewhere.spawn_on(murphy_core::boxed(accepting), &hand.runtime);
         }
-        self.door = Door::Closed(None);
-        self.state.send_modify(|state| state.stopping = true);
-        links.end().await;
+        let here = own.is_some().then(|| Arc::clone(&reception).serve(0, held(), watched.clone()));
+        drop((guard, watched));
+        let accepting = async move {
+            if let Some(here) = here {
+                murphy_core::boxed(here).await;
+            }
+            while elsewhere.join_next().await.is_some() {}
+        };
+        let minding = self.mind(&reception, phases, let_go, shutdown);
+        tokio::join!(minding, accepting);
         helpers.shutdown().await;
     }
 
-    /// Opens or closes the listener as the faults want it.
-    fn follow(&mut self, table: &Table, failures: &mut Failures) {
+    /// Opens and closes the door as the faults want it, until `shutdown`; then closes it for good.
+    async fn mind(
+        self,
+        reception: &Reception,
+        phases: watch::Sender<Phase>,
+        mut let_go: mpsc::Receiver<Infallible>,
+        shutdown: impl Future<Output = ()> + Send,
+    ) {
+        let mut shutdown = pin!(shutdown);
+        let (mut state, mut opened) = (self.state.subscribe(), 0);
+        loop {
+            let table = state.borrow_and_update().table.clone();
+            let again = self.follow(&table, reception, &phases, &mut opened);
+            let retry = async {
+                match again {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                // Never fails: this proxy holds the sender.
+                _ = state.changed() => {}
+                () = retry => {}
+            }
+        }
+        reception.close(&self.door.0);
+        phases.send_replace(Phase::Gone);
+        // Nobody sends: it ends when the last one has let go.
+        let _ = let_go.recv().await;
+        drop(self.door);
+        self.state.send_modify(|state| state.stopping = true);
+    }
+
+    /// Opens or closes the door as the faults want it; says when to try again if that failed.
+    fn follow(
+        &self,
+        table: &Table,
+        reception: &Reception,
+        phases: &watch::Sender<Phase>,
+        opened: &mut u64,
+    ) -> Option<Instant> {
         // A fault that only sometimes refuses cannot close the port: its callers are sampled on arrival.
         let refusing = table.standing().iter().find(|standing| {
             matches!(standing.armed.effect, EdgeEffect::Refuse) && standing.armed.chance == Chance::ALWAYS
         });
-        match (&mut self.door, refusing) {
-            (Door::Open(_), Some(fault)) => {
+        let phase = *phases.borrow();
+        match (phase, refusing) {
+            (Phase::Open(_), Some(fault)) => {
                 fault.tally.add_hit();
-                self.door = Door::Closed(None);
-                self.door = Door::Closed(reserve(&*self.shared.ground, self.address).ok());
+                reception.close(&self.door.0);
+                phases.send_replace(Phase::Closed);
             }
-            (Door::Closed(held), None) => match reopen(held.take(), &*self.shared.ground, self.address) {
-                Ok(listener) => self.door = Door::Open(listener),
+            (Phase::Closed, None) => match self.door.0.reopen() {
+                Ok(()) => {
+                    *opened += 1;
+                    phases.send_replace(Phase::Open(*opened));
+                }
                 Err(error) => {
-                    self.failed(&error, failures);
-                    return;
+                    reception.failed(&error);
+                    return Some(reception.pause().unwrap_or_else(Instant::now));
                 }
             },
             _ => {}
         }
         self.listening.send_replace(table.version());
-    }
-
-    fn failed(&self, error: &io::Error, failures: &mut Failures) {
-        let now = Instant::now();
-        self.shared.meter.accept_failed();
-        if failures.told.is_none_or(|told| now - told >= TELL_EVERY) {
-            failures.told = Some(now);
-            let kind = EventKind::AcceptFailed { edge: self.shared.edge.clone(), why: error.to_string() };
-            self.shared.recorder.record(kind);
-        }
-        failures.until = Some(now + failures.pause);
-        failures.pause = (failures.pause * 2).min(PAUSES.1);
-    }
-}
-
-enum Accepted {
-    Caller(TcpStream, SocketAddr),
-    Failed(io::Error),
-    /// A pause after a failure is over.
-    Retry,
-}
-
-/// The next caller, after the pause that a failure asked for.
-async fn accept(door: &Door, until: Option<Instant>) -> Accepted {
-    if let Some(until) = until {
-        tokio::time::sleep_until(until.into()).await;
-        return Accepted::Retry;
-    }
-    match door {
-        Door::Closed(_) => std::future::pending().await,
-        Door::Open(listener) => match listener.accept().await {
-            Ok((stream, peer)) => Accepted::Caller(stream, peer),
-            Err(error) => Accepted::Failed(error),
-        },
-    }
-}
-
-fn reopen(held: Option<Socket>, ground: &dyn Ground, address: SocketAddr) -> io::Result<TcpListener> {
-    match held {
-        Some(socket) => {
-            start(&socket)?;
-            socket.set_nonblocking(true)?;
-            TcpListener::from_std(socket.into())
-        }
-        None => listen_on(ground, address),
+        None
     }
 }

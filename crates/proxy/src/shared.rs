@@ -11,7 +11,6 @@ use crate::ground::Ground;
 use crate::meter::Meter;
 use crate::roster::Roster;
 use crate::second_look::SecondLook;
-use crate::timer::Timer;
 use crate::tls::EdgeTls;
 
 /// Bounds on what a proxy waits for and holds.
@@ -49,7 +48,6 @@ pub(crate) struct Shared {
     pub(crate) recorder: Recorder,
     pub(crate) limits: Limits,
     pub(crate) meter: Meter,
-    pub(crate) timer: Arc<Timer>,
     /// Connections that have been admitted and not ended.
     pub(crate) carried: AtomicU64,
     /// An admitted connection has ended.

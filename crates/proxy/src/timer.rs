@@ -1,4 +1,4 @@
-//! The clock of injected delays: one timerfd for all connections of a proxy, with a sorted set of deadlines.
+//! The clock of injected delays: one timerfd for all connections of a thread, with a sorted set of deadlines.
 //!
 //! The runtime's own timer rounds to a millisecond; this one rounds nothing. An alarm never goes off early. The lock
 //! is held for a few map operations only, never while something is waited for.
@@ -79,7 +79,7 @@ struct Deadlines {
     allowance: Allowance,
 }
 
-/// The shared timer of a proxy.
+/// The shared timer of the connections of one thread.
 pub(crate) struct Timer {
     clock: AsyncFd<Clock>,
     deadlines: Mutex<Deadlines>,
@@ -151,6 +151,11 @@ pub(crate) struct Alarm {
 impl Alarm {
     pub(crate) fn new(timer: Arc<Timer>) -> Alarm {
         Alarm { timer, set: None }
+    }
+
+    /// The timer that it is set on.
+    pub(crate) fn timer(&self) -> &Arc<Timer> {
+        &self.timer
     }
 
     /// Wakes the task at this instant, and no more at the one set before. One in the past goes off at once.

@@ -64,8 +64,8 @@ async fn every_socket_of_a_proxy_comes_from_its_ground() {
     let (mut server, _) = within("accept", dependency.accept()).await.unwrap();
     within("byte", server.read_exact(&mut [0])).await.unwrap();
 
-    // A refusal gives the socket back and needs another one to hold the port.
-    assert_eq!(ground.listened.load(Ordering::Relaxed), 1);
+    // One to have a port picked, and one that takes it for good: a refusal closes and opens that one where it stands.
+    assert_eq!(ground.listened.load(Ordering::Relaxed), 2);
     handle.arm(armed("refuse", EdgeEffect::Refuse, Directions::Both));
     within("closed", handle.settled()).await;
     assert_eq!(ground.listened.load(Ordering::Relaxed), 2);

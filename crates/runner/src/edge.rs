@@ -370,7 +370,7 @@ impl Sitting {
             Ok(proxy) => proxy,
             Err(_) => Proxy::bind_on(config("127.0.0.1:0"), ground).await?,
         };
-        Ok(proxy.numbered_from(self.opened.fetch_add(1, Ordering::Relaxed) * NUMBERS))
+        Ok(proxy.on_each_processor().numbered_from(self.opened.fetch_add(1, Ordering::Relaxed) * NUMBERS))
     }
 
     /// The addresses of the destination as this caller gets them; of whole machines with port 0.

@@ -335,7 +335,8 @@ impl World {
         };
         let proxy = Proxy::bind(config)
             .await
-            .map_err(|error| RunError::Listen { edge: edge.clone(), why: error.to_string() })?;
+            .map_err(|error| RunError::Listen { edge: edge.clone(), why: error.to_string() })?
+            .on_each_processor();
         self.recorder.record(EventKind::EdgeListening {
             edge: edge.clone(),
             listen: proxy.local_addr().to_string(),

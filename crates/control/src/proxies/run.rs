@@ -79,7 +79,8 @@ impl Proxies {
             let every = SocketAddr::from(([0, 0, 0, 0], address.port()));
             bound = Proxy::bind(config(every)).await;
         }
-        let proxy = bound.map_err(|error| ProxyError::Bind { address, why: why(&error) })?;
+        let bound = bound.map_err(|error| ProxyError::Bind { address, why: why(&error) })?;
+        let proxy = bound.on_each_processor();
         if reachable.is_none()
             && let Some(fault) = closes_on_arrival()
         {

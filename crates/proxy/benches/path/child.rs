@@ -86,7 +86,8 @@ async fn murphy(kind: &str, upstream: String, fault: &str) {
         limits: Limits::default(),
     })
     .await
-    .expect("a free port");
+    .expect("a free port")
+    .on_each_processor();
     if !fault.is_empty() {
         let fault: Fault = serde_yaml::from_str(fault).expect("a fault");
         // On requests that the bench does not make.

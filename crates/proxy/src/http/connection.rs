@@ -34,7 +34,7 @@ use crate::line::Line;
 use crate::nudge::Heeded;
 use crate::roster::Live;
 use crate::shared::{Shared, State};
-use crate::timer::Alarm;
+use crate::timer::{Alarm, Timer};
 use crate::tls::{Failed, Far, Near, Shaken};
 
 type Half = Pin<Box<dyn Future<Output = Result<(), hyper::Error>> + Send>>;
@@ -129,6 +129,7 @@ struct Connection {
     fate: Arc<UpstreamFate>,
     draws: Arc<Mutex<Draws>>,
     state: watch::Receiver<State>,
+    timer: Arc<Timer>,
     streams: Streams,
     stage: Stage,
     asks: Asks,
@@ -172,6 +173,7 @@ pub(crate) async fn carry(
         fate: Arc::default(),
         draws: Arc::new(Mutex::new(draws)),
         state: state.clone(),
+        timer: Arc::clone(alarm.timer()),
         streams: Streams::default(),
         stage: Stage::Listening(BytesMut::new()),
         asks: Asks::InFull,

@@ -20,7 +20,7 @@ use super::upstream::UpstreamFate;
 use crate::armed::{Draws, Standing, Table};
 use crate::effect::Ending;
 use crate::shared::{Shared, State};
-use crate::timer::Alarm;
+use crate::timer::{Alarm, Timer};
 
 /// The version that a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +88,7 @@ pub(crate) struct Hub {
     pub(crate) fate: Arc<UpstreamFate>,
     pub(crate) draws: Arc<Mutex<Draws>>,
     state: watch::Receiver<State>,
+    timer: Arc<Timer>,
     seen: Mutex<Seen>,
     takeover: Mutex<Option<Takeover>>,
     /// There is or was one: looked at in each turn, and nearly always there is none.
@@ -113,6 +114,7 @@ impl Hub {
         fate: Arc<UpstreamFate>,
         draws: Arc<Mutex<Draws>>,
         state: watch::Receiver<State>,
+        timer: Arc<Timer>,
     ) -> Hub {
         Hub {
             shared,
@@ -125,6 +127,7 @@ impl Hub {
             draws,
             seen: Mutex::new(Seen::new(state.clone())),
             state,
+            timer,
             takeover: Mutex::default(),
             has_takeover: AtomicBool::new(false),
             tunnel: Mutex::default(),
@@ -198,7 +201,7 @@ impl Hub {
 
     /// Waits until an instant, or for ever, and no longer than the fault stands as it is.
     pub(crate) async fn held(&self, arming: u64, until: Option<Instant>) {
-        let mut alarm = Alarm::new(Arc::clone(&self.shared.timer));
+        let mut alarm = Alarm::new(Arc::clone(&self.timer));
         let mut state = self.state.clone();
         loop {
             if !state.borrow_and_update().table.stands(arming) {

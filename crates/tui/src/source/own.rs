@@ -105,7 +105,7 @@ impl Own {
                 recorder: recorder.clone(),
                 limits: Limits::default(),
             };
-            proxies.push((edge, Proxy::bind(config).await?));
+            proxies.push((edge, Proxy::bind(config).await?.on_each_processor()));
         }
         let record = Recorded::default();
         let mut known_by = |edge: &EdgeSpec, via: Via, its: EdgeHands| {

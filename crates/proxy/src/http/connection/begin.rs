@@ -82,6 +82,7 @@ impl Connection {
             Arc::clone(&self.fate),
             Arc::clone(&self.draws),
             self.state.clone(),
+            Arc::clone(&self.timer),
         ))
     }
 

@@ -1,0 +1,216 @@
+//! Accepting callers, on one thread or on each, and giving each caller to the thread that has the fewest.
+//!
+//! Callers are numbered in the order in which they were accepted, whichever thread did it: all draws follow from that
+//! number. Accepting is never stopped by a connection, by a dependency that does not answer or by a lack of descriptors.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io;
+use std::net::{self, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use murphy_core::ConnId;
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::crew::{Desk, Seat};
+use crate::door::{Door, Ear, Phase};
+use crate::link::carry;
+use crate::links::Links;
+use crate::shared::{Shared, State};
+use crate::troubles::Troubles;
+
+/// So many callers are accepted in one turn; then others on this thread have theirs.
+const BATCH: usize = 32;
+
+/// A caller who was accepted and is not carried yet.
+struct Caller {
+    stream: net::TcpStream,
+    peer: SocketAddr,
+    conn: ConnId,
+    seat: Seat,
+}
+
+/// A desk, and the callers who were given to it.
+struct Room {
+    desk: Arc<Desk>,
+    callers: Mutex<VecDeque<Caller>>,
+    came: Notify,
+}
+
+/// What all threads that accept for one proxy share.
+pub(crate) struct Reception {
+    shared: Arc<Shared>,
+    state: Arc<watch::Sender<State>>,
+    /// Connections are numbered from here on.
+    before: u64,
+    /// Held while a caller is accepted, numbered and given away, and while the door is closed.
+    turn: Mutex<()>,
+    troubles: Mutex<Troubles>,
+    rooms: Vec<Room>,
+}
+
+/// How one turn of accepting ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Took {
+    /// Nobody waited any more, or none can be had for now.
+    All,
+    /// Others on this thread are to have their turn.
+    ItsFill,
+}
+
+/// The door in the hands of one thread. The door lasts as long as this, and who waits for all to let go is told by the guard.
+pub(crate) struct Held {
+    pub(crate) door: Arc<Door>,
+    pub(crate) _guard: mpsc::Sender<Infallible>,
+}
+
+impl Reception {
+    /// In front of these desks.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        state: Arc<watch::Sender<State>>,
+        before: u64,
+        desks: impl Iterator<Item = Arc<Desk>>,
+    ) -> Reception {
+        let room = |desk| Room { desk, callers: Mutex::default(), came: Notify::new() };
+        Reception {
+            shared,
+            state,
+            before,
+            turn: Mutex::default(),
+            troubles: Mutex::default(),
+            rooms: desks.map(room).collect(),
+        }
+    }
+
+    /// Closes the door behind whoever is being accepted.
+    pub(crate) fn close(&self, door: &Door) {
+        let _turn = lock(&self.turn);
+        door.close();
+    }
+
+    /// Accepting, or opening the door, failed.
+    pub(crate) fn failed(&self, error: &io::Error) {
+        lock(&self.troubles).failed(error, &self.shared);
+    }
+
+    /// Until when a failure is to be left alone.
+    pub(crate) fn pause(&self) -> Option<Instant> {
+        lock(&self.troubles).until(Instant::now())
+    }
+
+    /// Accepts at the door and carries the callers of one room, until the door is gone and all of them are. Runs on the
+    /// thread whose desk the room has.
+    pub(crate) async fn serve(self: Arc<Self>, room: usize, held: Held, mut phases: watch::Receiver<Phase>) {
+        let mut links = Links::default();
+        loop {
+            // Who was the last to watch the phase has stopped without a word.
+            let phase = *phases.borrow_and_update();
+            let ear = match phase {
+                Phase::Gone => break,
+                Phase::Closed => None,
+                Phase::Open(_) => match Ear::at(&held.door) {
+                    Ok(ear) => Some(ear),
+                    Err(error) => {
+                        self.failed(&error);
+                        self.rest().await;
+                        continue;
+                    }
+                },
+            };
+            loop {
+                tokio::select! {
+                    biased;
+                    changed = phases.changed() => {
+                        if changed.is_err() {
+                            return;
+                        }
+                        break;
+                    }
+                    () = links.clear() => {}
+                    () = self.rooms[room].came.notified() => self.take_in(room, &mut links),
+                    took = self.accept(ear.as_ref(), room) => {
+                        self.take_in(room, &mut links);
+                        if took == Took::ItsFill {
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                }
+            }
+        }
+        // The door is closed, so nobody gives this room another caller.
+        self.take_in(room, &mut links);
+        drop(held);
+        links.end().await;
+    }
+
+    /// Accepts who is there, after the pause that a failure asked for. May be dropped at any time: a caller is given away
+    /// in the same moment.
+    async fn accept(&self, ear: Option<&Ear>, here: usize) -> Took {
+        let Some(ear) = ear else { return std::future::pending().await };
+        self.rest().await;
+        let Ok(mut knock) = ear.knock().await else { return std::future::pending().await };
+        for _ in 0..BATCH {
+            let _turn = lock(&self.turn);
+            match knock.accept() {
+                None => return Took::All,
+                Some(Ok((stream, peer))) => self.give_away(stream, peer, here),
+                // The door was closed, and the word of it is on its way.
+                Some(Err(error)) if error.kind() == io::ErrorKind::InvalidInput => break,
+                Some(Err(error)) => {
+                    self.failed(&error);
+                    return Took::All;
+                }
+            }
+        }
+        Took::ItsFill
+    }
+
+    async fn rest(&self) {
+        if let Some(until) = self.pause() {
+            tokio::time::sleep_until(until.into()).await;
+        }
+    }
+
+    /// Numbers a caller and gives it to the desk that has the fewest; to this one, if no other has fewer.
+    fn give_away(&self, stream: net::TcpStream, peer: SocketAddr, here: usize) {
+        lock(&self.troubles).are_over();
+        let mut least = here;
+        for (at, room) in self.rooms.iter().enumerate() {
+            if room.desk.load() < self.rooms[least].desk.load() {
+                least = at;
+            }
+        }
+        let room = &self.rooms[least];
+        let conn = ConnId(self.before + self.shared.meter.accepted());
+        lock(&room.callers).push_back(Caller { stream, peer, conn, seat: room.desk.seat() });
+        if least != here {
+            room.came.notify_one();
+        }
+    }
+
+    /// Begins to carry those who were given to a room.
+    fn take_in(&self, room: usize, links: &mut Links) {
+        loop {
+            let Some(caller) = lock(&self.rooms[room].callers).pop_front() else { return };
+            let Caller { stream, peer, conn, seat } = caller;
+            match TcpStream::from_std(stream) {
+                Ok(stream) => {
+                    let state = self.state.subscribe();
+                    links.spawn(carry(Arc::clone(&self.shared), stream, peer, conn, state, seat));
+                }
+                Err(error) => {
+                    self.shared.meter.ended();
+                    self.failed(&error);
+                }
+            }
+        }
+    }
+}
+
+/// Held for a few operations only, none of which waits.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
