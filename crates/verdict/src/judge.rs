@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use murphy_core::{Answer, Event, ExitCause, LoadName, RunBrief, Span, Subject, Verdict, plural};
 
 use crate::answered::Answered;
-use crate::detect;
+use crate::detect::{self, Detectors};
 use crate::gate::{self, end_of};
 use crate::judgement::{
     Count, FaultFact, Finding, Gate, GateId, Judgement, Row, RowKind, RunEnd, RunFacts, State, Unknown,
@@ -30,8 +30,12 @@ impl Hearing {
     }
 
     /// Judges what was taken.
-    pub fn judge(mut self) -> Judgement {
-        judged(self.0.finish())
+    pub fn judge(self) -> Judgement {
+        self.judge_by(&Detectors::ALL)
+    }
+
+    fn judge_by(mut self, detectors: &Detectors<'_>) -> Judgement {
+        judged(self.0.finish(), detectors)
     }
 
     /// Counts the answers of `load` during the fault; one that took longer than `within` is a bad one.
@@ -47,16 +51,21 @@ impl Hearing {
 
 /// Judges a run by its whole journal.
 pub fn judge(events: &[Event]) -> Judgement {
+    judge_by(events, &Detectors::ALL)
+}
+
+/// The same, by these detectors.
+pub(crate) fn judge_by(events: &[Event], detectors: &Detectors<'_>) -> Judgement {
     let mut hearing = Hearing::default();
     for event in events {
         hearing.take(event);
     }
-    hearing.judge()
+    hearing.judge_by(detectors)
 }
 
-fn judged(run: RunView<'_>) -> Judgement {
+fn judged(run: RunView<'_>, detectors: &Detectors<'_>) -> Judgement {
     let gates = gate::gates(&run);
-    let findings = detect::all(&run, &gates);
+    let findings = detect::all(&run, &gates, detectors);
     let mut rows = match run.brief {
         Some(brief) => asserted(&run, brief, &gates, &findings),
         None => Vec::new(),

@@ -16,6 +16,7 @@ mod isolation;
 mod jitter;
 mod leak;
 mod ledger;
+mod list;
 mod metastability;
 mod pool;
 mod reconnect;
@@ -32,11 +33,12 @@ use murphy_core::Subject;
 use crate::edge::EdgeView;
 use crate::gate::any_fails;
 use crate::judgement::{Detector, Finding, Gate, GateId, Reading, State};
-use crate::phase::{LoadView, ProbeAnswer, RunView};
+use crate::phase::{LoadView, RunView};
 
 pub(crate) use breaker::silences;
 pub(crate) use fail_fast::{Followed, Pace, intended, sent};
 pub(crate) use isolation::stands_by;
+pub(crate) use list::Detectors;
 pub(crate) use timeout::ages;
 
 /// What a detector returns: the state, and the state in a sentence.
@@ -96,51 +98,11 @@ fn most_within(times: &[u64], length: u64) -> u64 {
     most as u64
 }
 
-type OnEdge = fn(&RunView<'_>, &EdgeView) -> Found;
-type OnLoad = fn(&RunView<'_>, &LoadView) -> Found;
-
-const ON_EDGES: [(Detector, OnEdge); 9] = [
-    (Detector::Timeout, timeout::detect),
-    (Detector::Attempts, attempts::detect),
-    (Detector::Amplification, amplification::detect),
-    (Detector::BackOff, back_off::detect),
-    (Detector::Jitter, jitter::detect),
-    (Detector::Breaker, breaker::detect),
-    (Detector::Pool, pool::detect),
-    (Detector::Reconnect, reconnect::detect),
-    (Detector::Leak, leak::detect),
-];
-
-/// On edges to one of several instances.
-const ON_INSTANCES: [(Detector, OnEdge); 1] = [(Detector::Failover, failover::detect)];
-
-/// On loads that have what they look at.
-type OnSomeLoads = fn(&RunView<'_>, &LoadView) -> Option<Found>;
-
-const ON_LEDGERS: [(Detector, OnSomeLoads); 2] =
-    [(Detector::Lost, ledger::lost), (Detector::Duplicates, ledger::duplicates)];
-
-const ON_LOADS: [(Detector, OnLoad); 8] = [
-    (Detector::FailFast, fail_fast::detect),
-    (Detector::Fallback, fallback::detect),
-    (Detector::Isolation, isolation::detect),
-    (Detector::Shedding, shedding::detect),
-    (Detector::Capacity, capacity::detect),
-    (Detector::Recovery, recovery::detect),
-    (Detector::Metastability, metastability::detect),
-    (Detector::Dependency, dependency::detect),
-];
-
-type OnProbe = fn(&RunView<'_>, &[ProbeAnswer]) -> Found;
-
-const ON_PROBES: [(Detector, OnProbe); 2] =
-    [(Detector::Health, health::detect), (Detector::StartUp, start_up::detect)];
-
 /// Every detector on every edge, every load and every probe.
-pub(crate) fn all(run: &RunView<'_>, gates: &[Gate]) -> Vec<Finding> {
+pub(crate) fn all(run: &RunView<'_>, gates: &[Gate], detectors: &Detectors<'_>) -> Vec<Finding> {
     let edges = run.edges.iter().flat_map(|edge| {
-        let more = if edge.instance_of.is_some() { &ON_INSTANCES[..] } else { &[] };
-        ON_EDGES.iter().chain(more).map(move |(detector, detect)| {
+        let more = if edge.instance_of.is_some() { detectors.on_instances } else { &[] };
+        detectors.on_edges.iter().chain(more).map(move |(detector, detect)| {
             let found = guarded(|| detect(run, edge));
             let found =
                 if caller_died(run, edge) { doubted(found, "the caller ended by itself") } else { found };
@@ -148,7 +110,7 @@ pub(crate) fn all(run: &RunView<'_>, gates: &[Gate]) -> Vec<Finding> {
         })
     });
     let loads = run.loads.iter().flat_map(|load| {
-        ON_LOADS.iter().map(move |(detector, detect)| {
+        detectors.on_loads.iter().map(move |(detector, detect)| {
             let found = guarded(|| detect(run, load));
             let found =
                 if is_sick(run, load) { doubted(found, "users failed before any fault") } else { found };
@@ -157,13 +119,13 @@ pub(crate) fn all(run: &RunView<'_>, gates: &[Gate]) -> Vec<Finding> {
     });
     let probes = run.brief.iter().flat_map(|brief| &brief.probes).flat_map(|probe| {
         let answers = run.probes.get(probe.name.as_str()).map_or(&[][..], Vec::as_slice);
-        ON_PROBES.iter().map(move |(detector, detect)| {
+        detectors.on_probes.iter().map(move |(detector, detect)| {
             let found = guarded(|| detect(run, answers));
             finding(*detector, Subject::Probe(probe.name.clone()), found)
         })
     });
     let ledgers = run.loads.iter().filter(|load| load.ledger.is_some()).flat_map(|load| {
-        ON_LEDGERS.iter().filter_map(move |(detector, detect)| {
+        detectors.on_ledgers.iter().filter_map(move |(detector, detect)| {
             let mut found = None;
             // Within the guard nothing is given back but what a panic leaves.
             let guarded = guarded(|| {
@@ -296,19 +258,6 @@ fn guarded(detect: impl FnOnce() -> Found) -> Found {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_detector_is_explained_once() {
-        let mut run: Vec<Detector> = ON_EDGES.map(|(detector, _)| detector).to_vec();
-        run.extend(ON_INSTANCES.map(|(detector, _)| detector));
-        run.extend(ON_LOADS.map(|(detector, _)| detector));
-        run.extend(ON_LEDGERS.map(|(detector, _)| detector));
-        run.extend(ON_PROBES.map(|(detector, _)| detector));
-        run.sort();
-        let mut told: Vec<Detector> = crate::DETECTORS.iter().map(|words| words.detector).collect();
-        told.sort();
-        assert_eq!(told, run, "detector.rs has what is explained, the lists above what is run");
-    }
 
     #[test]
     fn a_detector_that_panics_is_inconclusive() {
