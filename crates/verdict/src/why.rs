@@ -2,10 +2,11 @@
 //! named only if its numbers fit what users saw; otherwise the cause is said to be unknown.
 
 mod edge_facts;
+mod patterns;
 mod recovery;
 mod users;
 
-use murphy_core::{Answer, ExitCause, Subject};
+use murphy_core::{Answer, ExitCause, Rule, Span, Subject};
 
 use crate::gate::end_of;
 use crate::judge::subject_name;
@@ -68,16 +69,17 @@ fn explain(run: &RunView<'_>, row: &Row, findings: &[Finding], edges: &[EdgeFact
         },
         (RowKind::Recovery, subject) => {
             let load = slowest(run, subject);
-            let held_down = load.and_then(|load| metastable(load, findings));
-            match held_down.zip(change_for(RowKind::Metastability)) {
-                Some((finding, (cause, change))) => Told::new(cause, finding.text.clone(), change),
-                None => recovery::recovery(run, load, edges),
+            match load.and_then(|load| metastable(load, findings)) {
+                Some(finding) => {
+                    Told::new(Cause::Metastable, finding.text.clone(), patterns::AGAINST_METASTABILITY)
+                }
+                None => recovery::recovery(run, load, edges, recovered_within(run, row)),
             }
         }
         (RowKind::Metastability, subject)
             if findings.iter().any(|finding| finding.is_stuck() && finding.subject == *subject) =>
         {
-            recovery::recovery(run, slowest(run, subject), edges)
+            recovery::recovery(run, slowest(run, subject), edges, None)
         }
         (RowKind::Isolation, _) => users::isolation(row, edges),
         (RowKind::Timeout, _) => of_row().map_or_else(nothing_seen, EdgeFacts::timeout_told),
@@ -97,21 +99,11 @@ fn explain(run: &RunView<'_>, row: &Row, findings: &[Finding], edges: &[EdgeFact
             Some(load) => users::success(run, row, load, edges),
             None => Told::unknown("no such load"),
         },
-        (kind, _) if change_for(kind).is_some() => {
-            let (cause, change) = change_for(kind).unwrap_or((Cause::Unknown, ""));
-            Told::new(cause, row.reason.clone(), change)
-        }
         // There is one, and it opens too late.
         (RowKind::Breaker, subject)
-            if findings.iter().any(|finding| {
-                finding.detector == Detector::Breaker && finding.subject == *subject && finding.is_present()
-            }) =>
+            if of(findings, Detector::Breaker, subject).is_some_and(Finding::is_present) =>
         {
-            Told::new(
-                Cause::NoBreaker,
-                row.reason.clone(),
-                "a breaker that opens after fewer failures, or a shorter timeout: a call counts once it has failed",
-            )
+            patterns::opens_late(run, row, findings)
         }
         (RowKind::Breaker, _) => of_row().map_or_else(nothing_seen, |edge| edge.breaker_told(findings)),
         (RowKind::Always | RowKind::Good, _)
@@ -127,7 +119,26 @@ fn explain(run: &RunView<'_>, row: &Row, findings: &[Finding], edges: &[EdgeFact
             );
             follows(row, findings, told)
         }
-        _ => nothing_seen(),
+        _ => patterns::told(run, row, findings, of_row()).unwrap_or_else(nothing_seen),
+    }
+}
+
+/// What a detector says of a subject.
+fn of<'a>(findings: &'a [Finding], detector: Detector, subject: &Subject) -> Option<&'a Finding> {
+    findings.iter().find(|finding| finding.detector == detector && &finding.subject == subject)
+}
+
+/// What was asserted.
+fn asked<'a>(run: &RunView<'a>, row: &Row) -> Option<&'a Rule> {
+    let asked = run.brief?.expectations.iter().find(|asked| asked.id == row.id)?;
+    Some(&asked.rule)
+}
+
+/// How soon users are to be served as before.
+fn recovered_within(run: &RunView<'_>, row: &Row) -> Option<Span> {
+    match asked(run, row) {
+        Some(Rule::Recovery { at_most }) => Some(*at_most),
+        _ => None,
     }
 }
 
@@ -147,64 +158,6 @@ fn follows(row: &Row, findings: &[Finding], told: Told) -> Told {
 /// True if nothing was good again after the fault: what broke is not a matter of being reachable.
 fn stayed_bad(row: &Row) -> bool {
     row.after.as_ref().is_some_and(|after| after.good == Some(0))
-}
-
-/// Rows whose reason is the mechanism itself.
-fn change_for(kind: RowKind) -> Option<(Cause, &'static str)> {
-    Some(match kind {
-        RowKind::BackOff => {
-            (Cause::NoBackOff, "double the wait with each try, up to a cap, and draw it at random")
-        }
-        RowKind::Jitter => (
-            Cause::NoBackOff,
-            "draw each wait between zero and its bound, so that callers that failed together do not come back together",
-        ),
-        RowKind::Reconnect => {
-            (Cause::Herd, "wait a random time before connecting anew, growing with each try")
-        }
-        RowKind::Leak => (Cause::Leak, "close the connection of a call that is given up"),
-        RowKind::Failover => (
-            Cause::NoFailover,
-            "take an instance out for some seconds after a few failures in a row, and let one call try it then",
-        ),
-        RowKind::Shedding => (
-            Cause::NoShedding,
-            "a limit on requests in flight, and a 503 with Retry-After at once for what is beyond it",
-        ),
-        RowKind::Capacity => (
-            Cause::TooMany,
-            "more instances or more processors for the service, a larger pool where that is the limit, or less work a request",
-        ),
-        RowKind::Metastability => (
-            Cause::Metastable,
-            "a retry budget of 10% or a breaker in the caller, and in the service a short queue that refuses what is beyond it",
-        ),
-        RowKind::Lost => (
-            Cause::LostWrites,
-            "acknowledge a write only when it is on disk, or at a second instance: sync before the answer, not after it",
-        ),
-        RowKind::Duplicates => (
-            Cause::DoneTwice,
-            "keep the id of each write and make it unique, so that a second try finds that the first was carried out",
-        ),
-        RowKind::DeadLetters => (
-            Cause::GivenUp,
-            "deliver a message again for longer than its dependency may be away, with waits that grow, and put aside at once only what can \
-             never be done",
-        ),
-        RowKind::Staleness => {
-            (Cause::DegradedAnswers, "an end to the age at which an old answer is still served")
-        }
-        RowKind::StartUp => (
-            Cause::NeededToStart,
-            "start without it, answer what can be answered, and connect in the background until it is there",
-        ),
-        RowKind::Closes => (Cause::SlowRecovery, "a shorter open window, or a half-open try every second"),
-        RowKind::Follows => {
-            (Cause::HealthCheck, "let readiness ask the breaker of a dependency that is needed")
-        }
-        _ => return None,
-    })
 }
 
 fn nothing_seen() -> Told {

@@ -43,7 +43,11 @@ pub(super) fn detect(run: &RunView<'_>, load: &LoadView) -> Found {
             ));
         }
         return Found::absent(
-            params([("at-once", Reading::count(at_once, n)), ("refused", Reading::share(0, n, None))]),
+            params([
+                ("at-once", Reading::count(at_once, n)),
+                ("usual", Reading::count(usual, usual)),
+                ("refused", Reading::share(0, n, None)),
+            ]),
             format!(
                 "nobody was refused while {at_once} user requests were under way at once ({usual} are usual)"
             ),

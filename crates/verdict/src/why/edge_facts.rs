@@ -2,7 +2,8 @@
 
 use murphy_core::{ExchangeEnd, Subject};
 
-use super::Told;
+use super::patterns::breaker_after;
+use super::{Told, of};
 use crate::detect::ages;
 use crate::edge::{Call, EdgeView};
 use crate::judgement::{Cause, Detector, Finding};
@@ -142,6 +143,15 @@ impl<'a> EdgeFacts<'a> {
         )
     }
 
+    /// A value that was last known when the trouble began, and how old it is at the end of it.
+    pub fn last_known(&self) -> String {
+        let longest = self.edge.hurt.iter().map(|part| part.length()).max().unwrap_or(0);
+        if longest == 0 {
+            return "a last known or default value".to_owned();
+        }
+        format!("a last known value ({} old at most) or a default", words::micros(longest as f64))
+    }
+
     /// Waits without end, in words.
     pub fn waits_without_end(&self) -> String {
         let held = if self.edge.delays { "waited for the whole injected delay" } else { "were held" };
@@ -244,21 +254,26 @@ impl<'a> EdgeFacts<'a> {
                 format!("a timeout of {}: a breaker counts what it strikes", self.timeout_for_usual()),
             );
         }
-        let subject = Subject::Edge(self.edge.name.clone());
-        let text = findings
-            .iter()
-            .find(|finding| finding.detector == Detector::Breaker && finding.subject == subject)
-            .map_or("", |finding| finding.text.as_str());
+        let found = of(findings, Detector::Breaker, &Subject::Edge(self.edge.name.clone()));
+        let in_a_row =
+            found.and_then(|finding| finding.param("failed-in-a-row")).and_then(|calls| calls.value);
         Told::new(
             Cause::NoBreaker,
-            format!("{text}: the caller goes on calling {}, which fails", self.name()),
-            "a circuit breaker, or a retry budget if what matters is the load on the dependency",
+            format!(
+                "{}: the caller goes on calling {}, which fails",
+                found.map_or("", |finding| finding.text.as_str()),
+                self.name()
+            ),
+            format!(
+                "{}, or a retry budget of 10% if what matters is the load on the dependency",
+                breaker_after(in_a_row)
+            ),
         )
     }
 }
 
 /// Rounded down to two digits, so that it reads like a setting: 0.483 s becomes 480 ms.
-fn two_digits_down(micros: f64) -> f64 {
+pub(super) fn two_digits_down(micros: f64) -> f64 {
     if micros < 10.0 {
         return micros;
     }

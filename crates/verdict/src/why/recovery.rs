@@ -1,6 +1,8 @@
 //! Why a service comes back late, once its dependency is well.
 
-use super::edge_facts::EdgeFacts;
+use murphy_core::Span;
+
+use super::edge_facts::{EdgeFacts, two_digits_down};
 use super::{Told, nothing_seen};
 use crate::detect::silences;
 use crate::judgement::Cause;
@@ -8,7 +10,13 @@ use crate::phase::{LoadView, RunView, Window};
 use crate::rows::{Recovered, recovered};
 use crate::words;
 
-pub(super) fn recovery(run: &RunView<'_>, load: Option<&LoadView>, edges: &[EdgeFacts<'_>]) -> Told {
+/// `within`: how soon it was to come back.
+pub(super) fn recovery(
+    run: &RunView<'_>,
+    load: Option<&LoadView>,
+    edges: &[EdgeFacts<'_>],
+    within: Option<Span>,
+) -> Told {
     let (Some(load), Some(lifted)) = (load, run.lifted) else { return nothing_seen() };
     let late = match recovered(run, load) {
         Recovered::Within { high, .. } => high,
@@ -32,7 +40,7 @@ pub(super) fn recovery(run: &RunView<'_>, load: Option<&LoadView>, edges: &[Edge
             format!(
                 "{name} was well, but the caller called it again only {when}: its breaker or reconnect wait is that long"
             ),
-            "a shorter open window, or a half-open try every second",
+            shorter_wait(within),
         );
     }
     let failing = calls.iter().filter(|call| edge.edge.is_failing(call)).count();
@@ -52,7 +60,11 @@ pub(super) fn recovery(run: &RunView<'_>, load: Option<&LoadView>, edges: &[Edge
             format!(
                 "{users} users had piled up behind {limit} places on {name}; the backlog drains after the lift"
             ),
-            "a bounded queue that refuses when it is full, so that nobody is served an answer that nobody waits for",
+            format!(
+                "a timeout of {} and a bounded queue that refuses when it is full, so that nobody is served an answer that nobody \
+                 waits for",
+                edge.timeout_for_usual()
+            ),
         );
     }
     let healthy = calls.len() - failing;
@@ -65,4 +77,16 @@ pub(super) fn recovery(run: &RunView<'_>, load: Option<&LoadView>, edges: &[Edge
         ),
         "look for a failure that the caller keeps: a cached error, a poisoned pool, a back-off of its own",
     )
+}
+
+/// A wait that leaves time to serve users as before.
+fn shorter_wait(within: Option<Span>) -> String {
+    match within.map(|within| within.as_micros() as f64) {
+        Some(within) => format!(
+            "to recover in {}: an open window or reconnect wait of {} or less, or a half-open try every second",
+            words::micros(within),
+            words::micros(two_digits_down(within * 0.8))
+        ),
+        None => "a shorter open window, or a half-open try every second".to_owned(),
+    }
 }

@@ -75,7 +75,8 @@ pub(super) fn success(run: &RunView<'_>, row: &Row, load: &LoadView, edges: &[Ed
                 words::micros(bad.median())
             ),
             format!(
-                "answer from a last known or default value when {name} fails, or leave that part of the answer out"
+                "answer from {} when {name} fails, or leave that part of the answer out",
+                edge.last_known()
             ),
         );
     }
@@ -99,7 +100,7 @@ pub(super) fn success(run: &RunView<'_>, row: &Row, load: &LoadView, edges: &[Ed
                  an error",
                 words::micros(timeout)
             ),
-            format!("answer from a last known or default value when {name} is slow"),
+            format!("answer from {} when {name} is slow", edge.last_known()),
         );
     }
     Told::unknown(format!("{failed} requests failed, and calls on {name} do not tell why"))
