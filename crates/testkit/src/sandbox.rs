@@ -1,7 +1,6 @@
 //! Containers and networks of one test: all bear its label, and all are removed at its end, also when it panics. What a
 //! test that was killed has left behind is removed by the next one.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -43,7 +42,9 @@ impl Sandbox {
         let image = victim_image(&engine);
         let ordinal = ORDINAL.fetch_add(1, Ordering::Relaxed);
         let pid = std::process::id();
-        Sandbox { engine, image, label: format!("{pid}-{ordinal}"), prefix: format!("mt{pid}x{ordinal}-") }
+        let born = born(pid).unwrap_or_default();
+        let label = format!("{pid}-{ordinal}-{born}");
+        Sandbox { engine, image, label, prefix: format!("mt{pid}x{ordinal}-") }
     }
 
     /// The engine.
@@ -155,10 +156,23 @@ fn merged(mut base: Value, more: Value) -> Value {
 
 /// Removes what tests of processes that are gone have left.
 fn remove_left_over(engine: &Engine) {
-    remove(engine, |label| {
-        let pid = label.split('-').next().unwrap_or_default();
-        !Path::new("/proc").join(pid).exists()
-    });
+    remove(engine, |label| !is_owned(label));
+}
+
+/// True if the process that a label names is still there: that one, and not another with its number. What a dead one left would have
+/// the very names that a process of its number wants.
+fn is_owned(label: &str) -> bool {
+    let mut parts = label.split('-');
+    let Some(now) = parts.next().and_then(|pid| pid.parse().ok()).and_then(born) else { return false };
+    // Labels of old do not say when.
+    parts.nth(1).is_none_or(|then| then.parse() == Ok(now))
+}
+
+/// When a process began, in ticks since the machine did; `None` if it is gone.
+fn born(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Its name may hold anything, and is the last thing in parentheses.
+    stat.rsplit_once(") ")?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
 /// Removes containers, then networks, whose label is such. Errors are left: the next test tries again.
@@ -188,6 +202,15 @@ fn remove(engine: &Engine, such: impl Fn(&str) -> bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_dead_process_left_is_nobodys_though_another_has_its_number() {
+        let pid = std::process::id();
+        let born = born(pid).expect("this process is there");
+        assert!(is_owned(&format!("{pid}-0-{born}")));
+        assert!(!is_owned(&format!("{pid}-0-{}", born - 1)), "it had the number before");
+        assert!(!is_owned("0-0-0") && !is_owned(""));
+    }
 
     #[test]
     fn a_sandbox_leaves_nothing_behind() {
