@@ -3,6 +3,7 @@
 //! Pure: no clock, no I/O, no task, no draw without a fixed seed. The same journal gives the same judgement, on any
 //! machine, years later. A detector states facts; only what the author asserted can fail.
 
+mod across;
 mod answered;
 mod compare;
 mod detect;

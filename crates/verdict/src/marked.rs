@@ -1,6 +1,7 @@
 //! Which calls are tries of one and the same? An idempotency key or a trace says it, however many users overlap. It is believed only
 //! where one mark is one call in health: a request that makes several calls in one trace makes no further try.
 
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU64;
 
@@ -31,7 +32,7 @@ const FEWEST_USUAL: usize = 10;
 /// A call that is tried again is so within this, and within three times the longest wait that was seen; in microseconds.
 const SETTLED: u64 = 2_000_000;
 
-/// The tries of each call whose first one failed in the fault, by beginning, where all of them were seen; `None` where marks do not
+/// The tries of each call whose first one was made in the fault and failed, by beginning, where all of them were seen; `None` where marks do not
 /// tell: failing calls carry none, or one mark is more than one call in health.
 pub(crate) fn tries<'a>(run: &RunView<'_>, edge: &'a EdgeView) -> Option<Vec<Vec<&'a Call>>> {
     let failing = || edge.within(&edge.hurt).filter(|call| call.touched && edge.is_failing(call));
@@ -45,6 +46,15 @@ pub(crate) fn tries<'a>(run: &RunView<'_>, edge: &'a EdgeView) -> Option<Vec<Vec
     if usual < FEWEST_USUAL || more * 20 > usual {
         return None;
     }
+    // Whose request was in flight when the fault came may have made tries that are not looked at here.
+    let across = run.loads.iter().flat_map(|load| &load.across).filter_map(|point| point.sent).min();
+    let begun_before: BTreeSet<Mark> = edge
+        .calls
+        .iter()
+        .filter(|call| across.is_some_and(|from| from <= call.began) && !edge.hurt.holds(call.began))
+        .take_while(|call| run.first_armed().is_some_and(|armed| call.began < armed))
+        .filter_map(|call| call.mark)
+        .collect();
     let sick = by_mark(edge.within(&edge.hurt));
     let wait = |calls: &[(Mark, &Call)]| {
         calls.windows(2).map(|pair| pair[1].1.began.saturating_sub(pair[0].1.ended)).max().unwrap_or(0)
@@ -55,7 +65,8 @@ pub(crate) fn tries<'a>(run: &RunView<'_>, edge: &'a EdgeView) -> Option<Vec<Vec
         let (Some((_, first)), Some((_, last))) = (calls.first(), calls.last()) else { return false };
         let Some(part) = edge.hurt.iter().find(|part| part.holds(first.began)) else { return false };
         let over = if edge.is_failing(last) { last.ended.saturating_add(settled) } else { last.ended };
-        first.touched && edge.is_failing(first) && over <= part.to.min(run.last.saturating_add(1))
+        let is_first = calls.first().is_none_or(|(mark, _)| !begun_before.contains(mark));
+        is_first && first.touched && edge.is_failing(first) && over <= part.to.min(run.last.saturating_add(1))
     };
     let calls = sick.chunk_by(same).filter(whole);
     Some(calls.map(|calls| calls.iter().map(|(_, call)| *call).collect()).collect())

@@ -1,15 +1,16 @@
 //! Which request belongs to which part of the run. The *intended* time decides; the fault window is what the
 //! acknowledgements say ([armed, lifted)), not what was planned. A request that was in flight when the first fault was
-//! armed belongs to no part: it is neither healthy nor hurt for its whole life.
+//! armed belongs to no part: it is neither healthy nor hurt for its whole life. It is kept apart, for the calls that it makes are its own.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use murphy_core::{
-    ExitCause, FaultBrief, FaultId, LedgerRead, LoadName, Offset, ProcessStatus, RunBrief, Sample,
+    EdgeName, ExitCause, FaultBrief, FaultId, LedgerRead, LoadName, Offset, ProcessStatus, RunBrief, Sample,
     SampleOutcome, Served, Span, Tally,
 };
 
+use crate::across::Across;
 use crate::edge::EdgeView;
 use crate::judgement::RunEnd;
 use crate::solo::{Life, lives};
@@ -117,6 +118,9 @@ pub(crate) struct LoadView {
     pub timeout: Option<Span>,
     pub rate: Option<f64>,
     pub points: Vec<Point>,
+    /// Requests that were in flight when the first fault was armed, by intended time; in no other list. How they were served is of no
+    /// part of the run, but no call that they make is another request's.
+    pub across: Vec<Point>,
     pub dropped: u64,
     /// Requests that were sent, those in flight when the fault was armed included.
     pub sent: u64,
@@ -276,12 +280,19 @@ pub(crate) struct RunView<'a> {
     pub by_hand: Option<ByHand>,
     pub leftovers: Vec<String>,
     pub(crate) lives: OnceCell<Vec<Life>>,
+    pub(crate) across: OnceCell<BTreeMap<EdgeName, Across>>,
 }
 
 impl RunView<'_> {
-    /// When each user request was under way, by beginning.
+    /// When each user request was under way, by beginning; those in flight when the first fault was armed included.
     pub fn lives(&self) -> &[Life] {
         self.lives.get_or_init(|| lives(self))
+    }
+
+    /// The calls on an edge that requests made which were in flight when the first fault was armed; `None` for an edge of another run.
+    pub fn across(&self, edge: &EdgeView) -> Option<&Across> {
+        let of_all = || self.edges.iter().map(|edge| (edge.name.clone(), Across::of(self, edge))).collect();
+        self.across.get_or_init(of_all).get(&edge.name)
     }
 
     pub fn fault(&self, id: &FaultId) -> Option<&FaultView> {

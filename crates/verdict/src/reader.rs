@@ -306,6 +306,7 @@ impl Reader {
             by_hand: self.by_hand.take(),
             leftovers: std::mem::take(&mut self.leftovers),
             lives: std::cell::OnceCell::new(),
+            across: std::cell::OnceCell::new(),
         }
     }
 }
@@ -347,12 +348,14 @@ fn loads(
             let ledger = told
                 .and_then(|load| load.ledger.as_ref())
                 .map(|_| LedgerView { writes: points.iter().filter_map(Write::of).collect(), read: None });
-            points.retain(|point| !dropped(point) && !straddles(point));
+            points.retain(|point| !dropped(point));
             points.sort_by_key(|point| (point.intended, point.n));
+            let (across, points): (Vec<Point>, Vec<Point>) = points.into_iter().partition(straddles);
             LoadView {
                 timeout: told.map(|load| load.timeout),
                 rate: told.map(|load| load.rate.as_per_second()),
                 points,
+                across,
                 again: Vec::new(),
                 dropped: never,
                 sent,

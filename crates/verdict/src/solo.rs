@@ -22,13 +22,13 @@ pub(crate) struct Life {
     pub load: usize,
 }
 
-/// All of them, by beginning.
+/// All of them, by beginning. Who was in flight when the first fault was armed was no less in the system, so that nobody beside was alone.
 pub(crate) fn lives(run: &RunView<'_>) -> Vec<Life> {
     let points = run
         .loads
         .iter()
         .enumerate()
-        .flat_map(|(load, view)| view.points.iter().map(move |point| (load, point)));
+        .flat_map(|(load, view)| view.across.iter().chain(&view.points).map(move |point| (load, point)));
     let mut lives: Vec<Life> = points
         .filter_map(|(load, point)| {
             Some(Life { from: point.sent?, to: point.ended, cut: point.is_censored(), load })

@@ -208,7 +208,8 @@ pub(super) fn spared(run: &RunView<'_>, edge: &EdgeView) -> Option<Spared> {
     let last = run.last.saturating_add(1);
     let sick_for: u64 = edge.hurt.iter().map(|hurt| hurt.to.min(last).saturating_sub(hurt.from)).sum();
     let of_others = unasked(run.lives(), edge, &run.baseline) * sick_for as f64;
-    let calls = edge.within(&edge.hurt).count() as f64 - of_others;
+    let made: u64 = edge.hurt.iter().map(|hurt| calls_of_its_users(run, edge, hurt)).sum();
+    let calls = made as f64 - of_others;
     (calls <= calling as f64 * each * BUDGET).then_some(Spared { without: without as u64, all: all as u64 })
 }
 
@@ -247,6 +248,12 @@ fn seconds(window: Window, last: u64) -> impl Iterator<Item = Window> {
     })
 }
 
+/// Without those of requests that were in flight when the first fault was armed, who are no users of any part.
+fn calls_of_its_users(run: &RunView<'_>, edge: &EdgeView, window: Window) -> u64 {
+    let across = run.across(edge).map_or(0, |across| across.within(window));
+    (edge.in_window(window).len() as u64).saturating_sub(across)
+}
+
 fn count(run: &RunView<'_>, edge: &EdgeView, second: Window) -> (u64, u64) {
     let users = run
         .loads
@@ -257,7 +264,7 @@ fn count(run: &RunView<'_>, edge: &EdgeView, second: Window) -> (u64, u64) {
             to.saturating_sub(from) as u64
         })
         .sum();
-    (edge.in_window(second).len() as u64, users)
+    (calls_of_its_users(run, edge, second), users)
 }
 
 #[cfg(test)]

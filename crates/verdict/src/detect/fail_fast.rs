@@ -281,6 +281,7 @@ mod tests {
             timeout: None,
             rate: None,
             points: points.collect(),
+            across: Vec::new(),
             dropped: 0,
             sent: 0,
             planned: None,

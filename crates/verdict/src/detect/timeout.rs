@@ -180,7 +180,7 @@ fn user_timeouts(run: &RunView<'_>) -> Vec<u64> {
     let mut ends: Vec<u64> = run
         .loads
         .iter()
-        .flat_map(|load| &load.points)
+        .flat_map(|load| load.across.iter().chain(&load.points))
         .filter(|point| point.is_censored())
         .map(|point| point.ended)
         .collect();
@@ -201,7 +201,7 @@ fn attended(run: &RunView<'_>, edge: &EdgeView) -> f64 {
     let mut lives: Vec<(u64, u64)> = run
         .loads
         .iter()
-        .flat_map(|load| &load.points)
+        .flat_map(|load| load.across.iter().chain(&load.points))
         .filter_map(|point| Some((point.sent?, if point.is_censored() { u64::MAX } else { point.ended })))
         .collect();
     lives.sort_unstable();
