@@ -48,8 +48,8 @@ def stacked(rng, attempts, failures, around):
     told = {"calls-to-open": opens, "silence": close(window, 0.05, 0.12), "probes": (attempts if around else 1, 0)}
     truth = {
         ("breaker", EDGE): ("present", told),
-        # Who calls while it is half open has one try alone, where each of them passes it.
-        ("attempts", EDGE): ("present", {"attempts" if around else "most": (attempts, 0)}),
+        # Most who call do so while it is half open, and it opens again behind them: more than so many tries may have been due.
+        ("attempts", EDGE): ("present", {"least": (attempts, 0)}),
         # There are fewer calls than in health, tried again or not.
         ("amplification", EDGE): ("absent", {}),
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use murphy_core::{
-    Answer, Answerer, AttemptOf, Event, EventKind, ExchangeEnd, HttpCall, Offset, Rule, Span, Subject,
+    Answer, Answerer, AttemptOf, Event, EventKind, ExchangeEnd, HttpCall, LoadName, Offset, Rule, Sample,
+    SampleOutcome, Served, Span, Subject,
 };
 use murphy_testkit::golden::{Break, Caller, Golden};
 use murphy_verdict::{Detector, Finding, Judgement, State, judge};
@@ -130,4 +131,84 @@ fn calls_that_share_a_trace_in_health_too_are_no_tries() {
     let found = attempts(&fan_out);
     assert!(!found.is_present(), "{found:?}");
     assert_ne!(fan_out.row("cart.attempts").expect("asserted").answer, Answer::Fail);
+}
+
+/// The run with so many more requests, of another load: each was called for once before the fault, and once in it.
+fn with_begun_before(mut events: Vec<Event>, requests: u64) -> Vec<Event> {
+    let is_armed = |event: &&Event| matches!(event.kind, EventKind::FaultArmed { .. });
+    let armed = events.iter().find(is_armed).expect("a fault").at.as_micros();
+    let is_call = |event: &Event| match &event.kind {
+        EventKind::Request(call) => Some((**call).clone()),
+        _ => None,
+    };
+    let call = events.iter().find_map(is_call).expect("calls");
+    for n in 0..requests {
+        let first = armed - 200_000 + n * 1_000;
+        for (began, touched) in [(first, false), (first + 300_000, true)] {
+            let ended = Offset::from_micros(began + 500);
+            let call = HttpCall {
+                began: Offset::from_micros(began),
+                answered: None,
+                ended,
+                end: ExchangeEnd::Failed,
+                status: None,
+                service_status: None,
+                answerer: Answerer::Nobody,
+                touched,
+                attempt_of: Some(AttemptOf::Trace(format!("before-{n}"))),
+                ..call.clone()
+            };
+            events.push(Event { seq: 0, at: ended, kind: EventKind::Request(Box::new(call)) });
+        }
+        let sample = Sample {
+            load: LoadName::new("before").expect("a name"),
+            n,
+            intended: Offset::from_micros(first - 500),
+            sent: Some(Offset::from_micros(first - 400)),
+            ended: Offset::from_micros(first + 301_000),
+            outcome: SampleOutcome::Status,
+            status: Some(502),
+            served: Served::Fresh,
+            age: None,
+            retry_after: None,
+        };
+        events.push(Event { seq: 0, at: sample.ended, kind: EventKind::Sample(sample) });
+    }
+    events.sort_by_key(|event| event.at);
+    for (event, seq) in events.iter_mut().zip(0..) {
+        event.seq = seq;
+    }
+    events
+}
+
+#[test]
+fn the_later_tries_of_a_call_that_began_before_the_fault_are_not_all_of_its_tries() {
+    let told = |events: &[Event]| {
+        let judgement = judge(events);
+        attempts(&judgement).param("attempts").map(|attempts| attempts.text.clone())
+    };
+    let events = || speaking_http(&crowd(4), |user, _| (1, Some(format!("trace-{user}"))));
+    let without = told(&events());
+    assert!(without.as_ref().is_some_and(|text| text.starts_with("4 (")), "{without:?}");
+    assert_eq!(told(&with_begun_before(events(), 40)), without);
+}
+
+#[test]
+fn tries_with_a_mark_that_a_breaker_cut_short_are_the_fewest() {
+    // It opens after the hundredth failure in a row, while some have two tries behind them and some three.
+    let cut = |failures| {
+        let mut golden = crowd(4);
+        golden.caller.breaker = Some((failures, Span::from_secs(60)));
+        let judgement = judge(&speaking_http(&golden, |user, _| (1, Some(format!("trace-{user}")))));
+        let found = attempts(&judgement);
+        let param = |name| found.param(name).and_then(|reading| reading.value);
+        (
+            param("attempts"),
+            param("least"),
+            param("turned-away").is_some_and(|turned_away| turned_away > 100.0),
+        )
+    };
+    assert_eq!(cut(400), (Some(4.0), None, true));
+    let (exact, least, turned_away) = cut(40);
+    assert!(exact.is_none() && least.is_some_and(|least| least <= 4.0) && turned_away, "{least:?}");
 }

@@ -122,6 +122,12 @@ pub(super) fn ratio(run: &RunView<'_>, edge: &EdgeView) -> Option<Reading> {
     Some(Reading::ratio(value, Some((interval.low, interval.high)), sum(&during).1))
 }
 
+/// The ratio until calls stop for the first time, where they do and it is told.
+pub(super) fn ratio_until_open(run: &RunView<'_>, edge: &EdgeView) -> Option<Reading> {
+    let base = blocks(run, edge, &run.baseline);
+    until_open(run, edge, &base).filter(|_| sum(&base).0 >= FEWEST_CALLS && !edge.blind)
+}
+
 /// The ratio in the worst five seconds of a fault.
 fn worst(run: &RunView<'_>, edge: &EdgeView, base: &[(u64, u64)]) -> Option<Reading> {
     let (usual_calls, usual_users) = sum(base);

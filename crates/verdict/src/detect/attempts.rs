@@ -1,15 +1,21 @@
 //! How often does the caller try one call? (verdicts 2.2) Where calls say by an idempotency key or a trace which one they are,
 //! they are counted by that. Else a journal does not tell whose call is whose, and calls are counted for user requests that were
 //! alone in the system; where users overlap, a request cannot have tried more often than calls fit one after another into its
-//! life, and that bound is said to be one.
+//! life, and that bound is said to be one. Where the caller turns its own calls away, the number that was seen is the fewest.
 
-use super::amplification::Further;
+mod bound;
+mod cut_short;
+
+use cut_short::Shut;
+
+pub(crate) use cut_short::SETTLE as CUT_SHORT;
+
 use super::{Found, amplification, params};
 use crate::edge::{Call, EdgeView};
 use crate::judgement::{Reading, State};
 use crate::marked;
 use crate::phase::RunView;
-use crate::solo::{APART, Life, Solo, alone, met_by_others, usual_calls};
+use crate::solo::{Solo, alone, met_by_others, usual_calls};
 use crate::stats::quantile;
 use crate::words;
 
@@ -18,10 +24,6 @@ use crate::words;
 const FEWEST: usize = 30;
 /// Failed calls below which there was little to try again.
 const FEWEST_FAILED: usize = 5;
-/// With fewer calls than this share of what is usual, some requests make none.
-const KEPT: f64 = 0.8;
-/// Calls looked at for the bound; beyond it a stride of the requests is looked at.
-const MOST_WORK: usize = 4_000_000;
 
 pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
     if edge.hurt.is_empty() {
@@ -58,30 +60,80 @@ fn tells_of_tries(state: &State) -> bool {
     match state {
         State::Present { .. } | State::NotApplicable { .. } => true,
         State::Absent { .. } => false,
-        State::Inconclusive { params, .. } => !params.contains_key("most"),
+        State::Inconclusive { params, .. } => {
+            !params.contains_key("most") && params.get("least").is_none_or(|least| least.value > Some(1.0))
+        }
     }
 }
 
 /// What calls on an edge on which enough of them failed tell.
 fn told(run: &RunView<'_>, edge: &EdgeView) -> Found {
-    if let Some(tries) = marked::tries(run, edge)
-        && is_borne_out(run, edge, &tries)
-    {
-        return sequences(&tries, 1, Whose::Marked, 0.0);
+    let shut = Shut::of(run, edge);
+    let marked = marked::tries(run, edge).unwrap_or_default();
+    if is_borne_out(run, edge, &marked) {
+        let went_on = shut.spared(&marked);
+        let seen = |calls| Seen { calls, each: 1, whose: Whose::Marked, others: 0.0 };
+        return held_against(run, edge, &shut, &seen(marked), &seen(went_on));
     }
     let lives = run.lives();
     let each = usual_calls(lives, edge, run).max(1);
     let hit: Vec<Solo<'_>> =
         alone(lives, edge, &edge.hurt).into_iter().filter(|solo| !solo.calls.is_empty()).collect();
     if hit.len() < FEWEST {
-        return bounded(run, edge, lives, each);
+        return bound::bounded(run, edge, each, &shut)
+            .unwrap_or_else(|| cut_short::fewest(run, edge, &hit, &marked, &shut));
     }
-    let others = met_by_others(run, edge, &hit);
-    if let Some(found) = unended(&hit, each, others) {
+    if let Some(found) = unended(&hit, each, met_by_others(run, edge, &hit)) {
         return found;
     }
-    let calls: Vec<Vec<&Call>> = hit.iter().map(|solo| solo.calls.iter().collect()).collect();
-    sequences(&calls, each, Whose::Alone, others)
+    let went_on: Vec<Solo<'_>> =
+        hit.iter().filter(|solo| !shut.meets(solo.life.from, solo.life.to)).copied().collect();
+    let (all, went_on) = (Seen::alone(run, edge, &hit, each), Seen::alone(run, edge, &went_on, each));
+    held_against(run, edge, &shut, &all, &went_on)
+}
+
+/// The calls that were made for each of these.
+struct Seen<'a> {
+    calls: Vec<Vec<&'a Call>>,
+    /// Calls of each in health.
+    each: u64,
+    whose: Whose,
+    /// So many of them may have met somebody else's.
+    others: f64,
+}
+
+impl<'a> Seen<'a> {
+    fn alone(run: &RunView<'_>, edge: &EdgeView, hit: &[Solo<'a>], each: u64) -> Seen<'a> {
+        let calls = hit.iter().map(|solo| solo.calls.iter().collect()).collect();
+        Seen { calls, each, whose: Whose::Alone, others: met_by_others(run, edge, hit) }
+    }
+
+    fn tries(&self) -> Vec<u64> {
+        self.calls.iter().map(|calls| (calls.len() as u64).div_ceil(self.each)).collect()
+    }
+}
+
+/// Only those whose tries went on tell how often one is tried; of all others it is known how often they were.
+fn held_against(
+    run: &RunView<'_>,
+    edge: &EdgeView,
+    shut: &Shut,
+    all: &Seen<'_>,
+    went_on: &Seen<'_>,
+) -> Found {
+    if shut.is_empty() {
+        return sequences(all);
+    }
+    if let Some(found) = hedged(all) {
+        return found;
+    }
+    let turned_away = shut.turned_away(run, edge);
+    if cut_short::tells(edge, went_on) {
+        return cut_short::noted(sequences(went_on), turned_away);
+    }
+    let tries = all.tries();
+    let least = if may_be_others(&tries, tries.len(), all.others) { 1 } else { most_of(&tries, all.others) };
+    cut_short::at_least(least, turned_away)
 }
 
 /// Of users who leave while they are tried for, more than one in ten: it is known how often they were, and not how often they would
@@ -150,26 +202,39 @@ impl Whose {
 /// True if there are enough of them, and no more calls for each request than they tell: a caller that draws a new key or begins a
 /// new trace for each try looks as if it tried once.
 fn is_borne_out(run: &RunView<'_>, edge: &EdgeView, tries: &[Vec<&Call>]) -> bool {
+    if tries.len() < FEWEST {
+        return false;
+    }
     let Some(least) = amplification::ratio(run, edge).and_then(|ratio| ratio.low) else { return false };
     let made: usize = tries.iter().map(Vec::len).sum();
-    tries.len() >= FEWEST && least <= 1.1 * made as f64 / tries.len() as f64
+    least <= 1.1 * made as f64 / tries.len() as f64
 }
 
-/// What the calls of each of these tell, of which there are `each` in health, and of which so many may have met somebody else's.
-fn sequences(hit: &[Vec<&Call>], each: u64, whose: Whose, others: f64) -> Found {
-    // A second call that is made while the first is still open is a hedge: it does not wait for a failure.
-    let several: Vec<&Vec<&Call>> = hit.iter().filter(|calls| calls.len() as u64 > each).collect();
+/// A second call that is made while the first is still open is a hedge: it does not wait for a failure.
+fn hedged(seen: &Seen<'_>) -> Option<Found> {
+    let several: Vec<&Vec<&Call>> =
+        seen.calls.iter().filter(|calls| calls.len() as u64 > seen.each).collect();
     let hedged = several.iter().filter(|calls| calls[1].began < calls[0].ended).count();
-    if each == 1 && several.len() >= FEWEST_FAILED && hedged * 10 >= several.len() * 8 {
-        let n = hit.len() as u64;
-        let found = params([("hedged", Reading::share(hedged as u64, n, None))]);
-        let text = format!(
-            "no retry: a second call is sent while the first is open (hedged), in {hedged} of {n} requests"
-        );
-        return Found::absent(found, text);
+    if seen.each > 1 || several.len() < FEWEST_FAILED || hedged * 10 < several.len() * 8 {
+        return None;
     }
-    let tries: Vec<u64> = hit.iter().map(|calls| (calls.len() as u64).div_ceil(each)).collect();
-    counted(&tries, whose, others)
+    let n = seen.calls.len() as u64;
+    let found = params([("hedged", Reading::share(hedged as u64, n, None))]);
+    let text = format!(
+        "no retry: a second call is sent while the first is open (hedged), in {hedged} of {n} requests"
+    );
+    Some(Found::absent(found, text))
+}
+
+/// What the calls of each of these tell.
+fn sequences(seen: &Seen<'_>) -> Found {
+    hedged(seen).unwrap_or_else(|| counted(&seen.tries(), seen.whose, seen.others))
+}
+
+/// The most tries in one of these. Nobody is said to try more often than most do for what somebody else may have called.
+fn most_of(tries: &[u64], others: f64) -> u64 {
+    let median = median(tries);
+    if further(tries, median) as f64 <= others { median } else { tries.iter().copied().max().unwrap_or(0) }
 }
 
 fn median(values: &[u64]) -> u64 {
@@ -192,12 +257,7 @@ fn counted(tries: &[u64], whose: Whose, others: f64) -> Found {
             "an edge that nobody else calls",
         );
     }
-    // Nobody is said to try more often than most do for what somebody else may have called.
-    let most = if further(tries, median) as f64 <= others {
-        median
-    } else {
-        tries.iter().copied().max().unwrap_or(0)
-    };
+    let most = most_of(tries, others);
     let params = params([
         ("attempts", Reading::count(median, n).says(format!("{median} ({same} of {n})"))),
         ("most", Reading::count(most, n)),
@@ -214,132 +274,9 @@ fn counted(tries: &[u64], whose: Whose, others: f64) -> Found {
     if retried > 0 { Found::present(params, text) } else { Found::absent(params, text) }
 }
 
-/// The most calls that fit one after another into one request's life. The mean tells whether there are retries at all.
-fn bounded(run: &RunView<'_>, edge: &EdgeView, lives: &[Life], each: u64) -> Found {
-    let settle = "a load so slow that users do not overlap";
-    let Some((most, n)) = longest_chain(edge, lives) else {
-        return Found::inconclusive("no request lived while a call was made", settle);
-    };
-    let most = most.div_ceil(each);
-    let ratio = amplification::ratio(run, edge);
-    let mean = ratio.as_ref().and_then(|ratio| ratio.value).unwrap_or(0.0);
-    let interval = ratio.as_ref().and_then(|ratio| Some((ratio.low?, ratio.high?)));
-    let further = interval.map_or(Further::Untold, |(low, high)| Further::told_by(low, high));
-    // A call that a cache spared in health is no try.
-    let is_spared = further == Further::Made && amplification::spared(run, edge).is_some();
-    let further = if is_spared { Further::Untold } else { further };
-    let retries = further == Further::Made;
-    let at_most = Reading::count(most, n).says(format!("<= {most}"));
-    let mut found = params([("most", at_most), ("bound", Reading::count(most, n))]);
-    if most == 1 {
-        found.insert("attempts".to_owned(), Reading::count(1, n).says("1"));
-        return Found::absent(
-            found,
-            format!("no retry: in none of {n} requests do two calls follow one another"),
-        );
-    }
-    if retries && mean.round() as u64 == most {
-        let text = format!("{most} (mean {})", words::ratio(mean));
-        found.insert("attempts".to_owned(), Reading::count(most, n).says(text));
-        let text =
-            format!("{most} attempts for one call: {} calls a request, and no more fit", words::ratio(mean));
-        return Found::present(found, text);
-    }
-    if further == Further::Made
-        && let Some(whole) = whole_policy(edge, ratio.as_ref(), each)
-    {
-        let text = format!("{whole} (mean {})", words::ratio(mean));
-        let count = Reading::count(whole, n);
-        let found = params([("attempts", count.clone().says(text)), ("most", count)]);
-        let text = format!(
-            "{whole} attempts for one call: every call failed, and there are {} a request",
-            words::ratio(mean)
-        );
-        return Found::present(found, text);
-    }
-    if retries && most as f64 > mean * 3.0 {
-        return Found::inconclusive(
-            format!(
-                "users overlap: {} calls a request in the mean, but up to {most} may belong to one",
-                words::ratio(mean)
-            ),
-            settle,
-        );
-    }
-    // Behind an open breaker most requests make none, and those that do may well try again: there are not more calls for that.
-    if further == Further::None && interval.is_some_and(|(_, high)| high < KEPT) {
-        let why = format!(
-            "at most {most} attempts; so few requests call that the number of calls does not tell retries from none"
-        );
-        let settle = format!("{FEWEST} that do while they are alone: a longer fault");
-        return Found::undecided(found, why, settle);
-    }
-    let text = format!("at most {most} attempts: no more calls follow one another in any of {n} requests");
-    match further {
-        Further::Made => Found::present(found, text),
-        Further::None => Found::absent(found, text),
-        Further::Untold => Found::undecided(
-            found,
-            format!("{text}, and the number of calls does not tell retries from none"),
-            settle,
-        ),
-    }
-}
-
-/// If every call failed, every request ran its whole policy, and a mean that is a whole number is that policy. (A mixture
-/// around it would have the same mean; callers that are configured once do not mix.)
-fn whole_policy(edge: &EdgeView, ratio: Option<&Reading>, each: u64) -> Option<u64> {
-    let (value, low, high) = ratio.and_then(|ratio| Some((ratio.value?, ratio.low?, ratio.high?)))?;
-    let all_failed = edge.within(&edge.hurt).all(|call| call.touched && !edge.is_good(call));
-    let whole = value.round();
-    let sure = (value - whole).abs() <= 0.15 && high - low <= 0.5;
-    (all_failed && each == 1 && whole >= 2.0 && sure).then_some(whole as u64)
-}
-
-/// The longest run of calls, each begun after the one before had failed, within one life; and how many lives were looked at.
-fn longest_chain(edge: &EdgeView, lives: &[Life]) -> Option<(u64, u64)> {
-    let calls = |life: &Life| -> &[Call] {
-        let from = edge.calls.partition_point(|call| call.began < life.from);
-        let to = edge.calls.partition_point(|call| call.began <= life.to);
-        &edge.calls[from..to.max(from)]
-    };
-    // A life that reaches beyond the fault meets calls that were cut short or healed.
-    let whole =
-        |life: &&Life| edge.hurt.holds(life.from) && edge.hurt.holds(life.to) && !calls(life).is_empty();
-    let hurt: Vec<&Life> = lives.iter().filter(whole).collect();
-    let work: usize = hurt.iter().map(|life| calls(life).len()).sum();
-    let stride = (work / MOST_WORK).max(1);
-    let chains = hurt.iter().step_by(stride).map(|life| chain(edge, calls(life), life));
-    let (most, n) = chains.fold((0, 0), |(most, n), chain| (most.max(chain), n + 1));
-    (n > 0 && most > 0).then_some((most, n))
-}
-
-fn chain(edge: &EdgeView, calls: &[Call], life: &Life) -> u64 {
-    // The user is answered after the last call, unless the user has gone.
-    let until = if life.cut { u64::MAX } else { life.to + APART };
-    let mut by_end: Vec<&Call> = calls.iter().filter(|call| call.touched).collect();
-    by_end.sort_unstable_by_key(|call| call.ended);
-    let (mut length, mut free) = (0, 0);
-    for call in by_end {
-        if call.began < free || call.ended > until {
-            continue;
-        }
-        length += 1;
-        // Nothing is tried again after a success.
-        if edge.is_good(call) {
-            break;
-        }
-        free = call.ended;
-    }
-    length
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::edge::Harm;
-    use crate::phase::Windows;
-    use murphy_core::{EdgeName, ExchangeEnd};
 
     #[test]
     fn a_few_who_are_tried_for_often_are_not_hidden_behind_somebody_elses_calls() {
@@ -353,42 +290,5 @@ mod tests {
             panic!("they are tries")
         };
         assert_eq!(params["most"].value, Some(2.0));
-    }
-
-    fn edge(calls: &[(u64, u64)]) -> EdgeView {
-        let call = |&(began, ended): &(u64, u64)| Call {
-            began,
-            answered: None,
-            ended,
-            end: ExchangeEnd::GivenUp,
-            touched: true,
-            answer: None,
-            done_unknown: false,
-            mark: None,
-        };
-        EdgeView {
-            name: EdgeName::new("cart").unwrap(),
-            from: None,
-            instance_of: None,
-            calls: calls.iter().map(call).collect(),
-            conns: Vec::new(),
-            harm: Harm::Slow,
-            delays: false,
-            blind: false,
-            hurt: Windows::union(vec![crate::phase::Window { from: 0, to: 10_000_000 }]),
-        }
-    }
-
-    #[test]
-    fn overlapping_calls_of_other_users_do_not_lengthen_a_chain() {
-        let ms = |ms: u64| ms * 1_000;
-        let edge = edge(
-            &[(10, 510), (60, 560), (110, 610), (800, 1_300), (1_350, 1_850)].map(|(a, b)| (ms(a), ms(b))),
-        );
-        let life = |from, to, cut| [Life { from: ms(from), to: ms(to), cut, load: 0 }];
-        assert_eq!(longest_chain(&edge, &life(0, 1_400, false)), Some((2, 1)));
-        assert_eq!(longest_chain(&edge, &life(0, 1_400, true)), Some((3, 1)));
-        assert_eq!(longest_chain(&edge, &life(0, 700, false)), Some((1, 1)));
-        assert_eq!(longest_chain(&edge, &life(2_000, 3_000, false)), None);
     }
 }

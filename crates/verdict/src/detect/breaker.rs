@@ -239,6 +239,11 @@ fn silent(run: &RunView<'_>, edge: &EdgeView, expected: &Expected) -> Vec<Window
     edge.hurt.iter().flat_map(|hurt| silent_in(run, edge, expected, hurt)).collect()
 }
 
+/// Silences of a breaker while the edge is broken.
+pub(super) fn silences_in_fault(run: &RunView<'_>, edge: &EdgeView) -> Vec<Window> {
+    Expected::of(run, edge).map_or_else(Vec::new, |expected| silent(run, edge, &expected))
+}
+
 /// Silences of a breaker within any stretch; also used after the lift, to tell what delays the recovery.
 pub(crate) fn silences(run: &RunView<'_>, edge: &EdgeView, window: Window) -> Vec<Window> {
     Expected::of(run, edge).map_or_else(Vec::new, |expected| silent_in(run, edge, &expected, window))

@@ -35,6 +35,7 @@ use crate::gate::any_fails;
 use crate::judgement::{Detector, Finding, Gate, GateId, Reading, State};
 use crate::phase::{LoadView, RunView};
 
+pub(crate) use attempts::CUT_SHORT;
 pub(crate) use breaker::silences;
 pub(crate) use fail_fast::{Followed, Pace, intended, sent};
 pub(crate) use isolation::stands_by;

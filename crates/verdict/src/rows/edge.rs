@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use murphy_core::{EdgeName, Span};
 
 use super::{Case, Draft};
-use crate::detect::{ages, caller_died};
+use crate::detect::{CUT_SHORT, ages, caller_died};
 use crate::judgement::{Detector, Finding, Reading, RowKind, State};
 use crate::stats::{Share, wilson};
 use crate::words;
@@ -108,13 +108,26 @@ pub(super) fn attempts(case: &Case<'_>, name: &EdgeName, at_most: u32, want: &st
     }
     if let Some(least) = finding.and_then(|finding| finding.param("least")) {
         draft.during = Some(least.clone());
-        return if least.value.is_some_and(|least| least > f64::from(at_most)) {
-            draft.fail(format!("want {want}, {}, and users left before the last", least.text))
-        } else {
-            draft.open(
+        let turned_away = finding.and_then(|finding| finding.param("turned-away"));
+        let is_above = least.value.is_some_and(|least| least > f64::from(at_most));
+        return match (is_above, turned_away) {
+            (true, None) => {
+                draft.fail(format!("want {want}, {}, and users left before the last", least.text))
+            }
+            (true, Some(_)) => {
+                draft.fail(format!("want {want}, {} seen before calls were turned away", least.text))
+            }
+            (false, None) => draft.open(
                 "users left before the last try",
                 "users with more patience: a longer `timeout` of the load",
-            )
+            ),
+            (false, Some(turned_away)) => draft.open(
+                format!(
+                    "{} seen, and {} of {} requests were turned away, as by a breaker, before more could be",
+                    least.text, turned_away.text, turned_away.n
+                ),
+                CUT_SHORT,
+            ),
         };
     }
     if let Some(State::Present { params } | State::Absent { params } | State::Inconclusive { params, .. }) =
