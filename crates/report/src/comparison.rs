@@ -22,6 +22,7 @@ pub fn comparison(comparison: &Comparison, style: Style) -> String {
         let (word, tone) = match measure.change {
             Change::Worse => ("WORSE", Tone::Bad),
             Change::Better => ("better", Tone::Good),
+            Change::Changed => ("changed", Tone::Unsure),
             Change::Same => ("same within intervals", Tone::Quiet),
             Change::Lost => ("not told by the new run", Tone::Unsure),
             Change::New => ("nothing to compare with", Tone::Quiet),
@@ -52,4 +53,31 @@ fn reading(measure: &Measure) -> String {
         (Some(rate), Unit::PerSecond) => format!("{rate:.1}/s"),
     };
     format!("{} [{}, {}]", number(measure.value), number(measure.low), number(measure.high))
+}
+
+#[cfg(test)]
+mod tests {
+    use murphy_verdict::{Better, Compared};
+
+    use super::*;
+
+    #[test]
+    fn a_pool_that_has_grown_is_told_as_changed_and_fails_nothing() {
+        let pool = |places: f64| Measure {
+            id: "db.pool".to_owned(),
+            unit: Unit::Count,
+            better: Better::Neither,
+            value: Some(places),
+            low: Some(places - 1.0),
+            high: Some(places + 1.0),
+            n: 5,
+        };
+        let (id, change) = ("db.pool".to_owned(), Change::Changed);
+        let measures = vec![Compared { id, old: Some(pool(5.0)), new: Some(pool(50.0)), change }];
+        let told = Comparison { scenario: "shop".to_owned(), format: 1, measures, doubts: Vec::new() };
+        let text = comparison(&told, Style::default());
+        assert!(text.starts_with("shop    not worse\n"), "{text}");
+        let line = text.lines().find(|line| line.contains("db.pool")).unwrap();
+        assert!(line.contains("50.00 [49.00, 51.00]") && line.ends_with("changed"), "{text}");
+    }
 }

@@ -1,9 +1,16 @@
 //! Is a run worse than an older one? Worse is only what cannot be chance: two intervals that do not touch, and the newer on
 //! the wrong side. Pure, like all judging.
 
+mod change;
+mod held;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use change::Change;
+use change::change;
+pub(crate) use held::{most_calls, shortest};
 
 use crate::judgement::{Detector, FaultFact, GateId, Judgement, Reading, RowKind, RunEnd, Unit};
 
@@ -15,6 +22,8 @@ pub enum Better {
     Higher,
     /// Less is better: latency, recovery, amplification.
     Lower,
+    /// Neither is: the size of a pool, the open window of a breaker.
+    Neither,
 }
 
 /// One number of a run that can be compared, with its 95 % interval.
@@ -80,6 +89,12 @@ impl Baseline {
                 let id =
                     format!("{}.{}", crate::judge::subject_name(&finding.subject), finding.detector.name());
                 measures.insert(id.clone(), Measure::of(id, Better::Lower, reading));
+            }
+        }
+        // As rows are: of a run that is in doubt, a number that stands in a finding all the same is none to hold another against.
+        if judgement.gates.iter().all(|gate| gate.holds || !gate.id.carries(RowKind::DeadLetters)) {
+            for measure in judgement.findings.iter().flat_map(held::measures) {
+                measures.insert(measure.id.clone(), measure);
             }
         }
         for row in &judgement.rows {
@@ -158,22 +173,6 @@ impl Measure {
             n: reading.n,
         }
     }
-}
-
-/// What became of one measure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Change {
-    /// The intervals do not touch, and the newer is on the wrong side.
-    Worse,
-    /// The intervals do not touch, and the newer is on the right side.
-    Better,
-    /// The intervals touch: no difference can be told.
-    Same,
-    /// The newer run has no interval where the older one has: it may have become worse.
-    Lost,
-    /// There was nothing to compare with.
-    New,
 }
 
 /// One measure in both runs.
@@ -283,8 +282,7 @@ pub fn compare(old: &Baseline, new: &Judgement, slack: f64) -> Result<Comparison
     if !lost.is_empty() {
         doubts.push(format!("the newer run does not tell: {}", lost.join(", ")));
     }
-    let told =
-        |compared: &&Compared| matches!(compared.change, Change::Worse | Change::Better | Change::Same);
+    let told = |compared: &&Compared| !matches!(compared.change, Change::Lost | Change::New);
     if measures.iter().filter(told).count() == 0 {
         doubts.push("the two have nothing in common that could be compared".to_owned());
     }
@@ -295,29 +293,6 @@ fn or_none(texts: &[String]) -> String {
     if texts.is_empty() { "none".to_owned() } else { texts.join("; ") }
 }
 
-fn change(old: &Measure, new: &Measure, slack: f64) -> Change {
-    // As if less were always better.
-    let ends = |measure: &Measure| match old.better {
-        Better::Lower => (measure.low, measure.high),
-        Better::Higher => (measure.high.map(|high| -high), measure.low.map(|low| -low)),
-    };
-    let ((old_low, old_high), (new_low, new_high)) = (ends(old), ends(new));
-    let allowed = |end: f64| end + end.abs() * slack;
-    match (old_low, old_high, new_low, new_high) {
-        (_, Some(old_high), Some(new_low), _) if new_low > allowed(old_high) => Change::Worse,
-        (Some(old_low), _, _, Some(new_high)) if new_high < old_low => Change::Better,
-        (_, Some(_), Some(_), _) => Change::Same,
-        // Of no known end on the right side, as a capacity without a limit, and not on the wrong side of the older one.
-        (_, Some(old_high), None, Some(new_high))
-            if old.better == Better::Higher && new_high <= allowed(old_high) =>
-        {
-            Change::Same
-        }
-        (_, None, ..) => Change::New,
-        (_, Some(_), None, _) => Change::Lost,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -325,39 +300,6 @@ mod tests {
     fn measure(better: Better, low: f64, high: f64) -> Measure {
         let (low, high) = (Some(low), Some(high));
         Measure { id: "x".into(), unit: Unit::Seconds, better, value: None, low, high, n: 100 }
-    }
-
-    #[test]
-    fn who_is_served_at_any_rate_that_was_tried_has_not_become_worse() {
-        let limit = measure(Better::Higher, 80.0, 160.0);
-        let without = |low| Measure { high: None, ..measure(Better::Higher, low, 0.0) };
-        assert_eq!(change(&limit, &without(160.0), 0.0), Change::Same);
-        assert_eq!(change(&limit, &without(200.0), 0.0), Change::Better);
-        assert_eq!(change(&limit, &without(60.0), 0.0), Change::Lost);
-        assert_eq!(change(&without(200.0), &limit, 0.0), Change::Worse);
-    }
-
-    #[test]
-    fn worse_is_only_what_does_not_touch_and_is_on_the_wrong_side() {
-        let lower = |low, high| measure(Better::Lower, low, high);
-        assert_eq!(change(&lower(0.1, 0.2), &lower(0.21, 0.3), 0.0), Change::Worse);
-        assert_eq!(change(&lower(0.1, 0.2), &lower(0.21, 0.3), 0.1), Change::Same);
-        assert_eq!(change(&lower(0.1, 0.2), &lower(0.2, 0.3), 0.0), Change::Same);
-        assert_eq!(change(&lower(0.1, 0.2), &lower(0.05, 0.09), 0.0), Change::Better);
-        let higher = |low, high| measure(Better::Higher, low, high);
-        assert_eq!(change(&higher(0.98, 1.0), &higher(0.9, 0.97), 0.0), Change::Worse);
-        assert_eq!(change(&higher(0.98, 1.0), &higher(0.9, 0.97), 0.05), Change::Same);
-        assert_eq!(change(&higher(0.5, 0.6), &higher(0.9, 0.97), 0.0), Change::Better);
-    }
-
-    #[test]
-    fn a_number_that_is_no_longer_told_is_lost_and_never_the_same() {
-        let old = measure(Better::Lower, 0.1, 0.2);
-        assert_eq!(change(&old, &Measure { low: None, ..old.clone() }, 0.0), Change::Lost);
-        // Not recovered within the run: the lower end is known, and enough.
-        let never = Measure { low: Some(9.0), high: None, ..old.clone() };
-        assert_eq!(change(&old, &never, 0.0), Change::Worse);
-        assert_eq!(change(&Measure { high: None, ..old.clone() }, &old, 0.0), Change::New);
     }
 
     #[test]

@@ -3,10 +3,13 @@
 //! Silence on the edge is a breaker only if calls were due (at least 12, so that chance gives such a gap 6 times in a
 //! million) and users were answered fast meanwhile: an exhausted pool is silent too, but its users wait.
 
+mod bounds;
+
 use super::{Found, params};
 use crate::edge::{Call, EdgeView, Harm};
 use crate::judgement::Reading;
 use crate::phase::{RunView, Window};
+use crate::solo::unasked;
 use crate::stats::quantile;
 use crate::words;
 
@@ -55,7 +58,8 @@ pub(super) fn detect(run: &RunView<'_>, edge: &EdgeView) -> Found {
     let silences = silent(run, edge, &expected);
     if let Some(first) = silences.first() {
         let closes = closes(run, edge, &expected);
-        return open(edge, &calls, &silences, *first, closes);
+        let others = unasked(run.lives(), edge, &run.baseline);
+        return open(edge, &calls, &silences, *first, closes, others);
     }
     let due = edge.hurt.iter().map(|window| expected.due(run, window)).sum::<f64>();
     let kept = calls.len() as f64 / due.max(1.0);
@@ -89,7 +93,14 @@ fn longest_run(calls: &[&Call], is_meant: impl Fn(&Call) -> bool) -> usize {
     calls.split(|&call| !is_meant(call)).map(<[_]>::len).max().unwrap_or(0)
 }
 
-fn open(edge: &EdgeView, calls: &[&Call], silences: &[Window], first: Window, closes: Option<u64>) -> Found {
+fn open(
+    edge: &EdgeView,
+    calls: &[&Call],
+    silences: &[Window],
+    first: Window,
+    closes: Option<u64>,
+    others: f64,
+) -> Found {
     let start = calls.iter().find(|call| !edge.is_good(call)).map_or(first.from, |call| call.began);
     // A call that was under way when the fault struck failed like those that were begun later.
     let fails = |call: &&Call| !edge.is_good(call) && edge.hurt.holds(call.ended) && call.ended <= first.from;
@@ -100,7 +111,7 @@ fn open(edge: &EdgeView, calls: &[&Call], silences: &[Window], first: Window, cl
     let lengths: Vec<(u64, bool)> = whole.iter().map(|silence| (silence.length(), false)).collect();
     let length = quantile(&lengths, 0.5).map_or(0.0, |length| length.value);
     let mut params = params([
-        ("calls-to-open", Reading::count(before, n)),
+        ("calls-to-open", bounds::calls_to_open(edge, first, before, others)),
         ("time-to-open", Reading::time(first.from.saturating_sub(start) as f64, None, None, 1)),
         ("opens", Reading::count(n, n)),
         ("silence", Reading::time(length, None, None, n)),
@@ -109,7 +120,11 @@ fn open(edge: &EdgeView, calls: &[&Call], silences: &[Window], first: Window, cl
         params.insert("closes".to_owned(), Reading::time(after as f64, None, None, 1));
     }
     let opened = format!("opens after {}", words::plural(before, "call"));
+    let between = between_tries(edge, silences);
+    let cut = silences.last().filter(|last| !is_begun(edge, last.to)).map(|last| last.length() as f64);
+    let every = bounds::half_open_every(&between, cut).map(|every| ("half-open-every".to_owned(), every));
     if n < 2 {
+        params.extend(every);
         let text = format!(
             "{opened} and stays silent for {} or more; half-open not observed",
             words::micros(length)
@@ -124,7 +139,6 @@ fn open(edge: &EdgeView, calls: &[&Call], silences: &[Window], first: Window, cl
         .collect();
     let tries = quantile(&tried, 0.5).map_or(0, |tries| tries.value as u64);
     params.insert("probes".to_owned(), Reading::count(tries, tried.len() as u64));
-    let between = between_tries(edge, silences);
     let cv = variation(&between);
     params.insert("variation".to_owned(), Reading::ratio(cv, None, n));
     let bound = if between.len() < 5 { FEW_ALIKE } else { ALIKE };
@@ -137,6 +151,7 @@ fn open(edge: &EdgeView, calls: &[&Call], silences: &[Window], first: Window, cl
             "what the caller is configured to do: from outside the two look alike",
         );
     }
+    params.extend(every);
     Found::present(params, format!("{opened}, tries again every {}", words::micros(length)))
 }
 
@@ -164,14 +179,18 @@ fn closes(run: &RunView<'_>, edge: &EdgeView, expected: &Expected) -> Option<u64
 fn between_tries(edge: &EdgeView, silences: &[Window]) -> Vec<f64> {
     let of_one_fault =
         |pair: &&[Window]| edge.hurt.iter().any(|part| part.holds(pair[0].from) && part.holds(pair[1].from));
-    let is_call = |at: u64| edge.calls.binary_search_by_key(&at, |call| call.began).is_ok();
     silences
         .windows(2)
         .filter(of_one_fault)
         .map(|pair| pair[1])
-        .filter(|silence| is_call(silence.to))
+        .filter(|silence| is_begun(edge, silence.to))
         .map(|silence| silence.length() as f64)
         .collect()
+}
+
+/// True if a call begins then: a silence that ends otherwise was cut short.
+fn is_begun(edge: &EdgeView, at: u64) -> bool {
+    edge.calls.binary_search_by_key(&at, |call| call.began).is_ok()
 }
 
 /// The standard deviation over the mean.
@@ -328,7 +347,7 @@ mod tests {
     fn said(silences: &[u64]) -> Found {
         let (edge, windows) = called_after(silences);
         let calls: Vec<&Call> = edge.calls.iter().collect();
-        open(&edge, &calls, &windows, windows[0], None)
+        open(&edge, &calls, &windows, windows[0], None, 0.0)
     }
 
     #[test]
