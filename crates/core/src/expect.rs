@@ -144,6 +144,16 @@ pub enum Rule {
         /// The bound.
         at_most: Span,
     },
+    /// The same, for the first time after so many failed calls.
+    CallsToOpen {
+        /// The bound.
+        at_most: u32,
+    },
+    /// Between two tries whether the callee is well again, a caller that stopped makes no call for so long.
+    HalfOpenEvery {
+        /// The bound.
+        at_least: Span,
+    },
     /// After the fault, a caller that had stopped calls as before within so long.
     BreakerCloses {
         /// The bound.

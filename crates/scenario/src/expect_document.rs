@@ -112,6 +112,10 @@ pub(crate) struct RulesDoc {
     pub(crate) amplification: Option<String>,
     /// Edge: `opens`, the caller stops calling for a while, or `opens within 2s`, that soon after the first failure.
     pub(crate) breaker: Option<String>,
+    /// Edge: the breaker opens after so many failed calls at most, as `<= 10`.
+    pub(crate) calls_to_open: Option<String>,
+    /// Edge: a caller whose breaker is open makes no call for so long between two tries, as `>= 5s`.
+    pub(crate) half_open_every: Option<String>,
     /// Edge: after the fault, a caller whose breaker had opened calls as before within this, as `<= 10s`.
     pub(crate) closes: Option<String>,
     /// Edge: the caller has no more calls than this in flight at once, as `<= 20`.

@@ -158,6 +158,14 @@ pub(crate) fn at_least_rate(text: &str) -> Result<Frequency, SentenceError> {
     words.rest()
 }
 
+/// `>= 5s`, of which none at all would ask for nothing.
+pub(crate) fn at_least_span(text: &str) -> Result<Span, SentenceError> {
+    let mut words = Words::of(text, "write for example \">= 5s\"");
+    words.expect(">=")?;
+    let at_least: Lasting = words.rest()?;
+    Ok(at_least.0)
+}
+
 fn at_most<T: FromStr<Err: std::fmt::Display>>(text: &str, help: &'static str) -> Result<T, SentenceError> {
     let mut words = Words::of(text, help);
     words.expect("<=")?;
@@ -178,6 +186,16 @@ impl FromStr for Count {
     fn from_str(text: &str) -> Result<Count, String> {
         let count = text.parse().ok().filter(|count| *count > 0 && !text.starts_with('+'));
         count.map(Count).ok_or_else(|| format!("`{text}` is not a whole number of at least 1"))
+    }
+}
+
+struct Lasting(Span);
+
+impl FromStr for Lasting {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Lasting, String> {
+        let span = text.parse::<Span>().map_err(|error| error.to_string())?;
+        if span.is_zero() { Err(format!("`{text}` is no time at all")) } else { Ok(Lasting(span)) }
     }
 }
 
@@ -248,6 +266,7 @@ mod tests {
         assert_eq!((opens("opens"), opens("opens within 2s")), (Ok(None), Ok(Some(Span::from_secs(2)))));
         assert_eq!(at_most_count("<=3"), Ok(3));
         assert_eq!(at_most_factor("<= 1.2"), Ok(1.2));
+        assert_eq!(at_least_span(">= 5s"), Ok(Span::from_secs(5)));
         assert_eq!(at_least_rate(">= 100/s"), Ok("100/s".parse().unwrap()));
         let rule = abort("browse success < 20% for 10s").unwrap();
         assert_eq!((rule.name.as_str(), rule.lasts), ("browse", Span::from_secs(10)));
@@ -273,6 +292,9 @@ mod tests {
         }
         for (text, wrong) in [("<= 100/s", "<="), (">= 100", "100"), (">=", "")] {
             assert_eq!(part(text, at_least_rate(text).unwrap_err()), wrong, "{text}");
+        }
+        for (text, wrong) in [("<= 1s", "<="), (">= 5", "5"), (">= 0s", "0s"), (">=", "")] {
+            assert_eq!(part(text, at_least_span(text).unwrap_err()), wrong, "{text}");
         }
         for (text, wrong) in
             [("closes", "closes"), ("opens soon", "soon"), ("opens within 2", "2"), ("opens within", "")]

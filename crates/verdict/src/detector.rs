@@ -165,6 +165,8 @@ pub const DETECTORS: &[DetectorWords] = &[
         expect: &[
             "EDGE: { breaker: opens }",
             "EDGE: { breaker: opens within 2s }",
+            r#"EDGE: { calls-to-open: "<= 10" }"#,
+            r#"EDGE: { half-open-every: ">= 5s" }"#,
             r#"EDGE: { closes: "<= 10s" }"#,
         ],
     },

@@ -47,6 +47,8 @@ impl GateId {
                         | RowKind::Attempts
                         | RowKind::Amplification
                         | RowKind::Breaker
+                        | RowKind::CallsToOpen
+                        | RowKind::HalfOpenEvery
                         | RowKind::Closes
                         | RowKind::Pool
                         | RowKind::Failover

@@ -196,6 +196,10 @@ pub enum RowKind {
     Amplification,
     /// Whether a breaker opens.
     Breaker,
+    /// Failed calls until a breaker opens.
+    CallsToOpen,
+    /// Time without a call between two tries of an open breaker.
+    HalfOpenEvery,
     /// Time until the caller calls as before.
     Closes,
     /// Calls in flight at once.

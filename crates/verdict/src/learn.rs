@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use murphy_core::{ProbeBrief, Subject};
 
+use crate::compare::{most_calls, shortest};
 use crate::detect::{Followed, Pace, intended};
 use crate::gate::goodness;
 use crate::judgement::{Detector, Finding, State};
@@ -153,6 +154,15 @@ fn of_edge(subject: &Subject, findings: &[Finding]) -> Vec<String> {
     if let Some(limit) = limit.and_then(|finding| finding.param("limit")?.value) {
         rules.push(format!("pool: \"<= {:.0}\"", limit + 1.0));
     }
+    let breaker = says(Detector::Breaker).filter(|finding| finding.is_present());
+    if let Some(most) = breaker.and_then(|finding| finding.param("calls-to-open")?.high) {
+        rules.push(format!("calls-to-open: \"<= {:.0}\"", most_calls(most as u64)));
+    }
+    // That no try came in so long tells of no time after which one does.
+    let every = breaker.and_then(|finding| finding.param("half-open-every"));
+    if let Some(shortest) = every.filter(|every| every.high.is_some()).and_then(shortest) {
+        rules.push(format!("half-open-every: \">= {}\"", shorter(shortest * 1e6)));
+    }
     let shape =
         says(Detector::BackOff).and_then(|finding| finding.param("shape")).map(|shape| shape.text.as_str());
     if matches!(shape, Some("growing" | "linear" | "exponential")) {
@@ -230,6 +240,14 @@ fn outward(micros: f64) -> String {
     if bound >= 1e6 { format!("{}s", bound / 1e5 / 10.0) } else { format!("{}ms", bound / 100.0 / 10.0) }
 }
 
+/// Microseconds as a bound from below, rounded down to two digits.
+fn shorter(micros: f64) -> String {
+    let (scale, unit) = if micros >= 1e6 { (1e6, "s") } else { (1e3, "ms") };
+    let value = (micros / scale).max(1.0);
+    let digits = 10f64.powf(1.0 - value.log10().floor());
+    format!("{}{unit}", (value * digits).floor() / digits)
+}
+
 /// A number as a bound from below: a twentieth less, rounded down to two digits.
 fn downward(value: f64) -> String {
     let wide = value * 0.95;
@@ -247,6 +265,20 @@ mod tests {
     fn a_bound_from_below_is_lower_than_what_was_seen() {
         for (seen, bound) in [(80.0, "76"), (320.0, "300"), (1_234.0, "1100"), (9.8, "9.3"), (0.5, "0.47")] {
             assert_eq!(downward(seen), bound);
+        }
+    }
+
+    #[test]
+    fn a_time_as_a_bound_from_below_is_no_longer_than_what_was_seen() {
+        for (seen, bound) in [
+            (1_999_000.0, "1.9s"),
+            (5_000_000.0, "5s"),
+            (31_900_000.0, "31s"),
+            (471_000.0, "470ms"),
+            (999_900.0, "990ms"),
+            (20.0, "1ms"),
+        ] {
+            assert_eq!(shorter(seen), bound);
         }
     }
 

@@ -99,13 +99,17 @@ fn explain(run: &RunView<'_>, row: &Row, findings: &[Finding], edges: &[EdgeFact
             Some(load) => users::success(run, row, load, edges),
             None => Told::unknown("no such load"),
         },
+        // There is one, and it tries too often.
+        (RowKind::HalfOpenEvery, subject) if has_breaker(subject, findings) => {
+            patterns::tries_too_often(run, row)
+        }
         // There is one, and it opens too late.
-        (RowKind::Breaker, subject)
-            if of(findings, Detector::Breaker, subject).is_some_and(Finding::is_present) =>
-        {
+        (RowKind::Breaker | RowKind::CallsToOpen, subject) if has_breaker(subject, findings) => {
             patterns::opens_late(run, row, findings)
         }
-        (RowKind::Breaker, _) => of_row().map_or_else(nothing_seen, |edge| edge.breaker_told(findings)),
+        (RowKind::Breaker | RowKind::CallsToOpen | RowKind::HalfOpenEvery, _) => {
+            of_row().map_or_else(nothing_seen, |edge| edge.breaker_told(findings))
+        }
         (RowKind::Always | RowKind::Good, _)
             if let Some(told) = edges.iter().find_map(|edge| edge.lasting_told(&row.reason))
                 && stayed_bad(row) =>
@@ -140,6 +144,11 @@ fn recovered_within(run: &RunView<'_>, row: &Row) -> Option<Span> {
         Some(Rule::Recovery { at_most }) => Some(*at_most),
         _ => None,
     }
+}
+
+/// True if a breaker was seen on this edge.
+fn has_breaker(subject: &Subject, findings: &[Finding]) -> bool {
+    of(findings, Detector::Breaker, subject).is_some_and(Finding::is_present)
 }
 
 /// Of a probe that goes bad with what was broken, and must not: it asks a dependency. Who restarts a service for that mends nothing.

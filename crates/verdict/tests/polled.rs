@@ -135,3 +135,16 @@ fn a_question_of_somebody_else_before_a_breaker_closes_is_not_its_closing() {
     let beside = closes(&polled(journal, first, Span::from_secs(1)));
     assert!((beside - alone).abs() < 0.25, "{beside} is not {alone}");
 }
+
+#[test]
+fn questions_of_somebody_else_between_the_tries_of_a_breaker_are_not_tries_that_come_too_often() {
+    let caller = Caller { attempts: 1, breaker: Some((5, Span::from_secs(5))), ..Caller::careful() };
+    let rule = Rule::HalfOpenEvery { at_least: Span::from_secs(4) };
+    let golden = Golden::new("polled", caller, Break::Reset).expect("asked", edge(), rule, ">= 4s");
+    let journal = golden.journal();
+    assert_eq!(judge(&journal).row("asked").expect("asserted").answer, Answer::Pass);
+    let beside = judge(&polled(journal, 70_000, Span::from_secs(1)));
+    let row = beside.row("asked").expect("asserted");
+    assert_eq!(row.answer, Answer::Inconclusive, "{}", row.reason);
+    assert!(row.reason.contains("no request asked for"), "{}", row.reason);
+}

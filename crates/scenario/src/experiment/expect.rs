@@ -138,6 +138,8 @@ fn keys_of(kind: Kind) -> &'static [&'static str] {
             "back-off",
             "jitter",
             "breaker",
+            "calls-to-open",
+            "half-open-every",
             "closes",
             "pool",
             "reconnect",
@@ -166,6 +168,8 @@ fn rule(
         "attempts" => &document.attempts,
         "amplification" => &document.amplification,
         "breaker" => &document.breaker,
+        "calls-to-open" => &document.calls_to_open,
+        "half-open-every" => &document.half_open_every,
         "closes" => &document.closes,
         "pool" => &document.pool,
         "back-off" => &document.back_off,
@@ -239,6 +243,12 @@ fn rule(
             None => Rule::BreakerOpens,
             Some(at_most) => Rule::BreakerOpensWithin { at_most },
         },
+        "calls-to-open" => {
+            Rule::CallsToOpen { at_most: understood(check, field, sentence::at_most_count(text))? }
+        }
+        "half-open-every" => {
+            Rule::HalfOpenEvery { at_least: understood(check, field, sentence::at_least_span(text))? }
+        }
         "closes" => Rule::BreakerCloses { at_most: understood(check, field, sentence::at_most_span(text))? },
         "back-off" | "jitter" | "reconnect" | "leak" | "failover" | "shedding" | "dependency"
         | "metastability" | "lost" | "duplicates" => {

@@ -81,6 +81,8 @@ pub(super) fn errors(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
             | Rule::Attempts { .. }
             | Rule::BreakerOpens
             | Rule::BreakerOpensWithin { .. }
+            | Rule::CallsToOpen { .. }
+            | Rule::HalfOpenEvery { .. }
             | Rule::BreakerCloses { .. }
             | Rule::Pool { .. }
             | Rule::BackOffGrows
@@ -146,6 +148,8 @@ fn traceless(check: &mut Check<'_, '_>, root: Cursor<'_>, plan: &Plan) {
             Rule::Attempts { .. }
             | Rule::BreakerOpens
             | Rule::BreakerOpensWithin { .. }
+            | Rule::CallsToOpen { .. }
+            | Rule::HalfOpenEvery { .. }
             | Rule::BreakerCloses { .. }
             | Rule::BackOffGrows
             | Rule::Jitter

@@ -33,6 +33,7 @@ fn told(plan: &Plan, rule: &Expectation) -> Option<Told> {
             spared(plan, name, &rule.id).or_else(|| match asked {
                 Rule::NoLeak => leak(plan, name, &rule.id),
                 Rule::BreakerCloses { .. } => closes(plan, &rule.id),
+                Rule::HalfOpenEvery { at_least } => half_open_every(plan, *at_least, &rule.id),
                 _ => None,
             })
         }
@@ -96,6 +97,22 @@ fn closes(plan: &Plan, rule: &str) -> Option<Told> {
         (
             format!("`{rule}` takes {SEEN} of calls as before, and {watched} are left after the last fault"),
             "write `phases: { recovery: 15s }` or longer".to_owned(),
+        )
+    })
+}
+
+/// Two tries that are so far apart, or none for so long, take a fault that lasts longer: all of them, for they may follow one another.
+fn half_open_every(plan: &Plan, at_least: Span, rule: &str) -> Option<Told> {
+    let first = plan.faults.iter().map(|step| step.at.as_micros()).min()?;
+    let last = plan.faults.iter().map(|step| step.at.as_micros() + step.lasts.as_micros()).max()?;
+    let lasts = Span::from_micros(last.saturating_sub(first));
+    (lasts <= at_least).then(|| {
+        let enough = Span::from_micros(at_least.as_micros().saturating_mul(3));
+        (
+            format!(
+                "`{rule}` asks for {at_least} between two tries, and all that is broken is over after {lasts}"
+            ),
+            format!("write a shorter time, or `phases: {{ fault: {enough} }}` or longer"),
         )
     })
 }

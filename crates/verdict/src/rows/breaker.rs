@@ -1,9 +1,10 @@
-//! What is asserted about when a breaker opens and closes. That it opens at all is asked in `edge`.
+//! What is asserted about when a breaker opens, tries again and closes. That it opens at all is asked in `edge`.
 
 use murphy_core::{Answer, EdgeName, Span};
 
 use super::{Case, Draft, edge};
-use crate::judgement::{Detector, RowKind, State};
+use crate::judgement::{Detector, Finding, RowKind, State};
+use crate::solo::unasked;
 use crate::words;
 
 /// `breaker: opens within 2s`.
@@ -27,6 +28,96 @@ pub(super) fn opens_within(case: &Case<'_>, name: &EdgeName, at_most: Span, want
     } else {
         draft
             .fail(format!("want {want}; it opens {} after the first failing call", words::micros(took * 1e6)))
+    }
+}
+
+/// `calls-to-open: <= 5`.
+pub(super) fn calls_to_open(case: &Case<'_>, name: &EdgeName, at_most: u32, want: &str) -> Draft {
+    let mut draft = Draft {
+        kind: RowKind::CallsToOpen,
+        label: format!("{name} calls-to-open"),
+        ..edge::breaker(case, name, want)
+    };
+    draft.rule = format!(
+        "{}; pass if all calls that fail before the first silence are no more than the bound, fail if those in a row that it knew of \
+         while it was closed, and one more, are",
+        draft.rule
+    );
+    if draft.answer != Answer::Pass {
+        return draft;
+    }
+    let finding = case.finding(Detector::Breaker, name);
+    let Some(calls) = finding.and_then(|finding| finding.param("calls-to-open")).cloned() else {
+        return draft
+            .open("it was not seen after how many calls it opens", "a longer fault or a higher rate");
+    };
+    draft.during = Some(calls.clone());
+    let bound = f64::from(at_most);
+    match (calls.low, calls.high) {
+        (_, Some(high)) if high <= bound => draft.pass(want),
+        // That calls stop after more is no breaker's doing where it is open whether there is one: several may stand behind the edge.
+        (Some(low), _) if low > bound && finding.is_some_and(Finding::is_present) => {
+            draft.fail(format!("want {want}; it opens after {} failed calls", calls.text))
+        }
+        (Some(low), _) if low > bound => edge::undecided(draft, finding),
+        _ => draft.open(
+            format!("{} straddles {at_most}: calls were under way when it opened", calls.text),
+            "a fault that fails calls at once (`reset`, `abort`), and all of them",
+        ),
+    }
+}
+
+/// A timer of exactly the bound, as a proxy sees it: 5 % and 10 ms.
+fn with_tolerance(bound: Span) -> f64 {
+    (bound.as_micros() as f64 / 1.05 - 10_000.0).max(0.0)
+}
+
+/// With fewer calls of others than this in the longest silence, on average, they do not end all silences: the longest is one that the
+/// caller itself ended.
+const OF_OTHERS: f64 = 0.5;
+
+/// `half-open-every: >= 5s`.
+pub(super) fn half_open_every(case: &Case<'_>, name: &EdgeName, at_least: Span, want: &str) -> Draft {
+    let mut draft = Draft {
+        kind: RowKind::HalfOpenEvery,
+        label: format!("{name} half-open-every"),
+        ..edge::breaker(case, name, want)
+    };
+    draft.rule = format!(
+        "{}; pass if the shortest silence between two tries is the bound or longer (with 5% and 10ms for timers), fail if the longest is \
+         shorter",
+        draft.rule
+    );
+    if draft.answer != Answer::Pass {
+        return draft;
+    }
+    let finding = case.finding(Detector::Breaker, name);
+    let Some(every) = finding.and_then(|finding| finding.param("half-open-every")).cloned() else {
+        return match finding.filter(|finding| !finding.is_present()) {
+            Some(_) => edge::undecided(draft, finding),
+            None => draft.open("it was not seen to try twice", "a fault of three open windows or longer"),
+        };
+    };
+    draft.during = Some(every.clone());
+    let bound = with_tolerance(at_least) / 1e6;
+    match (every.low, every.high) {
+        (Some(low), _) if low >= bound => draft.pass(want),
+        (_, Some(high)) if high < bound => {
+            let edge = case.run.edges.iter().find(|edge| &edge.name == name);
+            let others = edge.map_or(0.0, |edge| unasked(case.run.lives(), edge, &case.run.baseline));
+            if others * high * 1e6 >= OF_OTHERS {
+                return draft.open(
+                    "calls that no request asked for, as a poller's, end its silences",
+                    "an edge of its own for who asks besides",
+                );
+            }
+            draft.fail(format!("want {want}; it tries again every {}", every.text))
+        }
+        (_, None) => draft.open(format!("no try was seen in {}", every.text), "a longer fault"),
+        _ => draft.open(
+            format!("{} straddles {}", every.text, words::span(at_least)),
+            "a longer fault; windows that are drawn at random have no one length",
+        ),
     }
 }
 

@@ -108,6 +108,12 @@ pub(crate) fn row(case: &Case<'_>, expectation: &Expectation) -> Draft {
         (Subject::Edge(name), Rule::BreakerOpensWithin { at_most }) => {
             breaker::opens_within(case, name, *at_most, want)
         }
+        (Subject::Edge(name), Rule::CallsToOpen { at_most }) => {
+            breaker::calls_to_open(case, name, *at_most, want)
+        }
+        (Subject::Edge(name), Rule::HalfOpenEvery { at_least }) => {
+            breaker::half_open_every(case, name, *at_least, want)
+        }
         (Subject::Edge(name), Rule::BreakerCloses { at_most }) => breaker::closes(case, name, *at_most, want),
         (_, Rule::Isolation { loads }) => isolation::row(case, loads),
         (subject @ Subject::Edge(_), Rule::BackOffGrows) => facts::back_off(case, subject, want),
@@ -217,6 +223,8 @@ pub(crate) fn kind_of(rule: &Rule) -> RowKind {
         Rule::Attempts { .. } => RowKind::Attempts,
         Rule::Amplification { .. } => RowKind::Amplification,
         Rule::BreakerOpens | Rule::BreakerOpensWithin { .. } => RowKind::Breaker,
+        Rule::CallsToOpen { .. } => RowKind::CallsToOpen,
+        Rule::HalfOpenEvery { .. } => RowKind::HalfOpenEvery,
         Rule::BreakerCloses { .. } => RowKind::Closes,
         Rule::Pool { .. } => RowKind::Pool,
         Rule::Isolation { .. } => RowKind::Isolation,

@@ -59,6 +59,9 @@ pub(super) fn opens_late(run: &RunView<'_>, row: &Row, findings: &[Finding]) -> 
             let fits = (calls * at_most.as_secs_f64() / took).floor().max(1.0);
             format!(", {fits:.0} at most where {calls:.0} went by in {}", micros(took * 1e6))
         }
+        (Some(Rule::CallsToOpen { at_most }), Some(calls), _) => {
+            format!(", {at_most} at most where it took {calls:.0}")
+        }
         _ => String::new(),
     };
     Told::new(
@@ -68,6 +71,16 @@ pub(super) fn opens_late(run: &RunView<'_>, row: &Row, findings: &[Finding]) -> 
             "a breaker that opens after fewer failures{fewer}, or a shorter timeout: a call counts once it has failed"
         ),
     )
+}
+
+/// A breaker that asks who is sick more often than it was asserted.
+pub(super) fn tries_too_often(run: &RunView<'_>, row: &Row) -> Told {
+    let window = match asked(run, row) {
+        Some(Rule::HalfOpenEvery { at_least }) => format!("an open window of {} at least", span(*at_least)),
+        _ => "a longer open window".to_owned(),
+    };
+    let change = format!("{window}, growing while tries fail, so that who is sick is asked less often");
+    Told::new(Cause::NoBreaker, row.reason.clone(), change)
 }
 
 /// So many failures in a row are enough for most libraries to open a breaker, or to take an instance out.
