@@ -82,8 +82,40 @@ def toxiproxy_python(upstream):
     with proxy.down():
         raises(ConnectionRefusedError, call, proxy.listen)
     assert set(client.get_proxy("echo").toxics()) == {"cut", "slow"}
+    proxy.disable()
+    assert client.get_proxy("echo").enabled is False
+    raises(ConnectionRefusedError, call, proxy.listen)
+    proxy.enable()
+    assert client.get_proxy("echo").enabled is True
+    # A reset takes all toxics off and switches all proxies on.
+    proxy.disable()
     assert client.reset()
     assert proxy.toxics() == {} and call(proxy.listen)[0] == b"hello"
+
+    # Every kind of toxic, each as it was asked for. This client changes none: it takes one off and puts another on.
+    kinds = {
+        "latency": {"latency": 10, "jitter": 1},
+        "bandwidth": {"rate": 1000},
+        "slow_close": {"delay": 10},
+        "timeout": {"timeout": 10},
+        "reset_peer": {"timeout": 10},
+        "slicer": {"average_size": 100, "size_variation": 10, "delay": 1},
+        "limit_data": {"bytes": 100},
+    }
+    for stream in ("upstream", "downstream"):
+        for kind, attributes in kinds.items():
+            proxy.add_toxic(type=kind, stream=stream, toxicity=0.5, attributes=attributes)
+            toxic = proxy.get_toxic(f"{kind}_{stream}")
+            assert (toxic.type, toxic.stream, toxic.toxicity) == (kind, stream, 0.5)
+            assert toxic.attributes == attributes, toxic.attributes
+    assert len(proxy.toxics()) == 2 * len(kinds)
+    for toxic in proxy.toxics():
+        assert proxy.destroy_toxic(toxic)
+    assert proxy.toxics() == {} and call(proxy.listen)[0] == b"hello"
+    later = client.create(name="later", upstream=f"127.0.0.1:{upstream}", enabled=False)
+    later.enable()
+    assert call(client.get_proxy("later").listen)[0] == b"hello"
+    assert later.destroy()
 
     made = client.populate([
         {"name": "echo", "upstream": f"127.0.0.1:{upstream}", "listen": proxy.listen},
@@ -151,6 +183,7 @@ def chaostoolkit(upstream):
     from chaostoxi.proxy.probes import proxy_exist
 
     assert create_proxy("cart", "127.0.0.1", upstream, listen_host="127.0.0.1", configuration=configuration)
+    chaostoolkit_acts(configuration, upstream)
     journal = run_experiment(experiment)
     for step in journal["run"] + journal["rollbacks"]:
         assert step["status"] == "succeeded", step
@@ -158,6 +191,43 @@ def chaostoolkit(upstream):
     assert journal["status"] == "completed" and not journal["deviated"], journal["status"]
     assert not proxy_exist("cart", configuration=configuration)
     print("chaostoolkit-toxiproxy: ok")
+
+
+def chaostoolkit_acts(configuration, upstream):
+    """What the calls of an experiment do is seen in traffic."""
+    from chaostoxi.proxy import actions as proxies
+    from chaostoxi.proxy.probes import get_proxy_attribute
+    from chaostoxi.toxic import actions as toxics
+
+    def listen():
+        return get_proxy_attribute(proxy_name="cart", attribute="listen", configuration=configuration)
+
+    assert call(listen())[0] == b"hello"
+    assert toxics.create_latency_toxic("cart", "slow", 300, 1, configuration=configuration)
+    assert call(listen())[1] >= 0.298
+    assert toxics.delete_toxic("cart", "slow", configuration=configuration)
+    assert not toxics.delete_toxic("cart", "slow", configuration=configuration)
+    assert min(call(listen())[1] for _ in range(5)) < 0.25
+    assert toxics.create_limiter_toxic("cart", "cut", 2, configuration=configuration)
+    assert call(listen())[0] == b"he"
+    assert proxies.disable_proxy("cart", configuration=configuration)
+    raises(ConnectionRefusedError, call, listen())
+    # A reset takes all toxics off and switches all proxies on.
+    assert proxies.reset(configuration=configuration)
+    assert call(listen())[0] == b"hello"
+    # In front of something else, with nobody there, and back.
+    nobody = socket.create_server(("127.0.0.1", 0))
+    address = "127.0.0.1:%d" % nobody.getsockname()[1]
+    nobody.close()
+    assert proxies.modify_proxy("cart", upstream_address=address, configuration=configuration)
+    assert get_proxy_attribute(proxy_name="cart", attribute="upstream", configuration=configuration) == address
+    try:
+        assert call(listen())[0] == b""
+    except ConnectionResetError:
+        pass
+    back = f"127.0.0.1:{upstream}"
+    assert proxies.modify_proxy("cart", upstream_address=back, configuration=configuration)
+    assert call(listen())[0] == b"hello"
 
 
 dependency = echo_server()
