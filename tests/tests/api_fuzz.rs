@@ -22,7 +22,7 @@ fn no_request_made_of_the_document_meets_a_server_error_or_a_hang() {
         .args(["--checks", checks, "--max-time", &seconds, "--seed", "7"])
         // Longer than any answer may take; reached only by a hang.
         .args(["--request-timeout", "10", "--max-response-time", "5"])
-        // These answer for as long as the client listens.
+        // These answer for as long as the client listens: `endless` of murphy-control has them.
         .args(["--exclude-path", "/v1/events", "--exclude-path", "/v1/leases/{lease}/hold"])
         .args(["--suppress-health-check", "all", "--no-color"])
         .arg(format!("{}/v1/openapi.json", daemon.url))
