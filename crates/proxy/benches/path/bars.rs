@@ -3,20 +3,53 @@
 
 use std::process::ExitCode;
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    AtLeast,
+    AtMost,
+}
+
+impl Side {
+    fn sign(self) -> &'static str {
+        match self {
+            Side::AtLeast => ">=",
+            Side::AtMost => "<=",
+        }
+    }
+
+    /// No figure meets no bar.
+    fn is_met(self, value: f64, bar: f64) -> bool {
+        match self {
+            Side::AtLeast => value >= bar,
+            Side::AtMost => value <= bar,
+        }
+    }
+}
+
+/// What a yardstick has measured in the same rounds, and how many times that is still good.
+#[derive(Debug, Clone, Copy)]
+pub struct Multiple<'a> {
+    pub yardstick: &'a str,
+    pub measured: f64,
+    pub times: f64,
+}
+
 /// What has been held against a bar so far.
 #[derive(Default)]
 pub struct Bars {
     held: usize,
     missed: usize,
+    /// Beyond a bar that was set for another machine, and within the multiple of a yardstick on this one.
+    over: usize,
 }
 
 impl Bars {
     pub fn at_least(&mut self, what: &str, value: f64, bar: f64) {
-        self.hold(what, value, ">=", bar, value >= bar);
+        self.hold(what, value, Side::AtLeast, bar);
     }
 
     pub fn at_most(&mut self, what: &str, value: f64, bar: f64) {
-        self.hold(what, value, "<=", bar, value <= bar);
+        self.hold(what, value, Side::AtMost, bar);
     }
 
     pub fn within(&mut self, what: &str, value: f64, bar: f64, by: f64) {
@@ -24,17 +57,42 @@ impl Bars {
         self.at_most(what, value, bar + by);
     }
 
-    fn hold(&mut self, what: &str, value: f64, sign: &str, bar: f64, met: bool) {
+    /// At least the bar, or the multiple where that is less.
+    pub fn at_least_here(&mut self, what: &str, value: f64, bar: f64, multiple: Multiple<'_>) {
+        self.hold_here(what, value, Side::AtLeast, bar, multiple);
+    }
+
+    /// At most the bar, or the multiple where that is more.
+    pub fn at_most_here(&mut self, what: &str, value: f64, bar: f64, multiple: Multiple<'_>) {
+        self.hold_here(what, value, Side::AtMost, bar, multiple);
+    }
+
+    fn hold_here(&mut self, what: &str, value: f64, side: Side, bar: f64, multiple: Multiple<'_>) {
+        let Multiple { yardstick, measured, times } = multiple;
+        let here = measured * times;
+        if side.is_met(value, bar) || !side.is_met(value, here) {
+            let what = format!("{what} ({:.2}x of {yardstick})", value / measured);
+            return self.hold(&what, value, side, bar);
+        }
         self.held += 1;
-        // No figure meets no bar.
-        if !met {
+        self.over += 1;
+        let sign = side.sign();
+        println!(
+            "OVER  {what}: {value:.3}, the bar is {sign} {bar}; {yardstick}: {measured:.3}, and {times} times that is {here:.3}"
+        );
+    }
+
+    fn hold(&mut self, what: &str, value: f64, side: Side, bar: f64) {
+        self.held += 1;
+        if !side.is_met(value, bar) {
             self.missed += 1;
-            println!("MISS  {what}: {value:.3}, the bar is {sign} {bar}");
+            println!("MISS  {what}: {value:.3}, the bar is {} {bar}", side.sign());
         }
     }
 
     pub fn verdict(self) -> ExitCode {
-        println!("\n{} of {} bars met", self.held - self.missed, self.held);
-        if self.missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        let Bars { held, missed, over } = self;
+        println!("\n{} of {held} bars met, {over} over, {missed} missed", held - missed - over);
+        if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }

@@ -7,6 +7,7 @@ use murphy_faults::{Effect, Fault, Match, Which};
 use murphy_proxy::{Armed, EdgeTls, Limits, Proxy, ProxyConfig};
 use tokio::net::TcpListener;
 
+use crate::delay_line::{self, DelayLine};
 use crate::http;
 use crate::yardstick::{self, Way};
 
@@ -63,6 +64,10 @@ async fn serve(kind: String, upstream: String, fault: String) {
         "copy8" => yardstick::serve(listener, upstream, Way::Copy(8 * 1024)).await,
         "copy64" => yardstick::serve(listener, upstream, Way::Copy(64 * 1024)).await,
         "lazy" => yardstick::serve(listener, upstream, Way::Lazy).await,
+        "delay-line" => {
+            let line = DelayLine::read(&fault).expect("a delay and a queue");
+            delay_line::serve(listener, upstream, line).await;
+        }
         other => panic!("no role is called {other}"),
     }
 }

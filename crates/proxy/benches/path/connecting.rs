@@ -15,6 +15,9 @@ const RIVALS: [(&str, Kind); 6] = [
 ];
 const MURPHY: usize = 4;
 
+/// How many times the processor time of `copy_bidirectional` a connection may take (ADR 15).
+pub const CPU_OF_COPY: f64 = 1.15;
+
 /// Of one rival in one round.
 #[derive(Debug, Clone, Copy)]
 struct Round {
@@ -59,5 +62,5 @@ pub fn table(plan: &Plan, bars: &mut Bars) {
     let a_second = against(murphy, per_core, |round| round.a_second);
     bars.at_least("murphy / copy 8 KiB per core, connections a second", a_second, 0.95);
     let micros = against(murphy, copy, |round| round.micros_each);
-    bars.at_most("murphy / copy 8 KiB, CPU a connection", micros, 1.15);
+    bars.at_most("murphy / copy 8 KiB, CPU a connection", micros, CPU_OF_COPY);
 }

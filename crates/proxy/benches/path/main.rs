@@ -1,12 +1,14 @@
 //! Measures the data path against yardsticks in the same alternation: `cargo bench -p murphy-proxy [-- --quick]`;
 //! `-- --carrying`, `--connecting`, `--trips`, `--delays`, `--jitter`, `--rates`, `--idle`, `--http` measure that part only. nginx and HAProxy are
-//! skipped where they are not installed (Debian: `nginx libnginx-mod-stream haproxy`). All parts together take some eleven minutes.
+//! skipped where they are not installed (Debian: `nginx libnginx-mod-stream haproxy`). All parts together take some twelve minutes.
 //!
 //! Every proxy and the dependency run in processes of their own. Absolute figures belong to the machine and the
-//! moment; ratios within one run are what counts. Faults' errors are absolute. So a bar in GB/s or in seconds of a
-//! processor was set for one machine: where its target names a yardstick, it is held as a ratio to that one in the same run.
+//! moment; ratios within one run are what counts. A bar in GB/s, in microseconds of a processor or in milliseconds that something is late
+//! was set for one machine: beside each a yardstick runs, and a figure beyond such a bar is a miss if it is also beyond the stated
+//! multiple of the yardstick's in the same rounds (ADR 19).
 //!
-//! Exits with 1 if a bar of docs/performance.md is missed, each with a line `MISS`.
+//! Exits with 1 if a bar of docs/performance.md is missed, each with a line `MISS`. A line `OVER` is a figure beyond a bar that the
+//! yardstick says this machine is too slow for.
 //!
 //! BBR paces even loopback and hides the differences. For figures to compare, use a network namespace with reno:
 //! `unshare -rn sh -c 'ip link set lo up; echo reno >/proc/sys/net/ipv4/tcp_congestion_control; cargo bench …'`.
@@ -16,6 +18,7 @@ mod carrying;
 mod child;
 mod client;
 mod connecting;
+mod delay_line;
 mod delays;
 mod http;
 mod idle;

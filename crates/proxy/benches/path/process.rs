@@ -18,6 +18,8 @@ pub enum Kind {
     Copy8PerCore,
     Copy64,
     Lazy,
+    /// A delay and nothing else; its words are in the place of a fault.
+    DelayLine,
     NginxStream,
     HaProxy,
     Murphy,
@@ -41,6 +43,7 @@ impl Kind {
             Kind::Copy8PerCore => "copy8-percore",
             Kind::Copy64 => "copy64",
             Kind::Lazy => "lazy",
+            Kind::DelayLine => "delay-line",
             Kind::NginxStream => "nginx-stream",
             Kind::HaProxy => "haproxy",
             Kind::Murphy => "murphy",
