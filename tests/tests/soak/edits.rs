@@ -5,18 +5,17 @@ use std::time::Duration;
 
 use crate::{Lots, Soak, http};
 
-/// No call may take longer on a machine that is busy with this test and stands still now and then: the slowest of ten minutes has
-/// taken 0.80 s.
-const SLOW: Duration = Duration::from_secs(5);
+/// What an edit may take, and most take: that all do is held where nothing else is under way (`murphy-control`, `thirteen`).
+const PROMPT: Duration = Duration::from_millis(100);
 
 fn edit(soak: &Soak, method: &str, path: &str, body: &str) {
     let reply = http::call(soak.api, method, path, body);
     assert!(reply.status < 500, "{method} {path} {body}: {} {}", reply.status, reply.body);
     assert!(reply.status != 400 && reply.status != 422, "{method} {path} {body}: {}", reply.body);
-    assert!(reply.took < SLOW, "{method} {path} {body}: {:?}", reply.took);
     let millis = u64::try_from(reply.took.as_millis()).unwrap_or(u64::MAX);
     soak.slowest_call_ms.fetch_max(millis, Ordering::Relaxed);
     soak.edits.fetch_add(1, Ordering::Relaxed);
+    soak.late_edits.fetch_add(u64::from(reply.took > PROMPT), Ordering::Relaxed);
     // Some way between two edits, so that traffic gets on.
     std::thread::park_timeout(Duration::from_millis(15));
 }
