@@ -205,6 +205,12 @@ pub struct FaultBrief {
     pub lasts: Span,
 }
 
+impl FaultBrief {
+    /// The setting of a fault on an edge that hits only some calls, by chance: the share of them, as `20%`. Where it is not there, all
+    /// calls that are meant are hit.
+    pub const SHARE: &str = "chance";
+}
+
 /// A probe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProbeBrief {

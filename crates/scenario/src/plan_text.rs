@@ -172,14 +172,11 @@ fn load_text(load: &LoadPlan) -> String {
 
 fn fault_text(plan: &Plan, step: &FaultStep) -> String {
     let mut text = format!("{} on {}", step.text(), plan.place_of(&step.target));
-    if let FaultTarget::Edge { directions, chance, .. } = &step.target
+    if let FaultTarget::Edge { directions, .. } = &step.target
         && !step.fault.acts_on_requests()
     {
         let ways = serde_json::to_value(directions).unwrap_or_default();
         let _ = write!(text, ", {}", ways.as_str().unwrap_or_default());
-        if chance.as_fraction() < 1.0 {
-            let _ = write!(text, ", {chance} of connections");
-        }
     }
     if let Some(trigger) = &step.trigger {
         let _ = write!(text, "\nbegins {trigger}, in the fault phase");

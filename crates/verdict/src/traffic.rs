@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use murphy_core::{EdgeName, ExchangeEnd, LoadName};
 
 use crate::detect::stands_by;
-use crate::edge::{Call, EdgeView, Harm};
+use crate::edge::{Call, Conn, EdgeView, Harm};
 use crate::phase::{LoadView, RunView, successes};
 use crate::stats::{Estimate, Share, poisson_is_above, quantile};
 
@@ -43,7 +43,9 @@ pub struct EdgeTraffic {
     pub calls: u64,
     /// Calls that began during the fault; in a run with nothing broken, in the fault phase.
     pub during: u64,
-    /// What came of those: each outcome that is no stray one. Empty if there were no calls.
+    /// Connections that were open at one time or another meanwhile.
+    pub connections: u64,
+    /// What came of those calls: each outcome that is no stray one. Empty if there were no calls.
     pub outcomes: BTreeSet<CallOutcome>,
     /// True if it was called more often during the fault than in health, beyond what chance does.
     pub turned_to: bool,
@@ -135,6 +137,11 @@ fn of_edge(run: &RunView<'_>, edge: &EdgeView) -> EdgeTraffic {
         }
     }
     let during = edge.within(&run.during).count() as u64;
+    let is_open = |conn: &&Conn| {
+        let closed = conn.closed.unwrap_or(u64::MAX);
+        run.during.iter().any(|window| conn.opened < window.to && window.from < closed)
+    };
+    let connections = edge.conns.iter().filter(is_open).count() as u64;
     let rate = edge.within(&run.baseline).count() as f64 / run.baseline.length().max(1) as f64;
     let usual = rate * run.during.length() as f64;
     EdgeTraffic {
@@ -142,6 +149,7 @@ fn of_edge(run: &RunView<'_>, edge: &EdgeView) -> EdgeTraffic {
         caller: edge.from.clone(),
         calls: edge.calls.len() as u64,
         during,
+        connections,
         outcomes,
         // Where there are none in health, no number of them is chance.
         turned_to: during >= FEWEST && (usual <= 0.0 || poisson_is_above(during, TURNED * usual)),

@@ -13,12 +13,13 @@ use murphy_verdict::{DependencyClass, Finding, Hearing, Traffic};
 use super::again::again;
 use super::answer::answer;
 use super::experiment::{Bench, settings};
-use super::explore_alone::Alone;
+use super::explore_alone::{Alone, keeps_connections};
 use super::explore_drawn::Fared;
 use super::explore_edges;
 use super::explore_files::OpenFiles;
 use super::explore_pairs;
 use super::explore_steps::Left;
+use super::explore_why;
 use super::run::keep;
 use super::{check, fail, note, runtime};
 use crate::args::{ColourChoice, ExploreArgs};
@@ -121,7 +122,7 @@ fn wanted(args: &ExploreArgs, plan: &Plan) -> Result<Vec<Single>, Exit> {
     }
     let asked = |given: &[String], name: &str| given.is_empty() || given.iter().any(|one| one == name);
     let mut all = Single::all(plan);
-    all.retain(|one| asked(&args.only_edge, one.edge.as_str()) && asked(&args.faults, one.fault.name()));
+    all.retain(|one| asked(&args.only_edge, one.edge.as_str()) && asked(&args.faults, one.kind()));
     if all.is_empty() {
         return usage(
             "nothing is left to try: abort, truncate and lose-response need `protocol: http`".to_owned(),
@@ -204,7 +205,7 @@ pub(super) fn places(these: &[&Single]) -> (String, String) {
     let joined = |what: &dyn Fn(&Single) -> String| {
         these.iter().map(|one| what(one)).collect::<Vec<_>>().join(Cell::BETWEEN)
     };
-    (joined(&|one| one.edge.to_string()), joined(&|one| one.fault.text()))
+    (joined(&|one| one.edge.to_string()), joined(&|one| one.text()))
 }
 
 impl Exploration<'_> {
@@ -220,8 +221,14 @@ impl Exploration<'_> {
         let (without_calls, with_calls): (Vec<Single>, Vec<Single>) =
             wanted.into_iter().partition(|single| quiet.contains(&single.edge));
         let of_no_use = all - explore_pairs::count(&with_calls);
+        let (kept, telling): (Vec<Single>, Vec<Single>) =
+            with_calls.iter().cloned().partition(|single| keeps_connections(single, &self.control));
+        let of_kept = explore_pairs::count(&with_calls) - explore_pairs::count(&telling);
+        for single in &kept {
+            self.left_out_as_kept(single);
+        }
         let mut alone = Vec::new();
-        for single in with_calls {
+        for single in telling {
             let told = self.tried(&[&single]).await;
             if let Some(Told { verdict, classes, traffic }) = told {
                 alone.push(Alone { single, verdict, classes, traffic });
@@ -230,6 +237,7 @@ impl Exploration<'_> {
         // The way out is broken with what it stands in for before any other two.
         self.fallbacks(&without_calls, &alone).await;
         self.left.pairs.insert(Pruning::NoCalls, of_no_use.saturating_sub(self.left.ways));
+        self.left.pairs.insert(Pruning::KeptConnections, of_kept);
         if self.args.pairs {
             self.pairs(&alone).await;
         }
@@ -239,6 +247,12 @@ impl Exploration<'_> {
     pub(super) fn left_out(&mut self, these: &[&Single], why: String, rule: Option<Pruning>) {
         let (edge, fault) = places(these);
         self.matrix.left_out.push(LeftOut { edge, fault, why, rule });
+    }
+
+    /// Leaves out a share of connections that are too few.
+    pub(super) fn left_out_as_kept(&mut self, single: &Single) {
+        *self.left.singles.entry(Pruning::KeptConnections).or_default() += 1;
+        self.left_out(&[single], explore_why::KEPT_CONNECTIONS.to_owned(), Some(Pruning::KeptConnections));
     }
 
     pub(super) fn late(&self) -> String {
@@ -282,7 +296,7 @@ impl Exploration<'_> {
             return None;
         }
         let mut only: String = these.iter().map(|one| format!(" --only-edge {}", one.edge)).collect();
-        let faults: Vec<&str> = these.iter().map(|one| one.fault.name()).collect();
+        let faults: Vec<&str> = these.iter().map(|one| one.kind()).collect();
         only += &format!(" --faults {}", faults.join(","));
         if these.len() > 1 {
             only += " --pairs";

@@ -21,9 +21,10 @@ pub struct Alone {
 }
 
 impl Alone {
-    /// True if all users are known to do without the edge.
+    /// True if all users are known to do without the edge, which those are not who are served while calls get through.
     pub fn is_soft(&self) -> bool {
-        !self.classes.is_empty()
+        !self.single.is_partial()
+            && !self.classes.is_empty()
             && self.classes.iter().all(|class| matches!(class, Some(DependencyClass::Soft)))
     }
 
@@ -33,9 +34,14 @@ impl Alone {
         others.map(|edge| &edge.name).collect()
     }
 
-    /// True if users are known to have fared as under another one. What was not told of two of them is nothing that they have in common.
+    /// True if users are known to have fared as under another one. What was not told of two of them is nothing that they have in common;
+    /// nor have two who are served the same to tell of each other where calls get through in one case only: one tries again, the other
+    /// does without.
     pub fn fares_as(&self, other: &Alone) -> bool {
-        !self.classes.is_empty() && self.classes.iter().all(Option::is_some) && self.classes == other.classes
+        self.single.chance == other.single.chance
+            && !self.classes.is_empty()
+            && self.classes.iter().all(Option::is_some)
+            && self.classes == other.classes
     }
 
     /// True if it answers for another one on the same edge: users fared alike, and callers turned to the same edges.
@@ -50,6 +56,23 @@ impl Alone {
     pub fn is_as(&self, other: &Alone, plan: &Plan) -> bool {
         self.fares_as(other) && Likeness::of(self, plan) == Likeness::of(other, plan)
     }
+}
+
+/// So many connections must be expected to be hit that hardly ever (once in thirty times) fewer are than it takes to tell an effect.
+const EXPECTED: f64 = 10.0;
+/// Callers keep their connections if each carries so many calls or more.
+const KEPT: u64 = 2;
+
+/// True if a fault on a share of the connections of an edge meets too few of them, by the traffic without it, because callers keep theirs:
+/// each decides once, and no higher rate makes them more.
+pub fn keeps_connections(single: &Single, without: &Traffic) -> bool {
+    if !single.is_partial() || single.fault.acts_on_requests() {
+        return false;
+    }
+    without.edge(&single.edge).is_some_and(|edge| {
+        let expected = edge.connections as f64 * single.chance.as_fraction();
+        expected < EXPECTED && edge.during >= KEPT * edge.connections.max(1)
+    })
 }
 
 /// What makes two faults one under which users fared alike, where instances of a dependency are: where, and what.
@@ -70,5 +93,34 @@ impl<'a> Likeness<'a> {
             instances,
             fault: &one.single.fault,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::explore_pairs::tests::{ONE_CALLER, control, plan};
+    use super::*;
+
+    #[test]
+    fn a_share_of_connections_that_are_kept_is_too_few_to_tell_and_one_of_requests_is_not() {
+        let all = Single::all(&plan());
+        let partial =
+            |edge: &str| all.iter().find(|one| one.edge.as_str() == edge && one.is_partial()).unwrap();
+        let keeps = |single: &Single, connections, during| {
+            let mut traffic = control(ONE_CALLER);
+            for edge in &mut traffic.edges {
+                (edge.connections, edge.during) = (connections, during);
+            }
+            keeps_connections(single, &traffic)
+        };
+        let store = partial("one");
+        // A pool of ten for three hundred calls, and one connection for each call.
+        assert!(keeps(store, 10, 300) && !keeps(store, 300, 300));
+        // A large pool has enough of them; few calls with a connection each are no pool, and a higher rate makes them more.
+        assert!(!keeps(store, 50, 3000) && !keeps(store, 10, 10));
+        assert!(!keeps(partial("pay"), 10, 300), "requests are drawn one by one");
+        let reset = all.iter().find(|one| one.kind() == "reset").unwrap();
+        assert!(!keeps(reset, 10, 300), "all that are kept are broken");
+        assert!(!keeps_connections(store, &Traffic::default()), "nothing is known");
     }
 }

@@ -80,7 +80,7 @@ impl Reach {
         Some(FallbackEdge {
             edge: edge.to_string(),
             calls: way.calls,
-            fault: single.fault.text(),
+            fault: single.text(),
             of: single.edge.to_string(),
         })
     }
@@ -116,6 +116,7 @@ control: true
                     caller: None,
                     calls: *calls,
                     during: *calls,
+                    connections: *calls,
                     outcomes: BTreeSet::new(),
                     turned_to: *calls >= 20,
                     loads: BTreeMap::new(),
@@ -140,7 +141,7 @@ control: true
         assert_eq!(reach, Reach::Ways(vec![Way { place: 1, calls: 200 }]));
         let told = reach.told(&spare(), &alone).unwrap();
         assert_eq!((told.edge.as_str(), told.calls, told.of.as_str()), ("spare", 200, "main"));
-        assert_eq!(told.fault, alone[1].single.fault.text());
+        assert_eq!(told.fault, alone[1].single.text());
     }
 
     #[test]

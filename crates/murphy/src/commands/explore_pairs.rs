@@ -130,7 +130,7 @@ fn no_partners(alone: &[Alone], stands_for: &[Option<usize>]) -> Vec<NoPartner> 
         }
         Some(first) if *first == place => None,
         Some(first) => {
-            let same = alone[*first].single.fault.text();
+            let same = alone[*first].single.text();
             let why = format!("users fared as under {same}; taken for granted: in pairs too");
             Some(NoPartner { place, rule: Pruning::Equivalence, why })
         }
@@ -176,7 +176,7 @@ pub(super) mod tests {
     const HARD: Option<DependencyClass> = Some(DependencyClass::Hard);
 
     /// Two replicas of a store, and payments; all of them take every kind of fault.
-    fn plan() -> Plan {
+    pub(in super::super) fn plan() -> Plan {
         let text = "
 murphy: 1
 name: three edges
@@ -204,6 +204,7 @@ control: true
             caller: caller.map(str::to_owned),
             calls: 900,
             during: 300,
+            connections: 300,
             outcomes: BTreeSet::from([outcome]),
             turned_to: false,
             loads: BTreeMap::from([(name("browse"), loads[0]), (name("order"), loads[1])]),
@@ -233,10 +234,24 @@ control: true
 
     pub(in super::super) fn alone(edge: &str, kind: &str, verdict: Verdict, traffic: &Traffic) -> Alone {
         let mut all = Single::all(&plan()).into_iter();
-        let single = all.find(|one| one.edge.as_str() == edge && one.fault.name() == kind).unwrap();
+        let single = all.find(|one| one.edge.as_str() == edge && one.kind() == kind).unwrap();
         let classes = if verdict == Verdict::Graceful { vec![SOFT, SOFT] } else { vec![HARD, HARD] };
         let outcome = if kind == "latency" { CallOutcome::Late } else { CallOutcome::Unanswered };
         Alone { single, verdict, classes, traffic: with(traffic.clone(), edge, outcome) }
+    }
+
+    /// The three edges where requests are seen on each.
+    fn http_plan() -> Plan {
+        let mut plan = plan();
+        plan.edges.iter_mut().for_each(|edge| edge.protocol = murphy_core::Protocol::Http);
+        plan
+    }
+
+    /// A graceful one of these kinds on an edge where requests are seen.
+    fn http(edge: &str, kind: &str, traffic: &Traffic) -> Alone {
+        let mut all = Single::all(&http_plan()).into_iter();
+        let single = all.find(|one| one.edge.as_str() == edge && one.kind() == kind).unwrap();
+        Alone { single, ..alone(edge, "blackhole", Verdict::Graceful, traffic) }
     }
 
     fn rules(pairs: &Pairs) -> Vec<(usize, usize, Pruning)> {
@@ -249,7 +264,7 @@ control: true
     #[test]
     fn two_faults_on_one_edge_are_no_pair() {
         let mut all = Single::all(&plan());
-        all.retain(|one| matches!(one.fault.name(), "blackhole" | "latency"));
+        all.retain(|one| matches!(one.kind(), "blackhole" | "latency"));
         assert_eq!((all.len(), count(&all), count(&[])), (6, 12, 0));
     }
 
@@ -353,6 +368,25 @@ control: true
         assert_eq!(rules(&pairs(&all, &control, &plan())), [(1, 2, Pruning::Equivalence)]);
         all[1].traffic.edges[2].turned_to = true;
         assert!(rules(&pairs(&all, &control, &plan())).is_empty());
+    }
+
+    #[test]
+    fn no_fault_that_lets_calls_through_stands_for_one_that_does_not_nor_is_it_a_way_out() {
+        let control = control(ONE_CALLER);
+        let all = [("one", "abort"), ("one", "partial"), ("two", "partial"), ("pay", "abort")]
+            .map(|(edge, kind)| http(edge, kind, &control));
+        let laid_out = pairs(&all, &control, &http_plan());
+        // The two instances are alike, each of them under its own kind only, though the fault is the same.
+        assert_eq!(rules(&laid_out), [(2, 3, Pruning::Symmetry)]);
+        assert_eq!(laid_out.skipped[0].as_in, Some(Pair { one: 1, other: 3 }));
+        let places: Vec<(usize, usize)> = laid_out.tries.iter().map(|pair| (pair.one, pair.other)).collect();
+        assert_eq!(places, [(0, 2), (0, 3), (1, 2), (1, 3)]);
+        // Who is served while four calls in five get through is not known to do without them.
+        let mut all = all;
+        all[1].traffic.edges[2].turned_to = true;
+        assert!(!is_way_out(&all[1], &all[3]));
+        all[0].traffic.edges[2].turned_to = true;
+        assert!(is_way_out(&all[0], &all[3]));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use murphy_report::{LeftOut, Pruning, SpotCheck};
 use murphy_scenario::Single;
 
 use super::explore::{Exploration, places};
-use super::explore_alone::Alone;
+use super::explore_alone::{Alone, keeps_connections};
 use super::explore_drawn::{Fared, Held, drawn, foretold};
 use super::explore_fallback::{Reach, reach};
 use super::explore_pairs::{self, Pair, Skipped};
@@ -38,7 +38,7 @@ impl Exploration<'_> {
             }
             let during = |place: usize| {
                 let way = &alone[place].single;
-                format!("called during {} on {}", way.fault.text(), way.edge)
+                format!("called during {} on {}", way.text(), way.edge)
             };
             if reach.is_open() {
                 self.exit = self.exit.worst(Exit::Inconclusive);
@@ -54,8 +54,14 @@ impl Exploration<'_> {
                     let why = format!("{} only: {dominated}", during(way.place));
                     (why, Some(Pruning::Dominance))
                 }
-                Reach::Ways(_) if single.fault.name() == "refuse" => {
+                Reach::Ways(_) if single.kind() == "refuse" => {
                     (explore_why::UNSEEN_REFUSAL.to_owned(), Some(Pruning::NoCalls))
+                }
+                Reach::Ways(ways)
+                    if ways.iter().all(|way| keeps_connections(single, &alone[way.place].traffic)) =>
+                {
+                    self.left_out_as_kept(single);
+                    continue;
                 }
                 Reach::Ways(ways) => {
                     let most = if self.args.pairs { ways.len() } else { 1 };
@@ -83,7 +89,7 @@ impl Exploration<'_> {
             let single = &alone[out.place].single;
             self.matrix.left_out.push(LeftOut {
                 edge: single.edge.to_string(),
-                fault: format!("{}{}", LeftOut::PAIRS, single.fault.text()),
+                fault: format!("{}{}", LeftOut::PAIRS, single.text()),
                 why: out.why,
                 rule: Some(out.rule),
             });

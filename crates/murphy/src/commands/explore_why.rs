@@ -10,6 +10,10 @@ use super::explore_pairs::Pair;
 pub const NOT_CALLED: &str =
     "no call in the run with nothing broken; taken for granted: its callers do not need it";
 
+/// Why a share of the connections of an edge is not broken.
+pub const KEPT_CONNECTIONS: &str = "callers keep their connections, and a share of so few is too few to tell; taken for granted: who stands \
+                                    reset stands that of some";
+
 /// Why an edge that is called under another fault only is not refused.
 pub const UNSEEN_REFUSAL: &str = "who is refused leaves no trace where nobody calls in health; taken for granted: they fare as under \
                                   reset";
@@ -43,7 +47,7 @@ pub fn symmetric(alone: &[Alone], as_in: Pair) -> String {
 pub fn text(alone: &[Alone], pair: Pair) -> String {
     let one = |place: usize| {
         let single: &Single = &alone[place].single;
-        format!("{} on {}", single.fault.text(), single.edge)
+        format!("{} on {}", single.text(), single.edge)
     };
     format!("{} and {}", one(pair.one), one(pair.other))
 }

@@ -10,6 +10,9 @@ use serde::Serialize;
 pub enum Pruning {
     /// Nobody calls the edge while nothing is broken. Taken for granted: its callers do not need it.
     NoCalls,
+    /// Callers keep their connections, and a share of so few meets too few to tell. Taken for granted: who stands the loss of all stands
+    /// that of some.
+    KeptConnections,
     /// No load calls both edges, and no caller does. Taken for granted: what one does is not felt by the users of the other.
     Disjoint,
     /// One of the two is not graceful alone, or inconclusive. Taken for granted: a second fault makes it no better, or no clearer.
@@ -29,6 +32,7 @@ impl Pruning {
     pub fn name(self) -> &'static str {
         match self {
             Pruning::NoCalls => "no-calls",
+            Pruning::KeptConnections => "kept-connections",
             Pruning::Disjoint => "disjoint",
             Pruning::Dominance => "dominance",
             Pruning::Seen => "seen",
@@ -57,6 +61,7 @@ mod tests {
     fn a_rule_has_one_name_everywhere() {
         let rules = [
             Pruning::NoCalls,
+            Pruning::KeptConnections,
             Pruning::Disjoint,
             Pruning::Dominance,
             Pruning::Seen,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use murphy_core::{Chance, Directions, EdgeName, FaultId, ServiceName, Span};
+use murphy_core::{Chance, Directions, EdgeName, FaultBrief, FaultId, ServiceName, Span};
 use murphy_faults::{ContainerTarget, Fault, Match, Place, Which};
 use serde::Serialize;
 
@@ -158,10 +158,20 @@ impl FaultStep {
                 }
             }
         }
+        let share = self.share().map(|share| (FaultBrief::SHARE.to_owned(), share.to_string()));
+        settings.extend(share);
         settings
     }
 
-    /// The fault with its main settings and the requests that it is for: `abort 503, the first 3 of POST /charge`.
+    /// The share of calls that it hits, by chance; `None` if it is not left to chance, or never was on calls.
+    fn share(&self) -> Option<Chance> {
+        let FaultTarget::Edge { chance, which, .. } = &self.target else { return None };
+        let share = if self.fault.acts_on_requests() { which.chance? } else { *chance };
+        (share != Chance::ALWAYS).then_some(share)
+    }
+
+    /// The fault with its main settings and the requests or the share of connections that it is for: `abort 503, the first 3 of POST
+    /// /charge`, `reset, 20% of connections`.
     pub fn text(&self) -> String {
         let mut text = self.fault.text();
         if let Some(RampStage { after, fault }) = self.ramp.stages.last() {
@@ -174,6 +184,9 @@ impl FaultStep {
                 (true, false) => text.push_str(&format!(", on {}", matching.text())),
                 (false, false) => text.push_str(&format!(", {} of {}", which.text(), matching.text())),
             }
+        }
+        if let Some(share) = self.share().filter(|_| !self.fault.acts_on_requests()) {
+            text.push_str(&format!(", {share} of connections"));
         }
         text
     }

@@ -1,7 +1,7 @@
 //! How does what users need stand to what their load declares? (verdicts 2.17) Hidden: they need what is not declared, or
 //! declared soft. Of what broke at the same time as something else, nothing is said that could be the other's doing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use murphy_core::{EdgeBrief, EdgeName, FaultBrief, Need};
 
@@ -43,11 +43,15 @@ pub(super) fn held(
     let (hard, others): (Vec<&EdgeView>, Vec<&EdgeView>) = broken.iter().copied().partition(is_hard);
     let are_hard = format!("{} declared hard", are(&hard));
     if class == DependencyClass::Soft {
+        let whole: Vec<&EdgeView> = hard.iter().copied().filter(|edge| is_broken_whole(run, edge)).collect();
         return match alone.and_then(|edge| needs.get(&edge.name)) {
             _ if broken.is_empty() => on_no_edge(&plain),
-            _ if !hard.is_empty() => {
-                Held { word: Some("not needed"), text: format!("{plain}; {are_hard}, and users do without") }
-            }
+            _ if !whole.is_empty() => Held {
+                word: Some("not needed"),
+                text: format!("{plain}; {} declared hard, and users do without", are(&whole)),
+            },
+            // Who is served while some calls get through may need them.
+            _ if !hard.is_empty() => Held { word: Some(AS_DECLARED), text: format!("{plain}; {are_hard}") },
             Some(_) => Held { word: Some(AS_DECLARED), text: format!("{plain}, as declared") },
             None => Held { word: Some(AS_DECLARED), text: plain },
         };
@@ -105,6 +109,32 @@ fn on_no_edge(plain: &str) -> Held {
     Held { word: None, text: format!("{plain}; what was broken is on no edge") }
 }
 
+/// How much of the calls was hit, as `20%`, where faults on edges leave the others alone: that users are answered then does not say that
+/// they do without. `None` if a fault was on all calls, or on no edge.
+pub(super) fn part(run: &RunView<'_>) -> Option<String> {
+    let faults = run.brief?.faults.iter().filter(|fault| is_in_world(run, fault));
+    let shares: Option<BTreeSet<&String>> = faults.map(share_of).collect();
+    let shares: Vec<&str> = shares?.into_iter().map(String::as_str).collect();
+    (!shares.is_empty()).then(|| shares.join(" or "))
+}
+
+fn share_of(fault: &FaultBrief) -> Option<&String> {
+    fault.edge.as_ref().and_then(|_| fault.settings.get(FaultBrief::SHARE))
+}
+
+fn is_in_world(run: &RunView<'_>, fault: &FaultBrief) -> bool {
+    run.fault(&fault.id).is_some_and(|view| view.armed.is_some())
+}
+
+/// True if something was on all calls of an edge that was broken, or on who is called.
+fn is_broken_whole(run: &RunView<'_>, edge: &EdgeView) -> bool {
+    let faults = run.brief.into_iter().flat_map(|brief| &brief.faults);
+    let mut on_edge =
+        faults.filter(|fault| fault.edge.as_ref() == Some(&edge.name) && is_in_world(run, fault));
+    // One by chance is the only one that leaves calls alone by itself.
+    on_edge.clone().next().is_none() || on_edge.any(|fault| share_of(fault).is_none())
+}
+
 /// `db is`, `db, cache are`.
 fn are(edges: &[&EdgeView]) -> String {
     let names: Vec<&str> = edges.iter().map(|edge| edge.name.as_str()).collect();
@@ -126,9 +156,7 @@ fn broken_in(run: &RunView<'_>, edges: &[&EdgeView]) -> Windows {
 /// Faults that were in the world and sit on no edge.
 fn off_edges<'a>(run: &RunView<'a>) -> impl Iterator<Item = &'a FaultBrief> {
     let all = run.brief.into_iter().flat_map(|brief| &brief.faults);
-    all.filter(move |fault| {
-        fault.edge.is_none() && run.fault(&fault.id).is_some_and(|view| view.armed.is_some())
-    })
+    all.filter(move |fault| fault.edge.is_none() && is_in_world(run, fault))
 }
 
 /// True if the edge, or who is called on it, was broken.

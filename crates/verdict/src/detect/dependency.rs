@@ -1,9 +1,10 @@
 //! Can users of this load do without what was broken? (verdicts 2.17) Soft: the success rate holds. Hard: most fail.
-//! Degraded: in between. The class is that of this kind of fault only; many services are soft to one and hard to another.
+//! Degraded: in between. The class is that of this kind of fault only; many services are soft to one and hard to another. Of a fault that
+//! leaves some calls alone it says what users do without these few, and not without the dependency.
 //!
 //! Where the load declares what its users need, the class is held against that (`declared`).
 
-use super::declared::{Held, held, needs, undeclared};
+use super::declared::{Held, held, needs, part, undeclared};
 use super::{Found, params};
 use crate::judgement::{DependencyClass, Reading};
 use crate::phase::{LoadView, Point, RunView, Windows, successes};
@@ -39,7 +40,11 @@ pub(super) fn detect(run: &RunView<'_>, load: &LoadView) -> Found {
             "400 requests a phase settle most cases",
         );
     };
-    let without = format!("{} of users are answered without it", words::percent(during.good(), during.n()));
+    let answered = words::percent(during.good(), during.n());
+    let without = match part(run) {
+        Some(part) => format!("{answered} of users are answered with {part} of it broken"),
+        None => format!("{answered} of users are answered without it"),
+    };
     let mut params = params([("success", reading)]);
     let text = match needs(run, load) {
         Some(needs) => {

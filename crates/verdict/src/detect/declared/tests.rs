@@ -73,6 +73,27 @@ fn what_is_as_declared_passes_and_so_does_what_turns_out_not_to_be_needed() {
 }
 
 #[test]
+fn users_who_are_served_while_some_calls_get_through_do_not_do_without() {
+    let partly = |caller, needs: &[(EdgeName, Need)]| {
+        let mut journal = declaring(&golden(caller, Break::Reset), needs);
+        if let EventKind::RunStarted(brief) = &mut journal[0].kind {
+            brief.faults[0].settings.insert(FaultBrief::SHARE.to_owned(), "20%".to_owned());
+        }
+        judge(&journal)
+    };
+    let judgement = partly(Caller::careful(), &cache(Need::Hard));
+    let (found, answer) = told(&judgement);
+    assert_eq!((found.declared(), answer), (Some("as declared"), Answer::Pass), "{}", found.text);
+    let ends = " of users are answered with 20% of it broken; cart-cache is declared hard";
+    assert!(found.text.ends_with(ends), "{}", found.text);
+    // Who is not served even so needs it, whatever is declared.
+    let judgement = partly(Caller::careless(), &cache(Need::Soft));
+    let (found, answer) = told(&judgement);
+    assert_eq!((found.declared(), answer), (Some("hidden"), Answer::Fail), "{}", found.text);
+    assert!(found.text.ends_with(" of users are answered with 20% of it broken"), "{}", found.text);
+}
+
+#[test]
 fn without_a_declaration_nothing_is_held_against_one() {
     for caller in [Caller::careless(), Caller::careful()] {
         let judgement = judge(&golden(caller, Break::Reset).journal());
