@@ -319,8 +319,11 @@ fn nothing_is_begun_for_which_there_is_no_time_and_that_is_no_pass() {
     let bench = Bench::new();
     bench.run(&["demo", "--write", "."]).expect(0);
     let told = bench.run(&["explore", "careful.yaml", "--budget", "5s", "--only-edge", "payments"]).expect(4);
-    assert!(told.stdout.contains("0 tried, 7 left out"), "{}", told.stdout);
-    assert!(told.stdout.contains("left out: latency 1s on payments: no time is left"), "{}", told.stdout);
+    assert!(told.stdout.contains("0 tried, 8 left out"), "{}", told.stdout);
+    for fault in ["latency 1s", "abort 503, 20% of all requests"] {
+        let out = format!("left out: {fault} on payments: no time is left");
+        assert!(told.stdout.contains(&out), "{}", told.stdout);
+    }
     // A program is told the same, and a file beside it holds the same.
     let budget = ["explore", "careful.yaml", "--budget", "5s", "--only-edge", "payments"];
     let forms = ["--output", "json", "--json", "matrix.json"];
@@ -328,20 +331,84 @@ fn nothing_is_begun_for_which_there_is_no_time_and_that_is_no_pass() {
     let matrix = told.json();
     assert_eq!(matrix["cells"], Value::Array(Vec::new()));
     let left_out = matrix["left-out"].as_array().expect("a list");
-    assert_eq!(left_out.len(), 7, "{matrix}");
+    assert_eq!(left_out.len(), 8, "{matrix}");
     assert!(left_out.iter().all(|out| out["edge"] == "payments"), "{matrix}");
     assert!(left_out.iter().any(|out| out["fault"] == "latency 1s"), "{matrix}");
     assert!(matrix["stopped"].as_str().is_some_and(|why| why.starts_with("no time is left")), "{matrix}");
     // What was planned, and that nothing of it was done; nothing was tried that an end could be held against.
     assert_eq!(
         (&matrix["plan"]["singles"], &matrix["plan"]["budget"]),
-        (&7.into(), &"5s".into()),
+        (&8.into(), &"5s".into()),
         "{matrix}"
     );
     let singles = &matrix["coverage"]["singles"];
-    assert_eq!((&singles["run"], &singles["not-run"]), (&0.into(), &7.into()), "{matrix}");
+    assert_eq!((&singles["run"], &singles["not-run"]), (&0.into(), &8.into()), "{matrix}");
     assert_eq!((&matrix["cost"]["runs"], &matrix["closing"]), (&0.into(), &Value::Null), "{matrix}");
     assert_eq!(std::fs::read_to_string(bench.path().join("matrix.json")).unwrap(), told.stdout);
+}
+
+/// Asks there, and is answered well.
+fn is_served(store: SocketAddr) -> bool {
+    const WELL: &[u8] = b"HTTP/1.1 200";
+    let Ok(mut stream) = TcpStream::connect(store) else { return false };
+    let mut start = [0; WELL.len()];
+    let asked = stream.write_all(b"GET / HTTP/1.1\r\nHost: store\r\n\r\n");
+    asked.and_then(|()| stream.read_exact(&mut start)).is_ok() && start == WELL
+}
+
+/// A service that asks two stores for each request, each so many times at most.
+fn that_tries(times: u32, stores: [SocketAddr; 2]) -> SocketAddr {
+    serving(move || {
+        let is_answered = stores.iter().all(|store| (0..times).any(|_| is_served(*store)));
+        if is_answered { 200 } else { 503 }
+    })
+}
+
+#[test]
+fn a_fifth_of_the_calls_that_fail_is_felt_where_nobody_tries_again_and_a_budget_that_ends_there_is_no_pass() {
+    let _turn = turn();
+    let bench = Bench::new();
+    let ports: [u16; 2] = free_ports();
+    let stores = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let [items, prices] = stores;
+    let (careless, careful) = (that_tries(1, stores), that_tries(6, stores));
+    let store = answering("{}");
+    // What is asked holds: that this is no pass has to do with what was not run. 400 requests and more settle a class.
+    let text = format!(
+        "murphy: 1
+name: two callers of the same stores
+edges:
+  items: {{ listen: \"{items}\", to: \"{store}\", protocol: http }}
+  prices: {{ listen: \"{prices}\", to: \"{store}\", protocol: http }}
+load:
+  careless: {{ http: \"GET http://{careless}/\", rate: 120/s, timeout: 2s }}
+  careful: {{ http: \"GET http://{careful}/\", rate: 120/s, timeout: 2s }}
+phases: {{ warm-up: 500ms, baseline: 4s, fault: 4s, recovery: 2s }}
+expect: {{ careful: {{ success: \">= 95%\" }} }}
+"
+    );
+    bench.file("s.yaml", &text);
+    // A run takes 10.5 s and a bit: there is time for three, and not for four.
+    let words = ["explore", "s.yaml", "--faults", "partial", "--budget", "41s", "--seed", "7"];
+    let told = bench.run(&[&words[..], &["--json", "matrix.json"]].concat()).expect(4);
+    let matrix = std::fs::read_to_string(bench.path().join("matrix.json")).expect("a matrix");
+    let matrix: Value = serde_json::from_str(&matrix).expect("JSON");
+    let [cell] = &matrix["cells"].as_array().expect("cells")[..] else { panic!("{}", told.stdout) };
+    assert_eq!((&cell["edge"], &cell["verdict"]), (&"items".into(), &"graceful".into()), "{}", told.stdout);
+    assert_eq!(cell["fault"], "abort 503, 20% of all requests", "{matrix}");
+    let users = cell["users"].as_array().expect("users");
+    let class = |load: &str| users.iter().find(|users| users["load"] == load).map(|users| &users["class"]);
+    assert_eq!(class("careless"), Some(&"degraded".into()), "{}", told.stdout);
+    assert_eq!(class("careful"), Some(&"soft".into()), "{}", told.stdout);
+    // What was run is told, and held against an end; so is what was not.
+    assert_eq!(matrix["closing"]["is"], "as-first", "{}", told.stdout);
+    let singles = &matrix["coverage"]["singles"];
+    assert_eq!((&singles["of"], &singles["run"], &singles["not-run"]), (&2.into(), &1.into(), &1.into()));
+    assert_eq!(matrix["cost"]["runs"], 3, "{matrix}");
+    let coverage = "coverage: singles 1 of 2 (50%)\nnot run: 1 single\n";
+    assert!(told.stdout.contains(coverage), "{}", told.stdout);
+    let left_out = "left out: abort 503, 20% of all requests on prices: no time is left: --budget 41s";
+    assert!(told.stdout.contains(left_out), "{}", told.stdout);
 }
 
 #[test]
