@@ -57,13 +57,12 @@ impl Exploration<'_> {
                 Reach::Ways(_) if single.kind() == "refuse" => {
                     (explore_why::UNSEEN_REFUSAL.to_owned(), Some(Pruning::NoCalls))
                 }
-                Reach::Ways(ways)
-                    if ways.iter().all(|way| keeps_connections(single, &alone[way.place].traffic)) =>
-                {
-                    self.left_out_as_kept(single);
-                    continue;
-                }
-                Reach::Ways(ways) => {
+                Reach::Ways(mut ways) => {
+                    ways.retain(|way| !keeps_connections(single, &alone[way.place].traffic));
+                    if ways.is_empty() {
+                        self.left_out_as_kept(single);
+                        continue;
+                    }
                     let most = if self.args.pairs { ways.len() } else { 1 };
                     let mut was_run = 0;
                     for way in ways.into_iter().take(most) {

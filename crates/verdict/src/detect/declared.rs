@@ -126,13 +126,16 @@ fn is_in_world(run: &RunView<'_>, fault: &FaultBrief) -> bool {
     run.fault(&fault.id).is_some_and(|view| view.armed.is_some())
 }
 
-/// True if something was on all calls of an edge that was broken, or on who is called.
+/// True if something was on all calls of an edge, or on who is called.
 fn is_broken_whole(run: &RunView<'_>, edge: &EdgeView) -> bool {
-    let faults = run.brief.into_iter().flat_map(|brief| &brief.faults);
-    let mut on_edge =
-        faults.filter(|fault| fault.edge.as_ref() == Some(&edge.name) && is_in_world(run, fault));
-    // One by chance is the only one that leaves calls alone by itself.
-    on_edge.clone().next().is_none() || on_edge.any(|fault| share_of(fault).is_none())
+    let mut faults = run.brief.into_iter().flat_map(|brief| &brief.faults);
+    let is_on = |fault: &FaultBrief| fault.edge.as_ref() == Some(&edge.name) && is_in_world(run, fault);
+    faults.any(|fault| is_on(fault) && share_of(fault).is_none()) || is_callee_broken(run, edge)
+}
+
+fn is_callee_broken(run: &RunView<'_>, edge: &EdgeView) -> bool {
+    let told = run.brief.and_then(|brief| brief.edges.iter().find(|told| told.name == edge.name));
+    told.is_some_and(|told| off_edges(run).any(|fault| acts_on_callee(&fault.on, &told.to)))
 }
 
 /// `db is`, `db, cache are`.
@@ -161,9 +164,7 @@ fn off_edges<'a>(run: &RunView<'a>) -> impl Iterator<Item = &'a FaultBrief> {
 
 /// True if the edge, or who is called on it, was broken.
 fn is_broken(run: &RunView<'_>, edge: &EdgeView) -> bool {
-    let told = run.brief.and_then(|brief| brief.edges.iter().find(|told| told.name == edge.name));
-    !edge.hurt.is_empty()
-        || told.is_some_and(|told| off_edges(run).any(|fault| acts_on_callee(&fault.on, &told.to)))
+    !edge.hurt.is_empty() || is_callee_broken(run, edge)
 }
 
 /// True if something was broken that is neither an edge nor who is called on one.
