@@ -4,11 +4,10 @@
 //!
 //! Every proxy and the dependency run in processes of their own. Absolute figures belong to the machine and the
 //! moment; ratios within one run are what counts. A bar in GB/s, in microseconds of a processor or in milliseconds that something is late
-//! was set for one machine: beside each a yardstick runs, and a figure beyond such a bar is a miss if it is also beyond the stated
-//! multiple of the yardstick's in the same rounds (ADR 19).
+//! was set for one machine: beside each a yardstick runs, and a miss says how it stands to a multiple of
+//! the yardstick's figure in the same rounds (ADR 19).
 //!
-//! Exits with 1 if a bar of docs/performance.md is missed, each with a line `MISS`. A line `OVER` is a figure beyond a bar that the
-//! yardstick says this machine is too slow for.
+//! Exits with 1 if a bar of docs/performance.md is missed, each with a line `MISS`.
 //!
 //! BBR paces even loopback and hides the differences. For figures to compare, use a network namespace with reno:
 //! `unshare -rn sh -c 'ip link set lo up; echo reno >/proc/sys/net/ipv4/tcp_congestion_control; cargo bench …'`.
