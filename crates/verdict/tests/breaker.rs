@@ -123,7 +123,7 @@ fn how_often_an_open_breaker_tries_is_held_against_its_bound() {
     let (told, reason) = answer(&often);
     assert_eq!(told, Answer::Fail, "{reason}");
     assert!(reason.starts_with("want >= 4s; it tries again every 2.0"), "{reason}");
-    assert!(often.why[0].change.contains("a longer open window"), "{:?}", often.why);
+    assert!(often.why[0].change.contains("an open window of 4s at least"), "{:?}", often.why);
     let none = trying(Caller { breaker: None, ..Caller::careful() }, Span::from_secs(2));
     let (told, reason) = answer(&none);
     assert_eq!(told, Answer::Fail, "{reason}");
