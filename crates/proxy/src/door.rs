@@ -51,15 +51,28 @@ impl Door {
         self.listener.local_addr()
     }
 
-    /// Refuses callers from now on. Harmless where it is closed already.
+    /// Refuses callers from now on, and keeps the port. Harmless where it is closed already.
     pub(crate) fn close(&self) {
+        let socket = SockRef::from(&self.listener);
+        // Nearly every server asks to share its port with sockets that do not listen and ask for it, too. Before it is
+        // closed, or somebody else could take the port between the two.
+        let _ = socket.set_reuse_address(false);
         // Fails only where it does not listen.
-        let _ = SockRef::from(&self.listener).shutdown(Shutdown::Read);
+        let _ = socket.shutdown(Shutdown::Read);
+    }
+
+    /// Refuses callers for good: others may have the port, though some thread still holds the socket.
+    pub(crate) fn give_up(&self) {
+        self.close();
+        let _ = SockRef::from(&self.listener).set_reuse_address(true);
     }
 
     /// Takes callers again.
     pub(crate) fn reopen(&self) -> io::Result<()> {
-        start(&SockRef::from(&self.listener))
+        let socket = SockRef::from(&self.listener);
+        // Connections that are carried have the port, too, and so will those to come.
+        socket.set_reuse_address(true)?;
+        start(&socket).inspect_err(|_| drop(socket.set_reuse_address(false)))
     }
 
     /// The next caller who waits, with a socket that does not block and that no reactor watches yet.
@@ -120,7 +133,8 @@ mod tests {
             door.close();
             door.close();
             assert_eq!(TcpStream::connect(address).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
-            assert!(TcpListener::bind(address).is_err() || door.address().unwrap() == address);
+            // It asks to share the port, as nearly every server does.
+            assert_eq!(TcpListener::bind(address).unwrap_err().kind(), io::ErrorKind::AddrInUse);
             door.reopen().unwrap();
             assert_eq!(door.address().unwrap(), address);
         }
@@ -128,6 +142,18 @@ mod tests {
         let (taken, peer) = door.accept().unwrap();
         assert_eq!(peer, caller.local_addr().unwrap());
         assert!(taken.nodelay().unwrap(), "what was set before it closed is still set");
+    }
+
+    #[test]
+    fn a_door_that_was_given_up_leaves_the_port_to_others_though_somebody_holds_it() {
+        let door = Door::open_on(&OwnGround, "127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = door.address().unwrap();
+        door.close();
+        door.give_up();
+        let other = TcpListener::bind(address).unwrap();
+        assert!(door.reopen().is_err(), "the other one listens there");
+        drop(other);
+        door.reopen().unwrap();
     }
 
     #[tokio::test]

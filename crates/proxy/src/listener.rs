@@ -69,12 +69,12 @@ enum Carriers {
     Crew(&'static Crew),
 }
 
-/// Closes the door when nobody keeps it any more, whoever still holds it.
+/// Gives the door up when nobody keeps it any more, whoever still holds it.
 struct Keeper(Arc<Door>);
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.give_up();
     }
 }
 
