@@ -21,7 +21,7 @@ const FEWEST_AGAIN: usize = 5;
 /// Baseline calls needed for a ratio.
 pub(super) const FEWEST_CALLS: u64 = 50;
 /// Beyond this there is amplification: a retry budget of 10 % (Site Reliability Engineering, chapter 21).
-const BUDGET: f64 = 1.1;
+pub(super) const BUDGET: f64 = 1.1;
 /// Up to this there is none to speak of: the largest budget in common use, 20 % (Envoy, Linkerd, Finagle).
 const NONE: f64 = 1.2;
 

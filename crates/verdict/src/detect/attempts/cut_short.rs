@@ -10,7 +10,7 @@ use crate::judgement::{Reading, State};
 use crate::phase::{RunView, Window, Windows};
 use crate::solo::{APART, Life, Solo, alone, met_by_others};
 
-/// Requests of a load in health that tell how often one makes no call.
+/// Requests in health that tell how often one makes no call, or how many it makes at most.
 const FEWEST_USUAL: usize = 10;
 /// A try may follow the one before within so many times the longest wait that was seen.
 const LONGER: u64 = 3;
@@ -167,13 +167,22 @@ pub(super) fn fewest(
         if hedged { 1 } else { calls.len() as u64 }
     };
     let usual = alone(run.lives(), edge, &run.baseline);
-    // Where one request makes several calls in health, more than the most of them are tries.
-    let each = usual.iter().map(|solo| solo.calls.len() as u64).max().unwrap_or(1).max(1);
-    let alone: Vec<u64> = hit.iter().map(|solo| one_by_one(solo.calls).div_ceil(each)).collect();
-    let is_own = further(&alone, 1) as f64 > met_by_others(run, edge, hit);
-    let alone = alone.into_iter().max().filter(|_| is_own).unwrap_or(1);
+    let usual: Vec<u64> = usual.iter().map(|solo| solo.calls.len() as u64).collect();
+    let calls: Vec<u64> = hit.iter().map(|solo| one_by_one(solo.calls)).collect();
+    let alone = most_tries(&usual, &calls, met_by_others(run, edge, hit));
     let marked = marked.iter().map(|calls| calls.len() as u64).max().unwrap_or(1);
     at_least(alone.max(marked).max(mean(run, edge)), shut.turned_away(run, edge))
+}
+
+/// The most tries of requests that were alone and made so many calls, of which so many may be somebody else's. Where a request makes several
+/// calls in health, only more than the most of them are tries; how many it makes is not known where too few were alone.
+fn most_tries(usual: &[u64], calls: &[u64], others: f64) -> u64 {
+    if usual.len() < FEWEST_USUAL {
+        return 1;
+    }
+    let each = usual.iter().copied().max().unwrap_or(1).max(1);
+    let tries: Vec<u64> = calls.iter().map(|calls| calls.div_ceil(each)).collect();
+    if further(&tries, 1) as f64 > others { tries.into_iter().max().unwrap_or(1) } else { 1 }
 }
 
 /// If there are so many calls for each request in the mean, somebody was tried for as often.
@@ -184,7 +193,13 @@ fn mean(run: &RunView<'_>, edge: &EdgeView) -> u64 {
         .filter(|(low, high)| Further::told_by(*low, *high) == Further::Made)
         .map(|(low, _)| low)
         .fold(1.0, f64::max);
-    if low > 1.0 && amplification::spared(run, edge).is_none() { low.ceil() as u64 } else { 1 }
+    if low > 1.0 && amplification::spared(run, edge).is_none() { more_than(low) } else { 1 }
+}
+
+/// The fewest tries that make more than such a mean. One in forty intervals begins a little above the truth, which is a whole number where
+/// all of them try as often: so much is no further try.
+fn more_than(mean: f64) -> u64 {
+    (mean / amplification::BUDGET).ceil() as u64
 }
 
 #[cfg(test)]
@@ -272,6 +287,24 @@ mod tests {
         assert!(told(30, 0) && told(40, 4));
         assert!(!told(29, 0), "too few");
         assert!(!told(40, 5), "they may have been cut short as well");
+    }
+
+    #[test]
+    fn calls_that_each_request_makes_are_no_tries_also_where_health_does_not_tell_how_many() {
+        // Three calls for each request, and one that was tried again.
+        let usual = [3; FEWEST_USUAL];
+        assert_eq!(most_tries(&usual, &[3, 3, 1], 0.0), 1);
+        assert_eq!(most_tries(&usual, &[3, 6, 1], 0.0), 2);
+        assert_eq!(most_tries(&usual, &[3, 6, 1], 1.0), 1, "somebody else's");
+        // Users overlapped in health, and hardly one was alone.
+        assert_eq!(most_tries(&usual[1..], &[3, 6, 1], 0.0), 1);
+        assert_eq!(most_tries(&[], &[3], 0.0), 1);
+    }
+
+    #[test]
+    fn a_mean_that_is_a_little_above_a_whole_number_is_no_further_try() {
+        assert_eq!([1.11, 1.9, 2.0, 2.04, 3.1].map(more_than), [2, 2, 2, 2, 3]);
+        assert_eq!([2.3, 3.4].map(more_than), [3, 4]);
     }
 
     #[test]
