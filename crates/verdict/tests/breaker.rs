@@ -95,6 +95,15 @@ fn the_calls_until_a_breaker_opens_are_held_against_their_bound() {
     assert_eq!(told, Answer::Fail, "{reason}");
     assert!(reason.contains("no silent interval"), "{reason}");
     assert_eq!(none.why[0].cause, Cause::NoBreaker);
+    // One may take more than there were.
+    let more = opening(Caller { breaker: None, ..Caller::careful() }, Break::Reset, 100_000);
+    let (told, reason) = answer(&more);
+    assert_eq!(told, Answer::Inconclusive, "{reason}");
+    assert!(reason.contains("than it may take"), "{reason}");
+    // Nor is one missed of calls that are slow and never given up, if they are fewer.
+    let slow = |at_most| opening(Caller::careless(), Break::Latency(Span::from_millis(800)), at_most);
+    assert_eq!(answer(&slow(100_000)).0, Answer::Inconclusive, "{}", answer(&slow(100_000)).1);
+    assert_eq!(answer(&slow(5)).0, Answer::Fail, "{}", answer(&slow(5)).1);
     // Too few failed for any breaker to be missed.
     let mut short = Golden::new("breaker", Caller { breaker: None, ..Caller::careful() }, Break::Reset);
     short.phases.fault = Span::from_secs(1);

@@ -43,10 +43,16 @@ pub(super) fn calls_to_open(case: &Case<'_>, name: &EdgeName, at_most: u32, want
          while it was closed, and one more, are",
         draft.rule
     );
+    let finding = case.finding(Detector::Breaker, name);
+    if draft.answer == Answer::Fail && went_by(case, name, finding) <= u64::from(at_most) {
+        return draft.open(
+            "no silent interval, but no more calls in a row failed or were slow than it may take",
+            "more of them: a longer fault or a higher rate",
+        );
+    }
     if draft.answer != Answer::Pass {
         return draft;
     }
-    let finding = case.finding(Detector::Breaker, name);
     let Some(calls) = finding.and_then(|finding| finding.param("calls-to-open")).cloned() else {
         return draft
             .open("it was not seen after how many calls it opens", "a longer fault or a higher rate");
@@ -67,6 +73,18 @@ pub(super) fn calls_to_open(case: &Case<'_>, name: &EdgeName, at_most: u32, want
     }
 }
 
+/// How many calls a breaker that did not open let by: those that failed in a row or, where none is given up, those that were slow.
+fn went_by(case: &Case<'_>, name: &EdgeName, finding: Option<&Finding>) -> u64 {
+    let in_a_row = finding.and_then(|finding| finding.param("failed-in-a-row")).and_then(|calls| calls.value);
+    let slow = || {
+        let edge = case.run.edges.iter().find(|edge| &edge.name == name);
+        edge.map_or(0, |edge| {
+            edge.within(&edge.hurt).filter(|call| call.touched && !call.is_made_up()).count() as u64
+        })
+    };
+    in_a_row.map_or_else(slow, |calls| calls as u64)
+}
+
 /// A timer of exactly the bound, as a proxy sees it: 5 % and 10 ms.
 fn with_tolerance(bound: Span) -> f64 {
     (bound.as_micros() as f64 / 1.05 - 10_000.0).max(0.0)
@@ -75,6 +93,16 @@ fn with_tolerance(bound: Span) -> f64 {
 /// With fewer calls of others than this in the longest silence, on average, they do not end all silences: the longest is one that the
 /// caller itself ended.
 const OF_OTHERS: f64 = 0.5;
+/// Nor do they if chance has them end every open window of the bound's length less often than this.
+const BY_CHANCE: f64 = 0.05;
+
+/// True if others, who call so often a second, may have ended every one of so many silences of a caller that keeps to the bound, in
+/// seconds. They need not come by chance: who calls once in each open window ends all of them.
+fn may_end_all(others: f64, bound: f64, silences: u64) -> bool {
+    // One call leaves two silences of one open window.
+    let windows = i32::try_from(silences.div_ceil(2).max(1)).unwrap_or(i32::MAX);
+    (others * bound).min(1.0).powi(windows) > BY_CHANCE
+}
 
 /// `half-open-every: >= 5s`.
 pub(super) fn half_open_every(case: &Case<'_>, name: &EdgeName, at_least: Span, want: &str) -> Draft {
@@ -105,7 +133,8 @@ pub(super) fn half_open_every(case: &Case<'_>, name: &EdgeName, at_least: Span, 
         (_, Some(high)) if high < bound => {
             let edge = case.run.edges.iter().find(|edge| &edge.name == name);
             let others = edge.map_or(0.0, |edge| unasked(case.run.lives(), edge, &case.run.baseline));
-            if others * high * 1e6 >= OF_OTHERS {
+            let others = others * 1e6;
+            if others * high >= OF_OTHERS || may_end_all(others, at_least.as_secs_f64(), every.n) {
                 return draft.open(
                     "calls that no request asked for, as a poller's, end its silences",
                     "an edge of its own for who asks besides",
@@ -157,4 +186,20 @@ pub(super) fn closes(case: &Case<'_>, name: &EdgeName, at_most: Span, want: &str
         return draft.fail(format!("want {want}; not called as before in {}", words::micros(watched * 1e6)));
     }
     draft.open("it was not seen to call as before", "a longer recovery phase")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_silences_that_somebody_else_may_have_ended_are_no_proof_of_a_short_window() {
+        // Somebody asks once in twelve seconds, and tries are to be five apart.
+        let seldom = 1.0 / 12.0;
+        assert!(may_end_all(seldom, 5.0, 1) && may_end_all(seldom, 5.0, 4));
+        assert!(!may_end_all(seldom, 5.0, 8), "not all of them");
+        // Who asks every second ends however many there are, and nobody ends none.
+        assert!(may_end_all(1.0, 5.0, 1_000));
+        assert!(!may_end_all(0.0, 5.0, 1));
+    }
 }
