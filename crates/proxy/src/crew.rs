@@ -4,6 +4,7 @@
 //! A connection stays on the thread that it was given to, so none of its wake-ups crosses processors. Whoever holds a
 //! desk must never block it: all connections there would wait.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
@@ -11,6 +12,7 @@ use std::thread;
 
 use nix::sys::resource::{Resource, getrlimit};
 use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
 
 use crate::timer::Timer;
 
@@ -58,6 +60,8 @@ impl Drop for Seat {
 pub(crate) struct Hand {
     pub(crate) runtime: Handle,
     pub(crate) desk: Arc<Desk>,
+    /// The thread ends when this is dropped: where not all could be had, those that could be must not stay.
+    _keeps: oneshot::Sender<Infallible>,
 }
 
 /// All of them.
@@ -65,11 +69,12 @@ pub(crate) struct Crew {
     pub(crate) hands: Vec<Hand>,
 }
 
+static CREW: OnceLock<Option<Crew>> = OnceLock::new();
+
 impl Crew {
     /// The crew of this process, made when it is first asked for; it lasts as long as the process. `None` where there is
     /// one processor, or where too few descriptors are left for it.
     pub(crate) fn of_this_process() -> Option<&'static Crew> {
-        static CREW: OnceLock<Option<Crew>> = OnceLock::new();
         CREW.get_or_init(Crew::gather).as_ref()
     }
 
@@ -99,11 +104,20 @@ fn begin(number: usize) -> io::Result<Hand> {
         match timer {
             Err(error) => ready.send(Err(error)).unwrap_or_default(),
             Ok(timer) => {
-                let hand = Hand { runtime: runtime.handle().clone(), desk: Desk::new(Arc::clone(&timer)) };
+                let (keeps, kept) = oneshot::channel();
+                let desk = Desk::new(Arc::clone(&timer));
+                let hand = Hand { runtime: runtime.handle().clone(), desk, _keeps: keeps };
                 if ready.send(Ok(hand)).is_ok() {
                     runtime.block_on(async {
-                        timer.drive().await;
-                        std::future::pending::<()>().await;
+                        let driving = async {
+                            timer.drive().await;
+                            std::future::pending::<()>().await;
+                        };
+                        tokio::select! {
+                            biased;
+                            () = driving => {}
+                            _ = kept => {}
+                        }
                     });
                 }
             }
@@ -113,8 +127,22 @@ fn begin(number: usize) -> io::Result<Hand> {
 }
 
 /// Tasks on the threads that carry connections, of all proxies of the process: those that accept, and one for each
-/// connection that is open there.
+/// connection that is open there. Asking makes no threads.
 pub fn tasks_of_connections() -> usize {
-    let crew = Crew::of_this_process();
+    let crew = CREW.get().and_then(Option::as_ref);
     crew.map_or(0, |crew| crew.hands.iter().map(|hand| hand.runtime.metrics().num_alive_tasks()).sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_is_not_kept_ends_and_its_tasks_with_it() {
+        let hand = begin(0).unwrap();
+        let task = hand.runtime.spawn(std::future::pending::<()>());
+        drop(hand);
+        let outside = Builder::new_current_thread().build().unwrap();
+        assert!(outside.block_on(task).is_err_and(|ended| ended.is_cancelled()));
+    }
 }
