@@ -106,7 +106,6 @@ impl Reception {
     pub(crate) async fn serve(self: Arc<Self>, room: usize, held: Held, mut phases: watch::Receiver<Phase>) {
         let mut links = Links::default();
         loop {
-            // Who was the last to watch the phase has stopped without a word.
             let phase = *phases.borrow_and_update();
             let ear = match phase {
                 Phase::Gone => break,
@@ -115,6 +114,8 @@ impl Reception {
                     Ok(ear) => Some(ear),
                     Err(error) => {
                         self.failed(&error);
+                        // Other threads accept, and may have given some to this one.
+                        self.take_in(room, &mut links);
                         self.rest().await;
                         continue;
                     }
@@ -125,6 +126,7 @@ impl Reception {
                     biased;
                     changed = phases.changed() => {
                         if changed.is_err() {
+                            // Whoever minds the door has gone without a word: the proxy was dropped.
                             return;
                         }
                         break;
