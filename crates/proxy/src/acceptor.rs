@@ -156,6 +156,10 @@ impl Reception {
         let Ok(mut knock) = ear.knock().await else { return std::future::pending().await };
         for _ in 0..BATCH {
             let _turn = lock(&self.turn);
+            // It has just failed on another thread, which was here first: one failure for each pause, not one for each thread.
+            if self.pause().is_some() {
+                return Took::All;
+            }
             match knock.accept() {
                 None => return Took::All,
                 Some(Ok((stream, peer))) => self.give_away(stream, peer, here),

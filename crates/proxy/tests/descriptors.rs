@@ -4,13 +4,18 @@ mod support;
 
 use murphy_core::EventKind;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use support::{stage, within};
+use support::{Stage, stage, stage_on_each_processor, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
 #[tokio::test]
 async fn a_lack_of_descriptors_is_told_and_the_listener_goes_on() {
-    let stage = stage().await;
+    starve(stage().await).await;
+    // Several threads that lack them are no more of a nuisance than one.
+    starve(stage_on_each_processor().await).await;
+}
+
+async fn starve(stage: Stage) {
     let (mut before, mut server) = stage.pair().await;
     let socket = TcpSocket::new_v4().unwrap();
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();

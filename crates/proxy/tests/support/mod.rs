@@ -16,6 +16,7 @@ use murphy_proxy::{
     Armed, Chunk, EdgeEffect, EdgeTls, EffectFactory, Limits, MeterSnapshot, Outbox, Proxy, ProxyConfig,
     ProxyHandle, StreamEffect,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -46,7 +47,20 @@ pub async fn stage() -> Stage {
     stage_to(&target, Some(upstream), Limits::default()).await
 }
 
+/// The same, with connections on threads of their own, one for each processor.
+pub async fn stage_on_each_processor() -> Stage {
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = upstream.local_addr().unwrap().to_string();
+    let (proxy, recording) = bound(&target, Limits::default()).await;
+    Stage::of(proxy.on_each_processor(), Some(upstream), recording)
+}
+
 pub async fn stage_to(target: &str, upstream: Option<TcpListener>, limits: Limits) -> Stage {
+    let (proxy, recording) = bound(target, limits).await;
+    Stage::of(proxy, upstream, recording)
+}
+
+async fn bound(target: &str, limits: Limits) -> (Proxy, Recording) {
     let (recorder, recording) = Recorder::new(RunClock::start(), 10_000);
     let proxy = Proxy::bind(ProxyConfig {
         name: EdgeName::new("edge").unwrap(),
@@ -60,7 +74,7 @@ pub async fn stage_to(target: &str, upstream: Option<TcpListener>, limits: Limit
     })
     .await
     .unwrap();
-    Stage::of(proxy, upstream, recording)
+    (proxy, recording)
 }
 
 impl Stage {
@@ -117,6 +131,16 @@ impl Stage {
             events.push(event);
         }
         events
+    }
+}
+
+/// Each way once: both ends are there, and are carried.
+pub async fn echo(client: &mut TcpStream, server: &mut TcpStream) {
+    for (from, to) in [(client, server)] {
+        from.write_all(b"ping").await.unwrap();
+        within("ping", to.read_exact(&mut [0; 4])).await.unwrap();
+        to.write_all(b"pong").await.unwrap();
+        within("pong", from.read_exact(&mut [0; 4])).await.unwrap();
     }
 }
 
