@@ -1,108 +1,20 @@
-//! Connections on threads of their own, one for each processor: spread evenly, numbered as they were accepted, and as
-//! much in the hands of their proxy as on one.
+//! Connections on threads of their own, one for each processor: as much in the hands of their proxy as on one. How they are
+//! spread is a test of its own.
 
 mod support;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::sync::Arc;
 
-use murphy_core::{Dice, Directions, EdgeName, EventKind, Protocol, Recorder, RunClock, Seed};
-use murphy_proxy::{
-    Chunk, EdgeEffect, EdgeTls, EffectFactory, Limits, Outbox, Overflow, Proxy, ProxyConfig, StreamEffect,
-    tasks_of_connections,
-};
-use support::{Stage, armed, fault, within};
+use murphy_core::{Directions, EdgeName, EventKind, Protocol, Recorder, Seed};
+use murphy_proxy::{EdgeEffect, EdgeTls, Limits, Overflow, Proxy, ProxyConfig};
+use support::{armed, echo, fault, stage_on_each_processor, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-async fn stage() -> Stage {
-    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (recorder, recording) = Recorder::new(RunClock::start(), 10_000);
-    let proxy = Proxy::bind(ProxyConfig {
-        name: EdgeName::new("edge").unwrap(),
-        protocol: Protocol::Tcp,
-        listen: "127.0.0.1:0".to_owned(),
-        upstream: upstream.local_addr().unwrap().to_string(),
-        tls: EdgeTls::default(),
-        seed: Seed(7),
-        recorder,
-        limits: Limits::default(),
-    })
-    .await
-    .unwrap();
-    Stage::of(proxy.on_each_processor(), Some(upstream), recording)
-}
-
-/// Notes on which threads it is made: on the threads of the connections.
-#[derive(Clone, Default)]
-struct Census(Arc<Mutex<BTreeMap<String, usize>>>);
-
-struct Counted;
-
-impl EffectFactory for Census {
-    fn make(&self) -> Box<dyn StreamEffect> {
-        let name = thread::current().name().unwrap_or("?").to_owned();
-        *self.0.lock().unwrap().entry(name).or_default() += 1;
-        Box::new(Counted)
-    }
-}
-
-impl StreamEffect for Counted {
-    fn on_chunk(&mut self, chunk: Chunk, _: &mut Dice, out: &mut Outbox) {
-        out.send(chunk);
-    }
-}
-
-/// Each way once: both ends are there, and are carried.
-async fn echo(client: &mut TcpStream, server: &mut TcpStream) {
-    for (from, to) in [(client, server)] {
-        from.write_all(b"ping").await.unwrap();
-        within("ping", to.read_exact(&mut [0; 4])).await.unwrap();
-        to.write_all(b"pong").await.unwrap();
-        within("pong", from.read_exact(&mut [0; 4])).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn connections_are_spread_evenly_and_numbered_in_the_order_of_their_coming() {
-    const CALLERS: usize = 64;
-    let stage = stage().await;
-    let census = Census::default();
-    stage.handle.arm(armed("census", EdgeEffect::stream(census.clone()), Directions::ToUpstream));
-    let (mut pairs, mut peers) = (Vec::new(), Vec::new());
-    for _ in 0..CALLERS {
-        let (mut client, mut server) = stage.pair().await;
-        echo(&mut client, &mut server).await;
-        peers.push(client.local_addr().unwrap().to_string());
-        pairs.push((client, server));
-    }
-    let threads = thread::available_parallelism().unwrap().get().min(8);
-    let seen = census.0.lock().unwrap().clone();
-    if threads > 1 {
-        assert_eq!(seen.len(), threads, "{seen:?}");
-        assert!(seen.keys().all(|name| name.starts_with("connections-")), "{seen:?}");
-        assert!(tasks_of_connections() >= CALLERS + threads);
-        for count in seen.values() {
-            // Other tests of this process have connections there, too.
-            assert!(count.abs_diff(CALLERS / threads) <= CALLERS / threads / 2, "{seen:?}");
-        }
-    }
-    drop(pairs);
-    stage.empty().await;
-    let opened = stage.finish().await.into_iter().filter_map(|event| match event.kind {
-        EventKind::ConnOpened { conn, peer, .. } => Some((conn.0, peer)),
-        _ => None,
-    });
-    // Threads tell of them as they come; the numbers are those of the callers.
-    let opened: BTreeMap<u64, String> = opened.collect();
-    assert_eq!(opened, (1..).zip(peers).collect());
-}
-
 #[tokio::test]
 async fn the_door_closes_and_opens_at_once_for_all_threads_and_open_connections_stay() {
-    let stage = stage().await;
+    let stage = stage_on_each_processor().await;
     let (mut client, mut server) = stage.pair().await;
     for _ in 0..50 {
         stage.handle.arm(armed("refuse", EdgeEffect::Refuse, Directions::Both));
@@ -119,7 +31,7 @@ async fn the_door_closes_and_opens_at_once_for_all_threads_and_open_connections_
 
 #[tokio::test]
 async fn its_port_is_free_as_soon_as_it_is_closed_and_every_connection_has_ended_when_it_has() {
-    let stage = stage().await;
+    let stage = stage_on_each_processor().await;
     let mut pairs = Vec::new();
     for _ in 0..10 {
         pairs.push(stage.pair().await);
@@ -171,7 +83,7 @@ async fn a_proxy_that_is_dropped_refuses_at_once_and_its_connections_end() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_more_than_the_limit_are_carried_at_once_and_whoever_waits_gets_a_place() {
     const MOST: u64 = 3;
-    let stage = stage().await;
+    let stage = stage_on_each_processor().await;
     let crowd = EdgeEffect::Crowd { max: MOST, then: Overflow::Wait };
     stage.handle.arm(armed("crowd", crowd, Directions::Both));
     let mut callers = JoinSet::new();
