@@ -63,8 +63,9 @@ impl Door {
 
     /// Refuses callers for good: others may have the port, though some thread still holds the socket.
     pub(crate) fn give_up(&self) {
-        self.close();
-        let _ = SockRef::from(&self.listener).set_reuse_address(true);
+        let socket = SockRef::from(&self.listener);
+        let _ = socket.shutdown(Shutdown::Read);
+        let _ = socket.set_reuse_address(true);
     }
 
     /// Takes callers again.
