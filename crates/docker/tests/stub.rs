@@ -345,6 +345,35 @@ async fn an_unpause_that_comes_second_is_no_failure() {
 }
 
 #[tokio::test]
+async fn a_container_that_the_engine_calls_paused_a_moment_too_long_is_as_before() {
+    let paused = |paused: bool| inspected(&json!({ "Running": true, "Paused": paused }));
+    let refused = || Answer::Json(500, json!({ "message": format!("Container {ID} is not paused") }));
+    let stub = Stub::start(vec![
+        version("1.41"),
+        ("/json", paused(true)),
+        ("/unpause", refused()),
+        ("/json", paused(true)),
+        ("/json", paused(false)),
+    ]);
+    let engine = stub.engine().await.unwrap();
+    let undo = Undo::Unpause { container: container() };
+    assert_eq!(engine.revert(&undo).await.unwrap(), Reverted::AlreadyAsBefore);
+    // Its own word of it comes late as well.
+    for answer in [paused(true), Answer::Json(204, Value::Null), paused(true), paused(false)] {
+        stub.then(if matches!(answer, Answer::Json(204, _)) { "/unpause" } else { "/json" }, answer);
+    }
+    assert_eq!(engine.revert(&undo).await.unwrap(), Reverted::Restored { notes: Vec::new() });
+    // A refusal that stays is told as the engine told it.
+    stub.then("/json", paused(true));
+    stub.then("/unpause", Answer::Json(500, json!({ "message": "the freezer is broken" })));
+    for _ in 0..50 {
+        stub.then("/json", paused(true));
+    }
+    let error = engine.revert(&undo).await.unwrap_err();
+    assert!(error.to_string().contains("the freezer is broken"), "{error}");
+}
+
+#[tokio::test]
 async fn a_container_that_ends_again_right_after_its_start_is_a_failure() {
     let stub = Stub::start(vec![
         version("1.41"),

@@ -29,6 +29,12 @@ impl UnderWay {
         self.begins.partition_point(|begin| *begin <= at).saturating_sub(over)
     }
 
+    /// How many began in a stretch.
+    fn begun(&self, window: Window) -> usize {
+        let from = self.begins.partition_point(|begin| *begin < window.from);
+        self.begins.partition_point(|begin| *begin < window.to).saturating_sub(from)
+    }
+
     /// Just behind it.
     fn behind(&self, at: u64) -> usize {
         let over = self.ends.partition_point(|end| *end <= at);
@@ -90,7 +96,8 @@ pub(crate) struct Across(Vec<u64>);
 impl Across {
     /// A call is theirs if it says by its mark that it is a try of one that was begun before the fault, or if nobody else was under way
     /// when it was begun. Of the rest, which may be theirs or somebody else's, as many are as they make while nobody else is under way; where
-    /// that hardly ever is, as many as they have of the requests.
+    /// that hardly ever is, as many as they have of the requests. Never are they so many that others would have made fewer calls
+    /// than as many requests usually do: who just waits in a hang makes none, whatever its share of the requests.
     pub fn of(run: &RunView<'_>, edge: &EdgeView) -> Across {
         let is_there = run.loads.iter().any(|load| !load.across.is_empty());
         let Some(armed) = run.first_armed().filter(|_| is_there && !edge.calls.is_empty()) else {
@@ -107,6 +114,9 @@ impl Across {
         let (Some(&from), Some(&to)) = (theirs.begins.first(), theirs.ends.last()) else {
             return Across::default();
         };
+        let before = Window { from: 0, to: armed };
+        let asked = theirs.begun(before) + others.begun(before);
+        let usual = edge.in_window(before).len() as f64 / asked.max(1) as f64;
         let healthy = edge.in_window(Window { from, to: armed });
         let begun_before: BTreeSet<Mark> = healthy.iter().filter_map(|call| call.mark).collect();
         let mut found = Vec::new();
@@ -119,14 +129,23 @@ impl Across {
             let (marked, untold): (Vec<&Call>, Vec<&Call>) = calls.iter().partition(|call| is_marked(call));
             found.extend(marked.into_iter().map(|call| call.began));
             let share = Share::of(&untold, part, theirs, others);
+            let of_others = usual * others.begun(part) as f64;
+            // A count of calls: whole, and small.
+            let most = (untold.len() as f64 - of_others).max(0.0).floor() as usize;
             let mut due = 0.0;
-            found.extend(untold.into_iter().map(|call| call.began).filter(|began| {
-                due += share.at(theirs.at(*began), others.at(*began));
-                // A sum of shares may fall short of a whole by what is lost in rounding.
-                let is_due = due > 1.0 - 1e-9;
-                due -= f64::from(u8::from(is_due));
-                is_due
-            }));
+            found.extend(
+                untold
+                    .into_iter()
+                    .map(|call| call.began)
+                    .filter(|began| {
+                        due += share.at(theirs.at(*began), others.at(*began));
+                        // A sum of shares may fall short of a whole by what is lost in rounding.
+                        let is_due = due > 1.0 - 1e-9;
+                        due -= f64::from(u8::from(is_due));
+                        is_due
+                    })
+                    .take(most),
+            );
         }
         found.sort_unstable();
         Across(found)
@@ -197,6 +216,19 @@ mod tests {
         let across = Across::shared(&edge(begins), ARMED, &under_way(&[(9_500, 30_000)]), &under_way(&lives));
         let theirs = across.within(Window { from: ARMED, to: 90_000 });
         assert!((200..=203).contains(&theirs), "{theirs}");
+    }
+
+    #[test]
+    fn requests_that_only_wait_in_a_hang_are_given_no_call_that_others_begin_with() {
+        // One call a request, before and behind the fault; those from before are under way for long and call no more.
+        let every = |from: u64| (0..40).map(move |n| from + n * 200);
+        let others: Vec<(u64, u64)> = every(2_000).chain(every(ARMED)).map(|at| (at, at + 5_000)).collect();
+        let theirs: Vec<(u64, u64)> = (0..10).map(|n| (9_000 + n * 100, 20_000)).collect();
+        let begins = others.iter().chain(&theirs).map(|life| life.0 + 10);
+        let mut begins: Vec<u64> = begins.collect();
+        begins.sort_unstable();
+        let across = Across::shared(&edge(begins), ARMED, &under_way(&theirs), &under_way(&others));
+        assert_eq!(across.within(Window { from: ARMED, to: 90_000 }), 0);
     }
 
     #[test]

@@ -136,15 +136,21 @@ impl Engine {
             return Ok(Reverted::AlreadyAsBefore);
         }
         match self.call("unpause", self.docker().unpause_container(&container.id)).await {
-            Ok(()) => {
-                self.until_it_goes_on(container).await?;
-                Ok(restored())
-            }
-            // Somebody else was quicker, or the engine, which learns by events, says "paused" of one that goes on already.
-            Err(error) => match self.until_it_goes_on(container).await? {
-                GoesOn::Yes => Ok(Reverted::AlreadyAsBefore),
-                GoesOn::No => Err(error.into()),
+            Ok(()) => match self.until_it_goes_on(container).await? {
+                GoesOn::Yes => Ok(restored()),
+                GoesOn::No => {
+                    let what = "the engine says that it is paused still".to_owned();
+                    Err(RevertError::Differs { container: container.clone(), what })
+                }
             },
+            // Somebody else was quicker.
+            Err(EngineError::Conflict { .. }) => Ok(Reverted::AlreadyAsBefore),
+            // The engine learns by events, and may say "paused" of one that goes on already: then it cannot be ended.
+            Err(error @ EngineError::Failed { .. }) => match self.until_it_goes_on(container).await {
+                Ok(GoesOn::Yes) => Ok(Reverted::AlreadyAsBefore),
+                Ok(GoesOn::No) | Err(_) => Err(error.into()),
+            },
+            Err(error) => Err(error.into()),
         }
     }
 
