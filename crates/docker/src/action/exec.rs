@@ -33,9 +33,16 @@ impl Engine {
             return Err(EngineError::Malformed { call: "start exec", why }.into());
         };
         let mut kept = Vec::new();
+        let mut told = None;
         let drain = async {
             while let Some(chunk) = output.next().await {
-                kept.extend_from_slice(&chunk?.into_bytes());
+                let chunk = chunk?;
+                // The engine hands two streams over in any order: what one says must not run into a line of the other.
+                let stream = std::mem::discriminant(&chunk);
+                if told.replace(stream).is_some_and(|before| before != stream) && !kept.ends_with(b"\n") {
+                    kept.push(b'\n');
+                }
+                kept.extend_from_slice(&chunk.into_bytes());
                 if kept.len() > 2 * KEPT {
                     kept.drain(..kept.len() - KEPT);
                 }
