@@ -72,7 +72,8 @@ pub(crate) struct Crew {
 static CREW: OnceLock<Option<Crew>> = OnceLock::new();
 
 impl Crew {
-    /// The crew of this process, made when it is first asked for; it lasts as long as the process. `None` where there is
+    /// The crew of this process, made when it is first asked for; it lasts as long as the process. Its threads live in the network of
+    /// whoever asks first, so nobody asks from a thread that has entered another one. `None` where there is
     /// one processor, or where too few descriptors are left for it.
     pub(crate) fn of_this_process() -> Option<&'static Crew> {
         CREW.get_or_init(Crew::gather).as_ref()

@@ -84,6 +84,12 @@ pub(crate) fn unasked(lives: &[Life], edge: &EdgeView, windows: &Windows) -> f64
     if length < LEAST_IDLE { 0.0 } else { calls as f64 / length as f64 }
 }
 
+/// Calls in the fault that no request asked for, as far as the baseline lets expect. However they fall, no more of its requests can have met
+/// one: where both come in a fixed beat, many may, by no chance.
+pub(crate) fn made_by_others(run: &RunView<'_>, edge: &EdgeView) -> f64 {
+    unasked(run.lives(), edge, &run.baseline) * edge.hurt.length() as f64
+}
+
 /// How many of these requests, at most, may have met a call that no request asked for: as many as the baseline lets expect, and what
 /// chance adds to that (three standard deviations). 0 where there are no such calls.
 pub(crate) fn met_by_others(run: &RunView<'_>, edge: &EdgeView, requests: &[Solo<'_>]) -> f64 {

@@ -15,7 +15,7 @@ use crate::edge::{Call, EdgeView};
 use crate::judgement::{Reading, State};
 use crate::marked;
 use crate::phase::RunView;
-use crate::solo::{Solo, alone, met_by_others, usual_calls};
+use crate::solo::{Solo, alone, made_by_others, met_by_others, usual_calls};
 use crate::stats::quantile;
 use crate::words;
 
@@ -72,7 +72,7 @@ fn told(run: &RunView<'_>, edge: &EdgeView) -> Found {
     let marked = marked::tries(run, edge).unwrap_or_default();
     if is_borne_out(run, edge, &marked) {
         let went_on = shut.spared(&marked);
-        let seen = |calls| Seen { calls, each: 1, whose: Whose::Marked, others: 0.0 };
+        let seen = |calls| Seen { calls, each: 1, whose: Whose::Marked, others: 0.0, strangers: 0.0 };
         return held_against(run, edge, &shut, &seen(marked), &seen(went_on));
     }
     let lives = run.lives();
@@ -100,12 +100,15 @@ struct Seen<'a> {
     whose: Whose,
     /// So many of them may have met somebody else's.
     others: f64,
+    /// So many of somebody else's there are in all.
+    strangers: f64,
 }
 
 impl<'a> Seen<'a> {
     fn alone(run: &RunView<'_>, edge: &EdgeView, hit: &[Solo<'a>], each: u64) -> Seen<'a> {
         let calls = hit.iter().map(|solo| solo.calls.iter().collect()).collect();
-        Seen { calls, each, whose: Whose::Alone, others: met_by_others(run, edge, hit) }
+        let others = met_by_others(run, edge, hit);
+        Seen { calls, each, whose: Whose::Alone, others, strangers: made_by_others(run, edge) }
     }
 
     fn tries(&self) -> Vec<u64> {
@@ -228,7 +231,7 @@ fn hedged(seen: &Seen<'_>) -> Option<Found> {
 
 /// What the calls of each of these tell.
 fn sequences(seen: &Seen<'_>) -> Found {
-    hedged(seen).unwrap_or_else(|| counted(&seen.tries(), seen.whose, seen.others))
+    hedged(seen).unwrap_or_else(|| counted(&seen.tries(), seen.whose, seen.others, seen.strangers))
 }
 
 /// The most tries in one of these. Nobody is said to try more often than most do for what somebody else may have called.
@@ -242,12 +245,12 @@ fn median(values: &[u64]) -> u64 {
     quantile(&values, 0.5).map_or(0, |median| median.value as u64)
 }
 
-fn counted(tries: &[u64], whose: Whose, others: f64) -> Found {
+fn counted(tries: &[u64], whose: Whose, others: f64, strangers: f64) -> Found {
     let median = median(tries);
     let n = tries.len() as u64;
     let same = tries.iter().filter(|count| **count == median).count();
     let retried = tries.iter().filter(|count| **count > 1).count() as u64;
-    if may_be_others(tries, tries.len(), others) {
+    if may_be_others(tries, tries.len(), others) || retried > 0 && further(tries, 1) as f64 <= strangers {
         return Found::undecided(
             params([("retried", Reading::share(retried, n, None))]),
             format!(
@@ -282,13 +285,23 @@ mod tests {
     fn a_few_who_are_tried_for_often_are_not_hidden_behind_somebody_elses_calls() {
         let tries: Vec<u64> = [vec![2; 940], vec![5; 60]].concat();
         // As many as 71 of these calls may be somebody else's; the 60 made 180 beyond the usual.
-        let found = counted(&tries, Whose::Alone, 71.0);
+        let found = counted(&tries, Whose::Alone, 71.0, 71.0);
         let State::Present { params } = &found.state else { panic!("{}", found.text) };
         assert_eq!((params["attempts"].value, params["most"].value), (Some(2.0), Some(5.0)));
         let few: Vec<u64> = [vec![2; 940], vec![3; 60]].concat();
-        let State::Present { params } = &counted(&few, Whose::Alone, 71.0).state else {
+        let State::Present { params } = &counted(&few, Whose::Alone, 71.0, 71.0).state else {
             panic!("they are tries")
         };
         assert_eq!(params["most"].value, Some(2.0));
+    }
+
+    #[test]
+    fn calls_that_somebody_else_makes_in_the_beat_of_the_requests_are_no_tries() {
+        // Chance would have put 5 of them beside a request; in one beat with the requests 6 came, of 14 that there are in all.
+        let tries: Vec<u64> = [vec![1; 39], vec![2; 6]].concat();
+        let state = counted(&tries, Whose::Alone, 5.0, 14.0).state;
+        assert!(matches!(state, State::Inconclusive { .. }), "{state:?}");
+        let state = counted(&tries, Whose::Alone, 5.0, 5.5).state;
+        assert!(matches!(state, State::Present { .. }), "{state:?}");
     }
 }

@@ -282,7 +282,7 @@ mod tests {
         let of = |tries: usize| failed[..tries].iter().collect::<Vec<&Call>>();
         let told = |whole: usize, short: usize| {
             let calls = [vec![of(3); whole], vec![of(1); short]].concat();
-            tells(&edge, &Seen { calls, each: 1, whose: Whose::Alone, others: 0.0 })
+            tells(&edge, &Seen { calls, each: 1, whose: Whose::Alone, others: 0.0, strangers: 0.0 })
         };
         assert!(told(30, 0) && told(40, 4));
         assert!(!told(29, 0), "too few");
