@@ -142,7 +142,7 @@ mod tests {
         crate::judge::subject_name(subject)
     }
 
-    fn of<'a>(judgement: &'a Judgement, detector: Detector) -> impl Iterator<Item = &'a Finding> {
+    fn of(judgement: &Judgement, detector: Detector) -> impl Iterator<Item = &Finding> {
         judgement.findings.iter().filter(move |finding| finding.detector == detector)
     }
 
