@@ -210,15 +210,16 @@ pub struct Messages {
     pub disorder: usize,
 }
 
-/// Messages for so long, on each connection one in each `beat` (less than 256 ms).
+/// Messages for so long, on each connection one in each `beat` (less than 256 ms), those of one between those of the others.
 pub fn messages(address: &str, connections: usize, beat: Duration, time: Duration) -> Messages {
     let beat = u8::try_from(beat.as_millis()).expect("a beat of less than 256 ms");
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..connections)
-            .map(|_| {
-                scope.spawn(|| {
+            .map(|which| {
+                let share = u8::try_from(which * 256 / connections).expect("less than one");
+                scope.spawn(move || {
                     let mut stream = dial(address, b'm');
-                    stream.write_all(&[beat]).expect("a byte");
+                    stream.write_all(&[beat, share]).expect("two bytes");
                     let start = Instant::now();
                     let (mut ages, mut disorder, mut last) = (Vec::new(), 0, 0);
                     let mut word = [0; 8];

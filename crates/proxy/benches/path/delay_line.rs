@@ -122,10 +122,11 @@ impl AsRawFd for Fd {
     }
 }
 
-struct Clock(AsyncFd<Fd>);
+/// Tells a moment to some microseconds, and never early.
+pub struct Clock(AsyncFd<Fd>);
 
 impl Clock {
-    fn new() -> io::Result<Clock> {
+    pub fn new() -> io::Result<Clock> {
         let fd = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
         // As in the proxy's own timer: the descriptor stays the same and open, and the other way is unsafe code.
         #[allow(deprecated)]
@@ -133,8 +134,7 @@ impl Clock {
         Ok(Clock(clock))
     }
 
-    /// Never early.
-    async fn until(&self, due: Instant) -> io::Result<()> {
+    pub async fn until(&self, due: Instant) -> io::Result<()> {
         loop {
             let wait = due.saturating_duration_since(Instant::now());
             if wait.is_zero() {

@@ -53,7 +53,7 @@ fn of_line(measured: f64, times: f64) -> Multiple<'static> {
 
 const EVERY_5_MS: Duration = Duration::from_millis(5);
 
-const CASES: [Case; 5] = [
+const CASES: [Case; 6] = [
     Case {
         name: "none",
         fault: "",
@@ -77,6 +77,14 @@ const CASES: [Case; 5] = [
         connections: 1,
         beat: EVERY_5_MS,
         promise: Promise::Quiet { p50: 0.15, p99: 0.40 },
+    },
+    Case {
+        name: "none on 64, 3200/s",
+        fault: "",
+        nominal: 0.0,
+        connections: 64,
+        beat: Duration::from_millis(20),
+        promise: Promise::Nothing,
     },
     Case {
         name: "20 ms on 64, 3200/s",

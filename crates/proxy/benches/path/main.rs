@@ -1,6 +1,6 @@
 //! Measures the data path against yardsticks in the same alternation: `cargo bench -p murphy-proxy [-- --quick]`;
-//! `-- --carrying`, `--connecting`, `--trips`, `--delays`, `--jitter`, `--rates`, `--idle`, `--http` measure that part only. nginx and HAProxy are
-//! skipped where they are not installed (Debian: `nginx libnginx-mod-stream haproxy`). All parts together take some twelve minutes.
+//! `-- --carrying`, `--neutral`, `--connecting`, `--trips`, `--delays`, `--jitter`, `--rates`, `--idle`, `--http` measure that part only. nginx and HAProxy are
+//! skipped where they are not installed (Debian: `nginx libnginx-mod-stream haproxy`). All parts together take some fifteen minutes.
 //!
 //! Every proxy and the dependency run in processes of their own. Absolute figures belong to the machine and the
 //! moment; ratios within one run are what counts. A bar in GB/s, in microseconds of a processor or in milliseconds that something is late
@@ -22,6 +22,7 @@ mod delays;
 mod http;
 mod idle;
 mod jitter;
+mod neutral;
 mod others;
 mod process;
 mod rates;
@@ -78,8 +79,9 @@ fn main() -> ExitCode {
     let descriptors = process::raise_descriptors();
     let plan = Plan { idle: plan.idle.min((descriptors as usize).saturating_sub(200) / 2), ..plan };
     println!("congestion control {}; {} rounds in alternation, medians", process::congestion(), plan.rounds);
-    let parts: [(&str, Measure); 8] = [
+    let parts: [(&str, Measure); 9] = [
         ("--carrying", carrying::table),
+        ("--neutral", neutral::table),
         ("--connecting", connecting::table),
         ("--trips", trips::table),
         ("--delays", delays::table),

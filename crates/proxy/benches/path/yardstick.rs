@@ -3,11 +3,14 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncWriteExt, copy_bidirectional_with_sizes};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+
+use crate::delay_line::Clock;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 * 1024]);
@@ -69,6 +72,31 @@ pub fn copy_on_each_processor(upstream: &str) {
             });
         }
     });
+}
+
+/// When messages are due: one in each beat, each connection at its own place in it. A timer that rounds to a millisecond would have
+/// those of many connections go out together, and the wait of each for the others would be taken for the proxy's.
+struct Beat {
+    clock: Clock,
+    every: Duration,
+    next: Instant,
+}
+
+impl Beat {
+    /// `share` is the place in the beat, in 256ths.
+    fn new(millis: u8, share: u8) -> io::Result<Beat> {
+        let every = Duration::from_millis(millis.max(1).into());
+        // The same grid for all, whenever they were opened.
+        let into = u64::try_from(every.as_nanos()).map_or(0, |every| crate::client::clock() % every);
+        let next = Instant::now() + every - Duration::from_nanos(into) + every * u32::from(share) / 256;
+        Ok(Beat { clock: Clock::new()?, every, next })
+    }
+
+    async fn next(&mut self) -> io::Result<()> {
+        self.clock.until(self.next).await?;
+        self.next += self.every;
+        Ok(())
+    }
 }
 
 /// Waits, reads once into the thread's buffer, writes at once, keeps only the rest.
@@ -149,14 +177,13 @@ pub async fn upstream(listener: TcpListener) {
                 }
                 Ok(b'm') => {
                     let Ok(millis) = stream.read_u8().await else { return };
-                    let beat = std::time::Duration::from_millis(millis.max(1).into());
-                    let mut beat = tokio::time::interval(beat);
-                    loop {
-                        beat.tick().await;
-                        if stream.write_u64(crate::client::clock()).await.is_err() {
-                            return;
-                        }
+                    let Ok(share) = stream.read_u8().await else { return };
+                    if let Ok(mut beat) = Beat::new(millis, share) {
+                        while beat.next().await.is_ok()
+                            && stream.write_u64(crate::client::clock()).await.is_ok()
+                        {}
                     }
+                    return;
                 }
                 _ => {}
             }
