@@ -1,12 +1,13 @@
-//! Accepting callers, on one thread or on each, and giving each caller to the thread that has the fewest.
+//! Accepting callers, and giving each to the thread that has the fewest.
 //!
-//! Callers are numbered in the order in which they were accepted, whichever thread did it: all draws follow from that
+//! Callers are numbered in the order in which they were accepted: all draws follow from that
 //! number. Accepting is never stopped by a connection, by a dependency that does not answer or by a lack of descriptors.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::{self, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -39,7 +40,7 @@ struct Room {
     came: Notify,
 }
 
-/// What all threads that accept for one proxy share.
+/// What all threads that carry for one proxy share.
 pub(crate) struct Reception {
     shared: Arc<Shared>,
     state: Arc<watch::Sender<State>>,
@@ -48,8 +49,15 @@ pub(crate) struct Reception {
     /// Held while a caller is accepted, numbered and given away, and while the door is closed.
     turn: Mutex<()>,
     troubles: Mutex<Troubles>,
+    /// Written under the lock of `troubles`. Nearly always there are none, and then nobody takes it.
+    is_troubled: AtomicBool,
     rooms: Vec<Room>,
+    /// The room whose thread accepts. Were it each of them, each caller would wake them all, and all but one for nothing.
+    porter: usize,
 }
+
+/// Proxies take turns in whose thread accepts for them.
+static PORTER: AtomicUsize = AtomicUsize::new(0);
 
 /// How one turn of accepting ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,13 +83,16 @@ impl Reception {
         desks: impl Iterator<Item = Arc<Desk>>,
     ) -> Reception {
         let room = |desk| Room { desk, callers: Mutex::default(), came: Notify::new() };
+        let rooms: Vec<Room> = desks.map(room).collect();
         Reception {
             shared,
             state,
             before,
             turn: Mutex::default(),
             troubles: Mutex::default(),
-            rooms: desks.map(room).collect(),
+            is_troubled: AtomicBool::new(false),
+            porter: PORTER.fetch_add(1, Ordering::Relaxed) % rooms.len().max(1),
+            rooms,
         }
     }
 
@@ -93,16 +104,30 @@ impl Reception {
 
     /// Accepting, or opening the door, failed.
     pub(crate) fn failed(&self, error: &io::Error) {
-        lock(&self.troubles).failed(error, &self.shared);
+        let mut troubles = lock(&self.troubles);
+        troubles.failed(error, &self.shared);
+        self.is_troubled.store(true, Ordering::Release);
+    }
+
+    /// Somebody was accepted.
+    fn worked(&self) {
+        if self.is_troubled.load(Ordering::Acquire) {
+            let mut troubles = lock(&self.troubles);
+            troubles.are_over();
+            self.is_troubled.store(false, Ordering::Release);
+        }
     }
 
     /// Until when a failure is to be left alone.
     pub(crate) fn pause(&self) -> Option<Instant> {
+        if !self.is_troubled.load(Ordering::Acquire) {
+            return None;
+        }
         lock(&self.troubles).until(Instant::now())
     }
 
-    /// Accepts at the door and carries the callers of one room, until the door is gone and all of them are. Runs on the
-    /// thread whose desk the room has.
+    /// Carries the callers of one room, until the door is gone and all of them are, and accepts at the door where that is this room's to
+    /// do. Runs on the thread whose desk the room has.
     pub(crate) async fn serve(self: Arc<Self>, room: usize, held: Held, mut phases: watch::Receiver<Phase>) {
         let mut links = Links::default();
         loop {
@@ -110,12 +135,11 @@ impl Reception {
             let ear = match phase {
                 Phase::Gone => break,
                 Phase::Closed => None,
+                Phase::Open(_) if room != self.porter => None,
                 Phase::Open(_) => match Ear::at(&held.door) {
                     Ok(ear) => Some(ear),
                     Err(error) => {
                         self.failed(&error);
-                        // Other threads accept, and may have given some to this one.
-                        self.take_in(room, &mut links);
                         self.rest().await;
                         continue;
                     }
@@ -156,10 +180,6 @@ impl Reception {
         let Ok(mut knock) = ear.knock().await else { return std::future::pending().await };
         for _ in 0..BATCH {
             let _turn = lock(&self.turn);
-            // It has just failed on another thread, which was here first: one failure for each pause, not one for each thread.
-            if self.pause().is_some() {
-                return Took::All;
-            }
             match knock.accept() {
                 None => return Took::All,
                 Some(Ok((stream, peer))) => self.give_away(stream, peer, here),
@@ -182,7 +202,7 @@ impl Reception {
 
     /// Numbers a caller and gives it to the desk that has the fewest; to this one, if no other has fewer.
     fn give_away(&self, stream: net::TcpStream, peer: SocketAddr, here: usize) {
-        lock(&self.troubles).are_over();
+        self.worked();
         let mut least = here;
         for (at, room) in self.rooms.iter().enumerate() {
             if room.desk.load() < self.rooms[least].desk.load() {

@@ -8,6 +8,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
+use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -78,9 +79,9 @@ impl Door {
 
     /// The next caller who waits, with a socket that does not block and that no reactor watches yet.
     pub(crate) fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let (stream, peer) = self.listener.accept()?;
-        stream.set_nonblocking(true)?;
-        Ok((stream, peer))
+        let (stream, peer) = acceptfrom_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+        let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+        Ok((stream.into(), peer.ok_or(io::ErrorKind::AddrNotAvailable)?))
     }
 }
 
