@@ -4,7 +4,6 @@
 
 mod abort;
 mod body;
-mod choosing;
 mod delay;
 mod drip;
 mod grpc;
@@ -12,15 +11,16 @@ mod hang;
 mod headers;
 mod lose_response;
 mod malform;
+mod matching;
 mod pattern;
 mod rate_limit;
 mod reply;
 mod stale_keep_alive;
 mod truncate;
+mod which;
 
 pub use abort::{Abort, AbortWith, Moment};
 pub use body::Body;
-pub use choosing::{Match, Per, PerError, Which};
 pub use delay::{Before, Delay};
 pub use drip::Drip;
 pub use grpc::GrpcStatus;
@@ -28,7 +28,9 @@ pub use hang::Hang;
 pub use headers::{Headers, Of};
 pub use lose_response::{Instead, LoseResponse};
 pub use malform::{Flaw, Malform};
+pub use matching::Match;
 pub use pattern::{PathPattern, PatternError, TextPattern};
 pub use rate_limit::RateLimit;
 pub use stale_keep_alive::StaleKeepAlive;
 pub use truncate::Truncate;
+pub use which::{Per, PerError, Which};
