@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::happening::{Happening, Kind, Planned, Victim};
 use crate::order::Consent;
-use crate::proxy::SeatError;
+use crate::seat::SeatError;
 use crate::whom::{Whom, WhomError, Wish};
 
 /// Whose calls are meant, as typed and read.

@@ -10,7 +10,8 @@ use murphy_proxy::{Armed, EdgeHands, MeterSnapshot};
 use crate::attach::{AttachedSeen, CallerSeen};
 use crate::calls::Calls;
 use crate::happening::Happening;
-use crate::proxy::{FaultSeen, Route, Seat, SeatError, Sight, Stretch, Switch};
+use crate::seat::{Route, Seat, SeatError, Switch};
+use crate::sight::{FaultSeen, Sight, Stretch};
 
 /// The faults with their switches, and the edge that they sit on.
 pub(crate) struct Desk {

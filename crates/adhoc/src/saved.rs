@@ -10,7 +10,7 @@ use murphy_scenario::{Caller, OpenConnections};
 use serde_json::Value;
 
 use crate::patterns::expect_block;
-use crate::proxy::Sight;
+use crate::sight::Sight;
 
 /// The phases before and after, which a person by hand does not have.
 const BASELINE: &str = "5s";

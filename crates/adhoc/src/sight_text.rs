@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use murphy_core::{Directions, Size, Span, plural};
 
 use crate::calls::CallsSeen;
-use crate::proxy::{FaultSeen, Sight, Switch};
 use crate::rounded::three_digits;
+use crate::seat::Switch;
+use crate::sight::{FaultSeen, Sight};
 
 impl Sight {
     /// One line: time, connections, calls, bytes, and each fault with its key; one that stands has a star.
@@ -147,7 +148,7 @@ mod tests {
 
     use super::*;
     use crate::attach::{AttachedSeen, CallerSeen};
-    use crate::proxy::Stretch;
+    use crate::sight::Stretch;
     use murphy_scenario::OpenConnections;
 
     fn sight() -> Sight {
