@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use murphy_core::{ContainerIdentity, FaultId, Recorder, Seed};
 use murphy_docker::{
-    Change, Container, Engine, EngineError, ExitCauses, FindError, Mark, Pattern, Scope, SelectError, Selector,
-    Target, Wanted, Watched,
+    Change, Container, Engine, EngineError, ExitCauses, FindError, Mark, Pattern, Scope, SelectError,
+    Selector, Target, Wanted, Watched,
 };
 use murphy_scenario::{FaultStep, FaultTarget};
 use tokio::sync::Notify;

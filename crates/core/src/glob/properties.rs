@@ -48,9 +48,7 @@ fn is_like(segments: &[Segment], parts: &[Vec<char>]) -> bool {
 fn reads(signs: &[Sign], text: &[char]) -> bool {
     match (signs, text) {
         ([], text) => text.is_empty(),
-        ([Sign::Some, others @ ..], text) => {
-            (0..=text.len()).any(|skipped| reads(others, &text[skipped..]))
-        }
+        ([Sign::Some, others @ ..], text) => (0..=text.len()).any(|skipped| reads(others, &text[skipped..])),
         (_, []) => false,
         ([sign, others @ ..], [first, rest @ ..]) => {
             let fits = match sign {

@@ -25,10 +25,17 @@ pub fn table(plan: &Plan, bars: &mut Bars) {
             ratios.push(neutral[column] / none[column]);
         }
     }
-    println!("\na fault of no effect against none, medians of {} rounds, first and third quartile", plan.rounds * 3);
+    println!(
+        "\na fault of no effect against none, medians of {} rounds, first and third quartile",
+        plan.rounds * 3
+    );
     for (name, ratios) in COLUMNS.iter().zip(&mut ratios) {
         let middle = median(ratios);
-        println!("{name:<13}{middle:.3}x  ({:.3} to {:.3})", ratios[ratios.len() / 4], ratios[ratios.len() * 3 / 4]);
+        println!(
+            "{name:<13}{middle:.3}x  ({:.3} to {:.3})",
+            ratios[ratios.len() / 4],
+            ratios[ratios.len() * 3 / 4]
+        );
     }
     let of = |column: usize| median(&mut ratios[column].clone());
     for (column, name) in COLUMNS.iter().enumerate() {

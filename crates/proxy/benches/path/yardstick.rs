@@ -181,7 +181,8 @@ pub async fn upstream(listener: TcpListener) {
                     if let Ok(mut beat) = Beat::new(millis, share) {
                         while beat.next().await.is_ok()
                             && stream.write_u64(crate::client::clock()).await.is_ok()
-                        {}
+                        {
+                        }
                     }
                     return;
                 }

@@ -24,12 +24,8 @@ fn run(choose: impl FnMut(u64, u64) -> Vec<To>) -> Judgement {
 fn events(mut choose: impl FnMut(u64, u64) -> Vec<To>) -> Vec<Event> {
     let other = EdgeName::new("cart-cache-2").unwrap();
     let sick = Subject::Edge(Golden::edge());
-    let golden = Golden::new("a", Caller::careless(), Break::Reset).expect(
-        "e.failover",
-        sick,
-        Rule::Ejects,
-        "ejects",
-    );
+    let golden =
+        Golden::new("a", Caller::careless(), Break::Reset).expect("e.failover", sick, Rule::Ejects, "ejects");
     let mut events = golden.journal();
     let of = |events: &[Event], wanted: fn(&EventKind) -> bool| {
         events.iter().find(|event| wanted(&event.kind)).expect("an event").at.as_micros()
