@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::{self, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -29,8 +29,21 @@ const BATCH: usize = 32;
 struct Caller {
     stream: net::TcpStream,
     peer: SocketAddr,
-    conn: ConnId,
-    seat: Seat,
+    accepted: Accepted,
+}
+
+/// What a caller has from being accepted to its end: a number, and a seat. It counts as open until this is dropped, whatever
+/// becomes of it.
+pub(crate) struct Accepted {
+    pub(crate) conn: ConnId,
+    pub(crate) seat: Seat,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Accepted {
+    fn drop(&mut self) {
+        self.shared.meter.ended();
+    }
 }
 
 /// A desk, and the callers who were given to it.
@@ -52,12 +65,7 @@ pub(crate) struct Reception {
     /// Written under the lock of `troubles`. Nearly always there are none, and then nobody takes it.
     is_troubled: AtomicBool,
     rooms: Vec<Room>,
-    /// The room whose thread accepts. Were it each of them, each caller would wake them all, and all but one for nothing.
-    porter: usize,
 }
-
-/// Proxies take turns in whose thread accepts for them.
-static PORTER: AtomicUsize = AtomicUsize::new(0);
 
 /// How one turn of accepting ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +76,7 @@ enum Took {
     ItsFill,
 }
 
-/// The door in the hands of one thread. The door lasts as long as this, and who waits for all to let go is told by the guard.
+/// The door in the hands of the thread that accepts there. The door lasts as long as this, and who waits for that thread to let go is told by the guard.
 pub(crate) struct Held {
     pub(crate) door: Arc<Door>,
     pub(crate) _guard: mpsc::Sender<Infallible>,
@@ -83,7 +91,6 @@ impl Reception {
         desks: impl Iterator<Item = Arc<Desk>>,
     ) -> Reception {
         let room = |desk| Room { desk, callers: Mutex::default(), came: Notify::new() };
-        let rooms: Vec<Room> = desks.map(room).collect();
         Reception {
             shared,
             state,
@@ -91,8 +98,7 @@ impl Reception {
             turn: Mutex::default(),
             troubles: Mutex::default(),
             is_troubled: AtomicBool::new(false),
-            porter: PORTER.fetch_add(1, Ordering::Relaxed) % rooms.len().max(1),
-            rooms,
+            rooms: desks.map(room).collect(),
         }
     }
 
@@ -126,17 +132,21 @@ impl Reception {
         lock(&self.troubles).until(Instant::now())
     }
 
-    /// Carries the callers of one room, until the door is gone and all of them are, and accepts at the door where that is this room's to
-    /// do. Runs on the thread whose desk the room has.
-    pub(crate) async fn serve(self: Arc<Self>, room: usize, held: Held, mut phases: watch::Receiver<Phase>) {
+    /// Carries the callers of one room, until the door is gone and all of them are, and accepts where it is given the door. Runs on the
+    /// thread whose desk the room has.
+    pub(crate) async fn serve(
+        self: Arc<Self>,
+        room: usize,
+        held: Option<Held>,
+        mut phases: watch::Receiver<Phase>,
+    ) {
         let mut links = Links::default();
         loop {
             let phase = *phases.borrow_and_update();
-            let ear = match phase {
-                Phase::Gone => break,
-                Phase::Closed => None,
-                Phase::Open(_) if room != self.porter => None,
-                Phase::Open(_) => match Ear::at(&held.door) {
+            let ear = match (phase, &held) {
+                (Phase::Gone, _) => break,
+                (Phase::Closed, _) | (_, None) => None,
+                (Phase::Open(_), Some(held)) => match Ear::at(&held.door) {
                     Ok(ear) => Some(ear),
                     Err(error) => {
                         self.failed(&error);
@@ -183,6 +193,8 @@ impl Reception {
             match knock.accept() {
                 None => return Took::All,
                 Some(Ok((stream, peer))) => self.give_away(stream, peer, here),
+                // It left while it waited; the next one is as welcome as ever.
+                Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 // The door was closed, and the word of it is on its way.
                 Some(Err(error)) if error.kind() == io::ErrorKind::InvalidInput => break,
                 Some(Err(error)) => {
@@ -211,7 +223,8 @@ impl Reception {
         }
         let room = &self.rooms[least];
         let conn = ConnId(self.before + self.shared.meter.accepted());
-        lock(&room.callers).push_back(Caller { stream, peer, conn, seat: room.desk.seat() });
+        let accepted = Accepted { conn, seat: room.desk.seat(), shared: Arc::clone(&self.shared) };
+        lock(&room.callers).push_back(Caller { stream, peer, accepted });
         if least != here {
             room.came.notify_one();
         }
@@ -221,16 +234,13 @@ impl Reception {
     fn take_in(&self, room: usize, links: &mut Links) {
         loop {
             let Some(caller) = lock(&self.rooms[room].callers).pop_front() else { return };
-            let Caller { stream, peer, conn, seat } = caller;
+            let Caller { stream, peer, accepted } = caller;
             match TcpStream::from_std(stream) {
                 Ok(stream) => {
                     let state = self.state.subscribe();
-                    links.spawn(carry(Arc::clone(&self.shared), stream, peer, conn, state, seat));
+                    links.spawn(carry(Arc::clone(&self.shared), stream, peer, accepted, state));
                 }
-                Err(error) => {
-                    self.shared.meter.ended();
-                    self.failed(&error);
-                }
+                Err(error) => self.failed(&error),
             }
         }
     }

@@ -21,7 +21,7 @@ use crate::roster::Live;
 use crate::shared::{Shared, State};
 use crate::timer::Alarm;
 
-/// Counts a connection out, also when its task panics, which it tells, or is dropped.
+/// Strikes a connection off the lists, also when its task panics, which it tells, or is dropped.
 pub(crate) struct Books {
     pub(crate) shared: Arc<Shared>,
     conn: ConnId,
@@ -68,7 +68,6 @@ impl Drop for Books {
             self.shared.leave();
         }
         self.shared.roster.leave(self.conn);
-        self.shared.meter.ended();
     }
 }
 

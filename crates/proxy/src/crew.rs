@@ -127,7 +127,7 @@ fn begin(number: usize) -> io::Result<Hand> {
     there.recv().map_err(io::Error::other)?
 }
 
-/// Tasks on the threads that carry connections, of all proxies of the process: those that accept, and one for each
+/// Tasks on the threads that carry connections, of all proxies of the process: those that deal out callers, and one for each
 /// connection that is open there. Asking makes no threads.
 pub fn tasks_of_connections() -> usize {
     let crew = CREW.get().and_then(Option::as_ref);

@@ -1,6 +1,6 @@
 //! The door of a proxy: one listening socket for life, closed and opened again where it stands.
 //!
-//! It is closed in the kernel, at once and for all threads that accept on it: callers are refused, those who waited are
+//! It is closed in the kernel, at once and for whoever accepts on it: callers are refused, those who waited are
 //! reset, and nobody else gets the port. It must never give the socket up while a reactor still watches it.
 
 use std::io;

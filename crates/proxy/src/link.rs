@@ -16,9 +16,9 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use crate::acceptor::Accepted;
 use crate::admit::{Books, Reached, reach};
 use crate::armed::Draws;
-use crate::crew::Seat;
 use crate::effect::{Ending, Farewell};
 use crate::exchange::{Exchanges, Parting};
 use crate::goodbye::{Farewells, close_alone, rejects};
@@ -83,11 +83,10 @@ pub(crate) async fn carry(
     shared: Arc<Shared>,
     client: TcpStream,
     peer: SocketAddr,
-    conn: ConnId,
+    accepted: Accepted,
     mut state: watch::Receiver<State>,
-    seat: Seat,
 ) {
-    let opened = Instant::now();
+    let (conn, opened) = (accepted.conn, Instant::now());
     let mut books = Books::open(Arc::clone(&shared), conn, peer, opened);
     let shared = &*shared;
     if shared.recorder.is_enabled() {
@@ -97,7 +96,7 @@ pub(crate) async fn carry(
     let mut draws = Draws::new(shared.seed, conn);
     let mut to_upstream = Pump::new(Direction::ToUpstream);
     let mut to_client = Pump::new(Direction::ToClient);
-    let mut alarm = Alarm::new(Arc::clone(&seat.desk.timer));
+    let mut alarm = Alarm::new(Arc::clone(&accepted.seat.desk.timer));
 
     let admitted = {
         let lines = (&mut to_upstream.line, &mut to_client.line);
@@ -417,8 +416,8 @@ impl Link<'_> {
 mod tests {
     use super::*;
 
-    /// The size of the future that a function of six arguments gives.
-    fn size_of_task<F, A, B, C, D, E, G>(_: fn(A, B, C, D, E, G) -> F) -> usize {
+    /// The size of the future that a function of five arguments gives.
+    fn size_of_task<F, A, B, C, D, E>(_: fn(A, B, C, D, E) -> F) -> usize {
         size_of::<F>()
     }
 

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use murphy_core::{Chance, EdgeName, Protocol, Recorder, Seed};
@@ -68,6 +68,9 @@ enum Carriers {
     /// On those of the process.
     Crew(&'static Crew),
 }
+
+/// Proxies take turns in whose thread accepts for them.
+static PORTER: AtomicUsize = AtomicUsize::new(0);
 
 /// Gives the door up when nobody keeps it any more, whoever still holds it.
 struct Keeper(Arc<Door>);
@@ -173,14 +176,17 @@ impl Proxy {
         let reception = Arc::new(Reception::new(shared, state, self.before, desks));
         let (guard, let_go) = mpsc::channel(1);
         let (phases, watched) = watch::channel(Phase::Open(0));
-        let held = || Held { door: Arc::clone(&self.door.0), _guard: guard.clone() };
+        let mut held = Some(Held { door: Arc::clone(&self.door.0), _guard: guard });
         let mut elsewhere = JoinSet::new();
+        // One of them accepts: were it each, each caller would wake them all, and all but one for nothing.
+        let porter = PORTER.fetch_add(1, Ordering::Relaxed) % hands.len().max(1);
         for (room, hand) in hands.iter().enumerate() {
-            let accepting = Arc::clone(&reception).serve(room, held(), watched.clone());
+            let held = if room == porter { held.take() } else { None };
+            let accepting = Arc::clone(&reception).serve(room, held, watched.clone());
             elsewhere.spawn_on(murphy_core::boxed(accepting), &hand.runtime);
         }
-        let here = own.is_some().then(|| Arc::clone(&reception).serve(0, held(), watched.clone()));
-        drop((guard, watched));
+        let here = own.is_some().then(|| Arc::clone(&reception).serve(0, held.take(), watched.clone()));
+        drop(watched);
         let accepting = async move {
             if let Some(here) = here {
                 murphy_core::boxed(here).await;

@@ -248,7 +248,7 @@ mod tests {
         let (mut allowance, begun) = (Allowance::default(), Instant::now());
         let mut turned = Duration::ZERO;
         for tick in 0..100_000u32 {
-            // A deadline every 100 us would turn two fifths of the time.
+            // A deadline every 100 us would turn a fifth of the time.
             let lead = allowance.lead(begun + Duration::from_micros(100) * tick);
             allowance.spend(lead);
             turned += lead;

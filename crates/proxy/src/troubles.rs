@@ -1,5 +1,4 @@
-//! Failures to accept, of all threads that do it for one proxy: told not too often, and with a pause behind each that
-//! grows while they go on.
+//! Failures to accept for one proxy: told not too often, and with a pause behind each that grows while they go on.
 
 use std::io;
 use std::time::{Duration, Instant};

@@ -11,7 +11,7 @@ use tokio::net::TcpSocket;
 #[tokio::test]
 async fn a_lack_of_descriptors_is_told_and_the_listener_goes_on() {
     starve(stage().await).await;
-    // Several threads that lack them are no more of a nuisance than one.
+    // Where connections are carried on threads of their own it is another one that accepts.
     starve(stage_on_each_processor().await).await;
 }
 

@@ -144,6 +144,8 @@ impl Clock {
             self.0.get_ref().0.set(once, TimerSetTimeFlags::empty())?;
             let mut ready = self.0.readable().await?;
             let _ = ready.try_io(|fd| fd.get_ref().0.wait().map_err(io::Error::from));
+            // As in the proxy's own timer: one read takes all of it.
+            ready.clear_ready();
         }
     }
 }
