@@ -178,13 +178,12 @@ pub async fn upstream(listener: TcpListener) {
                 Ok(b'm') => {
                     let Ok(millis) = stream.read_u8().await else { return };
                     let Ok(share) = stream.read_u8().await else { return };
-                    if let Ok(mut beat) = Beat::new(millis, share) {
-                        while beat.next().await.is_ok()
-                            && stream.write_u64(crate::client::clock()).await.is_ok()
-                        {
+                    let Ok(mut beat) = Beat::new(millis, share) else { return };
+                    while beat.next().await.is_ok() {
+                        if stream.write_u64(crate::client::clock()).await.is_err() {
+                            return;
                         }
                     }
-                    return;
                 }
                 _ => {}
             }
