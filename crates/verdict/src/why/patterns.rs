@@ -1,7 +1,11 @@
 //! What to change where a pattern is missing, or is not as it was asserted. The reason of such a row is its mechanism; the change has
 //! numbers of the same run wherever it has any that bear on it.
 
+mod breaker;
+
 use murphy_core::{Rule, Span};
+
+pub(super) use breaker::{breaker_after, opens_late, tries_too_often};
 
 use super::edge_facts::EdgeFacts;
 use super::{Told, asked, of};
@@ -49,40 +53,6 @@ pub(super) fn told(
     Some(Told::new(cause, row.reason.clone(), change))
 }
 
-/// A breaker that opens, and later than it was asserted.
-pub(super) fn opens_late(run: &RunView<'_>, row: &Row, findings: &[Finding]) -> Told {
-    let facts = Facts { run, row, findings };
-    let (calls, took) =
-        (facts.value(Detector::Breaker, "calls-to-open"), facts.value(Detector::Breaker, "time-to-open"));
-    let fewer = match (asked(run, row), calls, took) {
-        (Some(Rule::BreakerOpensWithin { at_most }), Some(calls), Some(took)) if took > 0.0 => {
-            let fits = (calls * at_most.as_secs_f64() / took).floor().max(1.0);
-            format!(", {fits:.0} at most where {calls:.0} went by in {}", micros(took * 1e6))
-        }
-        (Some(Rule::CallsToOpen { at_most }), Some(calls), _) => {
-            format!(", {at_most} at most where it took {calls:.0}")
-        }
-        _ => String::new(),
-    };
-    Told::new(
-        Cause::NoBreaker,
-        row.reason.clone(),
-        format!(
-            "a breaker that opens after fewer failures{fewer}, or a shorter timeout: a call counts once it has failed"
-        ),
-    )
-}
-
-/// A breaker that asks who is sick more often than it was asserted.
-pub(super) fn tries_too_often(run: &RunView<'_>, row: &Row) -> Told {
-    let window = match asked(run, row) {
-        Some(Rule::HalfOpenEvery { at_least }) => format!("an open window of {} at least", span(*at_least)),
-        _ => "a longer open window".to_owned(),
-    };
-    let change = format!("{window}, growing while tries fail, so that who is sick is asked less often");
-    Told::new(Cause::NoBreaker, row.reason.clone(), change)
-}
-
 /// So many failures in a row are enough for most libraries to open a breaker, or to take an instance out.
 const IN_A_ROW: u64 = 5;
 
@@ -94,18 +64,6 @@ fn taken_out(edge: Option<&EdgeFacts<'_>>) -> String {
     format!(
         "take an instance out for some seconds after {after} failures in a row, and let one call try it then{failed}"
     )
-}
-
-/// A breaker where there is none, in words.
-pub(super) fn breaker_after(failed_in_a_row: Option<f64>) -> String {
-    match failed_in_a_row {
-        Some(failed) if failed > IN_A_ROW as f64 => {
-            format!(
-                "a circuit breaker that opens after {IN_A_ROW} failures in a row (there were {failed:.0})"
-            )
-        }
-        _ => "a circuit breaker".to_owned(),
-    }
 }
 
 /// What bears on one row.
@@ -219,17 +177,6 @@ impl Facts<'_> {
         )
     }
 
-    fn shorter_window(&self) -> String {
-        let bound = match asked(self.run, self.row) {
-            Some(Rule::BreakerCloses { at_most }) => format!(": {} at most", span(*at_most)),
-            _ => String::new(),
-        };
-        let is = self
-            .value(Detector::Breaker, "silence")
-            .map_or_else(String::new, |window| format!(" (it is {})", micros(window * 1e6)));
-        format!("a shorter open window{bound}{is}, or a half-open try every second")
-    }
-
     fn asked_in_time(&self) -> String {
         let within = match asked(self.run, self.row) {
             Some(Rule::Follows { at_most }) => {
@@ -258,7 +205,7 @@ mod tests {
 
     use super::*;
 
-    fn edge() -> Subject {
+    pub(super) fn edge() -> Subject {
         Subject::Edge(Golden::edge())
     }
 
@@ -267,7 +214,7 @@ mod tests {
     }
 
     /// The change that is proposed for what is asserted, and fails.
-    fn change(golden: Golden, subject: Subject, rule: Rule) -> String {
+    pub(super) fn change(golden: Golden, subject: Subject, rule: Rule) -> String {
         change_in(&golden.expect("asked", subject, rule, "as written").journal())
     }
 
@@ -304,42 +251,6 @@ mod tests {
         // Calls take a few milliseconds in health.
         let first = grows.split(['(', ',']).nth(1).and_then(|wait| wait.strip_suffix("ms")).expect("a wait");
         assert!(first.parse::<f64>().is_ok_and(|first| (2.0..=20.0).contains(&first)), "{grows}");
-    }
-
-    #[test]
-    fn a_breaker_that_opens_late_is_told_how_many_failures_fit() {
-        let late = Caller { breaker: Some((200, Span::from_secs(2))), ..Caller::careful() };
-        let rule = Rule::BreakerOpensWithin { at_most: Span::from_secs(2) };
-        let told = change(Golden::new("why", late, Break::Reset), edge(), rule);
-        let fits = told.split(", ").nth(1).and_then(|words| words.split(' ').next()).expect("a number");
-        let fits: f64 = fits.parse().expect("a number");
-        // Sixty calls a second, for each of thirty users is tried twice.
-        assert!((40.0..=130.0).contains(&fits) && told.contains(" at most where 20"), "{told}");
-    }
-
-    #[test]
-    fn where_there_is_no_breaker_the_failures_in_a_row_are_told() {
-        let told = change(Golden::new("why", Caller::careless(), Break::Reset), edge(), Rule::BreakerOpens);
-        assert!(
-            told.starts_with("a circuit breaker that opens after 5 failures in a row (there were "),
-            "{told}"
-        );
-    }
-
-    #[test]
-    fn a_window_is_held_against_the_bound_of_closing_and_of_recovery() {
-        let long = || Caller { breaker: Some((5, Span::from_secs(30))), ..Caller::careful() };
-        let at_most = Span::from_secs(3);
-        let closes =
-            change(Golden::new("why", long(), Break::Reset), edge(), Rule::BreakerCloses { at_most });
-        assert!(closes.starts_with("a shorter open window: 3s at most (it is "), "{closes}");
-        let caller = Caller { stale: false, ..long() };
-        let recovers =
-            change(Golden::new("why", caller, Break::Reset), Subject::Run, Rule::Recovery { at_most });
-        assert!(
-            recovers.starts_with("to recover in 3s: an open window or reconnect wait of 2.4s or less"),
-            "{recovers}"
-        );
     }
 
     #[test]
