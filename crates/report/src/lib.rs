@@ -12,6 +12,7 @@ mod outcome;
 mod style;
 mod terminal;
 mod timeline;
+mod told;
 
 pub use comparison::comparison;
 pub use html::{html, html_explored};

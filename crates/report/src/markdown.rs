@@ -6,7 +6,7 @@ use murphy_core::Answer;
 use murphy_verdict::{Judgement, Reading};
 
 use crate::style::{Glyphs, Ink, Style};
-use crate::terminal::{causes, fact_label, faults, shown, verdict_words};
+use crate::told::{causes, fact_label, faults, shown, verdict_words};
 
 /// Renders a judgement as Markdown.
 pub fn markdown(judgement: &Judgement) -> String {

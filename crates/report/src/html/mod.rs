@@ -9,7 +9,7 @@ mod verdict;
 
 use crate::matrix::Matrix;
 use crate::outcome::{Came, Outcome};
-use crate::terminal::verdict_words;
+use crate::told::verdict_words;
 use page::Page;
 pub(crate) use scale::spoken;
 

@@ -5,8 +5,8 @@ use murphy_core::{Answer, Verdict};
 use murphy_verdict::{Judgement, Reading};
 
 use super::page::Page;
-use crate::terminal::{causes, fact_label, faults, shown, verdict_words};
 use crate::timeline::{MarkTone, Timeline};
+use crate::told::{causes, fact_label, faults, shown, verdict_words};
 
 /// The class of a verdict.
 pub(super) fn tone(verdict: Verdict) -> &'static str {
