@@ -1,27 +1,27 @@
 //! The one list of all faults. A new fault is a file and a line here; the line makes the variant, the YAML form, the
 //! JSON Schema and the entry of the catalogue.
 
+mod fault;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use murphy_docker::{Command, Limits};
-use murphy_proxy::http::HttpEffect;
 use serde::de::{self, MapAccess, Visitor};
 use serde::ser::SerializeMap;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::catalogue::{Entry, Field, entry};
 use crate::check::Problems;
 use crate::container::{Disconnect, Pause, Remove, Restart, Stop};
 use crate::describe::{fields, needs_nothing, schema_of};
 use crate::http::{
-    Abort, Body, Delay, Drip, Hang, Headers, LoseResponse, Malform, Match, RateLimit, StaleKeepAlive,
-    Truncate, Which,
+    Abort, Body, Delay, Drip, Hang, Headers, LoseResponse, Malform, RateLimit, StaleKeepAlive, Truncate,
 };
 use crate::network::Partition;
 use crate::pressure::{CpuPressure, DiskPressure, MemoryPressure};
 use crate::process::{Freeze, Kill, SendSignal};
-use crate::read::{JsonError, Settings, bare, from_json};
+use crate::read::{Settings, bare};
 use crate::spec::{Effect, FaultSpec, Place};
 use crate::stream::{
     Bandwidth, Blackhole, ConnectionLimit, Corrupt, Drop, Latency, Limit, Loss, Refuse, Reset, Slice,
@@ -172,64 +172,6 @@ struct FaultVisitor;
 impl<'de> serde::Deserialize<'de> for Fault {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Fault, D::Error> {
         deserializer.deserialize_any(FaultVisitor)
-    }
-}
-
-impl Fault {
-    /// Reads one from JSON that is in memory.
-    ///
-    /// # Errors
-    /// No such fault, or settings it does not have.
-    pub fn from_json(json: &Value) -> Result<Fault, JsonError> {
-        from_json(std::marker::PhantomData::<Fault>, &json.to_string())
-    }
-
-    /// A fault by its name and the JSON of its settings.
-    ///
-    /// # Errors
-    /// As [`Fault::from_json`].
-    pub fn from_settings(name: &str, settings: Map<String, Value>) -> Result<Fault, JsonError> {
-        let mut fault = Map::new();
-        fault.insert(name.to_owned(), Value::Object(settings));
-        Fault::from_json(&Value::Object(fault))
-    }
-
-    /// The settings as text: `delay` → `800ms`. Those that were left out and have no value are not in it.
-    pub fn settings(&self) -> BTreeMap<String, String> {
-        let Ok(Value::Object(fields)) = self.to_value() else { return BTreeMap::new() };
-        let mut settings = BTreeMap::new();
-        for (name, value) in fields {
-            let text = match value {
-                Value::String(text) => text,
-                other => other.to_string(),
-            };
-            settings.insert(name, text);
-        }
-        settings
-    }
-
-    /// True if it acts on requests, and so can be for chosen ones; false if on bytes, connections or processes.
-    pub fn acts_on_requests(&self) -> bool {
-        matches!(self.effect(), Effect::Edge(murphy_proxy::EdgeEffect::Http(_)))
-    }
-
-    /// True if it acts on the TLS handshakes of callers, and so only where callers speak TLS with Murphy.
-    pub fn acts_on_handshakes(&self) -> bool {
-        matches!(self.effect(), Effect::Edge(murphy_proxy::EdgeEffect::Handshake(_)))
-    }
-
-    /// What it does to the requests that are chosen. `None` if it does not act on requests.
-    pub fn on_requests(&self, matching: &Match, which: &Which) -> Option<Effect> {
-        let Effect::Edge(murphy_proxy::EdgeEffect::Http(effect)) = self.effect() else { return None };
-        let chosen = HttpEffect { filter: matching.filter(), selection: which.selection(), ..effect };
-        Some(Effect::Edge(murphy_proxy::EdgeEffect::Http(chosen)))
-    }
-
-    /// All findings about the settings.
-    pub fn problems(&self) -> Problems {
-        let mut problems = Problems::new();
-        self.check(&mut problems);
-        problems
     }
 }
 
