@@ -11,6 +11,7 @@ mod diagnostic;
 mod document;
 mod expect_document;
 mod experiment;
+mod fault_document;
 mod include;
 mod load;
 mod matrix;
@@ -45,7 +46,7 @@ pub use address::{Address, AddressError};
 pub use caller::{Caller, CallerError, OpenConnections};
 pub use container_state::{ContainerState, Health};
 pub use diagnostic::{Also, Colour, Diagnostic, Diagnostics, Severity};
-pub use document::NetworkDoc;
+pub use fault_document::NetworkDoc;
 pub use load::{Loaded, load, load_all, load_all_text, load_text};
 pub use plan::{
     AbortRule, AbortWhen, Arrivals, Capture, CaptureFrom, ContainerQuestion, Counted, EdgePlan, FaultStep,

@@ -8,7 +8,7 @@ use murphy_faults::{Effect, Fault, NetworkAction, Place};
 use serde::Serialize;
 
 use crate::caller::{Caller, CallerError};
-use crate::document::NetworkDoc;
+use crate::fault_document::NetworkDoc;
 use crate::names::Names;
 
 /// A stretch of network.

@@ -7,7 +7,7 @@ use murphy_faults::{Fault, Place, Problems};
 
 use super::context::{Check, Cursor, Kind};
 use super::timing;
-use crate::document::{FaultDoc, HostDoc, ProcessDoc};
+use crate::fault_document::{FaultDoc, HostDoc, ProcessDoc};
 use crate::plan::{EdgePlan, FaultStep, FaultTarget, ProcessSelector};
 
 /// All faults that are whole, in file order.

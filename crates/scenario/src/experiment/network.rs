@@ -4,7 +4,7 @@ use murphy_faults::Fault;
 
 use super::context::{Check, Cursor};
 use crate::caller::Caller;
-use crate::document::NetworkDoc;
+use crate::fault_document::NetworkDoc;
 use crate::names::Names;
 use crate::plan::FaultTarget;
 use crate::source_map::Region;

@@ -6,7 +6,7 @@ use murphy_faults::{Fault, JsonError, Place, Problems};
 use serde_json::{Map, Value};
 
 use super::context::{Check, Cursor};
-use crate::document::{FaultDoc, RampDoc};
+use crate::fault_document::{FaultDoc, RampDoc};
 use crate::node::shortened;
 use crate::plan::{Ramp, RampStage};
 

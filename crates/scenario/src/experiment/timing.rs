@@ -3,7 +3,7 @@
 use murphy_core::Span;
 
 use super::context::{Check, Cursor};
-use crate::document::FaultDoc;
+use crate::fault_document::FaultDoc;
 
 /// Start and length, within the fault phase.
 pub(super) fn window(

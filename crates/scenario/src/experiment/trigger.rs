@@ -3,7 +3,7 @@
 use murphy_core::{EdgeName, ProbeName};
 
 use super::context::{Check, Cursor, Kind};
-use crate::document::FaultDoc;
+use crate::fault_document::FaultDoc;
 use crate::plan::{FaultStep, Plan, ProbeState, Trigger};
 
 /// `Some(None)` for a fault that waits for nothing, `None` for one whose trigger is wrong.
