@@ -21,15 +21,13 @@ use crate::toxiproxy::{VERSION, percent_decode};
 use super::guard::Guard;
 use super::openapi::OPENAPI;
 use super::operations::{Act, Matched, find};
+use super::orders::{FaultOrder, LeaseOrder, NewFault, NewProxy, ProxyPatch, RuleSetOrder};
 use super::problem::Problem;
 use super::request::{
     Wanted, check_listen, check_protocol, check_time, check_tls, check_upstream, default_name, name, owner,
     plan, read, rules,
 };
-use super::types::{
-    ConnectionDoc, FaultDoc, FaultOrder, LeaseDoc, LeaseOrder, NewFault, NewProxy, ProxyDoc, ProxyPatch,
-    RuleDoc, RuleSetDoc, RuleSetOrder, ToxicDoc, VersionDoc,
-};
+use super::types::{ConnectionDoc, FaultDoc, LeaseDoc, ProxyDoc, RuleDoc, RuleSetDoc, ToxicDoc, VersionDoc};
 
 /// The longest body that is read; a set of a thousand rules is shorter.
 const BODY: usize = 1024 * 1024;

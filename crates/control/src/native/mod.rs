@@ -6,6 +6,7 @@ mod api;
 mod guard;
 mod openapi;
 mod operations;
+mod orders;
 mod problem;
 mod request;
 mod types;
@@ -13,9 +14,7 @@ mod types;
 pub use api::{Answer, MOST_CONNECTIONS, NativeApi};
 pub use guard::{Guard, Reach, Token};
 pub use openapi::{OPENAPI, document as openapi};
+pub use orders::{FaultOrder, NewFault, NewProxy, ProxyPatch};
 pub(crate) use problem::{Finding, Problem};
 pub(crate) use types::in_millis;
-pub use types::{
-    ConnectionDoc, DecisionDoc, FaultDoc, FaultOrder, NewFault, NewProxy, ProxyDoc, ProxyPatch, StageDoc,
-    ToxicDoc, TrafficDoc,
-};
+pub use types::{ConnectionDoc, DecisionDoc, FaultDoc, ProxyDoc, StageDoc, ToxicDoc, TrafficDoc};

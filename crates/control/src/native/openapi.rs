@@ -12,11 +12,9 @@ use crate::containers::{ContainerFaultDoc, NewContainerFault};
 use crate::history::HistoryDoc;
 
 use super::operations::{Body, COMMON_REFUSALS, Content, OPERATIONS, Operation};
+use super::orders::{FaultOrder, LeaseOrder, NewFault, NewProxy, ProxyPatch, RuleSetOrder};
 use super::problem::ProblemDoc;
-use super::types::{
-    ConnectionDoc, FaultDoc, FaultOrder, LeaseDoc, LeaseOrder, NewFault, NewProxy, ProxyDoc, ProxyPatch,
-    RuleSetDoc, RuleSetOrder, VersionDoc,
-};
+use super::types::{ConnectionDoc, FaultDoc, LeaseDoc, ProxyDoc, RuleSetDoc, VersionDoc};
 
 /// The document as it is served: JSON.
 pub static OPENAPI: LazyLock<String> = LazyLock::new(|| {

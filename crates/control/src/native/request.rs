@@ -12,8 +12,8 @@ use crate::history::text_len;
 use crate::proxies::{FaultPlan, Owner, RulePlan};
 use crate::toxiproxy::LONGEST;
 
+use super::orders::{Rule, RuleSetOrder};
 use super::problem::{Finding, Problem};
-use super::types::{Rule, RuleSetOrder};
 
 /// The most rules in a set.
 const MOST_RULES: usize = 1024;
