@@ -67,7 +67,7 @@ pub(super) struct Sits {
 #[cfg(test)]
 mod tests {
     use super::super::Told;
-    use super::super::tests::{inner, proxy};
+    use super::super::seen::tests::{inner, proxy};
     use super::*;
 
     #[test]
