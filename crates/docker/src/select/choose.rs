@@ -3,8 +3,9 @@
 
 use murphy_core::{ContainerIdentity, Dice, Seed, sort_short};
 
+use super::pick::Pick;
 use super::selector::Selector;
-use super::target::{Pick, Target};
+use super::target::Target;
 use super::{Pattern, nearest};
 use crate::container::{Container, PROTECT_LABEL, State};
 

@@ -2,13 +2,15 @@
 
 mod choose;
 mod pattern;
+mod pick;
 mod selector;
 mod target;
 
 pub use choose::{Choice, SelectError, Wanted, choose};
 pub use pattern::Pattern;
+pub use pick::{Pick, PickError};
 pub use selector::{Selector, SelectorError};
-pub use target::{Pick, PickError, Target, TargetError};
+pub use target::{Target, TargetError};
 
 /// The candidate that is nearest to a mistyped word, if one is near enough to be meant: about a third of its letters may
 /// differ (by the edit distance of Levenshtein, 1966).
