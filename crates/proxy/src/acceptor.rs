@@ -1,7 +1,7 @@
 //! Accepting callers, and giving each to the thread that has the fewest.
 //!
-//! Callers are numbered in the order in which they were accepted: all draws follow from that
-//! number. Accepting is never stopped by a connection, by a dependency that does not answer or by a lack of descriptors.
+//! Callers are numbered in the order in which they were accepted: all draws follow from that number. Accepting is never stopped by a
+//! dependency that does not answer or by a lack of descriptors; by a connection only where an effect blocks the thread that accepts.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -238,7 +238,7 @@ impl Reception {
             match TcpStream::from_std(stream) {
                 Ok(stream) => {
                     let state = self.state.subscribe();
-                    links.spawn(carry(Arc::clone(&self.shared), stream, peer, accepted, state));
+                    links.spawn(carry(Arc::clone(&self.shared), accepted, stream, peer, state));
                 }
                 Err(error) => self.failed(&error),
             }

@@ -2,7 +2,7 @@
 //! proxies of the process.
 //!
 //! A connection stays on the thread that it was given to, so none of its wake-ups crosses processors. Whoever holds a
-//! desk must never block it: all connections there would wait.
+//! desk must never block it: all connections there would wait, and callers of the proxies for which that thread accepts.
 
 use std::convert::Infallible;
 use std::io;
@@ -127,7 +127,7 @@ fn begin(number: usize) -> io::Result<Hand> {
     there.recv().map_err(io::Error::other)?
 }
 
-/// Tasks on the threads that carry connections, of all proxies of the process: those that deal out callers, and one for each
+/// Tasks on the threads that carry connections, of all proxies of the process: one on each thread that takes in callers, and one for each
 /// connection that is open there. Asking makes no threads.
 pub fn tasks_of_connections() -> usize {
     let crew = CREW.get().and_then(Option::as_ref);

@@ -81,9 +81,10 @@ impl Drop for Link<'_> {
 /// Carries one connection. Returns when it is gone.
 pub(crate) async fn carry(
     shared: Arc<Shared>,
+    // Before the caller's socket, so that this is dropped behind it.
+    accepted: Accepted,
     client: TcpStream,
     peer: SocketAddr,
-    accepted: Accepted,
     mut state: watch::Receiver<State>,
 ) {
     let (conn, opened) = (accepted.conn, Instant::now());

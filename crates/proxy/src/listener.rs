@@ -179,7 +179,10 @@ impl Proxy {
         let mut held = Some(Held { door: Arc::clone(&self.door.0), _guard: guard });
         let mut elsewhere = JoinSet::new();
         // One of them accepts: were it each, each caller would wake them all, and all but one for nothing.
-        let porter = PORTER.fetch_add(1, Ordering::Relaxed) % hands.len().max(1);
+        let porter = match hands.len() {
+            0 => 0,
+            hands => PORTER.fetch_add(1, Ordering::Relaxed) % hands,
+        };
         for (room, hand) in hands.iter().enumerate() {
             let held = if room == porter { held.take() } else { None };
             let accepting = Arc::clone(&reception).serve(room, held, watched.clone());
@@ -227,7 +230,7 @@ impl Proxy {
         }
         reception.close(&self.door.0);
         phases.send_replace(Phase::Gone);
-        // Nobody sends: it ends when the last one has let go.
+        // Nobody sends: it ends when who accepts has let go.
         let _ = let_go.recv().await;
         drop(self.door);
         self.state.send_modify(|state| state.stopping = true);

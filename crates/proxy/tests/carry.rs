@@ -2,7 +2,9 @@
 
 mod support;
 
+use std::future::Future;
 use std::io::ErrorKind;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use murphy_core::{CloseHow, EdgeName, EventKind, ExchangeEnd, Protocol, Recorder, Seed, Side, Span};
@@ -292,4 +294,37 @@ async fn exchanges_tell_who_answered_who_gave_up_and_who_failed() {
             (ExchangeEnd::Open, false)
         ]
     );
+}
+
+#[tokio::test]
+async fn a_caller_whose_proxy_is_dropped_before_it_is_carried_is_counted_out() {
+    let proxy = Proxy::bind(ProxyConfig {
+        name: EdgeName::new("edge").unwrap(),
+        protocol: Protocol::Tcp,
+        listen: "127.0.0.1:0".to_owned(),
+        upstream: "127.0.0.1:9".to_owned(),
+        tls: EdgeTls::default(),
+        seed: Seed(7),
+        recorder: Recorder::disabled(),
+        limits: Limits::default(),
+    })
+    .await
+    .unwrap();
+    let (address, handle) = (proxy.local_addr(), proxy.handle());
+    let _caller = TcpStream::connect(address).await.unwrap();
+    // Polled by hand, so that the task of the connection, on this thread as well, has had no turn when its proxy is dropped.
+    let mut serving = Box::pin(proxy.serve(std::future::pending()));
+    let accepted = std::future::poll_fn(|cx| match serving.as_mut().poll(cx) {
+        Poll::Pending if handle.meter().accepted == 0 => Poll::Pending,
+        _ => Poll::Ready(()),
+    });
+    within("a caller", accepted).await;
+    assert_eq!(handle.meter().open, 1);
+    drop(serving);
+    within("the caller's end", async {
+        while handle.meter().open > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }

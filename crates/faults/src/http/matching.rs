@@ -1,5 +1,5 @@
-//! Which requests a fault is for, by what they say (`match:`). All of it is read from the head of a request; none may wait for its
-//! body.
+//! Which requests a fault is for, by what they say (`match:`). All of it is read from the head of a request and from the
+//! address of its caller; none may wait for its body.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,5 +1,6 @@
 //! Which exits are a fault's and which a container's own: counted as the engine tells of them, held against those that a fault
-//! expects. It must never call an exit a fault's that came when the fault was over.
+//! expects. One that a fault took back and whose exit was not told yet still is owed one; no other exit may be called a
+//! fault's once that is over.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! How an event changes what is seen. Where a source knows better what stands on the edges, an event of it is only noted; none
-//! may make a figure wrong that the source counts.
+//! How an event changes what is seen. Where a source knows better what stands on the edges, an event of it is noted, and moves at
+//! most when a fault ends; none may make a figure wrong that the source counts.
 
 use std::sync::Arc;
 
